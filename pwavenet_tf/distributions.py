@@ -1,0 +1,86 @@
+"""The teacher's output head: a mixture of discretised logistics."""
+
+from keras import ops
+
+from pwavenet_tf.ops import (
+    logistic_bin_log_probability,
+    logistic_level_log_probability,
+    open_unit_interval,
+    soft_floor,
+    standard_logistic,
+    to_levels,
+)
+
+# About one 16-bit level (ln 2^-15 = -10.4): the finest scale that 16-bit
+# audio can show. One value for training, sampling and distillation.
+LOG_SCALE_FLOOR = -10.4
+
+# Raw outputs near zero then mean a scale of e^-4, about that of speech.
+_LOG_SCALE_CENTRE = -4.0
+
+
+class MixtureOfLogistics:
+    """A mixture of logistics over 16-bit audio (PixelCNN++, 1701.05517).
+
+    P(j) = Σ_i π_i [σ((j + ½ - μ_i) / s_i) - σ((j - ½ - μ_i) / s_i)], on the
+    scale x = j / 32768, where the lowest and the highest level take the
+    tails (Parallel WaveNet, 1711.10433, section 2).
+
+    Args:
+        parameters: The network's raw output, `(..., 3 * components)`:
+            mixture logits, locations, log-scales. Computed with in float32.
+    """
+
+    def __init__(self, parameters) -> None:
+        parameters = ops.cast(parameters, "float32")
+        logits, self.locations, raw = ops.split(parameters, 3, axis=-1)
+        self.log_weights = ops.log_softmax(logits, axis=-1)
+        self.log_scales = soft_floor(raw + _LOG_SCALE_CENTRE, LOG_SCALE_FLOOR)
+
+    def log_prob(self, levels):
+        """ln P of 16-bit levels, nats; `levels` `(...)` in [-1, 1)."""
+        return self._mix(logistic_level_log_probability, levels)
+
+    def log_prob_unbounded(self, x):
+        """ln of the mass in a level-wide bin around any real `x`, nats.
+
+        Distillation asks this of the student's samples, which are neither
+        rounded nor clipped: the edge levels' tails must not reward samples
+        beyond the range.
+
+        Args:
+            x: `(...)`, or with further leading axes that broadcast.
+        """
+        return self._mix(logistic_bin_log_probability, x)
+
+    def _mix(self, log_probability, x):
+        each = log_probability(
+            ops.expand_dims(x, -1), self.locations, self.log_scales
+        )
+        return ops.logsumexp(self.log_weights + each, axis=-1)
+
+    def sample(self, uniforms, temperature=1.0):
+        """Draws 16-bit levels.
+
+        Args:
+            uniforms: `(..., components + 1)` in [0, 1): one for each
+                component's Gumbel noise, one for the logistic.
+            temperature: Scales the logits' sharpness and the logistic's
+                width; 1 draws from the distribution itself.
+
+        Returns:
+            `(...)`: levels in [-1, 1), exactly distributed as the pmf.
+        """
+        gumbel = -ops.log(-ops.log(open_unit_interval(uniforms[..., :-1])))
+        scores = self.log_weights / temperature + gumbel
+        chosen = ops.one_hot(
+            ops.argmax(scores, axis=-1), scores.shape[-1], dtype="float32"
+        )
+        location = ops.sum(self.locations * chosen, axis=-1)
+        log_scale = ops.sum(self.log_scales * chosen, axis=-1)
+        noise = standard_logistic(uniforms[..., -1])
+        return to_levels(location + temperature * ops.exp(log_scale) * noise)
+
+    def mean(self):
+        """The mean before rounding and clipping, `(...)`."""
+        return ops.sum(ops.exp(self.log_weights) * self.locations, axis=-1)

@@ -1,0 +1,241 @@
+"""Keras layers of teacher and student, shapes `(batch, time, channels)`."""
+
+import keras
+from keras import ops
+
+_PACKAGE = "pwavenet_tf"
+
+
+def delay(x, samples: int = 1):
+    """Shifts `(batch, time, channels)` later in time, zeros coming in."""
+    length = ops.shape(x)[1]
+    return ops.pad(x, [[0, 0], [samples, 0], [0, 0]])[:, :length]
+
+
+@keras.saving.register_keras_serializable(package=_PACKAGE)
+class CausalConvolution(keras.layers.Layer):
+    """Dilated causal convolution (WaveNet, 1609.03499, section 2.1).
+
+    y_t = b + Σ_k W_k · x_{t - (filter_width - 1 - k) · dilation}: the newest
+    sample meets the last slice of the kernel. It is computed as shifted
+    matrix products.
+
+    Args:
+        filters: Output channels.
+        filter_width: Number of samples that each output sees.
+        dilation: Distance between these, samples.
+
+    Input shape: `(batch, time, channels)`.
+    Output shape: `(batch, time, filters)`.
+    """
+
+    def __init__(
+        self, filters: int, filter_width: int = 3, dilation: int = 1, **kwargs
+    ) -> None:
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.filter_width = filter_width
+        self.dilation = dilation
+
+    def build(self, input_shape) -> None:
+        shape = (self.filter_width, input_shape[-1], self.filters)
+        self.kernel = self.add_weight(
+            name="kernel", shape=shape, initializer="glorot_uniform"
+        )
+        self.bias = self.add_weight(
+            name="bias", shape=(self.filters,), initializer="zeros"
+        )
+
+    def call(self, x):
+        length = ops.shape(x)[1]
+        reach = (self.filter_width - 1) * self.dilation
+        padded = ops.pad(x, [[0, 0], [reach, 0], [0, 0]])
+        total = self.bias
+        for tap in range(self.filter_width):
+            start = tap * self.dilation
+            shifted = padded[:, start : start + length]
+            total = total + ops.matmul(shifted, self.kernel[tap])
+        return total
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.filters)
+
+    def get_config(self):
+        return super().get_config() | {
+            "filters": self.filters,
+            "filter_width": self.filter_width,
+            "dilation": self.dilation,
+        }
+
+
+@keras.saving.register_keras_serializable(package=_PACKAGE)
+class GatedBlock(keras.layers.Layer):
+    """Gated activation unit (WaveNet, 1609.03499, equations 2 and 3).
+
+    z = tanh(W_f ∗ x + V_f y) ⊙ σ(W_g ∗ x + V_g y), with separate learned
+    1×1 convolutions of z for the residual and for the skip connection.
+
+    Args:
+        gate_channels: Channels of z.
+        residual_channels: Channels of the residual; `None` leaves out the
+            residual's 1×1 convolution, as behind the last layer, where
+            nobody would read it.
+        skip_channels: Channels of the skip connection; `None` for none.
+        filter_width: Filter width of the dilated convolution.
+        dilation: Its dilation.
+
+    Call arguments:
+        x: `(batch, time, channels)`.
+        conditioning: `(batch, time, conditioning_channels)`.
+
+    Returns:
+        `(residual, skip)`, each `(batch, time, its channels)` or `None`.
+    """
+
+    def __init__(
+        self,
+        gate_channels: int,
+        residual_channels: int | None = None,
+        skip_channels: int | None = None,
+        filter_width: int = 3,
+        dilation: int = 1,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.gate_channels = gate_channels
+        self.residual_channels = residual_channels
+        self.skip_channels = skip_channels
+        self.filter_width = filter_width
+        self.dilation = dilation
+        self.convolution = CausalConvolution(
+            2 * gate_channels, filter_width, dilation, dtype=self.dtype_policy
+        )
+        self.conditioning = keras.layers.Dense(
+            2 * gate_channels, use_bias=False, dtype=self.dtype_policy
+        )
+        self.residual = self.skip = None
+        if residual_channels:
+            self.residual = keras.layers.Dense(
+                residual_channels, dtype=self.dtype_policy
+            )
+        if skip_channels:
+            self.skip = keras.layers.Dense(
+                skip_channels, dtype=self.dtype_policy
+            )
+
+    def build(self, x_shape, conditioning_shape) -> None:
+        self.convolution.build(x_shape)
+        self.conditioning.build(conditioning_shape)
+        for output in (self.residual, self.skip):
+            if output is not None:
+                output.build((*x_shape[:-1], self.gate_channels))
+
+    def call(self, x, conditioning):
+        both = self.convolution(x) + self.conditioning(conditioning)
+        filtered, gate = ops.split(both, 2, axis=-1)
+        z = ops.tanh(filtered) * ops.sigmoid(gate)
+        residual = None if self.residual is None else x + self.residual(z)
+        skip = None if self.skip is None else self.skip(z)
+        return residual, skip
+
+    def compute_output_shape(self, x_shape, conditioning_shape):
+        def shape(channels):
+            return channels and (*x_shape[:-1], channels)
+
+        return shape(self.residual_channels), shape(self.skip_channels)
+
+    def get_config(self):
+        return super().get_config() | {
+            "gate_channels": self.gate_channels,
+            "residual_channels": self.residual_channels,
+            "skip_channels": self.skip_channels,
+            "filter_width": self.filter_width,
+            "dilation": self.dilation,
+        }
+
+
+@keras.saving.register_keras_serializable(package=_PACKAGE)
+class GatedStack(keras.layers.Layer):
+    """A series delayed by one sample, then a stack of gated blocks.
+
+    Output t depends on x_{t - receptive_field} … x_{t-1}: never on x_t.
+
+    Args:
+        dilations: Dilation of each block.
+        residual_channels: Channels between the blocks.
+        gate_channels: Channels behind each gate.
+        skip_channels: Channels of the skip connections, whose sum is the
+            output; `None` for no skip connections, as in the student's
+            flows: then the last residual is the output.
+        filter_width: Filter width of the dilated convolutions.
+
+    Call arguments:
+        x: `(batch, time, 1)`.
+        conditioning: `(batch, time, conditioning_channels)`.
+
+    Returns:
+        `(batch, time, skip_channels or residual_channels)`.
+    """
+
+    def __init__(
+        self,
+        dilations: tuple[int, ...],
+        residual_channels: int,
+        gate_channels: int,
+        skip_channels: int | None = None,
+        filter_width: int = 3,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dilations = tuple(dilations)
+        self.residual_channels = residual_channels
+        self.gate_channels = gate_channels
+        self.skip_channels = skip_channels
+        self.filter_width = filter_width
+        self.front = keras.layers.Dense(
+            residual_channels, dtype=self.dtype_policy
+        )
+        last = len(self.dilations) - 1
+        self.blocks = [
+            GatedBlock(
+                gate_channels,
+                None if skip_channels and i == last else residual_channels,
+                skip_channels,
+                filter_width,
+                dilation,
+                dtype=self.dtype_policy,
+            )
+            for i, dilation in enumerate(self.dilations)
+        ]
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples before t that output t depends on."""
+        return 1 + (self.filter_width - 1) * sum(self.dilations)
+
+    def build(self, x_shape, conditioning_shape) -> None:
+        self.front.build(x_shape)
+        inner = (*x_shape[:-1], self.residual_channels)
+        for block in self.blocks:
+            block.build(inner, conditioning_shape)
+
+    def call(self, x, conditioning):
+        x = self.front(delay(x))
+        total = None
+        for block in self.blocks:
+            x, skip = block(x, conditioning)
+            if skip is not None:
+                total = skip if total is None else total + skip
+        return x if total is None else total
+
+    def compute_output_shape(self, x_shape, conditioning_shape):
+        return (*x_shape[:-1], self.skip_channels or self.residual_channels)
+
+    def get_config(self):
+        return super().get_config() | {
+            "dilations": self.dilations,
+            "residual_channels": self.residual_channels,
+            "gate_channels": self.gate_channels,
+            "skip_channels": self.skip_channels,
+            "filter_width": self.filter_width,
+        }

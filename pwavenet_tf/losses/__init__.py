@@ -1,0 +1,1 @@
+"""The terms of the distillation loss, one file each."""

@@ -1,0 +1,123 @@
+"""Pure tensor functions: log-probabilities, noise and the spectrogram.
+
+Audio is scaled by x = j / 32768 for the 16-bit level j, so that a level is
+`2 * HALF_BIN` wide. Everything here is float32.
+"""
+
+import math
+
+from keras import ops
+
+HALF_BIN = 1.0 / 65_536.0
+LOWEST_LEVEL = -1.0
+HIGHEST_LEVEL = 1.0 - 2.0 * HALF_BIN
+LOG_BIN_WIDTH = math.log(2.0 * HALF_BIN)
+
+
+def log1mexp(x):
+    """ln(1 - exp(-x)) for x > 0, exact at both ends (Mächler, 2012)."""
+    # Each branch sees only arguments it is finite for: a gradient of the
+    # branch that is not taken would otherwise leak NaN.
+    small = x < math.log(2.0)
+    near_zero = ops.log(-ops.expm1(-ops.where(small, x, 1.0)))
+    far = ops.log1p(-ops.exp(-ops.where(small, 1.0, x)))
+    return ops.where(small, near_zero, far)
+
+
+def soft_floor(x, floor: float):
+    """A smooth maximum of `x` and `floor`, whose gradient never dies."""
+    return floor + ops.softplus(x - floor)
+
+
+def logistic_log_density(x, location, log_scale):
+    """ln of the logistic density, any shapes that broadcast."""
+    standardised = (x - location) * ops.exp(-log_scale)
+    return (
+        -log_scale - ops.softplus(standardised) - ops.softplus(-standardised)
+    )
+
+
+def logistic_bin_log_probability(x, location, log_scale):
+    """ln of the logistic's mass in the level-wide bin around `x`.
+
+    ln[σ(a) - σ(b)] = -softplus(-a) - softplus(b) + log1mexp(Δ), with
+    a, b = (x - location ± h) / s and Δ = 2h / s: no difference of almost
+    equal numbers, so value and gradient hold far into the tails. `x` may be
+    any real number: nothing is rounded or clipped.
+    """
+    inverse_scale = ops.exp(-log_scale)
+    centred = x - location
+    return (
+        -ops.softplus(-(centred + HALF_BIN) * inverse_scale)
+        - ops.softplus((centred - HALF_BIN) * inverse_scale)
+        + log1mexp(2.0 * HALF_BIN * inverse_scale)
+    )
+
+
+def logistic_level_log_probability(x, location, log_scale):
+    """ln of the pmf of a 16-bit level; sums to one over the 65,536 levels.
+
+    As `logistic_bin_log_probability`, but the lowest level takes all of the
+    mass below it and the highest all of the mass above.
+    """
+    inverse_scale = ops.exp(-log_scale)
+    centred = x - location
+    below = -ops.softplus(-(centred + HALF_BIN) * inverse_scale)
+    above = -ops.softplus((centred - HALF_BIN) * inverse_scale)
+    inside = below + above + log1mexp(2.0 * HALF_BIN * inverse_scale)
+    is_lowest = x < LOWEST_LEVEL + HALF_BIN
+    is_highest = x > HIGHEST_LEVEL - HALF_BIN
+    return ops.where(
+        is_lowest, below, ops.where(is_highest, above, inside)
+    )
+
+
+def open_unit_interval(uniform):
+    """Moves float32 uniforms from [0, 1) strictly inside (0, 1)."""
+    return uniform * (1.0 - 2.0**-23) + 2.0**-24
+
+
+def standard_logistic(uniform):
+    """Logistic(0, 1) noise from uniforms in [0, 1), by inversion."""
+    inside = open_unit_interval(uniform)
+    return ops.log(inside) - ops.log1p(-inside)
+
+
+def to_levels(x):
+    """Rounds to the nearest 16-bit level and clips to the range."""
+    levels = ops.round(x * 32_768.0) / 32_768.0
+    return ops.clip(levels, LOWEST_LEVEL, HIGHEST_LEVEL)
+
+
+def weighted_mean(values, weight=None):
+    """Mean of `values` where `weight` is 1, both `(batch, time)`."""
+    if weight is None:
+        return ops.mean(values)
+    weight = ops.cast(weight, values.dtype)
+    return ops.sum(values * weight) / ops.maximum(ops.sum(weight), 1.0)
+
+
+def stft_magnitude(
+    audio, window_length: int, hop_length: int, fft_length: int
+):
+    """|STFT| under a periodic Hann window.
+
+    Args:
+        audio: `(batch, time)`, at least `fft_length` samples.
+        window_length: Samples under the window.
+        hop_length: Samples between frames.
+        fft_length: Samples of the Fourier transform.
+
+    Returns:
+        `(batch, frames, fft_length // 2 + 1)`. The root has 1e-12 added
+        under it, so that silence has a gradient.
+    """
+    real, imaginary = ops.stft(
+        audio,
+        sequence_length=window_length,
+        sequence_stride=hop_length,
+        fft_length=fft_length,
+        window="hann",
+        center=False,
+    )
+    return ops.sqrt(real * real + imaginary * imaginary + 1e-12)

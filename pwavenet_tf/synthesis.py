@@ -1,0 +1,185 @@
+"""The student's parallel synthesis, in chunks that add up to one pass."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.noise import positional_uniforms
+from pwavenet_tf.ops import HIGHEST_LEVEL, LOWEST_LEVEL, standard_logistic
+from pwavenet_tf.student import ParallelWaveNet
+from pwavenet_tf.upsampling import CONTEXT_FRAMES
+
+
+@dataclasses.dataclass(frozen=True)
+class Windows:
+    """How a mel spectrogram is divided, in frames.
+
+    Chunk i is computed in a window that starts `left` frames earlier, as far
+    as any of its samples can see, and ends `right` frames later, as far as
+    the upsampler looks ahead. All windows have one length, so they share one
+    compiled computation.
+    """
+
+    left: int
+    chunk: int
+    right: int
+
+    @classmethod
+    def of(cls, student: ParallelWaveNet, chunk: int) -> "Windows":
+        """The windows that make a student's chunks exact."""
+        noise_frames = student.audio.frames(student.receptive_field)
+        return cls(CONTEXT_FRAMES + noise_frames, chunk, CONTEXT_FRAMES)
+
+    @property
+    def length(self) -> int:
+        """Frames of every window."""
+        return self.left + self.chunk + self.right
+
+    def count(self, frames):
+        """Chunks that cover so many frames (an integer or a tensor)."""
+        return -(-frames // self.chunk)
+
+
+def require_mel(mel: np.ndarray, student_mels: int, name: str) -> np.ndarray:
+    """Checks a mel spectrogram `(frames, mels)` or a batch of them.
+
+    Args:
+        mel: What was given.
+        student_mels: Bands that the model expects.
+        name: What to call it in messages.
+
+    Returns:
+        `(batch, frames, mels)`, float32.
+
+    Raises:
+        UserError: If the shape is another, or a value is not finite.
+    """
+    mel = np.asarray(mel)
+    if mel.ndim == 2:
+        mel = mel[np.newaxis]
+    if mel.ndim != 3 or mel.shape[-1] != student_mels or 0 in mel.shape:
+        raise UserError(
+            f"{name}: a mel spectrogram must be (frames, {student_mels}) or "
+            f"(batch, frames, {student_mels}) for this model, but it is "
+            f"{tuple(mel.shape)}; compute it with the model's own contract"
+        )
+    if not np.issubdtype(mel.dtype, np.number) or not np.isfinite(mel).all():
+        raise UserError(
+            f"{name}: the mel spectrogram holds values that are not finite "
+            "numbers; compute it anew"
+        )
+    return mel.astype(np.float32)
+
+
+class Synthesizer:
+    """Turns mel spectrograms into audio with a student.
+
+    Args:
+        student: The student.
+        chunk_frames: Frames computed at a time. Memory depends on it and not
+            on the length of the input; the result does not depend on it.
+        jit_compile: Compile the computation of a window with XLA: some
+            seconds for each new batch size, then faster.
+
+    Example:
+        synthesizer = Synthesizer(keras.saving.load_model("student.keras"))
+        audio = synthesizer(mel, seed=1)
+    """
+
+    def __init__(
+        self,
+        student: ParallelWaveNet,
+        chunk_frames: int = 160,
+        jit_compile: bool = True,
+    ) -> None:
+        self.student = student
+        self.windows = Windows.of(student, chunk_frames)
+        self._window = tf.function(self._flows, jit_compile=jit_compile)
+
+    def __call__(
+        self, mel: np.ndarray, seed: int = 0, temperature: float = 1.0
+    ) -> np.ndarray:
+        """Audio `(batch, time)` in [-1, 1) for mel `(batch, frames, mels)`.
+
+        Args:
+            mel: Normalised as the student's contract says; one without a
+                batch axis gives audio without one.
+            seed: The same seed gives the same audio.
+            temperature: Scales the noise: 1 samples from the model itself,
+                less is smoother.
+        """
+        chunks = list(self.chunks(mel, seed, temperature))
+        audio = np.concatenate(chunks, axis=-1)
+        return audio[0] if np.ndim(mel) == 2 else audio
+
+    def chunks(
+        self, mel: np.ndarray, seed: int = 0, temperature: float = 1.0
+    ) -> Iterator[np.ndarray]:
+        """As a call, but yields `(batch, samples)` as it is computed."""
+        mel = require_mel(mel, self.student.audio.mels, "mel")
+        hop = self.student.audio.hop_length
+        batch, frames, _ = mel.shape
+        windows = self.windows
+        for index in range(windows.count(frames)):
+            wanted = index * windows.chunk
+            start = max(0, wanted - windows.left)
+            places = np.arange(start, start + windows.length)
+            uniforms = positional_uniforms(
+                seed, batch, start * hop, windows.length * hop
+            )
+            audio = self._window(
+                tf.constant(mel[:, np.minimum(places, frames - 1)]),
+                uniforms,
+                tf.constant(temperature, tf.float32),
+            ).numpy()
+            end = min(wanted + windows.chunk, frames)
+            yield audio[:, (wanted - start) * hop : (end - start) * hop]
+
+    def _flows(self, mel, uniforms, temperature):
+        noise = temperature * standard_logistic(uniforms)
+        audio = self.student({"mel": mel, "noise": noise})["audio"]
+        return tf.clip_by_value(audio, LOWEST_LEVEL, HIGHEST_LEVEL)
+
+    def graph_synthesis(self, mel, seed, temperature):
+        """The whole synthesis as one graph, for any batch and length.
+
+        Args:
+            mel: `(batch, frames, mels)`, at least one frame.
+            seed: int64 scalar.
+            temperature: float32 scalar.
+
+        Returns:
+            `(batch, frames * hop length)`, equal to a call.
+        """
+        hop, windows = self.student.audio.hop_length, self.windows
+        batch, frames = tf.shape(mel)[0], tf.shape(mel)[1]
+
+        def compute(index, audio):
+            wanted = index * windows.chunk
+            start = tf.maximum(0, wanted - windows.left)
+            places = tf.range(start, start + windows.length)
+            window = tf.gather(mel, tf.minimum(places, frames - 1), axis=1)
+            window.set_shape((None, windows.length, mel.shape[-1]))
+            uniforms = positional_uniforms(
+                seed, batch, start * hop, windows.length * hop
+            )
+            uniforms.set_shape((None, windows.length * hop))
+            offset = (wanted - start) * hop
+            piece = self._flows(window, uniforms, temperature)
+            piece = piece[:, offset : offset + windows.chunk * hop]
+            return index + 1, audio.write(index, tf.transpose(piece))
+
+        count = windows.count(frames)
+        audio = tf.TensorArray(
+            tf.float32, size=count, element_shape=(windows.chunk * hop, None)
+        )
+        _, audio = tf.while_loop(
+            lambda index, _: index < count,
+            compute,
+            (0, audio),
+            parallel_iterations=1,
+        )
+        return tf.transpose(audio.concat()[: frames * hop])

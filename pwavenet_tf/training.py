@@ -1,0 +1,174 @@
+"""Training runs: from a prepared corpus to teacher.keras and student.keras."""
+
+import math
+from pathlib import Path
+
+import keras
+
+from pwavenet_tf.config import Preset, TeacherTraining
+from pwavenet_tf.corpus.dataset import Corpus
+from pwavenet_tf.distiller import Distiller
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.files import written_aside
+from pwavenet_tf.student import ParallelWaveNet
+from pwavenet_tf.teacher import WaveNet
+from pwavenet_tf.upsampling import CONTEXT_FRAMES
+
+_REPORTS = 10
+
+
+def train_teacher(
+    corpus: Corpus, preset: Preset, out: Path, steps: int | None = None
+) -> WaveNet:
+    """Trains the preset's teacher and writes `out/teacher.keras`.
+
+    The weights are averaged over the last steps. A run that was interrupted
+    continues from its last report when it is started again.
+
+    Args:
+        corpus: The prepared corpus.
+        preset: Sizes and training settings.
+        out: Folder of the run; it is made if need be.
+        steps: Optimiser steps; the preset's own number if left out.
+
+    Returns:
+        The trained teacher.
+
+    Raises:
+        UserError: If `out` holds a teacher already or can't be written, or
+            if the loss stops being finite.
+    """
+    settings = preset.teacher_training
+    target = _new_model_file(out, "teacher")
+    teacher = WaveNet.from_preset(preset, corpus.contract)
+    teacher.build()
+    _fit(teacher, corpus, settings, teacher.receptive_field, target, steps)
+    save_model(teacher, target)
+    return teacher
+
+
+def distill(
+    corpus: Corpus,
+    teacher: WaveNet,
+    preset: Preset,
+    out: Path,
+    steps: int | None = None,
+) -> ParallelWaveNet:
+    """Distils the preset's student and writes `out/student.keras`.
+
+    Args:
+        corpus: The corpus that the teacher was trained on.
+        teacher: The trained teacher; it stays as it is.
+        preset: Sizes and training settings.
+        out: Folder of the run; it is made if need be.
+        steps: Optimiser steps; the preset's own number if left out.
+
+    Returns:
+        The trained student.
+
+    Raises:
+        UserError: If corpus and teacher have different contracts, if `out`
+            holds a student already or can't be written, or if the loss stops
+            being finite.
+    """
+    settings = preset.distillation
+    corpus.contract.require_equal(teacher.audio, "the data", "the teacher")
+    target = _new_model_file(out, "student")
+    student = ParallelWaveNet.from_preset(preset, corpus.contract)
+    student.build()
+    student.copy_upsampler(teacher)
+    growth = settings.kl_weight / settings.kl_weight_start
+    distiller = Distiller(
+        teacher,
+        student,
+        inner_samples=settings.inner_samples,
+        kl_weight=keras.optimizers.schedules.ExponentialDecay(
+            settings.kl_weight_start, steps or settings.steps, growth
+        ),
+        power_weight=settings.power_weight,
+    )
+    distiller.build()
+    # Both must have their whole past inside the clip: the student's samples
+    # their noise, the teacher's distributions the student's samples.
+    context = max(teacher.receptive_field, student.receptive_field)
+    _fit(distiller, corpus, settings, context, target, steps)
+    save_model(student, target)
+    return student
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Saves a `.keras` file aside and renames it."""
+    with written_aside(path) as aside:
+        model.save(aside)
+
+
+def _new_model_file(out: Path, name: str) -> Path:
+    target = Path(out) / f"{name}.keras"
+    if target.exists():
+        raise UserError(
+            f"{target} is there already; choose another --out, or remove it "
+            "to train anew"
+        )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise UserError(
+            f"{target.parent} can't be made: {problem.strerror}; choose "
+            "another --out"
+        ) from problem
+    return target
+
+
+def _fit(
+    model: keras.Model,
+    corpus: Corpus,
+    settings: TeacherTraining,
+    context: int,
+    target: Path,
+    steps: int | None,
+) -> None:
+    """Fits with averaged weights under XLA, reporting ten times."""
+    steps = steps or settings.steps
+    steps_per_report = math.ceil(steps / _REPORTS)
+    model.compile(_optimizer(settings, steps), jit_compile=True)
+    clips = {
+        "clip_length": settings.clip_length,
+        "context_frames": corpus.contract.frames(context),
+        "lookahead_frames": CONTEXT_FRAMES,
+        "batch_size": settings.batch_size,
+    }
+    model.fit(
+        corpus.training_clips(**clips),
+        validation_data=corpus.validation_clips(**clips),
+        steps_per_epoch=steps_per_report,
+        epochs=math.ceil(steps / steps_per_report),
+        shuffle=False,
+        callbacks=[
+            keras.callbacks.TerminateOnNaN(),
+            keras.callbacks.BackupAndRestore(
+                target.with_name(f"{target.stem}.backup"),
+            ),
+            keras.callbacks.SwapEMAWeights(),
+            keras.callbacks.CSVLogger(
+                target.with_suffix(".csv"), append=True
+            ),
+        ],
+    )
+
+
+def _optimizer(settings: TeacherTraining, steps: int):
+    """Adam with a short warm-up, cosine decay and averaged weights."""
+    warmup = max(1, min(1_000, steps // 20))
+    return keras.optimizers.Adam(
+        keras.optimizers.schedules.CosineDecay(
+            0.0,
+            steps - warmup,
+            warmup_target=settings.learning_rate,
+            warmup_steps=warmup,
+        ),
+        global_clipnorm=settings.clip_norm,
+        use_ema=True,
+        # A twentieth of the run: a longer average of a short run would still
+        # hold the initial weights.
+        ema_momentum=max(0.0, min(0.9999, 1.0 - 20.0 / steps)),
+    )

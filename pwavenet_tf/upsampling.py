@@ -1,0 +1,153 @@
+"""From the mel spectrogram's frames to one conditioning vector a sample."""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+_PACKAGE = "pwavenet_tf"
+
+# Frames on each side that can reach a frame's samples: one through the
+# convolution of width three, and up to two through the transposed ones.
+CONTEXT_FRAMES = 3
+
+
+@keras.saving.register_keras_serializable(package=_PACKAGE)
+class LinearInterpolation(keras.initializers.Initializer):
+    """Starts a transposed convolution as an interpolation of mixed channels.
+
+    The kernel `(2 * stride, out, in)` is a triangle over time times a random
+    mixing of channels, so that the untrained upsampler is already smooth: no
+    checkerboard for the network to unlearn.
+    """
+
+    def __call__(self, shape, dtype=None):
+        taps, out_channels, in_channels = shape
+        centred = (np.arange(taps) + 0.5) / (taps / 2.0) - 1.0
+        triangle = (1.0 - np.abs(centred)).astype("float32")
+        mixing = keras.initializers.GlorotUniform()(
+            (out_channels, in_channels), dtype="float32"
+        )
+        return ops.cast(triangle[:, None, None] * mixing[None], dtype)
+
+
+@keras.saving.register_keras_serializable(package=_PACKAGE)
+class TransposedConvolution(keras.layers.Layer):
+    """Transposed convolution whose kernel is twice its stride.
+
+    Every output sees exactly two inputs, so that all outputs are treated
+    alike (no checkerboard imbalance). Equal to `keras.layers.Conv1DTranspose`
+    with `kernel_size=2 * stride` and `padding="same"`, but computed as one
+    matrix product at the input's rate and an overlapping sum.
+
+    Args:
+        filters: Output channels.
+        stride: Output samples for each input.
+
+    Input shape: `(batch, time, channels)`.
+    Output shape: `(batch, time * stride, filters)`.
+    """
+
+    def __init__(self, filters: int, stride: int, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.stride = stride
+
+    def build(self, input_shape) -> None:
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(2 * self.stride, self.filters, input_shape[-1]),
+            initializer=LinearInterpolation(),
+        )
+        self.bias = self.add_weight(
+            name="bias", shape=(self.filters,), initializer="zeros"
+        )
+
+    def call(self, x):
+        batch, length = ops.shape(x)[0], ops.shape(x)[1]
+        flat = ops.reshape(self.kernel, (-1, self.kernel.shape[-1]))
+        spread = ops.reshape(
+            ops.matmul(x, ops.transpose(flat)),
+            (batch, length, 2, self.stride * self.filters),
+        )
+        own = ops.pad(spread[:, :, 0], [[0, 0], [0, 1], [0, 0]])
+        from_previous = ops.pad(spread[:, :, 1], [[0, 0], [1, 0], [0, 0]])
+        overlapped = ops.reshape(
+            own + from_previous,
+            (batch, (length + 1) * self.stride, self.filters),
+        )
+        start = self.stride // 2
+        return overlapped[:, start : start + length * self.stride] + self.bias
+
+    def compute_output_shape(self, input_shape):
+        batch, length, _ = input_shape
+        longer = None if length is None else length * self.stride
+        return (batch, longer, self.filters)
+
+    def get_config(self):
+        return super().get_config() | {
+            "filters": self.filters,
+            "stride": self.stride,
+        }
+
+
+@keras.saving.register_keras_serializable(package=_PACKAGE)
+class Upsampler(keras.layers.Layer):
+    """Learned upsampling of the mel spectrogram (WaveNet, section 2.5).
+
+    A convolution over three frames, then transposed convolutions with leaky
+    ReLU. The ends are extended by repeating the first and the last frame
+    `CONTEXT_FRAMES` times, and only there: a chunk that brings that many
+    neighbouring frames with it is upsampled exactly as within the whole.
+
+    Args:
+        channels: Channels of every layer and of the output.
+        factors: Stride of each transposed convolution; their product is the
+            hop length.
+
+    Input shape: `(batch, frames, mels)`.
+    Output shape: `(batch, frames * product of factors, channels)`.
+    """
+
+    def __init__(
+        self, channels: int, factors: tuple[int, ...], **kwargs
+    ) -> None:
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.factors = tuple(factors)
+        self.convolution = keras.layers.Conv1D(
+            channels, 3, padding="same", dtype=self.dtype_policy
+        )
+        self.expansions = [
+            TransposedConvolution(channels, factor, dtype=self.dtype_policy)
+            for factor in self.factors
+        ]
+
+    def build(self, input_shape) -> None:
+        self.convolution.build(input_shape)
+        shape = (*input_shape[:-1], self.channels)
+        for expansion in self.expansions:
+            expansion.build(shape)
+            shape = expansion.compute_output_shape(shape)
+
+    def call(self, mel):
+        first = ops.repeat(mel[:, :1], CONTEXT_FRAMES, axis=1)
+        last = ops.repeat(mel[:, -1:], CONTEXT_FRAMES, axis=1)
+        x = self.convolution(ops.concatenate([first, mel, last], axis=1))
+        for expansion in self.expansions:
+            x = expansion(ops.leaky_relu(x, 0.4))
+        extension = CONTEXT_FRAMES * math.prod(self.factors)
+        return x[:, extension:-extension]
+
+    def compute_output_shape(self, input_shape):
+        batch, frames, _ = input_shape
+        if frames is not None:
+            frames *= math.prod(self.factors)
+        return (batch, frames, self.channels)
+
+    def get_config(self):
+        return super().get_config() | {
+            "channels": self.channels,
+            "factors": self.factors,
+        }
