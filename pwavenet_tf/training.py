@@ -96,6 +96,25 @@ def distill(
     return student
 
 
+class StopWhenNotFinite(keras.callbacks.Callback):
+    """Ends a run whose loss is no longer a number.
+
+    The backup of the last report is left in place, so that a run with other
+    settings can be compared with it.
+
+    Raises:
+        UserError: At the first batch whose loss is not finite.
+    """
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(logs["loss"]):
+            raise UserError(
+                f"the loss became {logs['loss']} in batch {batch} of this "
+                "report; lower the learning rate, or look for broken "
+                "recordings with evaluate"
+            )
+
+
 def save_model(model: keras.Model, path: Path) -> None:
     """Saves a `.keras` file aside and renames it."""
     with written_aside(path) as aside:
@@ -144,7 +163,7 @@ def _fit(
         epochs=math.ceil(steps / steps_per_report),
         shuffle=False,
         callbacks=[
-            keras.callbacks.TerminateOnNaN(),
+            StopWhenNotFinite(),
             keras.callbacks.BackupAndRestore(
                 target.with_name(f"{target.stem}.backup"),
             ),

@@ -1,0 +1,50 @@
+# `make` lists what can be made. Everything is installed into .venv.
+
+PYTHON ?= python3
+CORPUS ?=
+OUT ?= runs/demo
+
+INSTALLED := .venv/.installed
+PIP := .venv/bin/python -m pip -qq --disable-pip-version-check
+
+.PHONY: help install demo test test-slow lint format clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' \
+		$(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## make .venv with TensorFlow and this package (3 GB)
+
+demo: $(INSTALLED) ## the whole way in 8 minutes [CORPUS=folder] [OUT=runs/demo]
+	@.venv/bin/pwavenet demo --out="$(OUT)" $(if $(CORPUS),--corpus="$(CORPUS)")
+
+test: $(INSTALLED) ## run the fast tests
+	@.venv/bin/python -m pytest -m "not slow"
+
+test-slow: $(INSTALLED) ## run the tests that take long
+	@.venv/bin/python -m pytest -m slow
+
+lint: $(INSTALLED) ## check style and common mistakes
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+
+format: $(INSTALLED) ## put the code into the common style
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+clean: ## remove .venv and everything that was built
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): setup.py constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' \
+		2>/dev/null || { echo "This needs Python 3.10 to 3.13, but PYTHON=$(PYTHON) is \
+	$$($(PYTHON) --version 2>/dev/null || echo missing); name another: make PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "This Python cannot make a virtual environment; on Debian \
+	or Ubuntu: sudo apt-get install python3-venv" >&2; exit 2; }
+	@echo "Installing TensorFlow and pwavenet_tf into .venv: about 3 GB on \
+	disk, a few minutes"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install --constraint constraints.txt --editable ".[demo,test]"
+	@touch $@

@@ -1,0 +1,97 @@
+"""Parallel WaveNet for TensorFlow and Keras 3.
+
+The public names, in the order in which a newcomer may want to read them:
+settings, data, the teacher, the student, training, and making sound. Each is
+loaded when it is first asked for, so `import pwavenet_tf` is quick and does
+not load TensorFlow.
+"""
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pwavenet_tf.bijectors import InverseAutoregressiveFlow
+    from pwavenet_tf.config import AudioContract, preset
+    from pwavenet_tf.corpus.dataset import Corpus
+    from pwavenet_tf.corpus.prepare import prepare
+    from pwavenet_tf.distiller import Distiller
+    from pwavenet_tf.distributions import MixtureOfLogistics
+    from pwavenet_tf.errors import UserError
+    from pwavenet_tf.sampling import generate
+    from pwavenet_tf.student import ParallelWaveNet
+    from pwavenet_tf.synthesis import Synthesizer
+    from pwavenet_tf.teacher import WaveNet
+    from pwavenet_tf.training import distill, train_teacher
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "preset",
+    "AudioContract",
+    "prepare",
+    "Corpus",
+    "WaveNet",
+    "MixtureOfLogistics",
+    "InverseAutoregressiveFlow",
+    "ParallelWaveNet",
+    "Distiller",
+    "train_teacher",
+    "distill",
+    "generate",
+    "Synthesizer",
+    "UserError",
+]
+
+_MODULES = {
+    "preset": "config",
+    "AudioContract": "config",
+    "prepare": "corpus.prepare",
+    "Corpus": "corpus.dataset",
+    "WaveNet": "teacher",
+    "MixtureOfLogistics": "distributions",
+    "InverseAutoregressiveFlow": "bijectors",
+    "ParallelWaveNet": "student",
+    "Distiller": "distiller",
+    "train_teacher": "training",
+    "distill": "training",
+    "generate": "sampling",
+    "Synthesizer": "synthesis",
+    "UserError": "errors",
+}
+
+# In the repository `export/` stands beside this package; an installed package
+# has it inside.
+_beside = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+if os.path.isfile(os.path.join(_beside, "export", "__init__.py")) and (
+    os.path.isfile(os.path.join(_beside, "setup.py"))
+):
+    __path__.append(_beside)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if _MODULES[name] not in ("config", "errors"):
+        _load_models()
+    module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    value = globals()[name] = getattr(module, name)
+    return value
+
+
+def _load_models() -> None:
+    from pwavenet_tf.quiet import import_tensorflow
+
+    import_tensorflow()
+    importlib.import_module(f"{__name__}.distiller")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
+
+
+# Keras finds the classes in a .keras file only if they are registered, and
+# their modules register them.
+if "keras" in sys.modules:
+    _load_models()

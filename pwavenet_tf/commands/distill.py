@@ -1,0 +1,55 @@
+"""Distils the teacher into a student that speaks at once.
+
+The student is a chain of inverse autoregressive flows: it turns noise into
+speech in one parallel pass. It never sees the teacher's training target;
+it learns by making sound and being told by the teacher how probable that
+sound is, and by matching the power of the recordings at every frequency.
+
+A run writes RUN/student.keras. Watch the power loss and the level of the
+sound: a student that whispers has a level far below the recordings'.
+
+Before it:  pwavenet train-teacher
+After it:   pwavenet synthesize, evaluate, export
+
+Example:
+  pwavenet distill --data=data --teacher=run/teacher.keras --out=run
+"""
+
+from absl import flags
+
+from pwavenet_tf.commands.path_flags import (
+    define_path,
+    existing_file,
+    existing_folder,
+    writable_folder,
+)
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines --data, --teacher, --out and --steps."""
+    define_path(
+        "data",
+        "DATA: Folder that `pwavenet prepare` wrote.",
+        flag_values,
+        existing_folder,
+    )
+    define_path(
+        "teacher",
+        "FILE: The teacher.keras to learn from.",
+        flag_values,
+        existing_file,
+    )
+    define_path(
+        "out",
+        "RUN: Folder to write student.keras to.",
+        flag_values,
+        writable_folder,
+    )
+    flags.DEFINE_integer(
+        "steps",
+        None,
+        "N: Optimiser steps; as many as the teacher's preset says, if left "
+        "out.",
+        lower_bound=1,
+        flag_values=flag_values,
+    )

@@ -1,0 +1,146 @@
+"""The corpus card: what a prepared corpus is, in one JSON file."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pwavenet_tf.config import AudioContract
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.files import written_aside
+
+FILE_NAME = "corpus.json"
+FORMAT = 1
+
+Split = Literal["training", "validation"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recording:
+    """A recording in the corpus.
+
+    Attributes:
+        file: Its path within the folder of recordings.
+        samples: Its length at the contract's sample rate.
+    """
+
+    file: str
+    samples: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Refusal:
+    """A recording that was left out.
+
+    Attributes:
+        file: Its path within the folder of recordings.
+        reason: Why.
+    """
+
+    file: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class CorpusCard:
+    """The contents of a prepared corpus.
+
+    Attributes:
+        preset: Name of the preset that it was prepared with.
+        contract: The acoustic contract with this corpus's statistics.
+        training: Recordings to train on.
+        validation: Recordings held out.
+        refused: Recordings left out.
+        training_shards: File names of the TFRecord shards, in order.
+        validation_shards: Likewise.
+    """
+
+    preset: str
+    contract: AudioContract
+    training: tuple[Recording, ...]
+    validation: tuple[Recording, ...]
+    refused: tuple[Refusal, ...]
+    training_shards: tuple[str, ...]
+    validation_shards: tuple[str, ...]
+
+    def recordings(self, split: Split) -> tuple[Recording, ...]:
+        """The recordings of one split."""
+        return {"training": self.training, "validation": self.validation}[split]
+
+    def shards(self, split: Split) -> tuple[str, ...]:
+        """The shards of one split."""
+        return {
+            "training": self.training_shards,
+            "validation": self.validation_shards,
+        }[split]
+
+    def seconds(self, split: Split) -> float:
+        """The duration of one split."""
+        samples = sum(one.samples for one in self.recordings(split))
+        return samples / self.contract.sample_rate
+
+    def save(self, folder: Path) -> None:
+        """Writes `corpus.json` into a folder.
+
+        Raises:
+            UserError: If it cannot be written.
+        """
+        content = {
+            "format": FORMAT,
+            # For the human reader; `load` computes them anew.
+            "seconds": {
+                "training": round(self.seconds("training"), 3),
+                "validation": round(self.seconds("validation"), 3),
+            },
+        } | dataclasses.asdict(self)
+        with written_aside(Path(folder) / FILE_NAME) as aside:
+            aside.write_text(json.dumps(content, indent=1) + "\n", "ascii")
+
+    @classmethod
+    def load(cls, folder: Path) -> "CorpusCard":
+        """Reads `corpus.json` from a folder.
+
+        Raises:
+            UserError: If it is missing, damaged or of another format.
+        """
+        path = Path(folder) / FILE_NAME
+        content = _read_json(path)
+        try:
+            return cls(
+                preset=content["preset"],
+                contract=AudioContract(**content["contract"]),
+                training=_each(Recording, content["training"]),
+                validation=_each(Recording, content["validation"]),
+                refused=_each(Refusal, content["refused"]),
+                training_shards=tuple(content["training_shards"]),
+                validation_shards=tuple(content["validation_shards"]),
+            )
+        except (KeyError, TypeError, UserError) as error:
+            raise UserError(
+                f"{path}: is damaged ({type(error).__name__}: {error}); "
+                "prepare the corpus anew"
+            ) from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read; name a folder that `pwavenet prepare` "
+            "has written"
+        ) from error
+    except ValueError as error:
+        raise UserError(f"{path}: is not a corpus card ({error})") from error
+    if not isinstance(content, dict) or "format" not in content:
+        raise UserError(f"{path}: is not a corpus card")
+    if content["format"] != FORMAT:
+        raise UserError(
+            f"{path}: has format {content['format']!r} where this version "
+            f"reads {FORMAT}; prepare the corpus anew"
+        )
+    return content
+
+
+def _each(kind: type, entries: list[dict[str, Any]]) -> tuple:
+    return tuple(kind(**entry) for entry in entries)

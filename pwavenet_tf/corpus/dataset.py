@@ -1,0 +1,291 @@
+"""A prepared corpus as clips for training."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pwavenet_tf.corpus.card import CorpusCard, Split
+from pwavenet_tf.corpus.features import normalised
+from pwavenet_tf.corpus.records import parse
+from pwavenet_tf.errors import UserError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_SHUFFLE_BYTES = 64 * 2**20
+_SHARDS_AT_ONCE = 4
+
+
+class Corpus:
+    """A corpus that `prepare` has written.
+
+    Clips are `({"audio", "mel"}, audio, weight)`, what `keras.Model.fit` takes
+    as inputs, targets and sample weights: `audio` and `weight` float32
+    `(batch, length)`, `mel` float32 `(batch, length / hop_length, mels)`,
+    normalised, with `length = (context_frames + clip_length / hop_length +
+    lookahead_frames) * hop_length`. All shapes are static.
+
+    `weight` is 1 on the samples that count: real samples between context and
+    look-ahead. Beyond the ends of a recording audio is zero, the nearest mel
+    frame is repeated and nothing counts; so a recording's first samples are
+    learnt from what generation sees at its start.
+
+    Attributes:
+        card: The corpus card.
+        contract: The acoustic contract, with statistics.
+
+    Raises:
+        UserError: If `folder` is not a prepared corpus or lacks a shard.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = Path(folder)
+        self.card = CorpusCard.load(self._folder)
+        self.contract = self.card.contract
+        for shard in self.card.training_shards + self.card.validation_shards:
+            if not (self._folder / shard).is_file():
+                raise UserError(
+                    f"{self._folder / shard}: is missing; prepare the "
+                    "corpus anew"
+                )
+
+    def training_clips(
+        self,
+        clip_length: int,
+        context_frames: int,
+        lookahead_frames: int,
+        batch_size: int,
+        seed: int = 0,
+    ) -> "tf.data.Dataset":
+        """Random clips of the training recordings, without end.
+
+        In each pass over the recordings every sample counts in exactly one
+        clip; where the clips begin is drawn anew in each pass. The same seed
+        gives the same clips.
+
+        Args:
+            clip_length: Samples that count in each clip, a multiple of the
+                hop length.
+            context_frames: Frames before them.
+            lookahead_frames: Frames behind them.
+            batch_size: Clips in a batch.
+            seed: Any integer.
+
+        Raises:
+            UserError: If a length cannot be.
+        """
+        import tensorflow as tf
+
+        window = self._window(
+            clip_length, context_frames, lookahead_frames, batch_size
+        )
+        shards = self._shards("training")
+
+        def one_pass(number):
+            order = tf.random.experimental.stateless_shuffle(
+                shards, seed=[seed, number]
+            )
+            return tf.data.Dataset.from_tensor_slices(order).interleave(
+                tf.data.TFRecordDataset, cycle_length=_SHARDS_AT_ONCE
+            )
+
+        def cut(number, record):
+            utterance = parse(record, self.contract.mels)
+            frames = tf.shape(utterance["mel"])[0]
+            clips = window.clips(frames)
+            lead = tf.random.stateless_uniform(
+                (),
+                seed=[seed, number],
+                maxval=clips * window.clip_frames - frames + 1,
+                dtype=tf.int32,
+            )
+            return window.cut(utterance, clips, lead)
+
+        clips = (
+            tf.data.Dataset.counter()
+            .flat_map(one_pass)
+            .enumerate()
+            .map(cut, num_parallel_calls=tf.data.AUTOTUNE)
+            .unbatch()
+            .shuffle(
+                max(
+                    8 * batch_size,
+                    _SHUFFLE_BYTES // window.clip_bytes(self.contract.mels),
+                ),
+                seed=seed,
+                # Each iterator begins anew, so the seed decides alone.
+                reshuffle_each_iteration=False,
+            )
+        )
+        return self._batched(clips, window, batch_size)
+
+    def validation_clips(
+        self,
+        clip_length: int,
+        context_frames: int,
+        lookahead_frames: int,
+        batch_size: int,
+    ) -> "tf.data.Dataset":
+        """All clips of the validation recordings, once, in order.
+
+        The clips do not overlap in what counts, and every sample counts. The
+        last batch is filled up with clips of weight zero. For the arguments
+        see `training_clips`.
+
+        Raises:
+            UserError: If a length cannot be.
+        """
+        import tensorflow as tf
+
+        window = self._window(
+            clip_length, context_frames, lookahead_frames, batch_size
+        )
+
+        def cut(record):
+            utterance = parse(record, self.contract.mels)
+            clips = window.clips(tf.shape(utterance["mel"])[0])
+            return window.cut(utterance, clips, 0)
+
+        clips = (
+            tf.data.TFRecordDataset(self._shards("validation"))
+            .map(cut, num_parallel_calls=tf.data.AUTOTUNE)
+            .unbatch()
+        )
+        empty = tf.nest.map_structure(
+            lambda spec: tf.zeros((batch_size - 1, *spec.shape), spec.dtype),
+            clips.element_spec,
+        )
+        clips = clips.concatenate(tf.data.Dataset.from_tensor_slices(empty))
+        total = sum(
+            window.clips(self.contract.frames(one.samples))
+            for one in self.card.validation
+        )
+        return self._batched(clips, window, batch_size).apply(
+            tf.data.experimental.assert_cardinality(-(-total // batch_size))
+        )
+
+    def utterances(
+        self, split: Split
+    ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """Whole recordings, one after the other.
+
+        Yields:
+            The file's path within the folder of recordings; its audio,
+            float32 `(time,)`; its mel, float32 `(frames, mels)`, normalised.
+        """
+        import tensorflow as tf
+
+        for record in tf.data.TFRecordDataset(self._shards(split)):
+            utterance = parse(record, self.contract.mels)
+            yield (
+                utterance["name"].numpy().decode("utf-8", "surrogateescape"),
+                utterance["levels"].numpy().astype(np.float32) / 32768,
+                normalised(utterance["mel"].numpy(), self.contract),
+            )
+
+    def _shards(self, split: Split) -> list[str]:
+        return [str(self._folder / name) for name in self.card.shards(split)]
+
+    def _window(
+        self, clip_length: int, context: int, lookahead: int, batch_size: int
+    ) -> "_Window":
+        hop = self.contract.hop_length
+        if clip_length < hop or clip_length % hop:
+            raise UserError(
+                f"clip_length {clip_length} is not a positive multiple of "
+                f"the hop length {hop}"
+            )
+        if min(context, lookahead) < 0 or batch_size < 1:
+            raise UserError(
+                "context_frames and lookahead_frames must not be negative "
+                "and batch_size must be positive, but they are "
+                f"{context}, {lookahead}, {batch_size}"
+            )
+        return _Window(hop, clip_length // hop, context, lookahead)
+
+    def _batched(
+        self, clips: "tf.data.Dataset", window: "_Window", batch_size: int
+    ) -> "tf.data.Dataset":
+        import tensorflow as tf
+
+        def finish(levels, mel, first_sample, samples):
+            audio = tf.cast(levels, tf.float32) / 32768
+            inputs = {"audio": audio, "mel": normalised(mel, self.contract)}
+            return inputs, audio, window.weight(first_sample, samples)
+
+        return (
+            clips.batch(batch_size, drop_remainder=True)
+            .map(finish, num_parallel_calls=tf.data.AUTOTUNE)
+            .prefetch(tf.data.AUTOTUNE)
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Window:
+    """What a clip spans: context, the frames that count, look-ahead."""
+
+    hop_length: int
+    clip_frames: int
+    context_frames: int
+    lookahead_frames: int
+
+    @property
+    def frames(self) -> int:
+        return self.context_frames + self.clip_frames + self.lookahead_frames
+
+    @property
+    def samples(self) -> int:
+        return self.frames * self.hop_length
+
+    def clip_bytes(self, mels: int) -> int:
+        """Bytes of a clip of int16 levels and float32 mel."""
+        return self.samples * 2 + self.frames * mels * 4
+
+    def clips(self, frames):
+        """How many clips it takes to count so many frames, int or tensor."""
+        return -(-frames // self.clip_frames)
+
+    def cut(self, utterance: dict, clips, lead) -> tuple:
+        """Cuts an utterance; the first clip counts from frame `-lead` on.
+
+        Returns:
+            levels, int16 `(clips, samples)`; mel, `(clips, frames, mels)`;
+            where in the utterance each clip's first sample lies, int32
+            `(clips,)`; the utterance's length in samples, likewise.
+        """
+        import tensorflow as tf
+
+        levels, mel = utterance["levels"], utterance["mel"]
+        length, frames = tf.shape(levels)[0], tf.shape(mel)[0]
+        first = tf.range(clips) * self.clip_frames - lead - self.context_frames
+        wanted = first[:, None] + tf.range(self.frames)
+        real = tf.clip_by_value(wanted, 0, frames - 1)
+        hops = tf.reshape(
+            tf.pad(levels, [[0, frames * self.hop_length - length]]),
+            (frames, self.hop_length),
+        )
+        audio = tf.where(
+            (wanted == real)[..., None], tf.gather(hops, real), np.int16(0)
+        )
+        return (
+            tf.reshape(audio, (clips, self.samples)),
+            tf.gather(mel, real),
+            first * self.hop_length,
+            tf.fill((clips,), length),
+        )
+
+    def weight(self, first_sample, samples):
+        """`(batch,)` each, from `cut`, to float32 `(batch, samples)`."""
+        import tensorflow as tf
+
+        within = tf.range(self.samples)
+        position = first_sample[:, None] + within
+        context = self.context_frames * self.hop_length
+        counted = (within >= context) & (
+            within < context + self.clip_frames * self.hop_length
+        )
+        real = (position >= 0) & (position < samples[:, None])
+        return tf.cast(counted & real, tf.float32)

@@ -1,0 +1,139 @@
+"""Utterances as TFRecord shards."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pwavenet_tf.corpus.card import Split
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+UTTERANCES_PER_SHARD = 64
+
+
+class ShardWriter:
+    """Writes utterances, one after the other, into numbered shards.
+
+    Used as a context; `finish` gives the shards their final names.
+    """
+
+    def __init__(self, folder: Path, split: Split) -> None:
+        self._folder = folder
+        self._split = split
+        self._writer = None
+        self._shards = 0
+        self._utterances = 0
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Open only if the block raised, and that error is the one to tell.
+        with contextlib.suppress(OSError), _told_as_os_error():
+            self._close()
+
+    def write(self, name: str, levels: np.ndarray, mel: np.ndarray) -> None:
+        """Writes one utterance.
+
+        Args:
+            name: What identifies the utterance.
+            levels: int16 `(time,)`.
+            mel: float32 `(frames, mels)`, natural log magnitudes, not
+                normalised.
+
+        Raises:
+            OSError: If there is no room.
+        """
+        with _told_as_os_error():
+            if self._utterances % UTTERANCES_PER_SHARD == 0:
+                self._next_shard()
+            self._writer.write(_example(name, levels, mel))
+        self._utterances += 1
+
+    def finish(self) -> tuple[str, ...]:
+        """Closes the last shard and returns the file names of all.
+
+        Raises:
+            OSError: If there is no room.
+        """
+        with _told_as_os_error():
+            self._close()
+        names = []
+        for shard in range(self._shards):
+            names.append(
+                f"{self._split}-{shard:05d}-of-{self._shards:05d}.tfrecord"
+            )
+            self._path(shard).rename(self._folder / names[-1])
+        return tuple(names)
+
+    def _next_shard(self) -> None:
+        import tensorflow as tf
+
+        self._close()
+        self._writer = tf.io.TFRecordWriter(str(self._path(self._shards)))
+        self._shards += 1
+
+    def _close(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer:
+            writer.close()
+
+    def _path(self, shard: int) -> Path:
+        return self._folder / f"{self._split}-{shard:05d}.tfrecord"
+
+
+def parse(serialised: "tf.Tensor", mels: int) -> dict[str, "tf.Tensor"]:
+    """Reads one utterance, in a graph.
+
+    Args:
+        serialised: A scalar string: one record.
+        mels: Number of mel bands.
+
+    Returns:
+        `name`, scalar string; `levels`, int16 `(time,)`; `mel`, float32
+        `(frames, mels)`, natural log magnitudes, not normalised.
+    """
+    import tensorflow as tf
+
+    text = tf.io.FixedLenFeature((), tf.string)
+    record = tf.io.parse_single_example(
+        serialised, {"name": text, "levels": text, "mel": text}
+    )
+    mel = tf.io.decode_raw(record["mel"], tf.float32)
+    return {
+        "name": record["name"],
+        "levels": tf.io.decode_raw(record["levels"], tf.int16),
+        "mel": tf.reshape(mel, (-1, mels)),
+    }
+
+
+@contextlib.contextmanager
+def _told_as_os_error() -> Iterator[None]:
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise OSError(error.message) from error
+
+
+def _example(name: str, levels: np.ndarray, mel: np.ndarray) -> bytes:
+    import tensorflow as tf
+
+    # Little endian, as tf.io.decode_raw expects it by default.
+    contents = {
+        "name": name.encode("utf-8", "surrogateescape"),
+        "levels": levels.astype("<i2").tobytes(),
+        "mel": mel.astype("<f4").tobytes(),
+    }
+    features = {
+        key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        for key, value in contents.items()
+    }
+    return tf.train.Example(
+        features=tf.train.Features(feature=features)
+    ).SerializeToString()

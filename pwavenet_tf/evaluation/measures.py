@@ -1,0 +1,126 @@
+"""What the reported numbers mean, which is better, and how to print them."""
+
+import dataclasses
+import math
+
+NOT_MEASURED = "–"
+_CLOSER = "closer to the recording"
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """How a metric is explained to a reader.
+
+    Attributes:
+        label: Its name in words.
+        unit: What one is one of; empty for a pure number.
+        better: `lower`, `higher`, or `closer to the recording`; empty where
+            no voice is better than another.
+    """
+
+    label: str
+    unit: str = ""
+    better: str = ""
+
+
+_MEASURES = {
+    "log_spectral_distance": Measure(
+        "Log-spectral distance to the recording", "dB", "lower"
+    ),
+    "mean": Measure("Mean of the samples", "of full scale"),
+    "standard_deviation": Measure(
+        "Standard deviation", "of full scale", _CLOSER
+    ),
+    "mean_absolute": Measure("Mean absolute level", "of full scale", _CLOSER),
+    "negative_log_likelihood": Measure(
+        "Negative log-likelihood", "nats per sample", "lower"
+    ),
+    "kl": Measure("KL divergence from the teacher", "nats per sample", "lower"),
+    "power_loss": Measure("Power loss", "", "lower"),
+    "samples_per_second": Measure("Speed", "samples per second", "higher"),
+}
+
+
+def measure(name: str) -> Measure:
+    """The explanation of a metric; its bare name where there is none."""
+    words = name.replace("_", " ")
+    return _MEASURES.get(name) or Measure(words[:1].upper() + words[1:])
+
+
+def best_voices(
+    name: str, values: dict[str, float | None], reference: str
+) -> set[str]:
+    """The voices with the best value of a metric.
+
+    Args:
+        name: The metric.
+        values: Its value by voice; None or NaN where it was not measured.
+        reference: The voice that the others are judged by: never among the
+            best.
+
+    Returns:
+        One voice, several in a tie, or none: where the metric has no better
+        and worse, or fewer than two voices compete.
+    """
+    known = {
+        voice: value
+        for voice, value in values.items()
+        if value is not None and not math.isnan(value)
+    }
+    target = known.pop(reference, None)
+    better = measure(name).better
+    if better == "lower":
+        cost = known
+    elif better == "higher":
+        cost = {voice: -value for voice, value in known.items()}
+    elif better and target is not None:
+        cost = {voice: abs(value - target) for voice, value in known.items()}
+    else:
+        return set()
+    if len(cost) < 2:
+        return set()
+    return {voice for voice in cost if cost[voice] == min(cost.values())}
+
+
+def format_number(value: float | None) -> str:
+    """A number for a reader: three significant digits or a whole number.
+
+    10.1, 0.0701, 24,300, −3.8×10⁻⁷; `NOT_MEASURED` for None and NaN.
+    """
+    if value is None or math.isnan(value):
+        return NOT_MEASURED
+    sign = "−" if value < 0 else ""
+    size = abs(value)
+    if math.isinf(size):
+        return f"{sign}∞"
+    if size == int(size) and size < 1e7:
+        return f"{sign}{int(size):,}"
+    exponent = int(f"{size:.2e}".split("e")[1])
+    if -4 <= exponent <= 6:
+        return f"{sign}{float(f'{size:.3g}'):,.{max(2 - exponent, 0)}f}"
+    mantissa, exponent = f"{size:.1e}".split("e")
+    superscript = str(int(exponent)).translate(
+        str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+    )
+    return f"{sign}{mantissa}×10{superscript}"
+
+
+def format_setting(value: object) -> str:
+    """A setting for a reader; of a long sequence just the ends."""
+    if value is None or value == "" or value == () or value == []:
+        return NOT_MEASURED
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}".replace("-", "−")
+    if isinstance(value, float):
+        return f"{value:,g}".replace("-", "−")
+    if isinstance(value, list | tuple):
+        shown = [format_setting(entry) for entry in value]
+        joint = "; " if isinstance(value[0], list | tuple) else ", "
+        if len(shown) <= 12:
+            return joint.join(shown)
+        return joint.join([*shown[:4], "…", shown[-1]]) + (
+            f" ({len(shown)} values)"
+        )
+    return str(value)

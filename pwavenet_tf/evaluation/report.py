@@ -1,0 +1,201 @@
+"""The listening report: one HTML page that needs nothing but a browser."""
+
+import base64
+import dataclasses
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.evaluation import curves as curve_drawing
+from pwavenet_tf.evaluation import measures
+from pwavenet_tf.evaluation.figures import SHOWN_DB, draw_voices
+from pwavenet_tf.files import written_aside
+
+# The voice that the others are judged by.
+REFERENCE = "recording"
+
+
+@dataclasses.dataclass(frozen=True)
+class Sentence:
+    """One sentence, spoken by several voices.
+
+    Attributes:
+        title: A short name, such as that of the recording's file.
+        text: What is said, if known.
+        audio: Audio `(time,)` in [-1, 1) by voice, in the order of display;
+            the voice named "recording" is the one the others are judged by.
+    """
+
+    title: str
+    text: str | None
+    audio: dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """A value over the steps of a training.
+
+    Attributes:
+        title: What it is, such as "Teacher: validation loss".
+        unit: Its unit; empty for a pure number.
+        points: (step, value); values that are not finite are not drawn.
+    """
+
+    title: str
+    unit: str
+    points: list[tuple[int, float]]
+
+
+def write_report(
+    path: str | Path,
+    *,
+    title: str,
+    summary: str,
+    sample_rate: int,
+    sentences: list[Sentence],
+    metrics: dict[str, dict[str, float | None]],
+    curves: list[Curve],
+    settings: dict[str, dict[str, object]],
+) -> None:
+    """Writes the report as one self-contained HTML file.
+
+    Audio is embedded as 16-bit FLAC; samples outside [-1, 1) are clipped
+    there. The page fetches nothing and forbids itself to.
+
+    Args:
+        path: The HTML file; an existing one is replaced when the new one is
+            complete.
+        title: The headline.
+        summary: One paragraph: what was done and what came of it.
+        sample_rate: Of all audio, Hz.
+        sentences: What there is to hear.
+        metrics: Value by metric by voice; None where it was not measured.
+        curves: Training curves.
+        settings: Value by name by section.
+
+    Raises:
+        UserError: If a sentence has no voice, a voice has no samples or some
+            that are not finite, or the file cannot be written.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("pwavenet_tf.evaluation", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = measures.format_number
+    environment.filters["setting"] = measures.format_setting
+    page = environment.get_template("report.html.j2").render(
+        title=title,
+        summary=summary,
+        sample_rate=sample_rate,
+        shown_db=SHOWN_DB,
+        voices=_voices(sentences, metrics),
+        sentences=[_sentence(each, sample_rate) for each in sentences],
+        metric_voices=list(metrics),
+        metrics=_metrics(metrics),
+        curves=[
+            (curve, curve_drawing.draw_curve(curve.points)) for curve in curves
+        ],
+        curve_frame=curve_drawing,
+        settings=settings,
+    )
+    with written_aside(Path(path)) as aside:
+        aside.write_text(page, encoding="utf-8")
+
+
+def _voices(
+    sentences: list[Sentence], metrics: dict[str, dict[str, float | None]]
+) -> list[str]:
+    seen = [voice for sentence in sentences for voice in sentence.audio]
+    return list(dict.fromkeys([*seen, *metrics]))
+
+
+def _metrics(metrics: dict[str, dict[str, float | None]]) -> list[dict]:
+    names = dict.fromkeys(
+        name for values in metrics.values() for name in values
+    )
+    rows = []
+    for name in names:
+        by_voice = {voice: of.get(name) for voice, of in metrics.items()}
+        rows.append(
+            {
+                "measure": measures.measure(name),
+                "by_voice": by_voice,
+                "best": measures.best_voices(name, by_voice, REFERENCE),
+            }
+        )
+    return rows
+
+
+def _sentence(sentence: Sentence, sample_rate: int) -> dict:
+    if not sentence.audio:
+        raise UserError(
+            f"report: {sentence.title!r} has no voice; give at least one"
+        )
+    audio = {
+        voice: _checked(samples, f"{sentence.title!r}, voice {voice!r}")
+        for voice, samples in sentence.audio.items()
+    }
+    seconds = max(map(len, audio.values())) / sample_rate
+    return {
+        "title": sentence.title,
+        "text": sentence.text,
+        "seconds": seconds,
+        "ticks": _time_ticks(seconds),
+        "voices": [
+            {
+                "name": voice,
+                "seconds": len(audio[voice]) / sample_rate,
+                "peak": float(np.abs(audio[voice]).max()),
+                "flac": _data_uri(
+                    "audio/flac", _flac(audio[voice], sample_rate)
+                ),
+                "waveform": _data_uri("image/webp", pictures.waveform),
+                "spectrogram": _data_uri("image/webp", pictures.spectrogram),
+            }
+            for voice, pictures in draw_voices(audio, sample_rate).items()
+        ],
+    }
+
+
+def _checked(samples: np.ndarray, where: str) -> np.ndarray:
+    samples = np.asarray(samples, np.float32)
+    if samples.ndim != 1 or not samples.size:
+        raise UserError(
+            f"report: {where} has audio of the shape {samples.shape}; give "
+            "(time,) with at least one sample"
+        )
+    if not np.isfinite(samples).all():
+        raise UserError(
+            f"report: {where} has samples that are not finite: the model has "
+            "diverged; take an earlier checkpoint"
+        )
+    return samples
+
+
+def _time_ticks(seconds: float) -> list[float]:
+    """Round times from 0 to at most `seconds`, five or so."""
+    decade = 10.0 ** math.floor(math.log10(seconds / 5))
+    stride = next(
+        decade * step for step in (1, 2, 5, 10) if seconds / 5 <= decade * step
+    )
+    return [stride * tick for tick in range(math.floor(seconds / stride) + 1)]
+
+
+def _flac(audio: np.ndarray, sample_rate: int) -> bytes:
+    import soundfile
+
+    file = io.BytesIO()
+    soundfile.write(file, audio, sample_rate, subtype="PCM_16", format="FLAC")
+    return file.getvalue()
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -1,0 +1,48 @@
+"""Packaging of pwavenet_tf; tool settings are in pyproject.toml."""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="pwavenet_tf",
+    version="0.1.0",
+    description="Parallel WaveNet for TensorFlow and Keras 3",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.14",
+    packages=[
+        *find_packages(include=["pwavenet_tf", "pwavenet_tf.*"]),
+        "pwavenet_tf.export",
+    ],
+    package_dir={"pwavenet_tf.export": "export"},
+    package_data={"": ["*.j2"], "pwavenet_tf": ["py.typed"]},
+    install_requires=[
+        "tensorflow>=2.17",
+        "tensorflow-probability>=0.24",
+        "tf_keras>=2.17",
+        "keras>=3.12",
+        # It has no wheels for Windows or for a Python after 3.12.
+        "tensorflow-io>=0.37.1; "
+        "python_version < '3.13' and sys_platform != 'win32'",
+        "numpy>=1.26",
+        "absl-py>=2.1",
+        "soundfile>=0.12",
+        "soxr>=0.5",
+        "librosa>=0.10.2",
+        "matplotlib>=3.8",
+        "jinja2>=3.1",
+        "tqdm>=4.66",
+        # TensorFlow Probability imports distutils, which Python 3.12 dropped.
+        "setuptools>=70",
+    ],
+    extras_require={
+        "demo": ["espeakng-loader>=0.2.4"],
+        "test": [
+            "build>=1.2",
+            "hypothesis>=6.100",
+            "pytest>=8.2",
+            "ruff>=0.8",
+            "scipy>=1.11",
+            "wheel>=0.43",
+        ],
+    },
+    entry_points={"console_scripts": ["pwavenet = pwavenet_tf.cli:main"]},
+)

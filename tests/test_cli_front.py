@@ -1,0 +1,259 @@
+"""The front of the command line: help, mistakes and exit statuses."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+import pwavenet_tf
+from pwavenet_tf import cli
+from pwavenet_tf.commands import prepare
+from pwavenet_tf.errors import UserError
+
+
+def complaint(capsys, *arguments: str) -> str:
+    """The one line that a mistake ends in; checks all that goes with it."""
+    assert cli.main(arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.endswith("\n")
+    assert shown.err.count("\n") == 1
+    return shown.err.rstrip("\n")
+
+
+@pytest.fixture
+def run_prepare(tmp_path, monkeypatch):
+    """Runs `pwavenet prepare` with another body in place of its own."""
+
+    def run(body) -> int:
+        monkeypatch.setattr(prepare, "run", body)
+        return cli.main(
+            ["prepare", f"--corpus={tmp_path}", f"--out={tmp_path / 'data'}"]
+        )
+
+    return run
+
+
+def test_help_answers_within_a_second_and_loads_no_tensorflow():
+    code = (
+        "import sys; from pwavenet_tf.cli import main; main(['--help']);"
+        "sys.exit(bool({'tensorflow', 'keras', 'librosa', 'matplotlib'}"
+        ".intersection(sys.modules)))"
+    )
+    # The first run may have to compile the modules and fill disk caches.
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True)
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 1.0
+
+
+@pytest.mark.parametrize("arguments", [[], ["help"], ["--help"], ["-h"]])
+def test_overview_teaches_the_way_in_order(arguments, capsys):
+    assert cli.main(arguments) == 0
+    text = capsys.readouterr().out
+    places = [text.index(f"\n  {name} ") for name in cli.COMMANDS]
+    assert places == sorted(places)
+    assert "pwavenet demo --out=" in text
+    assert "logtostderr" not in text
+    assert max(map(len, text.splitlines())) < 80
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_each_command_explains_itself_and_its_flags(name, capsys):
+    assert cli.main([name, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "Before it:" in text
+    assert f"pwavenet {name} --" in text
+    assert "--out=" in text.partition("Flags:")[2]
+    assert "logtostderr" not in text
+    assert max(map(len, text.splitlines())) < 80
+    assert cli.main(["help", name]) == 0
+    assert capsys.readouterr().out == text
+
+
+def test_version_is_the_packages(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.split() == [
+        "pwavenet",
+        pwavenet_tf.__version__,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "nearest"),
+    [("prepair", "prepare"), ("train_teacher", "train-teacher")],
+)
+def test_unknown_command_names_the_nearest(wrong, nearest, capsys):
+    line = complaint(capsys, wrong, "--out=x")
+    assert line.startswith(f"pwavenet {wrong}: there is no such command")
+    assert f"pwavenet {nearest}?" in line
+
+
+def test_unknown_command_like_no_other_points_to_the_help(capsys):
+    assert "pwavenet --help" in complaint(capsys, "xyzzy")
+    assert "pwavenet --help" in complaint(capsys, "--xyzzy")
+
+
+def test_unknown_flag_names_the_nearest(capsys):
+    line = complaint(capsys, "prepare", "--corpse=x")
+    assert line == (
+        "pwavenet prepare: there is no flag --corpse; did you mean --corpus?"
+    )
+    line = complaint(capsys, "prepare", "--xyzzy=1")
+    assert "--corpus, --out, --preset" in line
+
+
+def test_missing_flags_are_all_named(capsys):
+    line = complaint(capsys, "train-teacher", "--steps=3")
+    assert line == (
+        "pwavenet train-teacher: --data and --out are missing; "
+        "add --data=DATA --out=RUN"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["train-teacher", "--steps=abc"], "--steps=abc is not a positive"),
+        (["train-teacher", "--steps=0"], "--steps=0 is not a positive"),
+        (["train-teacher", "--steps=1.5"], "--steps=1.5 is not a positive"),
+        (["synthesize", "--temperature=hot"], "--temperature=hot is not a"),
+        (["synthesize", "--temperature=-1"], "--temperature=-1 is not a"),
+        (["prepare", "--preset=nanoo"], "did you mean --preset=nano?"),
+        (["prepare", "--preset=x"], "is not one of nano, paper"),
+        (["distill", "--steps"], "--steps has no value; write --steps=N"),
+    ],
+)
+def test_value_of_the_wrong_kind_is_named(arguments, expected, capsys):
+    assert expected in complaint(capsys, *arguments)
+
+
+def test_argument_that_is_no_flag_is_named(tmp_path, capsys):
+    line = complaint(
+        capsys,
+        "prepare",
+        "recordings",
+        f"--corpus={tmp_path}",
+        f"--out={tmp_path / 'data'}",
+    )
+    assert "'recordings' is not a flag" in line
+
+
+def test_paths_are_checked_before_tensorflow_is_loaded(tmp_path):
+    process = subprocess.run(
+        [
+            sys.executable,
+            "-X",
+            "importtime",
+            "-m",
+            "pwavenet_tf",
+            "distill",
+            f"--data={tmp_path}",
+            f"--teacher={tmp_path / 'teacher.keras'}",
+            f"--out={tmp_path / 'run'}",
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 2
+    assert "teacher.keras does not exist" in process.stderr.splitlines()[-1]
+    assert "tensorflow" not in process.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_path_of_the_wrong_kind_is_named(tmp_path, capsys):
+    file = tmp_path / "file"
+    file.touch()
+    folder, out = f"--data={tmp_path}", f"--out={tmp_path / 'run'}"
+    for wrong, expected in [
+        ([f"--data={file}", f"--teacher={file}", out], "is a file"),
+        ([folder, f"--teacher={tmp_path}", out], "is a folder"),
+        ([folder, f"--teacher={file}", f"--out={file}/run"], f"{file} is a f"),
+        ([folder, "--teacher=", out], "--teacher is empty"),
+    ]:
+        assert expected in complaint(capsys, "distill", *wrong)
+    assert "a file's name" in complaint(
+        capsys, "benchmark", f"--out={tmp_path}"
+    )
+
+
+def test_each_repetition_of_a_flag_is_checked(tmp_path, capsys):
+    (tmp_path / "teacher.keras").touch()
+    line = complaint(
+        capsys,
+        "evaluate",
+        f"--model={tmp_path / 'teacher.keras'}",
+        f"--model={tmp_path / 'student.keras'}",
+        f"--reference={tmp_path}",
+        f"--out={tmp_path / 'report'}",
+    )
+    assert f"--model={tmp_path / 'student.keras'} does not exist" in line
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0,
+    reason="root may write everywhere",
+)
+def test_folder_without_permission_is_named(tmp_path, capsys):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    line = complaint(
+        capsys, "prepare", f"--corpus={tmp_path}", f"--out={locked / 'data'}"
+    )
+    assert f"permission in {locked}" in line
+
+
+def test_user_error_is_one_line(run_prepare, capsys):
+    def body(_):
+        raise UserError("a.wav: is silent;\nleave it out")
+
+    assert run_prepare(body) == 2
+    assert capsys.readouterr().err == (
+        "pwavenet prepare: a.wav: is silent; leave it out\n"
+    )
+
+
+def test_full_disk_is_one_line_whoever_meets_it(run_prepare, capsys):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("this system has no /dev/full")
+
+    def python_meets_it(_):
+        with open("/dev/full", "wb", buffering=0) as file:
+            file.write(b"x")
+
+    def tensorflow_meets_it(_):
+        import tensorflow as tf
+
+        with tf.io.TFRecordWriter("/dev/full") as writer:
+            writer.write(b"x" * 100_000)
+
+    for body in (python_meets_it, tensorflow_meets_it):
+        assert run_prepare(body) == 2
+        line = capsys.readouterr().err
+        assert line.count("\n") == 1
+        assert "No space left on device" in line
+
+
+def test_file_that_cannot_be_opened_is_named(run_prepare, tmp_path, capsys):
+    missing = tmp_path / "missing.npy"
+    assert run_prepare(lambda _: missing.read_bytes()) == 2
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    assert str(missing) in line
+
+
+def test_interruption_is_one_line_and_status_130(run_prepare, capsys):
+    def body(_):
+        raise KeyboardInterrupt
+
+    assert run_prepare(body) == 130
+    assert capsys.readouterr().err == "pwavenet prepare: interrupted\n"
+
+
+def test_a_fault_of_the_code_is_not_hidden(run_prepare):
+    with pytest.raises(ZeroDivisionError):
+        run_prepare(lambda _: 1 / 0)

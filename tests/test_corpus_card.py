@@ -1,0 +1,68 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from pwavenet_tf.config import AudioContract
+from pwavenet_tf.corpus.card import CorpusCard, Recording, Refusal
+from pwavenet_tf.corpus.dataset import Corpus
+from pwavenet_tf.errors import UserError
+
+
+def a_card():
+    bands = np.linspace(-7, 1.3, 80)
+    return CorpusCard(
+        preset="nano",
+        contract=dataclasses.replace(
+            AudioContract(), mel_mean=bands, mel_deviation=bands**2 + 0.1
+        ),
+        training=(Recording("a/é.wav", 16_000), Recording("b.wav", 8_000)),
+        validation=(Recording("c.wav", 4_000),),
+        refused=(Refusal("d.wav", "is an empty file"),),
+        training_shards=("training-00000-of-00001.tfrecord",),
+        validation_shards=("validation-00000-of-00001.tfrecord",),
+    )
+
+
+def test_card_survives_saving_and_loading(tmp_path):
+    a_card().save(tmp_path)
+    assert CorpusCard.load(tmp_path) == a_card()
+    assert a_card().seconds("training") == 1.5
+    assert json.loads((tmp_path / "corpus.json").read_text())["seconds"] == {
+        "training": 1.5,
+        "validation": 0.25,
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: "{", "is not a corpus card"),
+        (lambda text: "[]", "is not a corpus card"),
+        (lambda text: text.replace('"format"', '"f"'), "not a corpus card"),
+        (lambda text: text.replace('"format": 1', '"format": 2'), "format 2"),
+        (lambda text: text.replace('"training"', '"t"'), "is damaged"),
+        (lambda text: text.replace('"mels"', '"bands"'), "is damaged"),
+        (lambda text: text.replace('"mels": 80', '"mels": 8'), "is damaged"),
+        (lambda text: text.replace('"samples"', '"s"'), "is damaged"),
+    ],
+)
+def test_damaged_card_is_refused(tmp_path, change, said):
+    a_card().save(tmp_path)
+    path = tmp_path / "corpus.json"
+    path.write_text(change(path.read_text()))
+    with pytest.raises(UserError, match=said) as caught:
+        CorpusCard.load(tmp_path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_folder_without_a_card_is_refused(tmp_path):
+    with pytest.raises(UserError, match="corpus.json: cannot be read"):
+        Corpus(tmp_path)
+
+
+def test_corpus_without_its_shards_is_refused(tmp_path):
+    a_card().save(tmp_path)
+    with pytest.raises(UserError, match="tfrecord: is missing"):
+        Corpus(tmp_path)

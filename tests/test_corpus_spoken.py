@@ -1,0 +1,126 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from pwavenet_tf.config import preset
+from pwavenet_tf.corpus.prepare import prepare
+from pwavenet_tf.corpus.spoken import SENTENCES, speak_corpus
+from pwavenet_tf.errors import UserError
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory):
+    pytest.importorskip("espeakng_loader")
+    folder = tmp_path_factory.mktemp("spoken") / "corpus"
+    speak_corpus(folder, RATE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wavs(spoken):
+    return [soundfile.read(path) for path in sorted(spoken.rglob("*.wav"))]
+
+
+def test_every_sentence_is_spoken(spoken, wavs):
+    lines = (spoken / "metadata.csv").read_text("utf-8").splitlines()
+    assert [line.split("|")[1] for line in lines] == list(SENTENCES)
+    files = [path.stem for path in sorted(spoken.rglob("*.wav"))]
+    assert [line.split("|")[0] for line in lines] == files
+    assert {rate for _, rate in wavs} == {RATE}
+    assert 110 < sum(len(audio) for audio, _ in wavs) / RATE < 150
+    # More letters and pauses take longer: it is these that are spoken.
+    letters = [
+        len(sentence) + 4 * sum(map(sentence.count, ",;"))
+        for sentence in SENTENCES
+    ]
+    lengths = [len(audio) for audio, _ in wavs]
+    assert np.corrcoef(letters, lengths)[0, 1] > 0.6
+
+
+def test_sentences_are_short_and_all_different():
+    words = [len(sentence.split()) for sentence in SENTENCES]
+    assert len(set(SENTENCES)) == 36 and 8 <= min(words) <= max(words) <= 14
+
+
+def test_level_and_noise_are_those_of_a_recording(wavs):
+    for audio, _ in wavs:
+        assert abs(audio.std() - 0.07) < 1e-3 and np.abs(audio).max() < 0.95
+        margin = audio[: round(0.035 * RATE)]
+        assert 3e-4 < margin.std() < 1e-3
+        # Within the margin and a little, there is speech.
+        assert audio[: round(0.12 * RATE)].std() > 2e-3
+        assert audio[-round(0.12 * RATE) :].std() > 2e-3
+
+
+def test_speech_has_the_spectrum_of_a_voice(wavs):
+    audio = np.concatenate([audio for audio, _ in wavs])
+    power = np.abs(np.fft.rfft(audio)) ** 2
+    hertz = np.fft.rfftfreq(len(audio), 1 / RATE)
+    low = power[(hertz > 80) & (hertz < 4_000)].sum() / power.sum()
+    assert low > 0.8
+
+
+def test_speaking_again_gives_the_same_bytes(spoken, tmp_path):
+    speak_corpus(tmp_path / "again", RATE)
+    for path in spoken.rglob("*.*"):
+        again = tmp_path / "again" / path.relative_to(spoken)
+        assert path.read_bytes() == again.read_bytes()
+
+
+def test_another_process_speaks_the_same_bytes(spoken, tmp_path):
+    script = (
+        "import sys; from pathlib import Path;"
+        "from pwavenet_tf.corpus.spoken import speak_corpus;"
+        "speak_corpus(Path(sys.argv[1]), 16_000)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "other"],
+        check=True,
+        capture_output=True,
+    )
+    for path in spoken.rglob("*.wav"):
+        other = tmp_path / "other" / path.relative_to(spoken)
+        assert path.read_bytes() == other.read_bytes()
+
+
+def test_other_rates_are_resampled(tmp_path):
+    pytest.importorskip("espeakng_loader")
+    speak_corpus(tmp_path / "out", 24_000)
+    paths = list((tmp_path / "out").rglob("*.wav"))
+    assert {soundfile.info(path).samplerate for path in paths} == {24_000}
+
+
+def test_spoken_corpus_can_be_prepared(spoken, tmp_path):
+    card = prepare(spoken, tmp_path / "out", preset("nano"))
+    assert not card.refused
+    assert len(card.training) == 32 and len(card.validation) == 4
+
+
+def test_existing_output_is_refused(spoken):
+    with pytest.raises(UserError, match="already holds something"):
+        speak_corpus(spoken)
+
+
+def test_missing_extra_is_told(tmp_path):
+    """In a Python that has everything but espeakng_loader."""
+    script = (
+        "import sys; sys.modules['espeakng_loader'] = None;"
+        "from pathlib import Path;"
+        "from pwavenet_tf.corpus.spoken import speak_corpus;"
+        "from pwavenet_tf.errors import UserError\n"
+        "try: speak_corpus(Path(sys.argv[1]))\n"
+        "except UserError as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "out"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "pip install pwavenet_tf[demo]" in done.stdout
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,261 @@
+"""Claims about the listening report, read as a parser and a browser do."""
+
+import base64
+import html
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.evaluation.report import Curve, Sentence, write_report
+
+RATE = 16_000
+
+
+def tone(hertz: float, seconds: float, amplitude: float = 0.5) -> np.ndarray:
+    time = np.arange(int(seconds * RATE)) / RATE
+    return (amplitude * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
+
+
+def written(path: Path, **changes) -> str:
+    """A report with two sentences of three voices; returns its HTML."""
+    sentences = [
+        Sentence(
+            f"clip-{number}",
+            "Said & <b>done</b>.",
+            {
+                "recording": tone(300 * number, 0.5),
+                "teacher": tone(310 * number, 0.5),
+                "student": tone(290 * number, 0.4, amplitude=0.2),
+            },
+        )
+        for number in (1, 2)
+    ]
+    arguments = {
+        "title": "A report",
+        "summary": "What came of it.",
+        "sample_rate": RATE,
+        "sentences": sentences,
+        "metrics": {
+            "recording": {"log_spectral_distance": None},
+            "teacher": {"log_spectral_distance": 4.25},
+            "student": {"log_spectral_distance": 7.5},
+        },
+        "curves": [Curve("Loss", "nats", [(0, 9.0), (100, 7.0), (200, 6.5)])],
+        "settings": {"student": {"filter_width": 3, "averaged": True}},
+    }
+    write_report(path, **(arguments | changes))
+    return path.read_text(encoding="utf-8")
+
+
+class Page(HTMLParser):
+    """The tags and the visible text of a page."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(source)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def embedded(uri: str) -> bytes:
+    return base64.b64decode(uri.split(",", 1)[1], validate=True)
+
+
+def test_report_plays_exactly_the_audio_it_was_given(tmp_path):
+    audio = {"recording": tone(400, 0.3), "student": np.float32([2, -2, 0.25])}
+    page = Page(
+        written(tmp_path / "r.html", sentences=[Sentence("one", None, audio)])
+    )
+    players = page.all("audio")
+    for player, samples in zip(players, audio.values(), strict=True):
+        heard, rate = soundfile.read(io.BytesIO(embedded(player["src"])))
+        assert rate == RATE
+        expected = np.clip(samples, -1, 1 - 2**-15)
+        np.testing.assert_allclose(heard, expected, atol=2**-15)
+    assert players[1]["aria-label"] == "student, one"
+
+
+def test_report_has_every_picture_with_a_description(tmp_path):
+    pictures = Page(written(tmp_path / "r.html")).all("img")
+    assert len(pictures) == 2 * 3 * 2
+    for picture in pictures:
+        Image.open(io.BytesIO(embedded(picture["src"]))).verify()
+        assert re.match(r"(Waveform|Spectrogram): \w+, clip-\d", picture["alt"])
+
+
+def test_report_needs_no_network(tmp_path):
+    source = written(tmp_path / "r.html")
+    for _, attributes in Page(source).tags:
+        for name in ("src", "href", "srcset", "action", "data", "poster"):
+            assert (attributes.get(name) or "data:").startswith("data:")
+    assert not re.search(r"https?:|url\(|@import|//\w+\.", source)
+
+
+def test_report_escapes_what_it_is_told(tmp_path):
+    attack = "<script>alert('&')</script>\"'"
+    source = written(
+        tmp_path / "r.html",
+        title=attack,
+        summary=attack,
+        sentences=[Sentence(attack, attack, {attack: tone(300, 0.1)})],
+        metrics={attack: {attack: 1.0}},
+        curves=[Curve(attack, attack, [(0, 1.0), (1, 2.0)])],
+        settings={attack: {attack: attack}},
+    )
+    page = Page(source)
+    assert len(page.all("script")) == 1
+    assert attack not in source
+    assert page.text.count(attack) >= 10
+    assert page.all("audio")[0]["aria-label"] == f"{attack}, {attack}"
+
+
+def test_report_marks_the_best_voice_only(tmp_path):
+    source = written(tmp_path / "r.html")
+    assert re.findall(r'class="best">([^<]*)<', source) == ["4.25"]
+    assert "dB · lower is better" in source
+
+
+def test_page_of_three_sentences_by_four_voices_stays_small(tmp_path):
+    # Noise is the worst case: neither sound nor picture compresses.
+    draws = np.random.default_rng(4).uniform(-0.5, 0.5, (4, 4 * RATE))
+    voices = dict(zip("abcd", draws.astype(np.float32), strict=True))
+    sentences = [Sentence(str(number), None, voices) for number in range(3)]
+    assert len(written(tmp_path / "r.html", sentences=sentences)) < 4e6
+
+
+@pytest.mark.parametrize(
+    "audio",
+    [
+        {},
+        {"student": np.zeros(0)},
+        {"student": np.zeros((2, 9))},
+        {"student": np.array([0.0, np.nan])},
+    ],
+)
+def test_unusable_audio_is_named_and_nothing_is_written(tmp_path, audio):
+    with pytest.raises(UserError, match="clip-9") as caught:
+        written(tmp_path / "r.html", sentences=[Sentence("clip-9", "", audio)])
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_failed_writing_leaves_the_old_report(tmp_path):
+    before = written(tmp_path / "r.html")
+    with pytest.raises(UserError):
+        written(tmp_path / "r.html", sentences=[Sentence("bad", None, {})])
+    assert (tmp_path / "r.html").read_text(encoding="utf-8") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
+
+
+def test_report_of_nothing_but_a_title_is_a_page(tmp_path):
+    page = Page(
+        written(
+            tmp_path / "r.html",
+            sentences=[],
+            metrics={},
+            curves=[],
+            settings={},
+        )
+    )
+    assert "A report" in page.text
+    assert not page.all("section")
+
+
+# Runs in the page's head, before anything loads. Once all has loaded it says
+# what it found; playing is announced by hand, for a machine without a sound
+# device plays nothing.
+PROBE = """<script>
+const faults = [];
+addEventListener("error", (event) => faults.push(
+  event.message || event.target.tagName), true);
+document.addEventListener("securitypolicyviolation", (event) => faults.push(
+  event.violatedDirective));
+addEventListener("load", () => {
+  const players = [...document.querySelectorAll("audio")];
+  const pictures = [...document.querySelectorAll("img")];
+  const durations = players.map((player) => player.duration);
+  for (const player of players.slice(0, 2)) {
+    player.play().catch(() => {});
+    player.dispatchEvent(new Event("play"));
+  }
+  const running = players.filter((player) => !player.paused);
+  const frame = document.querySelector(".pictures").getBoundingClientRect();
+  document.querySelector(".spectrogram").dispatchEvent(new MouseEvent("click",
+    {bubbles: true, clientX: frame.left + frame.width / 2}));
+  document.body.dataset.found = JSON.stringify({
+    faults, durations,
+    widths: pictures.map((picture) => picture.naturalWidth),
+    running: running.map((player) => players.indexOf(player)),
+    sought: players[0].currentTime,
+    overflow: document.documentElement.scrollWidth - innerWidth,
+  });
+});
+</script>"""
+
+
+def _browser() -> str | None:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+@pytest.mark.skipif(
+    _browser() is None, reason="neither Chromium nor Chrome is installed"
+)
+@pytest.mark.parametrize("width", [500, 1400])
+def test_report_loads_and_plays_in_a_browser(tmp_path, width):
+    source = written(tmp_path / "r.html")
+    probed = tmp_path / "probed.html"
+    probed.write_text(source.replace("<style>", PROBE + "<style>", 1), "utf-8")
+    # Chromium's sandbox does not start as root.
+    as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    finished = subprocess.run(
+        [
+            _browser(),
+            "--headless",
+            *as_root,
+            "--disable-gpu",
+            "--autoplay-policy=no-user-gesture-required",
+            "--disable-quic",
+            "--disable-dev-shm-usage",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-first-run",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            f"--window-size={width},1000",
+            "--dump-dom",
+            probed.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    answer = re.search(r'data-found="([^"]*)"', finished.stdout)
+    assert answer, finished.stderr[-2_000:]
+    found = json.loads(html.unescape(answer[1]))
+    assert found["faults"] == []
+    assert found["durations"] == pytest.approx([0.5, 0.5, 0.4] * 2, abs=1e-3)
+    assert found["widths"] == [640] * 12
+    assert found["running"] == [1]
+    assert found["sought"] == pytest.approx(0.25, abs=0.01)
+    assert found["overflow"] <= 0
