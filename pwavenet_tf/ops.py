@@ -32,9 +32,7 @@ def soft_floor(x, floor: float):
 def logistic_log_density(x, location, log_scale):
     """ln of the logistic density, any shapes that broadcast."""
     standardised = (x - location) * ops.exp(-log_scale)
-    return (
-        -log_scale - ops.softplus(standardised) - ops.softplus(-standardised)
-    )
+    return -log_scale - ops.softplus(standardised) - ops.softplus(-standardised)
 
 
 def logistic_bin_log_probability(x, location, log_scale):
@@ -67,9 +65,7 @@ def logistic_level_log_probability(x, location, log_scale):
     inside = below + above + log1mexp(2.0 * HALF_BIN * inverse_scale)
     is_lowest = x < LOWEST_LEVEL + HALF_BIN
     is_highest = x > HIGHEST_LEVEL - HALF_BIN
-    return ops.where(
-        is_lowest, below, ops.where(is_highest, above, inside)
-    )
+    return ops.where(is_lowest, below, ops.where(is_highest, above, inside))
 
 
 def open_unit_interval(uniform):
@@ -97,9 +93,7 @@ def weighted_mean(values, weight=None):
     return ops.sum(values * weight) / ops.maximum(ops.sum(weight), 1.0)
 
 
-def stft_magnitude(
-    audio, window_length: int, hop_length: int, fft_length: int
-):
+def stft_magnitude(audio, window_length: int, hop_length: int, fft_length: int):
     """|STFT| under a periodic Hann window.
 
     Args:

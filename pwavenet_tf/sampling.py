@@ -8,6 +8,7 @@ only, and at the end writes all the new inputs back at once. Reading wholly
 before writing lets XLA update the tensor in place.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -75,9 +76,7 @@ class CachedSampler:
             batch,
             self.teacher.residual_channels,
         )
-        return SamplerState(
-            tf.zeros(shape), tf.zeros((batch,)), tf.constant(0)
-        )
+        return SamplerState(tf.zeros(shape), tf.zeros((batch,)), tf.constant(0))
 
     def draw(self, state, conditioning, uniforms, temperature=1.0):
         """Draws one sample for each step of the conditioning.
@@ -126,9 +125,7 @@ class CachedSampler:
         outputs = tf.TensorArray(tf.float32, steps)
 
         def advance(step, state, outputs):
-            parameters, rings = self._step(
-                state, conditioning[step], weights
-            )
+            parameters, rings = self._step(state, conditioning[step], weights)
             newest = choose(step, parameters)
             outputs = outputs.write(
                 step, parameters if keep_parameters else newest
@@ -198,8 +195,6 @@ def generate(
     mel: np.ndarray,
     seed: int = 0,
     temperature: float = 1.0,
-    chunk_frames: int = 40,
-    progress=None,
 ) -> np.ndarray:
     """Samples audio from the teacher, one sample after the other.
 
@@ -209,8 +204,6 @@ def generate(
             says; one without a batch axis gives audio without one.
         seed: The same seed gives the same audio.
         temperature: 1 samples from the model itself, less is smoother.
-        chunk_frames: Frames drawn by one run of the compiled loop.
-        progress: Called with the number of new samples behind each chunk.
 
     Returns:
         `(batch, time)`: 16-bit levels in [-1, 1).
@@ -218,28 +211,44 @@ def generate(
     Raises:
         UserError: If the mel spectrogram is ill-shaped or not finite.
     """
-    batched = require_mel(mel, teacher.audio.mels, "mel")
-    batch, frames, _ = batched.shape
-    hop = teacher.audio.hop_length
-    draws = teacher.mixture_components + 1
+    chunks = list(generate_chunks(teacher, mel, seed, temperature))
+    audio = np.concatenate(chunks, axis=1)
+    return audio[0] if np.ndim(mel) == 2 else audio
+
+
+def generate_chunks(
+    teacher: WaveNet,
+    mel: np.ndarray,
+    seed: int = 0,
+    temperature: float = 1.0,
+    chunk_frames: int = 40,
+) -> Iterator[np.ndarray]:
+    """As `generate`, but yields `(batch, samples)` as it is drawn.
+
+    Args:
+        chunk_frames: Frames drawn by one run of the compiled loop. Memory
+            depends on it, the result does not.
+    """
+    mel = require_mel(mel, teacher.audio.mels, "mel")
+    batch, frames, _ = mel.shape
+    hop, draws = teacher.audio.hop_length, teacher.mixture_components + 1
+    extension, samples = CONTEXT_FRAMES * hop, chunk_frames * hop
     sampler = CachedSampler(teacher)
     upsample = tf.function(teacher.upsampler)
-    state, pieces = sampler.initial_state(batch), []
+    state = sampler.initial_state(batch)
     for start in range(0, frames, chunk_frames):
         places = np.arange(
             start - CONTEXT_FRAMES, start + chunk_frames + CONTEXT_FRAMES
         )
-        window = batched[:, np.clip(places, 0, frames - 1)]
-        extension = CONTEXT_FRAMES * hop
-        conditioning = upsample(window)[:, extension:-extension]
-        samples = chunk_frames * hop
+        window = tf.constant(mel[:, np.clip(places, 0, frames - 1)])
+        conditioning = tf.cast(upsample(window), tf.float32)
         uniforms = positional_uniforms(
             seed, batch, start * hop * draws, samples * draws
         )
-        uniforms = tf.reshape(uniforms, (batch, samples, draws))
-        audio, state = sampler.draw(state, conditioning, uniforms, temperature)
-        pieces.append(audio.numpy())
-        if progress is not None:
-            progress(min(samples, (frames - start) * hop))
-    audio = np.concatenate(pieces, axis=1)[:, : frames * hop]
-    return audio[0] if np.ndim(mel) == 2 else audio
+        audio, state = sampler.draw(
+            state,
+            conditioning[:, extension:-extension],
+            tf.reshape(uniforms, (batch, samples, draws)),
+            temperature,
+        )
+        yield audio.numpy()[:, : (frames - start) * hop]

@@ -10,6 +10,7 @@ from pwavenet_tf.errors import UserError
 from pwavenet_tf.noise import positional_uniforms
 from pwavenet_tf.ops import HIGHEST_LEVEL, LOWEST_LEVEL, standard_logistic
 from pwavenet_tf.student import ParallelWaveNet
+from pwavenet_tf.teacher import WaveNet
 from pwavenet_tf.upsampling import CONTEXT_FRAMES
 
 
@@ -28,10 +29,14 @@ class Windows:
     right: int
 
     @classmethod
-    def of(cls, student: ParallelWaveNet, chunk: int) -> "Windows":
-        """The windows that make a student's chunks exact."""
-        noise_frames = student.audio.frames(student.receptive_field)
-        return cls(CONTEXT_FRAMES + noise_frames, chunk, CONTEXT_FRAMES)
+    def of(cls, model: ParallelWaveNet | WaveNet, chunk: int) -> "Windows":
+        """The windows that make a model's chunks exact."""
+        past = model.audio.frames(model.receptive_field)
+        return cls(CONTEXT_FRAMES + past, chunk, CONTEXT_FRAMES)
+
+    def start(self, index):
+        """First frame of the window of chunk `index`."""
+        return max(0, index * self.chunk - self.left)
 
     @property
     def length(self) -> int:
@@ -93,7 +98,7 @@ class Synthesizer:
         self,
         student: ParallelWaveNet,
         chunk_frames: int = 160,
-        jit_compile: bool = True,
+        jit_compile: bool = False,
     ) -> None:
         self.student = student
         self.windows = Windows.of(student, chunk_frames)
@@ -125,7 +130,7 @@ class Synthesizer:
         windows = self.windows
         for index in range(windows.count(frames)):
             wanted = index * windows.chunk
-            start = max(0, wanted - windows.left)
+            start = windows.start(index)
             places = np.arange(start, start + windows.length)
             uniforms = positional_uniforms(
                 seed, batch, start * hop, windows.length * hop

@@ -168,9 +168,12 @@ def _fit(
                 target.with_name(f"{target.stem}.backup"),
             ),
             keras.callbacks.SwapEMAWeights(),
-            keras.callbacks.CSVLogger(
-                target.with_suffix(".csv"), append=True
+            keras.callbacks.LambdaCallback(
+                on_epoch_end=lambda _, logs: logs.update(
+                    step=int(model.optimizer.iterations)
+                )
             ),
+            keras.callbacks.CSVLogger(target.with_suffix(".csv"), append=True),
         ],
     )
 

@@ -11,6 +11,8 @@ Example:
   pwavenet benchmark --out=speed.json
 """
 
+from pathlib import Path
+
 from absl import flags
 
 from pwavenet_tf.commands.path_flags import define_path, writable_file
@@ -24,3 +26,21 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         flag_values,
         writable_file,
     )
+
+
+def run(flag_values: flags.FlagValues) -> None:
+    """Prints the figures and writes them as JSON."""
+    import json
+
+    from pwavenet_tf.benchmark import measure_synthesis
+    from pwavenet_tf.files import written_aside
+
+    figures = measure_synthesis()
+    for name, figure in figures.items():
+        print(
+            f"{name:<44}{figure['samples_per_second']:>12,.0f} samples/s"
+            f"{figure['times_real_time']:>10.3f} × real time"
+        )
+    with written_aside(Path(flag_values.out)) as aside:
+        aside.write_text(json.dumps(figures, indent=1) + "\n", "ascii")
+    print(f"The figures are in {flag_values.out}.")

@@ -16,6 +16,8 @@ Example:
   pwavenet demo --out=runs/demo
 """
 
+from pathlib import Path
+
 from absl import flags
 
 from pwavenet_tf.commands.path_flags import (
@@ -40,3 +42,11 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         existing,
         required=False,
     )
+
+
+def run(flag_values: flags.FlagValues) -> None:
+    """Runs every step and says where everything is."""
+    from pwavenet_tf.demo import run_demo
+
+    corpus = flag_values.corpus
+    run_demo(Path(flag_values.out), Path(corpus) if corpus else None)

@@ -15,6 +15,8 @@ Example:
   pwavenet distill --data=data --teacher=run/teacher.keras --out=run
 """
 
+from pathlib import Path
+
 from absl import flags
 
 from pwavenet_tf.commands.path_flags import (
@@ -52,4 +54,23 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "out.",
         lower_bound=1,
         flag_values=flag_values,
+    )
+
+
+def run(flag_values: flags.FlagValues) -> None:
+    """Distils the student and says what comes next."""
+    from pwavenet_tf.config import preset
+    from pwavenet_tf.corpus.dataset import Corpus
+    from pwavenet_tf.models import load_teacher
+    from pwavenet_tf.training import distill
+
+    corpus = Corpus(Path(flag_values.data))
+    teacher = load_teacher(Path(flag_values.teacher))
+    out = Path(flag_values.out)
+    settings = preset(corpus.card.preset)
+    distill(corpus, teacher, settings, out, flag_values.steps)
+    print(f"The student is {out / 'student.keras'}. Next:")
+    print(
+        f"  pwavenet synthesize --model={out / 'student.keras'} "
+        "--input=RECORDING.wav --out=SOUND"
     )

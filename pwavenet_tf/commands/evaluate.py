@@ -7,7 +7,8 @@ its training.
 
 It writes metrics.json for programs and report.html for people: players,
 waveforms and spectrograms side by side, in one file that can be sent to
-anyone. Use recordings that were not trained on.
+anyone. What each voice speaks is also written to sound/. Use recordings that
+were not trained on.
 
 Before it:  pwavenet distill (or train-teacher)
 After it:   open report.html
@@ -16,6 +17,8 @@ Example:
   pwavenet evaluate --model=run/teacher.keras --model=run/student.keras \\
       --reference=unheard --out=report
 """
+
+from pathlib import Path
 
 from absl import flags
 
@@ -45,7 +48,22 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     )
     define_path(
         "out",
-        "DIR: Folder to write metrics.json and report.html to.",
+        "DIR: Folder to write metrics.json, report.html and sound/ to.",
         flag_values,
         writable_folder,
     )
+
+
+def run(flag_values: flags.FlagValues) -> None:
+    """Writes the figures and the page."""
+    from pwavenet_tf.corpus.audio import find_audio
+    from pwavenet_tf.corpus.texts import read_texts
+    from pwavenet_tf.evaluation.compare import evaluate
+    from pwavenet_tf.models import load_model
+
+    models = {Path(path): load_model(path) for path in flag_values.model}
+    reference, out = Path(flag_values.reference), Path(flag_values.out)
+    recordings = find_audio(reference)
+    evaluate(models, recordings, out, read_texts(reference))
+    print(f"The figures are in {out / 'metrics.json'},")
+    print(f"the report is {out / 'report.html'}.")

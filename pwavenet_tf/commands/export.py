@@ -12,6 +12,8 @@ Example:
   pwavenet export --model=run/student.keras --out=served
 """
 
+from pathlib import Path
+
 from absl import flags
 
 from pwavenet_tf.commands.path_flags import (
@@ -30,3 +32,13 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         flag_values,
         writable_folder,
     )
+
+
+def run(flag_values: flags.FlagValues) -> None:
+    """Exports the student and says how close the export is."""
+    from pwavenet_tf.export.saved_model import export_saved_model
+    from pwavenet_tf.models import load_student
+
+    student = load_student(Path(flag_values.model))
+    version = export_saved_model(student, Path(flag_values.out))
+    print(f"The SavedModel is in {version}; its sound equals the student's.")

@@ -15,6 +15,8 @@ Example:
   pwavenet synthesize --model=run/student.keras --input=one.wav --out=sound
 """
 
+from pathlib import Path
+
 from absl import flags
 
 from pwavenet_tf.commands.path_flags import (
@@ -59,3 +61,33 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         lower_bound=0.0,
         flag_values=flag_values,
     )
+
+
+def run(flag_values: flags.FlagValues) -> None:
+    """Writes one sound file for each input."""
+    from tqdm import tqdm
+
+    from pwavenet_tf.models import load_model
+    from pwavenet_tf.speaking import find_inputs, read_mel, speak_to_file
+
+    model = load_model(Path(flag_values.model))
+    inputs = find_inputs(Path(flag_values.input))
+    out = Path(flag_values.out)
+    mels = {}
+    # All of the input is checked before the first sound is made.
+    for path in inputs:
+        mels[path] = read_mel(path, model.audio)
+    seconds = sum(map(len, mels.values())) * model.audio.hop_length
+    with tqdm(
+        total=seconds, desc="synthesize", unit="sample", unit_scale=True
+    ) as bar:
+        for path, mel in mels.items():
+            speak_to_file(
+                model,
+                mel,
+                out / f"{path.stem}.wav",
+                flag_values.seed,
+                flag_values.temperature,
+                bar.update,
+            )
+    print(f"The sound is in {out}: {len(mels)} files.")

@@ -15,6 +15,8 @@ Example:
   pwavenet train-teacher --data=data --out=run
 """
 
+from pathlib import Path
+
 from absl import flags
 
 from pwavenet_tf.commands.path_flags import (
@@ -22,7 +24,7 @@ from pwavenet_tf.commands.path_flags import (
     existing_folder,
     writable_folder,
 )
-from pwavenet_tf.config import preset_names
+from pwavenet_tf.config import preset, preset_names
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
@@ -52,4 +54,20 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "N: Optimiser steps; as many as the preset says, if left out.",
         lower_bound=1,
         flag_values=flag_values,
+    )
+
+
+def run(flag_values: flags.FlagValues) -> None:
+    """Trains the teacher and says what comes next."""
+    from pwavenet_tf.corpus.dataset import Corpus
+    from pwavenet_tf.training import train_teacher
+
+    data, out = Path(flag_values.data), Path(flag_values.out)
+    train_teacher(
+        Corpus(data), preset(flag_values.preset), out, flag_values.steps
+    )
+    print(f"The teacher is {out / 'teacher.keras'}. Next:")
+    print(
+        f"  pwavenet distill --data={data} --teacher={out / 'teacher.keras'} "
+        f"--out={out}"
     )

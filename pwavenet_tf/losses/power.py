@@ -14,8 +14,7 @@ def power_loss(audio, recording, sample_rate: int):
     """Mean of (|STFT(audio)| - |STFT(recording)|)² (1711.10433, section 4.1).
 
     Half of it is the mean over all frequencies, half the mean over those
-    below 3 kHz, where speech has its power. The spectrum is scaled so that a
-    full-scale sine peaks at 1.
+    below 3 kHz, where speech has its power.
 
     Args:
         audio: `(batch, time)`, at least 2,048 samples.
@@ -27,10 +26,7 @@ def power_loss(audio, recording, sample_rate: int):
     """
 
     def spectrum(samples):
-        magnitude = stft_magnitude(
-            samples, WINDOW_LENGTH, HOP_LENGTH, FFT_LENGTH
-        )
-        return magnitude * (4.0 / WINDOW_LENGTH)
+        return stft_magnitude(samples, WINDOW_LENGTH, HOP_LENGTH, FFT_LENGTH)
 
     squared = ops.square(spectrum(audio) - spectrum(recording))
     low = squared[..., : round(SPEECH_BAND_HZ * FFT_LENGTH / sample_rate)]

@@ -1,0 +1,54 @@
+"""Loading saved models, with a reason where that fails."""
+
+from pathlib import Path
+
+import keras
+
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.student import ParallelWaveNet
+from pwavenet_tf.teacher import WaveNet
+
+
+def load_model(path: Path) -> WaveNet | ParallelWaveNet:
+    """Loads a `teacher.keras` or a `student.keras`.
+
+    Raises:
+        UserError: If the file is missing, damaged, of another version, or
+            holds another kind of model.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; name a .keras file")
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    # Keras, h5py, zipfile and json each have their own exceptions for a file
+    # that is not what it should be.
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0][:120]
+        raise UserError(
+            f"{path}: is not a model that this version can load ({reason}); "
+            "name a .keras file that train-teacher or distill wrote"
+        ) from error
+    if not isinstance(model, (WaveNet, ParallelWaveNet)):
+        raise UserError(
+            f"{path}: holds a {type(model).__name__}, neither a teacher nor "
+            "a student; name a .keras file that train-teacher or distill wrote"
+        )
+    return model
+
+
+def load_teacher(path: Path) -> WaveNet:
+    """Loads a `teacher.keras`; see `load_model`."""
+    return _of_kind(path, WaveNet, "a student", "teacher.keras")
+
+
+def load_student(path: Path) -> ParallelWaveNet:
+    """Loads a `student.keras`; see `load_model`."""
+    return _of_kind(path, ParallelWaveNet, "a teacher", "student.keras")
+
+
+def _of_kind(path: Path, kind: type, found: str, wanted: str):
+    model = load_model(path)
+    if not isinstance(model, kind):
+        raise UserError(f"{path}: is {found}; name a {wanted} instead")
+    return model
