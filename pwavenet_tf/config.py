@@ -233,12 +233,12 @@ _PRESETS = (
             conditioning_channels=32,
         ),
         teacher_training=TeacherTraining(
-            steps=2_000, batch_size=6, clip_length=8_000, learning_rate=2e-3
+            steps=4_000, batch_size=2, clip_length=10_000, learning_rate=2e-3
         ),
         distillation=Distillation(
-            steps=3_000,
+            steps=4_000,
             batch_size=2,
-            clip_length=8_000,
+            clip_length=6_000,
             learning_rate=2e-3,
             inner_samples=6,
             kl_weight_start=0.003,

@@ -65,14 +65,14 @@ class MixtureOfLogistics:
         Args:
             uniforms: `(..., components + 1)` in [0, 1): one for each
                 component's Gumbel noise, one for the logistic.
-            temperature: Scales the logits' sharpness and the logistic's
-                width; 1 draws from the distribution itself.
+            temperature: Scales all of the noise: 1 draws from the
+                distribution itself, 0 takes the likeliest component's mean.
 
         Returns:
             `(...)`: levels in [-1, 1), exactly distributed as the pmf.
         """
         gumbel = -ops.log(-ops.log(open_unit_interval(uniforms[..., :-1])))
-        scores = self.log_weights / temperature + gumbel
+        scores = self.log_weights + temperature * gumbel
         chosen = ops.one_hot(
             ops.argmax(scores, axis=-1), scores.shape[-1], dtype="float32"
         )

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from pwavenet_tf.distributions import MixtureOfLogistics
 from pwavenet_tf.noise import positional_uniforms
-from pwavenet_tf.synthesis import require_mel
+from pwavenet_tf.synthesis import require_mel, require_temperature
 from pwavenet_tf.teacher import WaveNet
 from pwavenet_tf.upsampling import CONTEXT_FRAMES
 
@@ -230,6 +230,7 @@ def generate_chunks(
             depends on it, the result does not.
     """
     mel = require_mel(mel, teacher.audio.mels, "mel")
+    require_temperature(temperature)
     batch, frames, _ = mel.shape
     hop, draws = teacher.audio.hop_length, teacher.mixture_components + 1
     extension, samples = CONTEXT_FRAMES * hop, chunk_frames * hop

@@ -79,6 +79,19 @@ def require_mel(mel: np.ndarray, student_mels: int, name: str) -> np.ndarray:
     return mel.astype(np.float32)
 
 
+def require_temperature(temperature: float) -> None:
+    """Refuses a temperature that is negative or not a finite number.
+
+    Raises:
+        UserError: If it is.
+    """
+    if not 0.0 <= temperature < float("inf"):
+        raise UserError(
+            f"temperature is {temperature}, but it must be a finite number "
+            "of 0 or more; 1 samples from the model itself"
+        )
+
+
 class Synthesizer:
     """Turns mel spectrograms into audio with a student.
 
@@ -125,6 +138,7 @@ class Synthesizer:
     ) -> Iterator[np.ndarray]:
         """As a call, but yields `(batch, samples)` as it is computed."""
         mel = require_mel(mel, self.student.audio.mels, "mel")
+        require_temperature(temperature)
         hop = self.student.audio.hop_length
         batch, frames, _ = mel.shape
         windows = self.windows

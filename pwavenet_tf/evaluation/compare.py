@@ -227,7 +227,7 @@ def _curves(path: Path) -> list[Curve]:
     if not log.is_file():
         return []
     with log.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        rows = [row for row in csv.DictReader(file) if row.get("step")]
     return [
         Curve(
             f"{path.stem}: {name.removeprefix('val_').replace('_', ' ')} on "
