@@ -42,7 +42,7 @@ def measure_synthesis() -> dict[str, dict[str, float]]:
     }
     rate = settings.audio.sample_rate
     figures = {}
-    for name, task in tqdm(tasks.items(), desc="benchmark"):
+    for name, task in tqdm(tasks.items(), desc="benchmark", disable=None):
         speed = task()
         figures[name] = {
             "samples_per_second": speed,

@@ -6,7 +6,6 @@ cores; `preset("paper")` has the sizes of Parallel WaveNet (1711.10433).
 
 import dataclasses
 import math
-from typing import Any
 
 from pwavenet_tf.errors import UserError
 
@@ -199,10 +198,6 @@ class Preset:
     student: StudentConfig
     teacher_training: TeacherTraining
     distillation: Distillation
-
-    def to_dict(self) -> dict[str, Any]:
-        """The settings as plain values, for JSON."""
-        return dataclasses.asdict(self)
 
 
 def doubling(layers: int, rounds: int = 1) -> tuple[int, ...]:

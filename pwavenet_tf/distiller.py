@@ -88,15 +88,24 @@ class Distiller(keras.Model):
         """
         del training
         terms = self.loss_terms(x["mel"], y, y_pred, sample_weight)
+        loudness = terms.pop("recording_level")
         for name, value in terms.items():
-            self.trackers[name].update_state(value)
+            # A quiet clip says little about how loud the student is.
+            weight = loudness if name == "level" else None
+            self.trackers[name].update_state(value, weight)
         weight = self.kl_weight
         if callable(weight):
             weight = weight(self.optimizer.iterations)
         return weight * terms["kl"] + self.power_weight * terms["power"]
 
     def loss_terms(self, mel, recording, student_output, sample_weight=None):
-        """The terms, unweighted: KL in true nats per sample, power, level."""
+        """The terms, unweighted.
+
+        Returns:
+            Scalars: `kl`, `cross_entropy` and `entropy` in true nats per
+            sample, `power`, `level` (the student's standard deviation over
+            the recording's) and `recording_level` (the recording's own).
+        """
         audio = student_output["audio"]
         location = student_output["location"]
         log_scale = student_output["log_scale"]
@@ -117,12 +126,14 @@ class Distiller(keras.Model):
         if sample_weight is not None:
             audio, recording = audio * sample_weight, recording * sample_weight
         power = power_loss(audio, recording, self.student.audio.sample_rate)
+        recording_level = ops.std(recording)
         return {
             "kl": true_kl(crossed, own),
             "cross_entropy": crossed + LOG_BIN_WIDTH,
             "entropy": own,
             "power": power,
-            "level": ops.std(audio) / (ops.std(recording) + 1e-6),
+            "level": ops.std(audio) / (recording_level + 1e-6),
+            "recording_level": recording_level,
         }
 
     def get_config(self):

@@ -168,6 +168,10 @@ class GatedStack(keras.layers.Layer):
             output; `None` for no skip connections, as in the student's
             flows: then the last residual is the output.
         filter_width: Filter width of the dilated convolutions.
+        input_deviation: Standard deviation that the series is expected to
+            have. The first layer starts as if it divided by it: speech is so
+            quiet (0.1) that the network would otherwise have to spend its
+            first thousands of steps on hearing it.
 
     Call arguments:
         x: `(batch, time, 1)`.
@@ -184,6 +188,7 @@ class GatedStack(keras.layers.Layer):
         gate_channels: int,
         skip_channels: int | None = None,
         filter_width: int = 3,
+        input_deviation: float = 1.0,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -192,8 +197,13 @@ class GatedStack(keras.layers.Layer):
         self.gate_channels = gate_channels
         self.skip_channels = skip_channels
         self.filter_width = filter_width
+        self.input_deviation = input_deviation
         self.front = keras.layers.Dense(
-            residual_channels, dtype=self.dtype_policy
+            residual_channels,
+            kernel_initializer=keras.initializers.RandomNormal(
+                stddev=1.0 / input_deviation
+            ),
+            dtype=self.dtype_policy,
         )
         last = len(self.dilations) - 1
         self.blocks = [
@@ -238,4 +248,5 @@ class GatedStack(keras.layers.Layer):
             "gate_channels": self.gate_channels,
             "skip_channels": self.skip_channels,
             "filter_width": self.filter_width,
+            "input_deviation": self.input_deviation,
         }

@@ -1,5 +1,6 @@
 """Loading saved models, with a reason where that fails."""
 
+import zipfile
 from pathlib import Path
 
 import keras
@@ -19,12 +20,17 @@ def load_model(path: Path) -> WaveNet | ParallelWaveNet:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file; name a .keras file")
+    if not zipfile.is_zipfile(path):
+        raise UserError(
+            f"{path}: is damaged or not a model; name a .keras file that "
+            "train-teacher or distill wrote"
+        )
     try:
         model = keras.saving.load_model(path, compile=False)
     # Keras, h5py, zipfile and json each have their own exceptions for a file
     # that is not what it should be.
     except Exception as error:
-        reason = str(error).strip().splitlines()[0][:120]
+        reason = (str(error).strip() or repr(error)).splitlines()[0][:120]
         raise UserError(
             f"{path}: is not a model that this version can load ({reason}); "
             "name a .keras file that train-teacher or distill wrote"

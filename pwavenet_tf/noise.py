@@ -17,7 +17,7 @@ def positional_uniforms(seed, rows, start, count):
         seed: Integer or integer tensor; any value.
         rows: Number of independent rows; row r is the same whatever the
             number of rows.
-        start: First position, a multiple of 4.
+        start: First position.
         count: Number of positions.
 
     Returns:
@@ -25,12 +25,17 @@ def positional_uniforms(seed, rows, start, count):
     """
     key = tf.bitcast(tf.cast(seed, tf.int64), tf.uint64)[tf.newaxis]
     first = tf.cast(start // _NUMBERS_PER_COUNT, tf.int64)
+    skipped = tf.cast(start % _NUMBERS_PER_COUNT, tf.int32)
 
     def row_uniforms(row):
         counter = tf.bitcast(tf.stack([first, row]), tf.uint64)
-        return tf.raw_ops.StatelessRandomUniformV2(
-            shape=[count], key=key, counter=counter, alg=_PHILOX
+        numbers = tf.raw_ops.StatelessRandomUniformV2(
+            shape=[count + _NUMBERS_PER_COUNT - 1],
+            key=key,
+            counter=counter,
+            alg=_PHILOX,
         )
+        return tf.slice(numbers, [skipped], [count])
 
     return tf.map_fn(
         row_uniforms,

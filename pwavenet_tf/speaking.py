@@ -1,5 +1,6 @@
 """From files of recordings or mel spectrograms to sound files."""
 
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def read_mel(path: Path, contract: AudioContract) -> np.ndarray:
         return mel_of_recording(audio, contract)
     try:
         mel = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
             f"{path}: is not a NumPy array file; save one with numpy.save"
         ) from error

@@ -17,6 +17,9 @@ from pwavenet_tf.upsampling import Upsampler
 # The scale of an untrained student's samples, about a recording's level.
 _INITIAL_SCALE = 0.05
 
+# The standard deviation of Logistic(0, 1).
+_NOISE_DEVIATION = math.pi / math.sqrt(3.0)
+
 # How far one flow's ln s may leave its centre. Wider bounds let a scale run
 # away within one bad step.
 _LOG_SCALE_REACH = 2.0
@@ -36,6 +39,7 @@ class FlowNetwork(keras.layers.Layer):
         gate_channels: Channels behind each gate.
         filter_width: Filter width of the dilated convolutions.
         log_scale_centre: ln s of the untrained network.
+        input_deviation: Standard deviation that x is expected to have.
 
     Call arguments:
         x: The series `(batch, time)`.
@@ -52,6 +56,7 @@ class FlowNetwork(keras.layers.Layer):
         gate_channels: int,
         filter_width: int = 3,
         log_scale_centre: float = 0.0,
+        input_deviation: float = 1.0,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -60,12 +65,14 @@ class FlowNetwork(keras.layers.Layer):
         self.gate_channels = gate_channels
         self.filter_width = filter_width
         self.log_scale_centre = log_scale_centre
+        self.input_deviation = input_deviation
         self.stack = GatedStack(
             self.dilations,
             residual_channels,
             gate_channels,
             None,
             filter_width,
+            input_deviation,
             dtype=self.dtype_policy,
         )
         self.before_output = keras.layers.Dense(
@@ -107,6 +114,7 @@ class FlowNetwork(keras.layers.Layer):
             "gate_channels": self.gate_channels,
             "filter_width": self.filter_width,
             "log_scale_centre": self.log_scale_centre,
+            "input_deviation": self.input_deviation,
         }
 
 
@@ -156,7 +164,9 @@ class ParallelWaveNet(keras.Model):
         seed: int = 0,
         **kwargs,
     ) -> None:
-        super().__init__(**kwargs)
+        # The noise stays float32 under mixed precision: the networks cast
+        # what they read, the flows compute with the noise itself.
+        super().__init__(autocast=False, **kwargs)
         self.audio = AudioContract.from_config(audio)
         self.audio.require_upsampling(upsampling)
         self.flow_dilations = tuple(tuple(flow) for flow in flow_dilations)
@@ -178,9 +188,11 @@ class ParallelWaveNet(keras.Model):
                 gate_channels,
                 filter_width,
                 centre,
+                # Every flow hands on its input at e^centre of its level.
+                _NOISE_DEVIATION * math.exp(centre * index),
                 dtype=self.dtype_policy,
             )
-            for dilations in self.flow_dilations
+            for index, dilations in enumerate(self.flow_dilations)
         ]
 
     @classmethod

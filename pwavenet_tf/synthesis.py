@@ -62,14 +62,13 @@ def require_mel(mel: np.ndarray, student_mels: int, name: str) -> np.ndarray:
     Raises:
         UserError: If the shape is another, or a value is not finite.
     """
-    mel = np.asarray(mel)
-    if mel.ndim == 2:
-        mel = mel[np.newaxis]
+    given = np.asarray(mel)
+    mel = given[np.newaxis] if given.ndim == 2 else given
     if mel.ndim != 3 or mel.shape[-1] != student_mels or 0 in mel.shape:
         raise UserError(
             f"{name}: a mel spectrogram must be (frames, {student_mels}) or "
             f"(batch, frames, {student_mels}) for this model, but it is "
-            f"{tuple(mel.shape)}; compute it with the model's own contract"
+            f"{given.shape}; compute it with the model's own contract"
         )
     if not np.issubdtype(mel.dtype, np.number) or not np.isfinite(mel).all():
         raise UserError(

@@ -11,6 +11,9 @@ from pwavenet_tf.layers import GatedStack
 from pwavenet_tf.ops import weighted_mean
 from pwavenet_tf.upsampling import Upsampler
 
+# The standard deviation of usual recordings, full scale being 1.
+_SPEECH_DEVIATION = 0.1
+
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
 class WaveNet(keras.Model):
@@ -84,6 +87,7 @@ class WaveNet(keras.Model):
             gate_channels,
             skip_channels,
             filter_width,
+            _SPEECH_DEVIATION,
             dtype=self.dtype_policy,
         )
         self.before_output = keras.layers.Dense(

@@ -1,6 +1,8 @@
 """Training runs: from a prepared corpus to teacher.keras and student.keras."""
 
+import dataclasses
 import math
+import shutil
 from pathlib import Path
 
 import keras
@@ -35,15 +37,19 @@ def train_teacher(
         The trained teacher.
 
     Raises:
-        UserError: If `out` holds a teacher already or can't be written, or
-            if the loss stops being finite.
+        UserError: If corpus and preset have different contracts, if `out`
+            holds a teacher already or can't be written, or if the loss stops
+            being finite.
     """
     settings = preset.teacher_training
+    dataclasses.replace(
+        corpus.contract, mel_mean=(), mel_deviation=()
+    ).require_equal(preset.audio, "the data", f"the preset {preset.name}")
     target = _new_model_file(out, "teacher")
     teacher = WaveNet.from_preset(preset, corpus.contract)
     teacher.build()
     _fit(teacher, corpus, settings, teacher.receptive_field, target, steps)
-    save_model(teacher, target)
+    _save_and_tidy(teacher, target)
     return teacher
 
 
@@ -92,7 +98,7 @@ def distill(
     # their noise, the teacher's distributions the student's samples.
     context = max(teacher.receptive_field, student.receptive_field)
     _fit(distiller, corpus, settings, context, target, steps)
-    save_model(student, target)
+    _save_and_tidy(student, target)
     return student
 
 
@@ -119,6 +125,16 @@ def save_model(model: keras.Model, path: Path) -> None:
     """Saves a `.keras` file aside and renames it."""
     with written_aside(path) as aside:
         model.save(aside)
+
+
+def _save_and_tidy(model: keras.Model, target: Path) -> None:
+    save_model(model, target)
+    # Only now: where the model can't be saved, the backup is all there is.
+    shutil.rmtree(_backup_folder(target), ignore_errors=True)
+
+
+def _backup_folder(target: Path) -> Path:
+    return target.with_name(f"{target.stem}.backup")
 
 
 def _new_model_file(out: Path, name: str) -> Path:
@@ -149,6 +165,7 @@ def _fit(
     """Fits with averaged weights under XLA, reporting ten times."""
     steps = steps or settings.steps
     steps_per_report = math.ceil(steps / _REPORTS)
+    backup = _backup_folder(target)
     model.compile(_optimizer(settings, steps), jit_compile=True)
     clips = {
         "clip_length": settings.clip_length,
@@ -164,16 +181,17 @@ def _fit(
         shuffle=False,
         callbacks=[
             StopWhenNotFinite(),
-            keras.callbacks.BackupAndRestore(
-                target.with_name(f"{target.stem}.backup"),
-            ),
+            keras.callbacks.BackupAndRestore(backup, delete_checkpoint=False),
             keras.callbacks.SwapEMAWeights(),
             keras.callbacks.LambdaCallback(
                 on_epoch_end=lambda _, logs: logs.update(
                     step=int(model.optimizer.iterations)
                 )
             ),
-            keras.callbacks.CSVLogger(target.with_suffix(".csv"), append=True),
+            # A run from the start must not add to the log of an older one.
+            keras.callbacks.CSVLogger(
+                target.with_suffix(".csv"), append=backup.exists()
+            ),
         ],
     )
 
@@ -183,8 +201,8 @@ def _optimizer(settings: TeacherTraining, steps: int):
     warmup = max(1, min(1_000, steps // 20))
     return keras.optimizers.Adam(
         keras.optimizers.schedules.CosineDecay(
-            0.0,
-            steps - warmup,
+            settings.learning_rate / warmup,
+            max(1, steps - warmup),
             warmup_target=settings.learning_rate,
             warmup_steps=warmup,
         ),

@@ -9,6 +9,8 @@ import hypothesis
 import numpy as np
 import pytest
 
+pytest_plugins = ["tiny_run"]
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 # A compiled function's first call takes seconds, its next ones milliseconds.

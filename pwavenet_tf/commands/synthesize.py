@@ -15,6 +15,7 @@ Example:
   pwavenet synthesize --model=run/student.keras --input=one.wav --out=sound
 """
 
+import math
 from pathlib import Path
 
 from absl import flags
@@ -25,6 +26,7 @@ from pwavenet_tf.commands.path_flags import (
     existing_file,
     writable_folder,
 )
+from pwavenet_tf.errors import UserError
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
@@ -61,6 +63,18 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         lower_bound=0.0,
         flag_values=flag_values,
     )
+    flags.register_validator(
+        "temperature", _require_finite, flag_values=flag_values
+    )
+
+
+def _require_finite(temperature: float) -> bool:
+    if not math.isfinite(temperature):
+        raise UserError(
+            f"--temperature={temperature} is not a finite number; 1 samples "
+            "from the model itself"
+        )
+    return True
 
 
 def run(flag_values: flags.FlagValues) -> None:
@@ -76,10 +90,15 @@ def run(flag_values: flags.FlagValues) -> None:
     mels = {}
     # All of the input is checked before the first sound is made.
     for path in inputs:
+        _require_kept(path, out)
         mels[path] = read_mel(path, model.audio)
-    seconds = sum(map(len, mels.values())) * model.audio.hop_length
+    samples = sum(map(len, mels.values())) * model.audio.hop_length
     with tqdm(
-        total=seconds, desc="synthesize", unit="sample", unit_scale=True
+        total=samples,
+        desc="synthesize",
+        unit="sample",
+        unit_scale=True,
+        disable=None,
     ) as bar:
         for path, mel in mels.items():
             speak_to_file(
@@ -91,3 +110,12 @@ def run(flag_values: flags.FlagValues) -> None:
                 bar.update,
             )
     print(f"The sound is in {out}: {len(mels)} files.")
+
+
+def _require_kept(path: Path, out: Path) -> None:
+    sound = out / f"{path.stem}.wav"
+    if sound.exists() and sound.samefile(path):
+        raise UserError(
+            f"{path}: would be overwritten by its own synthesis; choose "
+            "another --out"
+        )

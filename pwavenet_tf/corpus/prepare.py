@@ -76,7 +76,10 @@ def _fill(
         ShardWriter(folder, "validation") as validation_shards,
     ):
         for name in tqdm(
-            sorted(names, key=_drawn_order), desc="prepare", unit="file"
+            sorted(names, key=_drawn_order),
+            desc="prepare",
+            unit="file",
+            disable=None,
         ):
             try:
                 levels = _usable_levels(names[name], contract.sample_rate)

@@ -92,7 +92,8 @@ def speak_corpus(out: Path, sample_rate: int = 16_000) -> None:
     with written_aside(Path(out)) as folder:
         (folder / "wavs").mkdir(parents=True)
         for number, text in enumerate(
-            tqdm(SENTENCES, desc="speak", unit="sentence"), start=1
+            tqdm(SENTENCES, desc="speak", unit="sentence", disable=None),
+            start=1,
         ):
             speech = _trimmed(speaker.speak(text), speaker.sample_rate)
             audio = soxr.resample(

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import re
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tqdm import tqdm
 
 from pwavenet_tf.config import AudioContract
 from pwavenet_tf.corpus.audio import read_audio, to_levels, write_audio
+from pwavenet_tf.errors import UserError
 from pwavenet_tf.evaluation.likelihood import Likelihood
 from pwavenet_tf.evaluation.metrics import (
     griffin_lim,
@@ -59,10 +61,11 @@ def evaluate(
         Value by metric by voice: means over the recordings.
 
     Raises:
-        UserError: If contracts differ, a recording can't be read, or `out`
-            can't be written.
+        UserError: If contracts differ, a recording can't be read, two have
+            one name, or `out` can't be written.
     """
     contract = _common_contract(models)
+    _require_distinct(recordings)
     references = [_read(path, contract) for path in recordings]
     mels = [mel_of_recording(audio, contract) for audio in references]
     voices = {REFERENCE: references}
@@ -78,7 +81,7 @@ def evaluate(
             )
     voices["Griffin-Lim"] = [
         griffin_lim(mel, contract)
-        for mel in tqdm(mels, desc="Griffin-Lim", unit="file")
+        for mel in tqdm(mels, desc="Griffin-Lim", unit="file", disable=None)
     ]
     metrics["Griffin-Lim"] = _measure(
         references, voices["Griffin-Lim"], contract
@@ -106,6 +109,16 @@ def _common_contract(models: dict[Path, Model]) -> AudioContract:
     return first.audio
 
 
+def _require_distinct(recordings: list[Path]) -> None:
+    by_stem: dict[str, Path] = {}
+    for path in recordings:
+        if (other := by_stem.setdefault(path.stem, path)) != path:
+            raise UserError(
+                f"{other} and {path} have one name, and so would the sound "
+                "made from them; rename one of them"
+            )
+
+
 def _read(path: Path, contract: AudioContract) -> np.ndarray:
     levels = to_levels(read_audio(path, contract.sample_rate))
     return levels.astype(np.float32) / 32_768
@@ -122,7 +135,9 @@ def _speak_all(
     hop = model.audio.hop_length
     spoken, timed_samples, seconds = [], 0, 0.0
     total = sum(len(mel) for mel in mels) * hop
-    with tqdm(total=total, desc=name, unit="sample", unit_scale=True) as bar:
+    with tqdm(
+        total=total, desc=name, unit="sample", unit_scale=True, disable=None
+    ) as bar:
         for first in range(0, len(mels), _BATCH):
             batch = mels[first : first + _BATCH]
             longest = max(len(mel) for mel in batch)
@@ -173,7 +188,9 @@ def _likelihood(
     nats = [
         likelihood.nats_per_sample(audio, mel) * len(audio)
         for audio, mel in zip(
-            references, tqdm(mels, desc="likelihood", unit="file"), strict=True
+            references,
+            tqdm(mels, desc="likelihood", unit="file", disable=None),
+            strict=True,
         )
     ]
     return sum(nats) / sum(len(audio) for audio in references)
@@ -201,8 +218,10 @@ def _write_sound(
     contract: AudioContract,
 ) -> None:
     for voice, spoken in voices.items():
+        # Of two models of one name the second is a voice by its whole path.
+        label = re.sub(r"[^\w.]+", "-", voice.removesuffix(".keras")).strip("-")
         for path, audio in zip(recordings, spoken, strict=True):
-            name = f"{path.stem}-{Path(voice).stem}.wav"
+            name = f"{path.stem}-{label}.wav"
             write_audio(folder / name, audio, contract.sample_rate)
 
 

@@ -1,0 +1,119 @@
+"""The flow as a TFP bijector: inverse, log-determinant, density."""
+
+import numpy as np
+import pytest
+import scipy.stats
+import tensorflow as tf
+import tiny_models
+
+from pwavenet_tf.student import ParallelWaveNet
+from pwavenet_tf.substrate import tfb
+
+
+@pytest.fixture(scope="module")
+def student() -> ParallelWaveNet:
+    return tiny_models.student()
+
+
+@pytest.fixture(scope="module")
+def mel() -> np.ndarray:
+    return tiny_models.mel(2, 1)
+
+
+@pytest.fixture(scope="module")
+def noise() -> np.ndarray:
+    return tiny_models.noise(2, 1)
+
+
+@pytest.fixture(scope="module")
+def output(student, mel, noise) -> dict:
+    return student({"mel": mel, "noise": noise})
+
+
+def chain(student, mel) -> tfb.Chain:
+    """A fresh chain: a bijector remembers what it turned before."""
+    return tfb.Chain(student.flows(mel)[::-1])
+
+
+def test_chain_forward_is_the_students_pass(
+    student, mel, noise, output
+) -> None:
+    np.testing.assert_allclose(
+        chain(student, mel).forward(noise), output["audio"], atol=1e-6
+    )
+
+
+def test_inverse_recovers_the_noise(student, mel, noise, output) -> None:
+    # The audio through NumPy: no cached pair may answer for the inverse.
+    audio = output["audio"].numpy()
+    np.testing.assert_allclose(
+        chain(student, mel).inverse(audio), noise, atol=1e-4
+    )
+
+
+def test_inverse_is_exact_for_one_flow_in_time_passes(student, mel) -> None:
+    """Substitution ends as soon as a pass changes nothing."""
+    calls = 0
+    network = student.flows(mel)[0].location_and_log_scale
+
+    def counted(series):
+        nonlocal calls
+        calls += 1
+        return network(series)
+
+    flow = type(student.flows(mel)[0])(counted)
+    x = tiny_models.audio(2, 1)
+    z = flow.inverse(x).numpy()
+    assert calls <= x.shape[1] + 1
+    location, log_scale = network(z)
+    np.testing.assert_allclose(
+        z * np.exp(log_scale) + location.numpy(), x, atol=1e-6
+    )
+
+
+def test_log_determinant_is_that_of_the_dense_jacobian(
+    student, mel, noise, output
+) -> None:
+    """And it is Σ ln s_tot; 20 samples, so slogdet is an oracle."""
+
+    def audio(series):
+        repeated = tiny_models.repeated(mel[:1], series.shape[0])
+        return student({"mel": repeated, "noise": series})["audio"]
+
+    dense = tiny_models.jacobian(audio, noise[0]).astype("float64")
+    sign, log_determinant = np.linalg.slogdet(dense)
+    assert sign == 1.0
+    expected = output["log_scale"].numpy().sum(axis=-1)
+    np.testing.assert_allclose(log_determinant, expected[0], atol=1e-4)
+    forward = chain(student, mel).forward_log_det_jacobian(noise)
+    np.testing.assert_allclose(forward, expected, atol=1e-4)
+    audio = output["audio"].numpy()
+    inverse = chain(student, mel).inverse_log_det_jacobian(audio)
+    np.testing.assert_allclose(inverse, -expected, atol=1e-3)
+
+
+def test_density_is_the_noises_less_the_log_determinant(
+    student, mel, noise, output
+) -> None:
+    """ln p(x) = Σ ln L(z) - Σ ln s_tot."""
+    expected = scipy.stats.logistic.logpdf(noise).sum(axis=-1)
+    expected = expected - output["log_scale"].numpy().sum(axis=-1)
+    found = student.distribution(mel).log_prob(output["audio"].numpy())
+    assert found.shape == (2,)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_distribution_samples_audio_that_can_be_differentiated(
+    student, mel
+) -> None:
+    with tf.GradientTape() as tape:
+        audio = student.distribution(mel).sample(seed=(0, 1))
+        loss = tf.reduce_sum(tf.square(audio))
+    assert audio.shape == (2, tiny_models.HOP)
+    gradients = tape.gradient(loss, student.trainable_variables)
+    for gradient in gradients:
+        assert np.isfinite(gradient.numpy()).all()
+    assert sum(np.abs(g.numpy()).sum() for g in gradients) > 0.0
+    again = student.distribution(mel).sample(seed=(0, 1))
+    np.testing.assert_array_equal(audio, again)
+    assert student.distribution(mel).event_shape == (tiny_models.HOP,)

@@ -1,0 +1,207 @@
+"""Every command's bad input: one line, exit status 2, nothing written."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from tiny_run import contents, copied
+
+from pwavenet_tf import cli
+
+DISTILL = "distill --data={data} --teacher={teacher} "
+SYNTHESIZE = "synthesize --model={student} --out={out} "
+EVALUATE = "evaluate --model={student} --out={out} "
+
+CASES = {
+    "prepare --corpus={bad}/absent --out={out}": "absent does not exist",
+    "prepare --corpus={bad}/empty --out={out}": "empty: holds no audio",
+    "prepare --corpus={bad}/texts --out={out}": "a.wav: is damaged or not",
+    "prepare --corpus={recordings} --out={bad}/file/out": "file is a file",
+    "prepare --corpus={recordings} --out={bad}": "already holds something",
+    "train-teacher --data={bad}/absent --out={out}": "absent does not exist",
+    "train-teacher --data={bad}/empty --out={out}": "pwavenet prepare",
+    "train-teacher --data={bad}/file --out={out}": "give a folder",
+    "train-teacher --data={data} --out={out} --preset=paper": (
+        "sample_rate (16000 against 24000), hop_length (200 against 300)"
+    ),
+    "train-teacher --data={data} --out={bad}/file/out": "file is a file",
+    "train-teacher --data={data} --out={bad}": "teacher.keras is there",
+    DISTILL + "--out={bad}": "student.keras is there",
+    DISTILL + "--out={bad}/file/out": "file is a file",
+    "distill --data={bad}/empty --teacher={teacher} --out={out}": (
+        "pwavenet prepare"
+    ),
+    "distill --data={data} --teacher={bad}/text.keras --out={out}": (
+        "text.keras: is damaged or not a model"
+    ),
+    "distill --data={data} --teacher={student} --out={out}": "is a student",
+    "distill --data={other_data} --teacher={teacher} --out={out}": (
+        "mel_mean (statistics of another corpus), mel_deviation"
+    ),
+    "synthesize --model={bad}/text.keras --input={wav} --out={out}": (
+        "text.keras: is damaged or not a model"
+    ),
+    SYNTHESIZE + "--input={bad}/absent": "absent does not exist",
+    SYNTHESIZE + "--input={bad}/empty": "neither recordings nor .npy",
+    SYNTHESIZE + "--input={bad}/texts/a.wav": "a.wav: is damaged or not audio",
+    SYNTHESIZE + "--input={bad}/wide.npy": "must be (frames, 80)",
+    SYNTHESIZE + "--input={bad}/rank.npy": "it is (80,)",
+    SYNTHESIZE + "--input={bad}/nan.npy": "nan.npy: the mel spectrogram hol",
+    SYNTHESIZE + "--input={bad}/pickled.npy": "is not a NumPy array file",
+    SYNTHESIZE + "--input={bad}/garbage.npy": "is not a NumPy array file",
+    SYNTHESIZE + "--input={wav} --temperature=nan": "nan is not a finite",
+    SYNTHESIZE + "--input={wav} --temperature=inf": "inf is not a finite",
+    "synthesize --model={student} --input={bad}/own/a.wav --out={bad}/own": (
+        "would be overwritten"
+    ),
+    "synthesize --model={student} --input={wav} --out={bad}/file/out": (
+        "file is a file"
+    ),
+    "evaluate --model={bad}/text.keras --reference={wav} --out={out}": (
+        "text.keras: is damaged or not a model"
+    ),
+    EVALUATE + "--reference={bad}/absent": "absent does not exist",
+    EVALUATE + "--reference={bad}/empty": "holds no audio",
+    EVALUATE + "--reference={bad}/texts": "a.wav: is damaged or not audio",
+    EVALUATE + "--reference={bad}/twins": "have one name",
+    EVALUATE + "--reference={wav} --model={other_teacher}": (
+        "mel_mean (statistics of another corpus)"
+    ),
+    "evaluate --model={student} --reference={wav} --out={bad}/file/out": (
+        "file is a file"
+    ),
+    "export --model={bad}/text.keras --out={out}": "text.keras: is damaged",
+    "export --model={teacher} --out={out}": "is a teacher",
+    "export --model={student} --out={bad}/file/out": "file is a file",
+    "export --model={student} --out={bad}": "1: already holds something",
+    "benchmark --out={bad}": "give a file's name",
+    "benchmark --out={bad}/file/figures.json": "file is a file",
+    "demo --corpus={bad}/absent --out={out}": "absent does not exist",
+    "demo --corpus={bad}/empty --out={out}": "holds no audio",
+    "demo --corpus={bad}/texts --out={out}": "a.wav: is damaged or not",
+    "demo --out={bad}/file/out": "file is a file",
+    "demo --out={bad}": "already holds something",
+}
+
+
+@pytest.fixture
+def places(tiny_run, other_run, tmp_path) -> dict[str, str]:
+    """Good and bad paths by what the cases call them."""
+    bad = tmp_path / "bad"
+    for folder in ("empty", "texts", "own", "twins/b", "1"):
+        (bad / folder).mkdir(parents=True)
+    for text in ("file", "texts/a.wav", "text.keras", "garbage.npy", "1/x"):
+        (bad / text).write_text("neither sound nor model\n")
+    for model in (tiny_run.teacher, tiny_run.student):
+        copied(model, bad)
+    wav = tiny_run.recordings / "tone-0.wav"
+    for copy in ("own/a.wav", "twins/a.wav", "twins/b/a.wav"):
+        copied(wav, bad / copy)
+    mel = np.zeros((4, 80), np.float32)
+    np.save(bad / "wide.npy", mel[:, :79])
+    np.save(bad / "rank.npy", mel[0])
+    np.save(bad / "nan.npy", np.where(mel == 0, np.nan, mel))
+    np.save(bad / "pickled.npy", np.array([{"a": 1}], object))
+    return {
+        "bad": bad,
+        "out": tmp_path / "out" / "deep",
+        "recordings": tiny_run.recordings,
+        "wav": wav,
+        "data": tiny_run.data,
+        "teacher": tiny_run.teacher,
+        "student": tiny_run.student,
+        "other_data": other_run.data,
+        "other_teacher": other_run.teacher,
+    }
+
+
+def arguments(case: str, places: dict) -> list[str]:
+    return case.format(**places).split()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_is_one_line_and_nothing_is_written(
+    case, places, tmp_path, capfd
+):
+    before = contents(tmp_path)
+    capfd.readouterr()
+    assert cli.main(arguments(case, places)) == 2
+    error = capfd.readouterr().err
+    assert error.startswith(f"pwavenet {case.split()[0]}: ")
+    assert error.count("\n") == 1 and error.endswith("\n")
+    assert CASES[case] in error
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "prepare --corpus={recordings} --out={out}",
+        SYNTHESIZE + "--input={wav}",
+        EVALUATE + "--reference={wav}",
+        "export --model={student} --out={out}",
+    ],
+)
+def test_a_full_disk_is_one_line_and_nothing_half_written(
+    case, places, tmp_path, capfd
+):
+    """A limit on the size of files stands for the full disk."""
+    out = tmp_path / "out"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    capfd.readouterr()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, hard))
+    try:
+        status = cli.main(arguments(case, places))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    error = capfd.readouterr().err
+    assert status == 2
+    assert error.count("\n") == 1 and error.endswith("\n")
+    assert "File too large" in error
+    assert {path.name for path in out.rglob("*")} <= {
+        "deep",
+        "metrics.json",
+        "sound",
+    }
+
+
+def started(case: str, places: dict) -> subprocess.Popen:
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    return subprocess.Popen(
+        [sys.executable, "-m", "pwavenet_tf", *arguments(case, places)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
+def test_tensorflow_adds_nothing_to_the_one_line(places, tmp_path):
+    case = SYNTHESIZE + "--input={bad}/nan.npy"
+    process = started(case, places)
+    output, error = process.communicate()
+    assert (process.returncode, output) == (2, "")
+    assert error.count("\n") == 1
+    assert error.startswith("pwavenet synthesize: ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_interrupted_command_leaves_nothing(places, tmp_path):
+    mel = np.zeros((200_000, 80), np.float32)
+    np.save(tmp_path / "long.npy", mel)
+    before = contents(tmp_path)
+    case = SYNTHESIZE + f"--input={tmp_path}/long.npy"
+    process = started(case, places)
+    while process.poll() is None and not (tmp_path / "out").exists():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    output, error = process.communicate()
+    assert (process.returncode, output) == (130, "")
+    assert error == "pwavenet synthesize: interrupted\n"
+    assert contents(tmp_path) == before

@@ -1,0 +1,190 @@
+"""What every layer and model owes its users: one list, one test a promise.
+
+A new layer is one line in `CASES`.
+"""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny_models
+
+import pwavenet_tf
+from pwavenet_tf.distiller import Distiller
+from pwavenet_tf.layers import CausalConvolution, GatedBlock, GatedStack
+from pwavenet_tf.student import FlowNetwork, ParallelWaveNet
+from pwavenet_tf.teacher import WaveNet
+from pwavenet_tf.upsampling import (
+    LinearInterpolation,
+    TransposedConvolution,
+    Upsampler,
+)
+
+FRAMES = 2
+TIME = FRAMES * tiny_models.HOP
+
+
+def series(channels: int, seed: int = 0) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    return generator.normal(size=(2, TIME, channels)).astype("float32")
+
+
+def flow_network(**kwargs) -> FlowNetwork:
+    return FlowNetwork((1, 2), 4, 6, 2, -0.5, **kwargs)
+
+
+def distiller(**kwargs) -> Distiller:
+    parts = tiny_models.teacher(**kwargs), tiny_models.student(**kwargs)
+    return Distiller(*parts, inner_samples=2, power_weight=3.0, **kwargs)
+
+
+MEL = tiny_models.mel(2, FRAMES)
+AUDIO = tiny_models.audio(2, FRAMES)
+NOISE = tiny_models.noise(2, FRAMES)
+
+# (constructor, arguments of its call)
+CASES = {
+    CausalConvolution: (
+        lambda **kwargs: CausalConvolution(5, 2, 3, **kwargs),
+        (series(3),),
+    ),
+    GatedBlock: (
+        lambda **kwargs: GatedBlock(6, 3, 5, 2, 4, **kwargs),
+        (series(3), series(2, 1)),
+    ),
+    GatedStack: (
+        lambda **kwargs: GatedStack((1, 3), 4, 6, 5, 2, **kwargs),
+        (series(1), series(2, 1)),
+    ),
+    TransposedConvolution: (
+        lambda **kwargs: TransposedConvolution(5, 4, **kwargs),
+        (series(3),),
+    ),
+    Upsampler: (lambda **kwargs: Upsampler(5, (4, 5), **kwargs), (MEL,)),
+    FlowNetwork: (flow_network, (NOISE, series(2, 1))),
+    WaveNet: (tiny_models.teacher, ({"audio": AUDIO, "mel": MEL},)),
+    ParallelWaveNet: (tiny_models.student, ({"noise": NOISE, "mel": MEL},)),
+    Distiller: (distiller, ({"noise": NOISE, "mel": MEL},)),
+}
+
+# Their outputs are likelihoods and scales: float32 under any policy.
+ALWAYS_FLOAT32 = {FlowNetwork, WaveNet, ParallelWaveNet, Distiller}
+
+cases = pytest.mark.parametrize("kind", CASES, ids=lambda kind: kind.__name__)
+
+
+def made(kind, **kwargs):
+    """The layer, called once, with its arguments."""
+    constructor, arguments = CASES[kind]
+    layer = constructor(**kwargs)
+    layer(*arguments)
+    return layer, arguments
+
+
+def outputs(value) -> list:
+    return [x for x in tf.nest.flatten(value) if x is not None]
+
+
+def assert_close(found, expected, tolerance: float) -> None:
+    pairs = zip(outputs(found), outputs(expected), strict=True)
+    for one, other in pairs:
+        np.testing.assert_allclose(one, other, atol=tolerance, rtol=tolerance)
+
+
+def test_every_layer_and_model_of_the_package_is_listed() -> None:
+    registered = {
+        kind
+        for name, kind in keras.saving.get_custom_objects().items()
+        if name.startswith("pwavenet_tf>")
+        and kind.__module__.startswith(pwavenet_tf.__name__)
+        and issubclass(kind, keras.layers.Layer)
+    }
+    assert {CausalConvolution, WaveNet} <= registered
+    assert registered <= set(CASES)
+
+
+@cases
+def test_config_makes_the_same_layer(kind) -> None:
+    layer, arguments = made(kind, name="original")
+    config = layer.get_config()
+    again = kind.from_config(config)
+    assert again.get_config() == config
+    again(*arguments)
+    again.set_weights(layer.get_weights())
+    assert_close(again(*arguments), layer(*arguments), 0.0)
+
+
+@cases
+def test_saved_and_loaded_it_computes_the_same(kind, tmp_path) -> None:
+    layer, arguments = made(kind)
+    if not isinstance(layer, keras.Model):
+        inputs = [keras.Input(x.shape[1:]) for x in arguments]
+        layer = keras.Model(inputs, layer(*inputs))
+        arguments = (list(arguments),)
+    layer.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert_close(loaded(*arguments), layer(*arguments), 0.0)
+
+
+@cases
+def test_xla_computes_the_same(kind) -> None:
+    layer, arguments = made(kind)
+    compiled = tf.function(
+        lambda *inputs: layer(*inputs), jit_compile=True, autograph=False
+    )
+    assert_close(compiled(*arguments), layer(*arguments), 1e-5)
+
+
+@cases
+def test_mixed_precision_keeps_float32_where_promised(kind) -> None:
+    layer, arguments = made(kind)
+    mixed, _ = made(kind, dtype="mixed_bfloat16")
+    assert all(w.dtype == "float32" for w in mixed.trainable_variables)
+    mixed.set_weights(layer.get_weights())
+    found = mixed(*arguments)
+    dtype = "float32" if kind in ALWAYS_FLOAT32 else "bfloat16"
+    assert {x.dtype.name for x in outputs(found)} == {dtype}
+    found = [tf.cast(x, tf.float32) for x in outputs(found)]
+    assert_close(found, layer(*arguments), 0.1)
+
+
+@cases
+def test_output_shape_is_the_one_announced(kind) -> None:
+    layer, arguments = made(kind)
+    if kind is Distiller:
+        pytest.skip("its output is the student's")
+    shapes = [tf.nest.map_structure(np.shape, x) for x in arguments]
+    announced = layer.compute_output_shape(*shapes)
+    found = layer(*arguments)
+    if isinstance(found, dict):
+        assert announced == {k: tuple(x.shape) for k, x in found.items()}
+    elif isinstance(found, tuple):
+        assert announced == tuple(tuple(x.shape) for x in found)
+    else:
+        assert announced == tuple(found.shape)
+
+
+@cases
+def test_every_weight_gets_a_gradient(kind) -> None:
+    layer, arguments = made(kind)
+    with tf.GradientTape() as tape:
+        found = outputs(layer(*arguments))
+        value = tf.add_n([tf.reduce_sum(tf.square(x)) for x in found])
+    gradients = tape.gradient(value, layer.trainable_variables)
+    assert layer.trainable_variables
+    for weight, gradient in zip(
+        layer.trainable_variables, gradients, strict=True
+    ):
+        assert gradient is not None, weight.path
+        assert np.isfinite(gradient.numpy()).all(), weight.path
+
+
+def test_initializer_survives_its_config() -> None:
+    again = keras.initializers.get(
+        keras.saving.serialize_keras_object(LinearInterpolation())
+    )
+    assert isinstance(again, LinearInterpolation)
+    kernel = again((8, 3, 2), dtype="float32").numpy()
+    np.testing.assert_allclose(kernel, kernel[::-1])
+    steps = np.diff(kernel[:4], axis=0)
+    np.testing.assert_allclose(steps, steps[:1] + 0 * steps, atol=1e-6)

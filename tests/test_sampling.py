@@ -1,0 +1,146 @@
+"""Cached sampling: equal to the parallel network, and to its distribution."""
+
+import numpy as np
+import pytest
+import scipy.stats
+import tensorflow as tf
+import tiny_models
+
+from pwavenet_tf.distributions import MixtureOfLogistics
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.sampling import CachedSampler, generate, generate_chunks
+from pwavenet_tf.teacher import WaveNet
+
+FRAMES = 6
+TIME = FRAMES * tiny_models.HOP
+
+
+@pytest.fixture(scope="module")
+def teacher() -> WaveNet:
+    return tiny_models.teacher()
+
+
+@pytest.fixture(scope="module")
+def drawn(teacher) -> np.ndarray:
+    """64 rows of audio for one mel spectrogram, in one chunk."""
+    mel = tiny_models.repeated(tiny_models.mel(1, FRAMES), 64)
+    return generate(teacher, mel, seed=11)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    ("filter_width", "dilations"), [(2, (1, 3, 9)), (3, (1, 2, 4, 1, 2))]
+)
+def test_cached_parameters_are_the_parallel_ones(
+    filter_width, dilations, jit_compile
+) -> None:
+    """120 samples: past the longest dilation and many times round a ring."""
+    teacher = tiny_models.teacher(
+        filter_width=filter_width, dilations=dilations
+    )
+    audio, mel = tiny_models.audio(2, FRAMES), tiny_models.mel(2, FRAMES)
+    conditioning = teacher.upsampler(mel)
+    sampler = CachedSampler(teacher, jit_compile=jit_compile)
+    state = sampler.initial_state(2)
+    cached, _ = sampler.score(state, conditioning, audio)
+    parallel = teacher.parameters_given(audio, conditioning)
+    np.testing.assert_allclose(cached, parallel, atol=1e-5)
+
+
+def test_state_handed_on_in_pieces_equals_one_run(teacher) -> None:
+    audio = tiny_models.audio(2, FRAMES)
+    conditioning = teacher.upsampler(tiny_models.mel(2, FRAMES))
+    sampler = CachedSampler(teacher, jit_compile=False)
+    whole, last = sampler.score(sampler.initial_state(2), conditioning, audio)
+    state = sampler.initial_state(2)
+    pieces = []
+    for start, end in ((0, 1), (1, 8), (8, 67), (67, TIME)):
+        piece, state = sampler.score(
+            state, conditioning[:, start:end], audio[:, start:end]
+        )
+        pieces.append(piece)
+    np.testing.assert_allclose(tf.concat(pieces, 1), whole, atol=1e-6)
+    assert state.position == last.position == TIME
+    np.testing.assert_array_equal(state.newest, audio[:, -1])
+    np.testing.assert_allclose(state.rings, last.rings, atol=1e-6)
+
+
+def test_memory_is_the_rings_of_fast_wavenet(teacher) -> None:
+    """(k - 1) · Σ dilations inputs for each stream."""
+    state = CachedSampler(teacher).initial_state(5)
+    assert state.rings.shape == (2 * (1 + 2 + 4), 5, 8)
+
+
+def test_generated_samples_are_16_bit_levels(drawn) -> None:
+    assert drawn.shape == (64, TIME) and drawn.dtype == np.float32
+    levels = drawn * 32_768.0
+    np.testing.assert_array_equal(levels, np.round(levels))
+    assert levels.min() >= -32_768 and levels.max() <= 32_767
+
+
+def test_generated_audio_follows_the_teachers_distribution(
+    teacher, drawn
+) -> None:
+    """F(x_t | x_<t) is uniform, by the parallel network's parameters."""
+    mel = tiny_models.repeated(tiny_models.mel(1, FRAMES), 64)
+    distribution = MixtureOfLogistics(teacher({"audio": drawn, "mel": mel}))
+    standardised = (drawn[..., None] - distribution.locations) * tf.exp(
+        -distribution.log_scales
+    )
+    cumulative = tf.reduce_sum(
+        tf.exp(distribution.log_weights) * tf.sigmoid(standardised), axis=-1
+    )
+    inside = np.abs(drawn) < 0.99
+    assert inside.mean() > 0.9
+    uniform = cumulative.numpy()
+    # A clipped sample stands for its whole tail: spread it over that.
+    top, bottom = drawn >= 0.9999, drawn <= -1.0
+    spread = np.random.default_rng(0).random(drawn.shape)
+    uniform = np.where(top, uniform + (1 - uniform) * spread, uniform)
+    uniform = np.where(bottom, uniform * spread, uniform)
+    for part in (uniform[:, :20], uniform[:, 20:70], uniform[:, 70:]):
+        assert scipy.stats.kstest(part.ravel(), "uniform").pvalue > 1e-3
+    pairs = scipy.stats.pearsonr(
+        uniform[:, 1:].ravel(), uniform[:, :-1].ravel()
+    )
+    assert pairs.pvalue > 1e-3
+
+
+def test_generate_repeats_itself_whatever_the_chunks(teacher, drawn) -> None:
+    """Sampling feeds back, so one different sample would change the rest."""
+    mel = tiny_models.repeated(tiny_models.mel(1, FRAMES), 64)
+    pieces = list(generate_chunks(teacher, mel, seed=11, chunk_frames=4))
+    assert [piece.shape[1] for piece in pieces] == [80, 40]
+    np.testing.assert_array_equal(np.concatenate(pieces, axis=1), drawn)
+
+
+def test_seeds_rows_and_temperatures_differ(teacher, drawn) -> None:
+    assert len(np.unique(drawn, axis=0)) == 64
+    mel = tiny_models.mel(1, FRAMES)[0]
+    other = generate(teacher, mel, seed=12)
+    assert other.shape == (TIME,)
+    assert (other != drawn[0]).mean() > 0.9
+
+
+def test_cold_sampling_follows_the_heaviest_component(teacher) -> None:
+    mel = tiny_models.mel(1, 1)
+    cold = generate(teacher, mel, seed=1, temperature=1e-4)
+    distribution = teacher.distribution(cold, mel)
+    heaviest = np.argmax(distribution.log_weights, axis=-1)
+    location = tf.gather(distribution.locations, heaviest, batch_dims=2)
+    assert np.abs(cold - location.numpy()).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    "mel",
+    [
+        np.zeros((0, tiny_models.MELS)),
+        np.zeros((4, tiny_models.MELS + 1)),
+        np.zeros(tiny_models.MELS),
+        np.full((4, tiny_models.MELS), np.nan),
+        np.full((4, tiny_models.MELS), "loud"),
+    ],
+)
+def test_what_is_no_mel_spectrogram_is_refused(teacher, mel) -> None:
+    with pytest.raises(UserError, match="mel"):
+        generate(teacher, mel)

@@ -1,0 +1,146 @@
+"""From files to sound files."""
+
+import io
+import itertools
+import zipfile
+
+import numpy as np
+import pytest
+import soundfile
+import tiny_models
+
+from pwavenet_tf.corpus.audio import to_levels, write_audio
+from pwavenet_tf.corpus.features import log_mel_spectrogram
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.sampling import generate
+from pwavenet_tf.speaking import find_inputs, read_mel, speak_to_file
+from pwavenet_tf.synthesis import Synthesizer
+
+
+@pytest.fixture(scope="module")
+def student():
+    return tiny_models.student()
+
+
+def test_the_file_holds_the_synthesizers_sound_rounded(student, tmp_path):
+    mel = tiny_models.mel(frames=401)[0]
+    told = []
+    path = tmp_path / "deep" / "sound.wav"
+    speak_to_file(student, mel, path, 5, 0.7, told.append)
+    levels, rate = soundfile.read(path, dtype="int16")
+    audio = Synthesizer(student)(mel, seed=5, temperature=0.7)
+    np.testing.assert_array_equal(levels, to_levels(audio))
+    assert rate == student.audio.sample_rate
+    assert soundfile.info(path).subtype == "PCM_16"
+    assert len(told) > 1
+    assert sum(told) == len(levels) == 401 * tiny_models.HOP
+    assert list(tmp_path.rglob("*.wav")) == [path]
+
+
+def test_a_teacher_speaks_what_it_generates(tmp_path):
+    teacher = tiny_models.teacher(dilations=(1, 2))
+    mel = tiny_models.mel(frames=3)[0]
+    speak_to_file(teacher, mel, tmp_path / "sound.wav", 5, 0.7)
+    levels, _ = soundfile.read(tmp_path / "sound.wav", dtype="int16")
+    audio = generate(teacher, mel, seed=5, temperature=0.7)
+    np.testing.assert_array_equal(levels, to_levels(audio))
+
+
+def test_an_interrupted_sound_leaves_nothing(student, tmp_path):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    mel = tiny_models.mel(frames=401)[0]
+    path = tmp_path / "deep" / "sound.wav"
+    with pytest.raises(KeyboardInterrupt):
+        speak_to_file(student, mel, path, progress=interrupt)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recording_and_its_mel_file_are_one_input(tmp_path):
+    audio = tiny_models.audio(frames=30)[0]
+    write_audio(tmp_path / "a.wav", audio, tiny_models.CONTRACT.sample_rate)
+    mel = log_mel_spectrogram(audio[None], tiny_models.CONTRACT)[0].numpy()
+    np.save(tmp_path / "a.npy", mel)
+    of_recording, of_file = (
+        read_mel(tmp_path / name, tiny_models.CONTRACT)
+        for name in ("a.wav", "a.npy")
+    )
+    assert of_recording.shape == (30, tiny_models.MELS)
+    np.testing.assert_array_equal(of_recording, of_file)
+    np.save(tmp_path / "batch.npy", mel[None].astype(np.float64))
+    of_batch = read_mel(tmp_path / "batch.npy", tiny_models.CONTRACT)
+    np.testing.assert_array_equal(of_batch, of_file)
+
+
+def archive() -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        file.writestr("mel.npy", "text")
+    return content.getvalue()
+
+
+def bad_arrays() -> dict[str, np.ndarray | bytes]:
+    """Contents of `.npy` files, by what the message must say of them."""
+    mel = tiny_models.mel(frames=4)[0]
+    holed = mel.copy()
+    holed[2, 3] = np.nan
+    saved = io.BytesIO()
+    np.save(saved, mel)
+    return {
+        "but it is (4, 5)": mel[:, :5],
+        "but it is (4,)": mel[:, 0],
+        "but it is (0, 6)": mel[:0],
+        "but it is (1, 1, 4, 6)": mel[None, None],
+        "holds a batch of 2": np.stack([mel, mel]),
+        "not finite": holed,
+        "are not finite numbers": mel.astype(str),
+        "is not a NumPy": np.array([{"a": 1}] * 6, dtype=object)[None],
+        "not a NumPy array": b"garbage",
+        "a NumPy array": b"",
+        "NumPy array": saved.getvalue()[:-8],
+        "NumPy array file": b"PK\x03\x04 garbage",
+        "compute it with": archive(),
+    }
+
+
+@pytest.mark.parametrize("complaint", bad_arrays())
+def test_a_bad_mel_file_is_named(complaint, tmp_path):
+    content, path = bad_arrays()[complaint], tmp_path / "bad.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        np.save(path, content)
+    with pytest.raises(UserError) as caught:
+        read_mel(path, tiny_models.CONTRACT)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert complaint in str(caught.value)
+
+
+def test_inputs_are_recordings_and_mels_in_order(tmp_path):
+    for name in ("c.npy", "b.FLAC", "a.wav", "notes.txt"):
+        (tmp_path / name).touch()
+    found = [path.name for path in find_inputs(tmp_path)]
+    assert found == ["a.wav", "b.FLAC", "c.npy"]
+    assert find_inputs(tmp_path / "c.npy") == [tmp_path / "c.npy"]
+
+
+def test_inputs_that_would_become_one_file_are_named(tmp_path):
+    for first, second in itertools.combinations(
+        ("a.flac", "a.npy", "a.wav"), 2
+    ):
+        folder = tmp_path / f"{first}-{second}"
+        folder.mkdir()
+        for name in (first, second):
+            (folder / name).touch()
+        with pytest.raises(UserError) as caught:
+            find_inputs(folder)
+        assert f"{folder / first} and {folder / second}" in str(caught.value)
+
+
+def test_a_place_without_inputs_is_named(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(UserError, match="neither recordings nor"):
+        find_inputs(tmp_path)
+    with pytest.raises(UserError, match="absent: no such file"):
+        find_inputs(tmp_path / "absent")

@@ -1,0 +1,184 @@
+"""The student's chunks add up to one pass, eagerly and as a graph."""
+
+import functools
+
+import hypothesis
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny_models
+from hypothesis import strategies as st
+
+from pwavenet_tf.config import AudioContract
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.noise import positional_uniforms
+from pwavenet_tf.ops import standard_logistic
+from pwavenet_tf.student import ParallelWaveNet
+from pwavenet_tf.synthesis import Synthesizer, Windows
+
+HOP = tiny_models.HOP
+
+
+@pytest.fixture(scope="module")
+def student() -> ParallelWaveNet:
+    return tiny_models.student()
+
+
+@functools.cache
+def synthesizer(student, chunk_frames: int) -> Synthesizer:
+    return Synthesizer(student, chunk_frames)
+
+
+@functools.cache
+def compiled(student):
+    return tf.function(student, reduce_retracing=True)
+
+
+def one_pass(student, mel, seed: int) -> np.ndarray:
+    """The oracle: the network once, on all of the noise; no temperature."""
+    batch, frames, _ = mel.shape
+    uniforms = positional_uniforms(seed, batch, 0, frames * HOP)
+    noise = standard_logistic(uniforms)
+    audio = compiled(student)({"mel": tf.constant(mel), "noise": noise})
+    return audio["audio"].numpy().clip(-1.0, 1.0 - 2.0**-15)
+
+
+@hypothesis.given(
+    frames=st.integers(1, 40),
+    chunk_frames=st.sampled_from([1, 5, 13, 64]),
+    seed=st.integers(-(2**63), 2**63 - 1),
+)
+@hypothesis.settings(max_examples=25)
+def test_chunks_add_up_to_one_pass(student, frames, chunk_frames, seed) -> None:
+    """Inputs shorter and longer than a window, of 9 frames and more."""
+    mel = tiny_models.mel(2, frames)
+    audio = synthesizer(student, chunk_frames)(mel, seed)
+    assert audio.shape == (2, frames * HOP)
+    np.testing.assert_allclose(audio, one_pass(student, mel, seed), atol=1e-5)
+
+
+def test_chunks_are_exact_for_a_hop_that_is_no_multiple_of_four() -> None:
+    contract = AudioContract(
+        hop_length=15, window_length=40, fft_length=64, mels=tiny_models.MELS
+    )
+    student = tiny_models.shaken(
+        ParallelWaveNet(
+            contract,
+            ((1, 2),),
+            residual_channels=4,
+            gate_channels=4,
+            upsampling=(3, 5),
+            conditioning_channels=4,
+        )
+    )
+    mel = tiny_models.mel(1, 23)
+    whole = Synthesizer(student, 23)(mel, seed=2)
+    chunked = Synthesizer(student, 2)(mel, seed=2)
+    np.testing.assert_allclose(chunked, whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_graph_synthesis_equals_the_chunks(student, jit_compile) -> None:
+    model = Synthesizer(student, 5, jit_compile=jit_compile)
+    graph = tf.function(
+        model.graph_synthesis,
+        input_signature=[
+            tf.TensorSpec((None, None, tiny_models.MELS), tf.float32),
+            tf.TensorSpec((), tf.int64),
+            tf.TensorSpec((), tf.float32),
+        ],
+    )
+    for batch, frames in ((1, 1), (2, 5), (3, 23)):
+        mel = tiny_models.mel(batch, frames)
+        expected = model(mel, seed=-9, temperature=0.7)
+        found = graph(mel, -9, 0.7)
+        assert found.shape == expected.shape == (batch, frames * HOP)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_row_depends_on_no_other_row(student) -> None:
+    """But on its place in the batch, which chooses its noise."""
+    mel = tiny_models.mel(3, 12)
+    together = synthesizer(student, 5)(mel, seed=4)
+    alone = synthesizer(student, 5)(mel[:1], seed=4)
+    np.testing.assert_allclose(alone, together[:1], atol=1e-6)
+    other = mel.copy()
+    other[[0, 2]] += 1.0
+    changed = synthesizer(student, 5)(other, seed=4)
+    np.testing.assert_array_equal(changed[1], together[1])
+    same = tiny_models.repeated(mel[:1], 3)
+    assert len(np.unique(synthesizer(student, 5)(same, 4), axis=0)) == 3
+
+
+def test_without_a_batch_axis_in_there_is_none_out(student) -> None:
+    mel = tiny_models.mel(1, 7)
+    audio = synthesizer(student, 5)(mel[0], seed=1)
+    assert audio.shape == (7 * HOP,)
+    np.testing.assert_array_equal(audio, synthesizer(student, 5)(mel, 1)[0])
+
+
+def test_temperature_one_is_bit_identical_to_none(student) -> None:
+    mel = tiny_models.mel(2, 5)
+    model = synthesizer(student, 5)
+    plain = tf.function(
+        lambda mel, uniforms: student(
+            {"mel": mel, "noise": standard_logistic(uniforms)}
+        )["audio"]
+    )
+    length = model.windows.length
+    window = tf.constant(mel[:, np.minimum(np.arange(length), 4)])
+    uniforms = positional_uniforms(3, 2, 0, length * HOP)
+    expected = plain(window, uniforms).numpy()[:, : 5 * HOP]
+    expected = expected.clip(-1.0, 1.0 - 2.0**-15)
+    np.testing.assert_array_equal(model(mel, 3), expected)
+    np.testing.assert_array_equal(model(mel, 3, temperature=1.0), expected)
+
+
+def test_temperature_scales_the_noise(student) -> None:
+    mel = tiny_models.mel(1, 5)
+    model = synthesizer(student, 5)
+    silent = compiled(student)(
+        {"mel": tf.constant(mel), "noise": tf.zeros((1, 5 * HOP))}
+    )
+    cold = model(mel, seed=1, temperature=0.0)
+    np.testing.assert_allclose(cold, silent["audio"], atol=1e-5)
+    np.testing.assert_array_equal(cold, model(mel, 2, temperature=0.0))
+    assert (model(mel, seed=1) != model(mel, seed=2)).all()
+
+
+def test_export_is_clipped_and_a_seed_repeats_itself(student) -> None:
+    mel = tiny_models.mel(1, 30)
+    model = synthesizer(student, 13)
+    loud = model(mel, seed=1, temperature=40.0)
+    assert loud.max() == 1.0 - 2.0**-15 and loud.min() == -1.0
+    np.testing.assert_array_equal(loud, model(mel, 1, temperature=40.0))
+    pieces = list(model.chunks(mel, seed=1, temperature=40.0))
+    assert [piece.shape for piece in pieces] == [
+        (1, 13 * HOP),
+        (1, 13 * HOP),
+        (1, 4 * HOP),
+    ]
+
+
+def test_windows_reach_as_far_as_the_model_sees(student) -> None:
+    """22 samples of noise are 2 frames of 20; the upsampler sees 3 more."""
+    windows = Windows.of(student, chunk=10)
+    assert (windows.left, windows.chunk, windows.right) == (5, 10, 3)
+    assert windows.length == 18
+    assert [windows.start(index) for index in range(3)] == [0, 5, 15]
+    assert [windows.count(frames) for frames in (1, 10, 11)] == [1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "mel",
+    [
+        np.zeros((0, tiny_models.MELS)),
+        np.zeros((4, tiny_models.MELS + 1)),
+        np.zeros((1, 1, 4, tiny_models.MELS)),
+        np.full((4, tiny_models.MELS), np.inf),
+        np.full((4, tiny_models.MELS), "loud"),
+    ],
+)
+def test_what_is_no_mel_spectrogram_is_refused(student, mel) -> None:
+    with pytest.raises(UserError, match="^mel: .*; compute it"):
+        synthesizer(student, 5)(mel)

@@ -1,0 +1,261 @@
+"""Training runs: averages, resuming, stopping, logs."""
+
+import contextlib
+import csv
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from tiny_run import STEPS, contents, tiny_preset
+
+from pwavenet_tf import training
+from pwavenet_tf.corpus.dataset import Corpus
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.models import load_student, load_teacher
+from pwavenet_tf.student import ParallelWaveNet
+from pwavenet_tf.teacher import WaveNet
+
+STORY_STEPS = 40
+
+
+@pytest.fixture
+def corpus(tiny_run):
+    return Corpus(tiny_run.data)
+
+
+@dataclasses.dataclass
+class Story:
+    """A run that is stopped by a loss that is no number, and begun again.
+
+    The second time it trains to its end but finds no room for the model;
+    the third time there is room.
+    """
+
+    folder: Path
+    errors: list[str]
+    files: list[list[str]]
+    steps: list[list[int]]
+    weights: dict[int, list[np.ndarray]]
+
+
+class Watch(keras.callbacks.Callback):
+    """Notes steps and weights; spoils the weights in the tenth step once."""
+
+    def __init__(self, story: Story) -> None:
+        super().__init__()
+        self.story = story
+
+    def on_train_batch_begin(self, batch, logs=None):
+        step = int(self.model.optimizer.iterations)
+        self.story.steps[-1].append(step)
+        if step == 9 and len(self.story.steps) == 1:
+            bias = self.model.output_parameters.bias
+            bias.assign(np.full(bias.shape, np.nan, np.float32))
+
+    def on_train_batch_end(self, batch, logs=None):
+        step = int(self.model.optimizer.iterations)
+        self.story.weights[step] = [
+            variable.numpy() for variable in self.model.trainable_variables
+        ]
+
+
+@pytest.fixture(scope="module")
+def story(tiny_run, tmp_path_factory) -> Story:
+    folder = tmp_path_factory.mktemp("story")
+    story = Story(folder, [], [], [], {})
+    fit = WaveNet.fit
+
+    def watched_fit(self, *arguments, callbacks, **named):
+        callbacks = [*callbacks, Watch(story)]
+        return fit(self, *arguments, callbacks=callbacks, **named)
+
+    def no_room(*_):
+        raise UserError("no room")
+
+    def run():
+        story.steps.append([])
+        with contextlib.suppress(UserError):
+            try:
+                training.train_teacher(
+                    Corpus(tiny_run.data),
+                    tiny_preset(clip_length=200, learning_rate=0.05),
+                    folder,
+                    STORY_STEPS,
+                )
+            except UserError as error:
+                story.errors.append(str(error))
+        story.files.append(sorted(path.name for path in folder.iterdir()))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WaveNet, "fit", watched_fit)
+        run()
+        with pytest.MonkeyPatch.context() as full_disk:
+            full_disk.setattr(training, "save_model", no_room)
+            run()
+        run()
+    return story
+
+
+def rows(log) -> list[dict[str, str]]:
+    with log.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_log_tells_steps_and_held_out_losses(tiny_run):
+    teacher = rows(tiny_run.teacher.with_suffix(".csv"))
+    student = rows(tiny_run.student.with_suffix(".csv"))
+    assert [int(row["step"]) for row in teacher] == list(range(1, STEPS + 1))
+    assert [int(row["step"]) for row in student] == [1]
+    for log in (teacher, student):
+        assert all(np.isfinite(float(row["val_loss"])) for row in log)
+    for name in ("kl", "cross_entropy", "entropy", "power", "level"):
+        assert all(np.isfinite(float(row[f"val_{name}"])) for row in student)
+
+
+def test_a_finished_run_leaves_models_and_logs_alone(tiny_run):
+    assert sorted(path.name for path in tiny_run.teacher.parent.iterdir()) == [
+        "student.csv",
+        "student.keras",
+        "teacher.csv",
+        "teacher.keras",
+    ]
+
+
+def test_training_moves_every_weight_of_both_models(tiny_run, corpus):
+    keras.utils.set_random_seed(0)
+    for load, path, kind in (
+        (load_teacher, tiny_run.teacher, WaveNet),
+        (load_student, tiny_run.student, ParallelWaveNet),
+    ):
+        trained = load(path)
+        fresh = kind.from_preset(tiny_preset(), corpus.contract)
+        fresh.build()
+        for one, other in zip(
+            trained.trainable_variables,
+            fresh.trainable_variables,
+            strict=True,
+        ):
+            assert np.abs(one.numpy() - other.numpy()).max() > 0, one.path
+
+
+def test_a_loss_that_is_no_number_ends_the_run(story):
+    assert "the loss became nan" in story.errors[0]
+    assert story.steps[0] == list(range(10))
+    assert story.files[0] == ["teacher.backup", "teacher.csv"]
+
+
+def test_a_run_begun_again_goes_on_from_its_last_report(story):
+    assert story.steps[1] == list(range(8, STORY_STEPS))
+    log = rows(story.folder / "teacher.csv")
+    assert [int(row["step"]) for row in log] == list(
+        range(4, STORY_STEPS + 1, 4)
+    )
+
+
+def test_a_model_that_finds_no_room_is_not_lost(story):
+    assert story.errors[1:] == ["no room"]
+    assert story.files[1] == ["teacher.backup", "teacher.csv"]
+    assert story.steps[2] == []
+    assert story.files[2] == ["teacher.csv", "teacher.keras"]
+
+
+def test_the_averaged_weights_are_saved(story):
+    """Against averages that are kept by hand along the run."""
+    momentum = 1 - 20 / STORY_STEPS
+    averages = last = story.weights[1]
+    for step in range(2, STORY_STEPS + 1):
+        last = story.weights[step]
+        averages = [
+            momentum * average + (1 - momentum) * weight
+            for average, weight in zip(averages, last, strict=True)
+        ]
+    saved = load_teacher(story.folder / "teacher.keras").trainable_variables
+    for variable, average in zip(saved, averages, strict=True):
+        np.testing.assert_allclose(variable.numpy(), average, atol=2e-6)
+    furthest = max(
+        np.abs(average - weight).max()
+        for average, weight in zip(averages, last, strict=True)
+    )
+    assert furthest > 1e-4
+
+
+def test_the_student_starts_from_the_teachers_upsampler(
+    tiny_run, corpus, tmp_path, monkeypatch
+):
+    starts = []
+
+    def stop(model, *_):
+        starts.append(model.student.upsampler.get_weights())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "_fit", stop)
+    teacher = load_teacher(tiny_run.teacher)
+    with pytest.raises(KeyboardInterrupt):
+        training.distill(corpus, teacher, tiny_preset(), tmp_path)
+    weights = teacher.upsampler.get_weights()
+    assert len(weights) == len(starts[0]) > 0
+    for own, teachers in zip(starts[0], weights, strict=True):
+        np.testing.assert_array_equal(own, teachers)
+
+
+def test_a_model_that_is_there_already_is_kept(tiny_run, corpus):
+    run = tiny_run.teacher.parent
+    before = contents(run)
+    teacher = load_teacher(tiny_run.teacher)
+    with pytest.raises(UserError, match="teacher.keras is there already"):
+        training.train_teacher(corpus, tiny_preset(), run)
+    with pytest.raises(UserError, match="student.keras is there already"):
+        training.distill(corpus, teacher, tiny_preset(), run)
+    assert contents(run) == before
+
+
+def test_a_preset_of_another_contract_is_refused(corpus, tmp_path):
+    settings = tiny_preset()
+    other = dataclasses.replace(settings.audio, highest_hz=7_000.0)
+    settings = dataclasses.replace(settings, audio=other)
+    with pytest.raises(UserError, match=r"highest_hz \(8000.0 against 7000.0"):
+        training.train_teacher(corpus, settings, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_where_it_stopped(tiny_run, corpus, tmp_path):
+    script = (
+        "import sys; from pathlib import Path;"
+        "sys.path.insert(0, sys.argv[1]);"
+        "from tiny_run import tiny_preset;"
+        "from pwavenet_tf.corpus.dataset import Corpus;"
+        "from pwavenet_tf.training import train_teacher;"
+        "train_teacher(Corpus(sys.argv[2]), tiny_preset(), "
+        "Path(sys.argv[3]), 2_000)"
+    )
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            script,
+            os.path.dirname(__file__),
+            tiny_run.data,
+            tmp_path,
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    log = tmp_path / "teacher.csv"
+    while process.poll() is None and not (log.exists() and len(rows(log)) > 1):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    done = len(rows(log))
+    assert not (tmp_path / "teacher.keras").exists()
+    training.train_teacher(corpus, tiny_preset(), tmp_path, 2_000)
+    steps = [int(row["step"]) for row in rows(log)]
+    assert steps == [200 * report for report in range(1, 11)]
+    assert 1 < done < 10

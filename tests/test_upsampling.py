@@ -1,0 +1,95 @@
+"""The upsampler: where a frame lands, and chunks equal to the whole."""
+
+import keras
+import numpy as np
+import pytest
+import tiny_models
+
+from pwavenet_tf.upsampling import (
+    CONTEXT_FRAMES,
+    TransposedConvolution,
+    Upsampler,
+)
+
+HOP = tiny_models.HOP
+
+
+@pytest.fixture(params=[(4, 5), (20,), (2, 2, 5), (10, 2)])
+def upsampler(request) -> Upsampler:
+    upsampler = Upsampler(4, request.param)
+    upsampler.build((None, None, tiny_models.MELS))
+    return upsampler
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 4, 5, 20])
+def test_transposed_convolution_is_keras_conv1d_transpose(stride) -> None:
+    x = np.random.default_rng(0).normal(size=(2, 7, 3)).astype("float32")
+    layer = TransposedConvolution(4, stride)
+    layer.build(x.shape)
+    # Weights from NumPy: the triangle alone would hide a reversed kernel.
+    kernel = np.random.default_rng(1).normal(size=layer.kernel.shape)
+    bias = np.arange(4.0)
+    layer.set_weights([kernel, bias])
+    ours = layer(x)
+    oracle = keras.layers.Conv1DTranspose(
+        4, 2 * stride, strides=stride, padding="same"
+    )
+    oracle.build(x.shape)
+    oracle.set_weights([kernel, bias])
+    assert ours.shape == (2, 7 * stride, 4)
+    np.testing.assert_allclose(ours, oracle(x), atol=1e-5)
+
+
+def test_untrained_transposed_convolution_interpolates() -> None:
+    """A constant stays constant: no checkerboard to unlearn."""
+    out = TransposedConvolution(4, 5)(np.ones((1, 9, 3), "float32")).numpy()
+    inner = out[:, 5:-5]
+    np.testing.assert_allclose(inner, inner[:, :1] + 0 * inner, atol=1e-6)
+
+
+def test_a_chunk_with_its_neighbours_equals_the_whole(upsampler) -> None:
+    mel = tiny_models.mel(2, 16)
+    whole = upsampler(mel).numpy()
+    assert whole.shape == (2, 16 * HOP, 4)
+    for start, end in ((0, 5), (5, 6), (6, 16)):
+        places = np.arange(start - CONTEXT_FRAMES, end + CONTEXT_FRAMES)
+        chunk = upsampler(mel[:, places.clip(0, 15)]).numpy()
+        extension = CONTEXT_FRAMES * HOP
+        np.testing.assert_allclose(
+            chunk[:, extension:-extension],
+            whole[:, start * HOP : end * HOP],
+            atol=1e-6,
+        )
+
+
+def test_a_frame_lands_on_its_own_samples(upsampler) -> None:
+    """Its effect covers [f · hop, (f + 1) · hop) and is centred there.
+
+    The first convolution looks at the frame itself only, so that its random
+    weights do not favour one side.
+    """
+    kernel = upsampler.convolution.kernel
+    kernel.assign(kernel * np.float32([0.0, 1.0, 0.0])[:, None, None])
+    mel = tiny_models.mel(1, 13)
+    centres = []
+    for frame in range(4, 9):
+        changed = mel.copy()
+        changed[:, frame] += 1.0
+        difference = np.abs((upsampler(changed) - upsampler(mel)).numpy())
+        effect = difference.sum(axis=(0, 2))
+        own = slice(frame * HOP, (frame + 1) * HOP)
+        assert (effect[own] > 0.0).all()
+        reach = CONTEXT_FRAMES * HOP
+        assert effect[: own.start - reach].sum() == 0.0
+        assert effect[own.stop + reach :].sum() == 0.0
+        centre = (effect * np.arange(len(effect))).sum() / effect.sum()
+        centres.append(centre - (own.start + (HOP - 1) / 2))
+    assert np.abs(np.mean(centres)) < HOP / 4
+
+
+def test_ends_are_extended_by_the_first_and_last_frame(upsampler) -> None:
+    """A still spectrogram is conditioned alike at its ends and inside."""
+    still = tiny_models.repeated(tiny_models.mel(1, 1)[0], 8)[None]
+    out = upsampler(still).numpy()
+    frames = out.reshape(8, HOP, 4)
+    np.testing.assert_allclose(frames, frames[[4]] + 0 * frames, atol=1e-5)

@@ -1,0 +1,87 @@
+"""Teachers and students small enough for exact checks, and their inputs."""
+
+import numpy as np
+import tensorflow as tf
+
+from pwavenet_tf.config import AudioContract
+from pwavenet_tf.student import ParallelWaveNet
+from pwavenet_tf.teacher import WaveNet
+
+HOP = 20
+MELS = 6
+CONTRACT = AudioContract(
+    hop_length=HOP, window_length=40, fft_length=64, mels=MELS
+)
+
+
+def teacher(**changes) -> WaveNet:
+    """A built teacher of three layers, its weights shaken."""
+    sizes = {
+        "dilations": (1, 2, 4),
+        "residual_channels": 8,
+        "gate_channels": 8,
+        "skip_channels": 8,
+        "mixture_components": 3,
+        "upsampling": (4, 5),
+        "conditioning_channels": 4,
+    }
+    return shaken(WaveNet(CONTRACT, **(sizes | changes)))
+
+
+def student(**changes) -> ParallelWaveNet:
+    """A built student of two flows, its weights shaken."""
+    sizes = {
+        "flow_dilations": ((1, 2), (1, 2, 4)),
+        "residual_channels": 8,
+        "gate_channels": 8,
+        "upsampling": (4, 5),
+        "conditioning_channels": 4,
+    }
+    return shaken(ParallelWaveNet(CONTRACT, **(sizes | changes)))
+
+
+def shaken(model):
+    """Adds noise to all weights: biases that are zero would hide mistakes."""
+    model.build()
+    generator = np.random.default_rng(0)
+    for weight in model.trainable_variables:
+        noise = generator.normal(0.0, 0.15, weight.shape)
+        weight.assign_add(noise.astype("float32"))
+    return model
+
+
+def mel(batch: int = 1, frames: int = 2, seed: int = 0) -> np.ndarray:
+    """Normalised mel spectrograms `(batch, frames, mels)`."""
+    generator = np.random.default_rng(seed)
+    return generator.normal(size=(batch, frames, MELS)).astype("float32")
+
+
+def audio(batch: int = 1, frames: int = 2, seed: int = 0) -> np.ndarray:
+    """16-bit levels `(batch, time)`."""
+    generator = np.random.default_rng(seed)
+    x = generator.normal(0.0, 0.2, (batch, frames * HOP)).clip(-1.0, 0.999)
+    return (np.round(x * 32_768) / 32_768).astype("float32")
+
+
+def noise(batch: int = 1, frames: int = 2, seed: int = 0) -> np.ndarray:
+    """Logistic(0, 1) noise `(batch, time)`."""
+    generator = np.random.default_rng(seed)
+    return generator.logistic(size=(batch, frames * HOP)).astype("float32")
+
+
+def jacobian(function, x: np.ndarray) -> np.ndarray:
+    """∂function(x)_t / ∂x_u as `(t, u)`, for a series `x` `(time,)`.
+
+    `function` maps `(batch, time)` to `(batch, time)`, each row by itself:
+    so row t of a batch of copies can stand for output t.
+    """
+    copies = tf.tile(tf.constant(x)[None], (len(x), 1))
+    with tf.GradientTape() as tape:
+        tape.watch(copies)
+        total = tf.reduce_sum(tf.linalg.diag_part(function(copies)))
+    return tape.gradient(total, copies).numpy()
+
+
+def repeated(values: np.ndarray, batch: int) -> np.ndarray:
+    """The one row of `values`, `batch` times."""
+    return np.repeat(values, batch, axis=0)
