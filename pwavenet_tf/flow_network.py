@@ -1,0 +1,103 @@
+"""The network inside one flow of the student."""
+
+import keras
+from keras import ops
+
+from pwavenet_tf.layers import GatedStack
+
+# How far one flow's ln s may leave its centre. Wider bounds let a scale run
+# away within one bad step.
+_LOG_SCALE_REACH = 2.0
+
+
+@keras.saving.register_keras_serializable(package="pwavenet_tf")
+class FlowNetwork(keras.layers.Layer):
+    """The WaveNet inside one flow: (μ_t, ln s_t) from the series before t.
+
+    The layout of the teacher without skip connections (1711.10433, section
+    3). ln s is bounded softly, `centre ± 2`, so that no flow alone can
+    collapse or explode; both outputs are float32 under any policy.
+
+    Args:
+        dilations: Dilation of each layer.
+        residual_channels: Channels between the layers.
+        gate_channels: Channels behind each gate.
+        filter_width: Filter width of the dilated convolutions.
+        log_scale_centre: ln s of the untrained network.
+        input_deviation: Standard deviation that x is expected to have.
+
+    Call arguments:
+        x: The series `(batch, time)`.
+        conditioning: `(batch, time, conditioning_channels)`.
+
+    Returns:
+        `(location, log_scale)`, each `(batch, time)`.
+    """
+
+    def __init__(
+        self,
+        dilations: tuple[int, ...],
+        residual_channels: int,
+        gate_channels: int,
+        filter_width: int = 3,
+        log_scale_centre: float = 0.0,
+        input_deviation: float = 1.0,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dilations = tuple(dilations)
+        self.residual_channels = residual_channels
+        self.gate_channels = gate_channels
+        self.filter_width = filter_width
+        self.log_scale_centre = log_scale_centre
+        self.input_deviation = input_deviation
+        self.stack = GatedStack(
+            self.dilations,
+            residual_channels,
+            gate_channels,
+            None,
+            filter_width,
+            input_deviation,
+            dtype=self.dtype_policy,
+        )
+        self.before_output = keras.layers.Dense(
+            residual_channels, dtype=self.dtype_policy
+        )
+        self.output_pair = keras.layers.Dense(
+            2,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+            dtype="float32",
+        )
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples before t that (μ_t, s_t) depend on."""
+        return self.stack.receptive_field
+
+    def build(self, x_shape, conditioning_shape) -> None:
+        self.stack.build((*x_shape, 1), conditioning_shape)
+        inner = (*x_shape, self.residual_channels)
+        self.before_output.build(inner)
+        self.output_pair.build(inner)
+
+    def call(self, x, conditioning):
+        series = ops.cast(ops.expand_dims(x, -1), self.compute_dtype)
+        h = ops.relu(self.stack(series, conditioning))
+        h = ops.relu(self.before_output(h))
+        pair = self.output_pair(ops.cast(h, "float32"))
+        location, raw = pair[..., 0], pair[..., 1]
+        bounded = _LOG_SCALE_REACH * ops.tanh(raw / _LOG_SCALE_REACH)
+        return location, self.log_scale_centre + bounded
+
+    def compute_output_shape(self, x_shape, conditioning_shape):
+        return x_shape, x_shape
+
+    def get_config(self):
+        return super().get_config() | {
+            "dilations": self.dilations,
+            "residual_channels": self.residual_channels,
+            "gate_channels": self.gate_channels,
+            "filter_width": self.filter_width,
+            "log_scale_centre": self.log_scale_centre,
+            "input_deviation": self.input_deviation,
+        }
