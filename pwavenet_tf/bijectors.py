@@ -50,7 +50,8 @@ class InverseAutoregressiveFlow(tfb.Bijector):
 
     def _inverse(self, x):
         def unsettled(passes, change, z):
-            return ops.logical_and(passes < ops.shape(x)[-1], change > 0.0)
+            # NaN counts as a change: what is not settled yet may overflow.
+            return ops.logical_and(passes < ops.shape(x)[-1], change != 0.0)
 
         def substitute(passes, change, z):
             location, log_scale = self.location_and_log_scale(z)

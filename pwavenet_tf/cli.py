@@ -37,7 +37,13 @@ COMMANDS = (
 _HELP = {"help", "--help", "-help", "-h"}
 _STORAGE_FAULTS = tuple(
     os.strerror(number)
-    for number in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
+    for number in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EACCES,
+        errno.EROFS,
+    )
 )
 
 
@@ -74,7 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         # TensorFlow has exceptions of its own for what the disk refuses.
         if any(f"; {fault}" in str(error) for fault in _STORAGE_FAULTS):
-            return _complain(name, str(error).splitlines()[0])
+            message = str(error).splitlines()[0]
+            # Its marks of the operation say nothing to the user.
+            message = re.sub(r"\{\{.*?\}\}|\[Op:\w+\]", "", message)
+            return _complain(name, message)
         raise
     return 0
 

@@ -47,7 +47,8 @@ class Distiller(keras.Model):
         seed: int = 1,
         **kwargs,
     ) -> None:
-        super().__init__(**kwargs)
+        # Teacher and student choose for themselves what they round.
+        super().__init__(autocast=False, **kwargs)
         teacher.audio.require_equal(student.audio, "the teacher", "the student")
         self.teacher = teacher
         self.teacher.trainable = False

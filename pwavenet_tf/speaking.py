@@ -1,5 +1,6 @@
 """From files of recordings or mel spectrograms to sound files."""
 
+import wave
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -118,14 +119,11 @@ def speak_to_file(
     Raises:
         UserError: If the file can't be written.
     """
-    import soundfile
-
-    with (
-        written_aside(path) as aside,
-        soundfile.SoundFile(
-            aside, "w", model.audio.sample_rate, 1, "PCM_16", format="WAV"
-        ) as file,
-    ):
+    # Not soundfile: of a full disk it says "System error" and no more.
+    with written_aside(path) as aside, wave.open(str(aside), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(model.audio.sample_rate)
         for chunk in speak(model, mel, seed, temperature):
-            file.write(to_levels(chunk[0]))
+            file.writeframes(to_levels(chunk[0]).tobytes())
             progress(chunk.shape[1])

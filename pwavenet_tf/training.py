@@ -18,6 +18,9 @@ from pwavenet_tf.upsampling import CONTEXT_FRAMES
 
 _REPORTS = 10
 
+# A large corpus would else spend more time on validation than on training.
+_VALIDATION_BATCHES = 50
+
 
 def train_teacher(
     corpus: Corpus, preset: Preset, out: Path, steps: int | None = None
@@ -175,7 +178,9 @@ def _fit(
     }
     model.fit(
         corpus.training_clips(**clips),
-        validation_data=corpus.validation_clips(**clips),
+        validation_data=corpus.validation_clips(**clips).take(
+            _VALIDATION_BATCHES
+        ),
         steps_per_epoch=steps_per_report,
         epochs=math.ceil(steps / steps_per_report),
         shuffle=False,

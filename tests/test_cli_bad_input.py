@@ -163,6 +163,7 @@ def test_a_full_disk_is_one_line_and_nothing_half_written(
     assert status == 2
     assert error.count("\n") == 1 and error.endswith("\n")
     assert "File too large" in error
+    assert "{{" not in error
     assert {path.name for path in out.rglob("*")} <= {
         "deep",
         "metrics.json",

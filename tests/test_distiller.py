@@ -41,12 +41,18 @@ def output(untrained) -> dict:
 
 
 def test_fit_moves_the_student_and_leaves_the_teacher() -> None:
-    model = distiller(inner_samples=2)
+    model = Distiller(
+        tiny_models.teacher(dilations=(1, 2), upsampling=(20,)),
+        tiny_models.student(flow_dilations=((1, 2),), upsampling=(20,)),
+        inner_samples=2,
+    )
     teacher = [v.numpy() for v in model.teacher.variables]
     student = [v.numpy() for v in model.student.trainable_variables]
-    model.compile(keras.optimizers.Adam(3e-3), jit_compile=True)
+    model.compile(keras.optimizers.Adam(3e-3), jit_compile=False)
     data = tf.data.Dataset.from_tensors(clips()).repeat()
-    fitted = model.fit(data, steps_per_epoch=5, epochs=3, verbose=0)
+    fitted = model.fit(
+        data, steps_per_epoch=5, epochs=3, shuffle=False, verbose=0
+    )
     history = fitted.history
     assert set(history) == {"loss", *NAMES}
     assert np.isfinite(list(history.values())).all()

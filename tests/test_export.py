@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 
@@ -95,7 +94,6 @@ def test_it_speaks_the_same_where_this_package_cannot_be_imported(
             tmp_path / "sounds.npz",
         ],
         cwd=tmp_path,
-        env=os.environ | {"TF_USE_LEGACY_KERAS": "1"},
         check=True,
     )
     sounds = np.load(tmp_path / "sounds.npz")

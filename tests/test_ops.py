@@ -14,8 +14,8 @@ from pwavenet_tf import ops
 LEVELS = np.arange(-32_768, 32_768) / 32_768.0
 
 
-@pytest.mark.parametrize("log_scale", [-10.4, -9.0, -4.0, -1.0])
-@pytest.mark.parametrize("location", [-1.7, -1.0, -0.2, 0.123, 0.99997, 1.3])
+@pytest.mark.parametrize("log_scale", [-10.4, -4.0, -1.0])
+@pytest.mark.parametrize("location", [-1.7, 0.123, 0.99997, 1.3])
 def test_pmf_sums_to_one(location, log_scale) -> None:
     for dtype, tolerance in (("float32", 1e-4), ("float64", 1e-12)):
         logs = ops.logistic_level_log_probability(

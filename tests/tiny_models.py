@@ -15,7 +15,7 @@ CONTRACT = AudioContract(
 
 
 def teacher(**changes) -> WaveNet:
-    """A built teacher of three layers, its weights shaken."""
+    """A built teacher of three layers with random weights."""
     sizes = {
         "dilations": (1, 2, 4),
         "residual_channels": 8,
@@ -25,11 +25,11 @@ def teacher(**changes) -> WaveNet:
         "upsampling": (4, 5),
         "conditioning_channels": 4,
     }
-    return shaken(WaveNet(CONTRACT, **(sizes | changes)))
+    return randomised(WaveNet(CONTRACT, **(sizes | changes)))
 
 
 def student(**changes) -> ParallelWaveNet:
-    """A built student of two flows, its weights shaken."""
+    """A built student of two flows with random weights."""
     sizes = {
         "flow_dilations": ((1, 2), (1, 2, 4)),
         "residual_channels": 8,
@@ -37,16 +37,17 @@ def student(**changes) -> ParallelWaveNet:
         "upsampling": (4, 5),
         "conditioning_channels": 4,
     }
-    return shaken(ParallelWaveNet(CONTRACT, **(sizes | changes)))
+    return randomised(ParallelWaveNet(CONTRACT, **(sizes | changes)))
 
 
-def shaken(model):
-    """Adds noise to all weights: biases that are zero would hide mistakes."""
+def randomised(model):
+    """Random numbers for all weights: zero biases would hide mistakes."""
     model.build()
     generator = np.random.default_rng(0)
     for weight in model.trainable_variables:
-        noise = generator.normal(0.0, 0.15, weight.shape)
-        weight.assign_add(noise.astype("float32"))
+        deviation = 0.3 if len(weight.shape) > 1 else 0.1
+        noise = generator.normal(0.0, deviation, weight.shape)
+        weight.assign(noise.astype("float32"))
     return model
 
 

@@ -1,0 +1,104 @@
+"""The paper's sizes: built, stepped once, and heard for one second."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pwavenet_tf.config import preset
+from pwavenet_tf.distiller import Distiller
+from pwavenet_tf.layers import GatedStack
+from pwavenet_tf.student import ParallelWaveNet
+from pwavenet_tf.synthesis import Synthesizer
+from pwavenet_tf.teacher import WaveNet
+
+pytestmark = pytest.mark.slow
+PAPER = preset("paper")
+
+# The fewest frames that fill the power loss's Fourier transform.
+FRAMES = 7
+
+
+@pytest.fixture(scope="module")
+def teacher() -> WaveNet:
+    teacher = WaveNet.from_preset(PAPER)
+    teacher.build()
+    return teacher
+
+
+@pytest.fixture(scope="module")
+def student() -> ParallelWaveNet:
+    student = ParallelWaveNet.from_preset(PAPER)
+    student.build()
+    return student
+
+
+def convolution_weights(stack: GatedStack) -> int:
+    """Kernels of the blocks, without biases and conditioning."""
+    return sum(
+        int(tf.size(layer.kernel))
+        for block in stack.blocks
+        for layer in (block.convolution, block.residual, block.skip)
+        if layer is not None
+    )
+
+
+def clip(frames: int = FRAMES):
+    generator = np.random.default_rng(0)
+    mel = generator.normal(size=(1, frames, PAPER.audio.mels))
+    audio = generator.normal(0.0, 0.1, (1, frames * PAPER.audio.hop_length))
+    audio = np.round(audio * 32_768).clip(-32_768, 32_767) / 32_768
+    return mel.astype("float32"), audio.astype("float32")
+
+
+def test_the_teacher_has_the_papers_29_5_million_weights(teacher) -> None:
+    """Less one residual, behind the last layer, that nobody would read."""
+    layer = 3 * 512 * 512 + 256 * 512 + 256 * 256
+    weights = convolution_weights(teacher.stack)
+    assert weights == 30 * layer - 256 * 512
+    assert weights == pytest.approx(29.5e6, rel=0.01)
+
+
+def test_the_student_has_the_papers_weights_in_either_reading() -> None:
+    """Width 64 behind the gate's split: 1.72 million; before it: 0.86."""
+    for gate_channels, expected in ((64, 1_720_320), (32, 860_160)):
+        sizes = dataclasses.replace(PAPER.student, gate_channels=gate_channels)
+        student = ParallelWaveNet(PAPER.audio, **dataclasses.asdict(sizes))
+        student.build()
+        stacks = [network.stack for network in student.networks]
+        assert sum(map(convolution_weights, stacks)) == expected
+
+
+def test_the_teacher_takes_a_training_step(teacher) -> None:
+    mel, audio = clip()
+    before = teacher.get_weights()
+    teacher.compile(keras.optimizers.Adam(2e-4), run_eagerly=True)
+    loss = teacher.train_on_batch({"audio": audio, "mel": mel}, audio)
+    assert np.isfinite(loss)
+    for old, new in zip(before, teacher.get_weights(), strict=True):
+        assert np.isfinite(new).all() and (old != new).any()
+
+
+def test_the_distiller_takes_a_training_step(teacher, student) -> None:
+    mel, audio = clip()
+    model = Distiller(teacher, student, inner_samples=2)
+    model.compile(keras.optimizers.Adam(2e-4), run_eagerly=True)
+    frozen = teacher.get_weights()
+    before = [v.numpy() for v in student.trainable_variables]
+    values = model.train_on_batch({"mel": mel}, audio, return_dict=True)
+    assert np.isfinite(list(values.values())).all()
+    for old, variable in zip(before, student.trainable_variables, strict=True):
+        assert (old != variable.numpy()).any(), variable.path
+    for old, new in zip(frozen, teacher.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_the_student_speaks_for_one_second(student) -> None:
+    frames = PAPER.audio.frames(PAPER.audio.sample_rate)
+    mel, _ = clip(frames)
+    audio = Synthesizer(student, chunk_frames=frames)(mel[0], seed=1)
+    assert audio.shape == (24_000,)
+    assert np.isfinite(audio).all()
+    assert 0.01 < audio.std() < 0.5
