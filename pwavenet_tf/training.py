@@ -1,6 +1,7 @@
 """Training runs: from a prepared corpus to teacher.keras and student.keras."""
 
 import dataclasses
+import hashlib
 import math
 import shutil
 from pathlib import Path
@@ -51,7 +52,8 @@ def train_teacher(
     target = _new_model_file(out, "teacher")
     teacher = WaveNet.from_preset(preset, corpus.contract)
     teacher.build()
-    _fit(teacher, corpus, settings, teacher.receptive_field, target, steps)
+    context, run = teacher.receptive_field, _fingerprint(corpus, preset, steps)
+    _fit(teacher, corpus, settings, context, target, steps, run)
     _save_and_tidy(teacher, target)
     return teacher
 
@@ -100,7 +102,8 @@ def distill(
     # Both must have their whole past inside the clip: the student's samples
     # their noise, the teacher's distributions the student's samples.
     context = max(teacher.receptive_field, student.receptive_field)
-    _fit(distiller, corpus, settings, context, target, steps)
+    run = _fingerprint(corpus, preset, steps, teacher)
+    _fit(distiller, corpus, settings, context, target, steps, run)
     _save_and_tidy(student, target)
     return student
 
@@ -140,6 +143,31 @@ def _backup_folder(target: Path) -> Path:
     return target.with_name(f"{target.stem}.backup")
 
 
+def _fingerprint(
+    corpus: Corpus,
+    preset: Preset,
+    steps: int | None,
+    teacher: WaveNet | None = None,
+) -> str:
+    """What makes an interrupted run the same run when it is started again."""
+    digest = hashlib.sha256(repr((corpus.contract, preset, steps)).encode())
+    for weight in teacher.get_weights() if teacher else ():
+        digest.update(weight.tobytes())
+    return digest.hexdigest()
+
+
+def _claim_backup(backup: Path, fingerprint: str) -> None:
+    """Refuses the backup of a run with other data, settings or teacher."""
+    mark = backup / "run.txt"
+    if mark.is_file() and mark.read_text("ascii") != fingerprint:
+        raise UserError(
+            f"{backup}: belongs to an interrupted run with other data, "
+            "settings or teacher; remove it, or choose another --out"
+        )
+    backup.mkdir(exist_ok=True)
+    mark.write_text(fingerprint, "ascii")
+
+
 def _new_model_file(out: Path, name: str) -> Path:
     target = Path(out) / f"{name}.keras"
     if target.exists():
@@ -164,11 +192,13 @@ def _fit(
     context: int,
     target: Path,
     steps: int | None,
+    fingerprint: str,
 ) -> None:
     """Fits with averaged weights under XLA, reporting ten times."""
     steps = steps or settings.steps
     steps_per_report = math.ceil(steps / _REPORTS)
     backup = _backup_folder(target)
+    _claim_backup(backup, fingerprint)
     model.compile(_optimizer(settings, steps), jit_compile=True)
     clips = {
         "clip_length": settings.clip_length,
@@ -195,7 +225,8 @@ def _fit(
             ),
             # A run from the start must not add to the log of an older one.
             keras.callbacks.CSVLogger(
-                target.with_suffix(".csv"), append=backup.exists()
+                target.with_suffix(".csv"),
+                append=(backup / "latest.weights.h5").exists(),
             ),
         ],
     )

@@ -121,10 +121,13 @@ def test_temperature_one_is_bit_identical_to_none() -> None:
     )
 
 
-def test_low_temperature_gives_the_heaviest_component_location() -> None:
+@pytest.mark.parametrize("temperature", [0.0, 1e-3])
+def test_low_temperature_gives_the_heaviest_component_location(
+    temperature,
+) -> None:
     mixture = narrow(0.25)
     uniforms = np.random.default_rng(5).random((50, 4), dtype="float32")
-    np.testing.assert_array_equal(mixture.sample(uniforms, 1e-3), 0.25)
+    np.testing.assert_array_equal(mixture.sample(uniforms, temperature), 0.25)
 
 
 def test_mean_is_the_mean_of_the_samples() -> None:
