@@ -8,7 +8,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from pwavenet_tf.config import preset
-from pwavenet_tf.sampling import generate_chunks
+from pwavenet_tf.sampling import CachedSampler
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.synthesis import Synthesizer
 from pwavenet_tf.teacher import WaveNet
@@ -78,7 +78,7 @@ def _naive(teacher: WaveNet) -> float:
 
 def _cached(teacher: WaveNet, streams: int) -> float:
     """The cached loop, without the first chunk, which holds its compiling."""
-    chunks = generate_chunks(teacher, _mel(teacher, streams))
+    chunks = CachedSampler(teacher).chunks(_mel(teacher, streams))
     next(chunks)
     started = time.perf_counter()
     samples = sum(chunk.size for chunk in chunks)

@@ -43,7 +43,8 @@ def run_demo(out: Path, recordings: Path | None = None) -> None:
     teacher = train_teacher(corpus, settings, run)
     _say("4/6 Student: learns to speak all samples at once")
     student = distill(corpus, teacher, settings, run)
-    held_out = [recordings / one.file for one in card.validation[:_SENTENCES]]
+    shortest = sorted(card.validation, key=lambda one: one.samples)
+    held_out = [recordings / one.file for one in shortest[:_SENTENCES]]
     _say("5/6 Sound: sentences that neither has heard, and the report")
     models = {run / "teacher.keras": teacher, run / "student.keras": student}
     evaluate(models, held_out, out, read_texts(recordings))

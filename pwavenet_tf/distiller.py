@@ -63,10 +63,6 @@ class Distiller(keras.Model):
             for name in ("kl", "cross_entropy", "entropy", "power", "level")
         }
 
-    @property
-    def metrics(self):
-        return [*super().metrics, *self.trackers.values()]
-
     def build(self, input_shape=None) -> None:
         for model in (self.teacher, self.student):
             if not model.built:
@@ -90,10 +86,11 @@ class Distiller(keras.Model):
         del training
         terms = self.loss_terms(x["mel"], y, y_pred, sample_weight)
         loudness = terms.pop("recording_level")
+        counted = None if sample_weight is None else ops.sum(sample_weight)
         for name, value in terms.items():
             # A quiet clip says little about how loud the student is.
-            weight = loudness if name == "level" else None
-            self.trackers[name].update_state(value, weight)
+            share = loudness if name == "level" else counted
+            self.trackers[name].update_state(value, share)
         weight = self.kl_weight
         if callable(weight):
             weight = weight(self.optimizer.iterations)

@@ -14,7 +14,7 @@ def positional_uniforms(seed, rows, start, count):
     """Uniforms in [0, 1) for positions `start … start + count - 1`.
 
     Args:
-        seed: Integer or integer tensor; any value.
+        seed: Integer or integer tensor; any int64.
         rows: Number of independent rows; row r is the same whatever the
             number of rows.
         start: First position.

@@ -55,6 +55,9 @@ class CachedSampler:
 
     def __init__(self, teacher: WaveNet, jit_compile: bool = True) -> None:
         self.teacher = teacher
+        self.contract = teacher.audio
+        self._draws = teacher.mixture_components + 1
+        self._upsample = tf.function(teacher.upsampler)
         blocks = teacher.stack.blocks
         self._taps = teacher.filter_width - 1
         dilations = np.array([block.dilation for block in blocks])
@@ -77,6 +80,49 @@ class CachedSampler:
             self.teacher.residual_channels,
         )
         return SamplerState(tf.zeros(shape), tf.zeros((batch,)), tf.constant(0))
+
+    def chunks(
+        self,
+        mel: np.ndarray,
+        seed: int = 0,
+        temperature: float = 1.0,
+        chunk_frames: int = 40,
+    ) -> Iterator[np.ndarray]:
+        """Yields audio `(batch, samples)` as it is drawn.
+
+        Args:
+            mel: `(batch, frames, mels)` or `(frames, mels)`, normalised as
+                the teacher's contract says.
+            seed: The same seed gives the same audio.
+            temperature: 1 samples from the model itself, less is smoother.
+            chunk_frames: Frames drawn by one run of the compiled loop.
+                Memory depends on it, the result does not.
+
+        Raises:
+            UserError: If the mel spectrogram is ill-shaped or not finite.
+        """
+        mel = require_mel(mel, self.contract.mels, "mel")
+        require_temperature(temperature)
+        batch, frames, _ = mel.shape
+        hop, draws = self.contract.hop_length, self._draws
+        extension, samples = CONTEXT_FRAMES * hop, chunk_frames * hop
+        state = self.initial_state(batch)
+        for start in range(0, frames, chunk_frames):
+            places = np.arange(
+                start - CONTEXT_FRAMES, start + chunk_frames + CONTEXT_FRAMES
+            )
+            window = tf.constant(mel[:, np.clip(places, 0, frames - 1)])
+            conditioning = tf.cast(self._upsample(window), tf.float32)
+            uniforms = positional_uniforms(
+                seed, batch, start * hop * draws, samples * draws
+            )
+            audio, state = self.draw(
+                state,
+                conditioning[:, extension:-extension],
+                tf.reshape(uniforms, (batch, samples, draws)),
+                temperature,
+            )
+            yield audio.numpy()[:, : (frames - start) * hop]
 
     def draw(self, state, conditioning, uniforms, temperature=1.0):
         """Draws one sample for each step of the conditioning.
@@ -196,7 +242,7 @@ def generate(
     seed: int = 0,
     temperature: float = 1.0,
 ) -> np.ndarray:
-    """Samples audio from the teacher, one sample after the other.
+    """Samples audio from the teacher; see `CachedSampler.chunks`.
 
     Args:
         teacher: The teacher.
@@ -211,45 +257,6 @@ def generate(
     Raises:
         UserError: If the mel spectrogram is ill-shaped or not finite.
     """
-    chunks = list(generate_chunks(teacher, mel, seed, temperature))
+    chunks = list(CachedSampler(teacher).chunks(mel, seed, temperature))
     audio = np.concatenate(chunks, axis=1)
     return audio[0] if np.ndim(mel) == 2 else audio
-
-
-def generate_chunks(
-    teacher: WaveNet,
-    mel: np.ndarray,
-    seed: int = 0,
-    temperature: float = 1.0,
-    chunk_frames: int = 40,
-) -> Iterator[np.ndarray]:
-    """As `generate`, but yields `(batch, samples)` as it is drawn.
-
-    Args:
-        chunk_frames: Frames drawn by one run of the compiled loop. Memory
-            depends on it, the result does not.
-    """
-    mel = require_mel(mel, teacher.audio.mels, "mel")
-    require_temperature(temperature)
-    batch, frames, _ = mel.shape
-    hop, draws = teacher.audio.hop_length, teacher.mixture_components + 1
-    extension, samples = CONTEXT_FRAMES * hop, chunk_frames * hop
-    sampler = CachedSampler(teacher)
-    upsample = tf.function(teacher.upsampler)
-    state = sampler.initial_state(batch)
-    for start in range(0, frames, chunk_frames):
-        places = np.arange(
-            start - CONTEXT_FRAMES, start + chunk_frames + CONTEXT_FRAMES
-        )
-        window = tf.constant(mel[:, np.clip(places, 0, frames - 1)])
-        conditioning = tf.cast(upsample(window), tf.float32)
-        uniforms = positional_uniforms(
-            seed, batch, start * hop * draws, samples * draws
-        )
-        audio, state = sampler.draw(
-            state,
-            conditioning[:, extension:-extension],
-            tf.reshape(uniforms, (batch, samples, draws)),
-            temperature,
-        )
-        yield audio.numpy()[:, : (frames - start) * hop]

@@ -2,20 +2,22 @@
 
 import wave
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from pwavenet_tf.config import AudioContract
 from pwavenet_tf.corpus.audio import SUFFIXES, read_audio, to_levels
-from pwavenet_tf.corpus.features import log_mel_spectrogram
+from pwavenet_tf.corpus.features import LogMel
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.files import written_aside
-from pwavenet_tf.sampling import generate_chunks
+from pwavenet_tf.sampling import CachedSampler
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.synthesis import Synthesizer, require_mel
 from pwavenet_tf.teacher import WaveNet
+
+Voice = CachedSampler | Synthesizer
 
 
 def find_inputs(place: Path) -> list[Path]:
@@ -50,7 +52,7 @@ def find_inputs(place: Path) -> list[Path]:
 
 def mel_of_recording(audio: np.ndarray, contract: AudioContract) -> np.ndarray:
     """The normalised mel spectrogram `(frames, mels)` of audio `(time,)`."""
-    return log_mel_spectrogram(audio[np.newaxis], contract)[0].numpy()
+    return LogMel(contract)(audio)
 
 
 def read_mel(path: Path, contract: AudioContract) -> np.ndarray:
@@ -85,31 +87,25 @@ def read_mel(path: Path, contract: AudioContract) -> np.ndarray:
     return mel[0]
 
 
-def speak(
-    model: WaveNet | ParallelWaveNet,
-    mel: np.ndarray,
-    seed: int = 0,
-    temperature: float = 1.0,
-) -> Iterator[np.ndarray]:
-    """Audio of a teacher or a student, `(batch, samples)` at a time."""
+def voice_of(model: WaveNet | ParallelWaveNet) -> Voice:
+    """What speaks with a model; keep it, for its first chunk compiles."""
     if isinstance(model, WaveNet):
-        return generate_chunks(model, mel, seed, temperature)
-    synthesizer = Synthesizer(model, jit_compile=False)
-    return synthesizer.chunks(mel, seed, temperature)
+        return CachedSampler(model)
+    return Synthesizer(model)
 
 
 def speak_to_file(
-    model: WaveNet | ParallelWaveNet,
+    voice: Voice,
     mel: np.ndarray,
     path: Path,
     seed: int = 0,
     temperature: float = 1.0,
     progress: Callable[[int], object] = lambda samples: None,
 ) -> None:
-    """Writes what a model speaks as 16-bit WAV, chunk by chunk.
+    """Writes what a voice speaks as 16-bit WAV, chunk by chunk.
 
     Args:
-        model: A teacher or a student.
+        voice: From `voice_of`.
         mel: `(frames, mels)`.
         path: The file; it appears only when it is complete.
         seed: The same seed gives the same audio.
@@ -117,13 +113,18 @@ def speak_to_file(
         progress: Called with the number of new samples behind each chunk.
 
     Raises:
-        UserError: If the file can't be written.
+        UserError: If the file can't be written, or the audio is not finite.
     """
     # Not soundfile: of a full disk it says "System error" and no more.
     with written_aside(path) as aside, wave.open(str(aside), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(model.audio.sample_rate)
-        for chunk in speak(model, mel, seed, temperature):
+        file.setframerate(voice.contract.sample_rate)
+        for chunk in voice.chunks(mel, seed, temperature):
+            if not np.isfinite(chunk).all():
+                raise UserError(
+                    f"{path}: not written, the model makes sound that is not "
+                    "finite; its training has diverged, train it anew"
+                )
             file.writeframes(to_levels(chunk[0]).tobytes())
             progress(chunk.shape[1])

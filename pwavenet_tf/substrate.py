@@ -10,4 +10,4 @@ else:
 tfb = tfp.bijectors
 tfd = tfp.distributions
 
-__all__ = ["tfb", "tfd", "tfp"]
+__all__ = ["tfb", "tfd"]

@@ -48,12 +48,12 @@ class Windows:
         return -(-frames // self.chunk)
 
 
-def require_mel(mel: np.ndarray, student_mels: int, name: str) -> np.ndarray:
+def require_mel(mel: np.ndarray, mels: int, name: str) -> np.ndarray:
     """Checks a mel spectrogram `(frames, mels)` or a batch of them.
 
     Args:
         mel: What was given.
-        student_mels: Bands that the model expects.
+        mels: Bands that the model expects.
         name: What to call it in messages.
 
     Returns:
@@ -64,10 +64,10 @@ def require_mel(mel: np.ndarray, student_mels: int, name: str) -> np.ndarray:
     """
     given = np.asarray(mel)
     mel = given[np.newaxis] if given.ndim == 2 else given
-    if mel.ndim != 3 or mel.shape[-1] != student_mels or 0 in mel.shape:
+    if mel.ndim != 3 or mel.shape[-1] != mels or 0 in mel.shape:
         raise UserError(
-            f"{name}: a mel spectrogram must be (frames, {student_mels}) or "
-            f"(batch, frames, {student_mels}) for this model, but it is "
+            f"{name}: a mel spectrogram must be (frames, {mels}) or "
+            f"(batch, frames, {mels}) for this model, but it is "
             f"{given.shape}; compute it with the model's own contract"
         )
     if not np.issubdtype(mel.dtype, np.number) or not np.isfinite(mel).all():
@@ -113,6 +113,7 @@ class Synthesizer:
         jit_compile: bool = False,
     ) -> None:
         self.student = student
+        self.contract = student.audio
         self.windows = Windows.of(student, chunk_frames)
         self._window = tf.function(self._flows, jit_compile=jit_compile)
 

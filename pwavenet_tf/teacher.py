@@ -93,6 +93,7 @@ class WaveNet(keras.Model):
         self.before_output = keras.layers.Dense(
             skip_channels, dtype=self.dtype_policy
         )
+        self.nats = keras.metrics.Mean(name="nats")
         self.output_parameters = keras.layers.Dense(
             3 * mixture_components, dtype="float32"
         )
@@ -142,10 +143,17 @@ class WaveNet(keras.Model):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        """-ln p(y) in nats per sample, averaged where `sample_weight` is 1."""
+        """-ln p(y) in nats per sample, averaged where `sample_weight` is 1.
+
+        The metric `nats` is the same over all batches: Keras's own mean of
+        `loss` takes a batch that hardly counts for a whole one.
+        """
         del x, training
         negative = -MixtureOfLogistics(y_pred).log_prob(y)
-        return weighted_mean(negative, sample_weight)
+        loss = weighted_mean(negative, sample_weight)
+        counted = None if sample_weight is None else ops.sum(sample_weight)
+        self.nats.update_state(loss, counted)
+        return loss
 
     def compute_output_shape(self, input_shape):
         return (*input_shape["audio"], 3 * self.mixture_components)

@@ -19,8 +19,14 @@ from pwavenet_tf.upsampling import CONTEXT_FRAMES
 
 _REPORTS = 10
 
+# An interruption loses at most so many steps.
+_LONGEST_REPORT = 1_000
+
 # A large corpus would else spend more time on validation than on training.
 _VALIDATION_BATCHES = 50
+
+# What Keras calls the weights in a backup.
+_WEIGHTS = "latest.weights.h5"
 
 
 def train_teacher(
@@ -122,8 +128,9 @@ class StopWhenNotFinite(keras.callbacks.Callback):
         if not math.isfinite(logs["loss"]):
             raise UserError(
                 f"the loss became {logs['loss']} in batch {batch} of this "
-                "report; lower the learning rate, or look for broken "
-                "recordings with evaluate"
+                "report; the backup of the last report is kept: train with "
+                "another seed or learning rate from Python, or remove it and "
+                "begin anew"
             )
 
 
@@ -150,7 +157,7 @@ def _fingerprint(
     teacher: WaveNet | None = None,
 ) -> str:
     """What makes an interrupted run the same run when it is started again."""
-    digest = hashlib.sha256(repr((corpus.contract, preset, steps)).encode())
+    digest = hashlib.sha256(repr((corpus.card, preset, steps)).encode())
     for weight in teacher.get_weights() if teacher else ():
         digest.update(weight.tobytes())
     return digest.hexdigest()
@@ -159,13 +166,14 @@ def _fingerprint(
 def _claim_backup(backup: Path, fingerprint: str) -> None:
     """Refuses the backup of a run with other data, settings or teacher."""
     mark = backup / "run.txt"
-    if mark.is_file() and mark.read_text("ascii") != fingerprint:
+    begun = (backup / _WEIGHTS).exists() and mark.is_file()
+    if begun and mark.read_text("ascii") != fingerprint:
         raise UserError(
             f"{backup}: belongs to an interrupted run with other data, "
             "settings or teacher; remove it, or choose another --out"
         )
-    backup.mkdir(exist_ok=True)
-    mark.write_text(fingerprint, "ascii")
+    with written_aside(mark) as aside:
+        aside.write_text(fingerprint, "ascii")
 
 
 def _new_model_file(out: Path, name: str) -> Path:
@@ -194,15 +202,15 @@ def _fit(
     steps: int | None,
     fingerprint: str,
 ) -> None:
-    """Fits with averaged weights under XLA, reporting ten times."""
+    """Fits with averaged weights under XLA, reporting ten times or more."""
     steps = steps or settings.steps
-    steps_per_report = math.ceil(steps / _REPORTS)
+    steps_per_report = min(math.ceil(steps / _REPORTS), _LONGEST_REPORT)
     backup = _backup_folder(target)
     _claim_backup(backup, fingerprint)
     model.compile(_optimizer(settings, steps), jit_compile=True)
     clips = {
         "clip_length": settings.clip_length,
-        "context_frames": corpus.contract.frames(context),
+        "context_frames": CONTEXT_FRAMES + corpus.contract.frames(context),
         "lookahead_frames": CONTEXT_FRAMES,
         "batch_size": settings.batch_size,
     }
@@ -216,7 +224,9 @@ def _fit(
         shuffle=False,
         callbacks=[
             StopWhenNotFinite(),
-            keras.callbacks.BackupAndRestore(backup, delete_checkpoint=False),
+            keras.callbacks.BackupAndRestore(
+                backup, delete_checkpoint=False, double_checkpoint=True
+            ),
             keras.callbacks.SwapEMAWeights(),
             keras.callbacks.LambdaCallback(
                 on_epoch_end=lambda _, logs: logs.update(
@@ -226,7 +236,7 @@ def _fit(
             # A run from the start must not add to the log of an older one.
             keras.callbacks.CSVLogger(
                 target.with_suffix(".csv"),
-                append=(backup / "latest.weights.h5").exists(),
+                append=(backup / _WEIGHTS).exists(),
             ),
         ],
     )

@@ -40,20 +40,21 @@ def recordings(corpus):
     }
 
 
-def expected_clip(audio, mel, first, window, clip_length, context):
-    """The oracle: extends the whole recording, then cuts one clip from it."""
-    around = 200
-    frames = len(mel)
-    padded = np.zeros((frames + 2 * around) * HOP, np.float32)
-    padded[around * HOP :][: len(audio)] = audio
-    mel = np.pad(mel, ((around, around), (0, 0)), "edge")
-    counted = np.zeros_like(padded)
-    counted[around * HOP :][: len(audio)] = 1
-    at = slice((first + around) * HOP, (first + around + window) * HOP)
-    weight = counted[at].copy()
-    weight[: context * HOP] = 0
-    weight[context * HOP + clip_length :] = 0
-    return padded[at], mel[first + around :][:window], weight
+def expected_clip(audio, mel, counted, window, clip_length, context):
+    """The oracle: extends the whole recording, then cuts one clip from it.
+
+    `counted` is the sample from which on the clip counts; it may lie before
+    the recording, where nothing counts. The clip itself never does.
+    """
+    behind = 200
+    padded = np.pad(audio, (0, (len(mel) + behind) * HOP - len(audio)))
+    mel = np.pad(mel, ((0, behind), (0, 0)), "edge")
+    weight = np.zeros_like(padded)
+    weight[max(counted, 0) : max(counted + clip_length, 0)] = 1
+    weight[len(audio) :] = 0
+    first = max(counted - context * HOP, 0)
+    at = slice(first, first + window * HOP)
+    return padded[at], mel[first // HOP :][:window], weight[at]
 
 
 def clips_of(batches):
@@ -83,6 +84,16 @@ def placed(audio, weight, recordings):
     raise AssertionError("a clip of no recording")
 
 
+def counted_from(begin, weight, clip_length):
+    """The sample of the recording from which on a clip counts.
+
+    Where that is its first one, only the clip's end tells how much earlier
+    the clip would have begun.
+    """
+    real = begin + np.flatnonzero(weight)
+    return real[0] or real[-1] + 1 - clip_length
+
+
 @settings(
     max_examples=8,
     deadline=None,
@@ -103,7 +114,7 @@ def test_validation_clips_are_the_recordings_cut_in_order(
     cardinality = clips.cardinality().numpy()
     drawn = list(clips_of(clips))
     expected = [
-        expected_clip(audio, mel, first - context, window, clip_length, context)
+        expected_clip(audio, mel, first * HOP, window, clip_length, context)
         for _, audio, mel in recordings["validation"]
         for first in range(0, len(mel), clip_frames)
     ]
@@ -141,8 +152,9 @@ def test_training_clips_are_aligned_parts_of_the_recordings(
         number, begin = placed(audio, weight, recordings["training"])
         assert begin % HOP == 0
         _, whole, whole_mel = recordings["training"][number]
+        counted = counted_from(begin, weight, clip_length)
         expected = expected_clip(
-            whole, whole_mel, begin // HOP, window, clip_length, context
+            whole, whole_mel, counted, window, clip_length, context
         )
         np.testing.assert_array_equal(audio, expected[0])
         np.testing.assert_allclose(mel, expected[1], atol=1e-6)
@@ -167,7 +179,8 @@ def one_pass(corpus, recordings, clip_frames, seed):
         number, begin = placed(audio, weight, recordings)
         real = np.flatnonzero(weight)
         counts[number][begin + real] += 1
-        begins.add((number, begin // HOP + 3))
+        at = counted_from(begin, weight, clip_frames * HOP)
+        begins.add((number, at // HOP))
     return counts, begins
 
 

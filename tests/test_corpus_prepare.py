@@ -13,7 +13,7 @@ import soundfile
 import tensorflow as tf
 
 from pwavenet_tf.config import preset
-from pwavenet_tf.corpus import prepare as prepare_module
+from pwavenet_tf.corpus import features as features_module
 from pwavenet_tf.corpus.audio import read_audio, to_levels
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.corpus.features import log_mel_spectrogram
@@ -93,7 +93,7 @@ def test_levels_and_mel_are_those_of_the_recording(tmp_path):
 def test_mel_of_a_long_recording_does_not_show_its_blocks(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(prepare_module, "_MEL_BLOCK_FRAMES", 7)
+    monkeypatch.setattr(features_module, "_MEL_BLOCK_FRAMES", 7)
     prepare(
         recordings(tmp_path / "in", 2, seconds=1.23), tmp_path / "out", NANO
     )

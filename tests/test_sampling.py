@@ -8,7 +8,7 @@ import tiny_models
 
 from pwavenet_tf.distributions import MixtureOfLogistics
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.sampling import CachedSampler, generate, generate_chunks
+from pwavenet_tf.sampling import CachedSampler, generate
 from pwavenet_tf.teacher import WaveNet
 
 FRAMES = 6
@@ -109,7 +109,7 @@ def test_generated_audio_follows_the_teachers_distribution(
 def test_generate_repeats_itself_whatever_the_chunks(teacher, drawn) -> None:
     """Sampling feeds back, so one different sample would change the rest."""
     mel = tiny_models.repeated(tiny_models.mel(1, FRAMES), 64)
-    pieces = list(generate_chunks(teacher, mel, seed=11, chunk_frames=4))
+    pieces = list(CachedSampler(teacher).chunks(mel, seed=11, chunk_frames=4))
     assert [piece.shape[1] for piece in pieces] == [80, 40]
     np.testing.assert_array_equal(np.concatenate(pieces, axis=1), drawn)
 

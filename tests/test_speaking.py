@@ -13,7 +13,12 @@ from pwavenet_tf.corpus.audio import to_levels, write_audio
 from pwavenet_tf.corpus.features import log_mel_spectrogram
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.sampling import generate
-from pwavenet_tf.speaking import find_inputs, read_mel, speak_to_file
+from pwavenet_tf.speaking import (
+    find_inputs,
+    read_mel,
+    speak_to_file,
+    voice_of,
+)
 from pwavenet_tf.synthesis import Synthesizer
 
 
@@ -26,7 +31,7 @@ def test_the_file_holds_the_synthesizers_sound_rounded(student, tmp_path):
     mel = tiny_models.mel(frames=401)[0]
     told = []
     path = tmp_path / "deep" / "sound.wav"
-    speak_to_file(student, mel, path, 5, 0.7, told.append)
+    speak_to_file(voice_of(student), mel, path, 5, 0.7, told.append)
     levels, rate = soundfile.read(path, dtype="int16")
     audio = Synthesizer(student)(mel, seed=5, temperature=0.7)
     np.testing.assert_array_equal(levels, to_levels(audio))
@@ -40,7 +45,7 @@ def test_the_file_holds_the_synthesizers_sound_rounded(student, tmp_path):
 def test_a_teacher_speaks_what_it_generates(tmp_path):
     teacher = tiny_models.teacher(dilations=(1, 2))
     mel = tiny_models.mel(frames=3)[0]
-    speak_to_file(teacher, mel, tmp_path / "sound.wav", 5, 0.7)
+    speak_to_file(voice_of(teacher), mel, tmp_path / "sound.wav", 5, 0.7)
     levels, _ = soundfile.read(tmp_path / "sound.wav", dtype="int16")
     audio = generate(teacher, mel, seed=5, temperature=0.7)
     np.testing.assert_array_equal(levels, to_levels(audio))
@@ -53,7 +58,7 @@ def test_an_interrupted_sound_leaves_nothing(student, tmp_path):
     mel = tiny_models.mel(frames=401)[0]
     path = tmp_path / "deep" / "sound.wav"
     with pytest.raises(KeyboardInterrupt):
-        speak_to_file(student, mel, path, progress=interrupt)
+        speak_to_file(voice_of(student), mel, path, progress=interrupt)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -50,8 +50,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "steps",
         None,
-        "N: Optimiser steps; as many as the teacher's preset says, if left "
-        "out.",
+        "N: Optimiser steps; as many as the data's preset says, if left out.",
         lower_bound=1,
         flag_values=flag_values,
     )

@@ -28,6 +28,7 @@ from pwavenet_tf.commands.path_flags import (
     existing_file,
     writable_folder,
 )
+from pwavenet_tf.errors import UserError
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
@@ -63,6 +64,11 @@ def run(flag_values: flags.FlagValues) -> None:
 
     models = {Path(path): load_model(path) for path in flag_values.model}
     reference, out = Path(flag_values.reference), Path(flag_values.out)
+    if out.resolve().is_relative_to(reference.resolve()):
+        raise UserError(
+            f"--out={out} lies within --reference={reference}, where its "
+            "sound would be taken for recordings; give another folder"
+        )
     recordings = find_audio(reference)
     evaluate(models, recordings, out, read_texts(reference))
     print(f"The figures are in {out / 'metrics.json'},")

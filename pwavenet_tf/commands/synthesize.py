@@ -54,6 +54,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         0,
         "N: Where the random noise starts.",
         lower_bound=0,
+        upper_bound=2**63 - 1,
         flag_values=flag_values,
     )
     flags.DEFINE_float(
@@ -82,11 +83,17 @@ def run(flag_values: flags.FlagValues) -> None:
     from tqdm import tqdm
 
     from pwavenet_tf.models import load_model
-    from pwavenet_tf.speaking import find_inputs, read_mel, speak_to_file
+    from pwavenet_tf.speaking import (
+        find_inputs,
+        read_mel,
+        speak_to_file,
+        voice_of,
+    )
 
     model = load_model(Path(flag_values.model))
     inputs = find_inputs(Path(flag_values.input))
     out = Path(flag_values.out)
+    voice = voice_of(model)
     mels = {}
     # All of the input is checked before the first sound is made.
     for path in inputs:
@@ -102,7 +109,7 @@ def run(flag_values: flags.FlagValues) -> None:
     ) as bar:
         for path, mel in mels.items():
             speak_to_file(
-                model,
+                voice,
                 mel,
                 out / f"{path.stem}.wav",
                 flag_values.seed,

@@ -29,9 +29,10 @@ class Corpus:
     lookahead_frames) * hop_length`. All shapes are static.
 
     `weight` is 1 on the samples that count: real samples between context and
-    look-ahead. Beyond the ends of a recording audio is zero, the nearest mel
-    frame is repeated and nothing counts; so a recording's first samples are
-    learnt from what generation sees at its start.
+    look-ahead. Where a recording has no past as long as the context, the clip
+    begins with the recording: its first samples are learnt from what
+    generation sees at its start, nothing at all. Behind the end audio is zero,
+    the last mel frame is repeated and nothing counts.
 
     Attributes:
         card: The corpus card.
@@ -211,10 +212,11 @@ class Corpus:
     ) -> "tf.data.Dataset":
         import tensorflow as tf
 
-        def finish(levels, mel, first_sample, samples):
+        def finish(levels, mel, first_sample, counted_sample, samples):
             audio = tf.cast(levels, tf.float32) / 32768
             inputs = {"audio": audio, "mel": normalised(mel, self.contract)}
-            return inputs, audio, window.weight(first_sample, samples)
+            weight = window.weight(first_sample, counted_sample, samples)
+            return inputs, audio, weight
 
         return (
             clips.batch(batch_size, drop_remainder=True)
@@ -254,13 +256,15 @@ class _Window:
         Returns:
             levels, int16 `(clips, samples)`; mel, `(clips, frames, mels)`;
             where in the utterance each clip's first sample lies, int32
-            `(clips,)`; the utterance's length in samples, likewise.
+            `(clips,)`; where the samples that count begin, likewise; the
+            utterance's length in samples, likewise.
         """
         import tensorflow as tf
 
         levels, mel = utterance["levels"], utterance["mel"]
         length, frames = tf.shape(levels)[0], tf.shape(mel)[0]
-        first = tf.range(clips) * self.clip_frames - lead - self.context_frames
+        counted = tf.range(clips) * self.clip_frames - lead
+        first = tf.maximum(counted - self.context_frames, 0)
         wanted = first[:, None] + tf.range(self.frames)
         real = tf.clip_by_value(wanted, 0, frames - 1)
         hops = tf.reshape(
@@ -274,18 +278,16 @@ class _Window:
             tf.reshape(audio, (clips, self.samples)),
             tf.gather(mel, real),
             first * self.hop_length,
+            counted * self.hop_length,
             tf.fill((clips,), length),
         )
 
-    def weight(self, first_sample, samples):
+    def weight(self, first_sample, counted_sample, samples):
         """`(batch,)` each, from `cut`, to float32 `(batch, samples)`."""
         import tensorflow as tf
 
-        within = tf.range(self.samples)
-        position = first_sample[:, None] + within
-        context = self.context_frames * self.hop_length
-        counted = (within >= context) & (
-            within < context + self.clip_frames * self.hop_length
-        )
-        real = (position >= 0) & (position < samples[:, None])
-        return tf.cast(counted & real, tf.float32)
+        position = first_sample[:, None] + tf.range(self.samples)
+        start = counted_sample[:, None]
+        end = start + self.clip_frames * self.hop_length
+        inside = (position >= start) & (position < end)
+        return tf.cast(inside & (position < samples[:, None]), tf.float32)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 Array = TypeVar("Array", np.ndarray, "tf.Tensor")
 
+_MEL_BLOCK_FRAMES = 4096
+
 
 @functools.cache
 def mel_filterbank(contract: AudioContract) -> np.ndarray:
@@ -108,3 +110,31 @@ def inverse_normalised(mel: Array, contract: AudioContract) -> Array:
     return mel * np.float32(contract.mel_deviation) + np.float32(
         contract.mel_mean
     )
+
+
+class LogMel:
+    """Log-mel spectrogram of recordings of any length in bounded memory."""
+
+    def __init__(self, contract: AudioContract) -> None:
+        import tensorflow as tf
+
+        self._contract = contract
+        self._compute = tf.function(
+            lambda audio: log_mel_spectrogram(audio[None], contract)[0],
+            input_signature=[tf.TensorSpec((None,), tf.float32)],
+        )
+
+    def __call__(self, audio: np.ndarray) -> np.ndarray:
+        """float32 `(time,)` in [-1, 1) to `(frames, mels)`."""
+        hop = self._contract.hop_length
+        # A window reaches so many frames beyond its own.
+        margin = -(-self._contract.fft_length // (2 * hop))
+        frames = self._contract.frames(len(audio))
+        blocks = []
+        for start in range(0, frames, _MEL_BLOCK_FRAMES):
+            end = min(start + _MEL_BLOCK_FRAMES, frames)
+            first = max(0, start - margin)
+            part = audio[first * hop : (end + margin) * hop]
+            mel = self._compute(part).numpy()
+            blocks.append(mel[start - first : end - first])
+        return np.concatenate(blocks)

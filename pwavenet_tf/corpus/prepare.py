@@ -9,7 +9,7 @@ import numpy as np
 from pwavenet_tf.config import AudioContract, Preset
 from pwavenet_tf.corpus.audio import find_audio, read_audio, to_levels
 from pwavenet_tf.corpus.card import CorpusCard, Recording, Refusal
-from pwavenet_tf.corpus.features import log_mel_spectrogram
+from pwavenet_tf.corpus.features import LogMel
 from pwavenet_tf.corpus.records import ShardWriter
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.files import require_free, written_aside
@@ -21,8 +21,6 @@ VALIDATION_INTERVAL = 10
 # A band that hardly varies (above the recordings' own bandwidth, say) must
 # not have its noise blown up: 0.1 in natural log is 0.9 dB.
 SMALLEST_DEVIATION = 0.1
-
-_MEL_BLOCK_FRAMES = 4096
 
 
 def prepare(corpus: Path, out: Path, preset: Preset) -> CorpusCard:
@@ -70,7 +68,7 @@ def _fill(
 
     training, validation, refused = [], [], []
     moments = _Moments(contract.mels)
-    log_mel = _LogMel(contract)
+    log_mel = LogMel(contract)
     with (
         ShardWriter(folder, "training") as training_shards,
         ShardWriter(folder, "validation") as validation_shards,
@@ -87,7 +85,7 @@ def _fill(
                 reason = str(fault).removeprefix(f"{names[name]}: ")
                 refused.append(Refusal(name, reason))
                 continue
-            mel = log_mel(levels)
+            mel = log_mel(levels.astype(np.float32) / 32768)
             recording = Recording(name, len(levels))
             # In drawn order, so that every tenth is a random tenth.
             usable = len(training) + len(validation)
@@ -145,34 +143,6 @@ def _require_enough(usable: int, refused: list[Refusal], corpus: Path) -> None:
         "used and two are needed, one to train on and one to hold out"
         + (f"; refused were {reasons}" if reasons else "")
     )
-
-
-class _LogMel:
-    """Log-mel spectrogram of recordings of any length in bounded memory."""
-
-    def __init__(self, contract: AudioContract) -> None:
-        import tensorflow as tf
-
-        self._contract = contract
-        self._compute = tf.function(
-            lambda audio: log_mel_spectrogram(audio[None], contract)[0],
-            input_signature=[tf.TensorSpec((None,), tf.float32)],
-        )
-
-    def __call__(self, levels: np.ndarray) -> np.ndarray:
-        """int16 `(time,)` to float32 `(frames, mels)`."""
-        hop = self._contract.hop_length
-        # A window reaches so many frames beyond its own.
-        margin = -(-self._contract.fft_length // (2 * hop))
-        frames = self._contract.frames(len(levels))
-        blocks = []
-        for start in range(0, frames, _MEL_BLOCK_FRAMES):
-            end = min(start + _MEL_BLOCK_FRAMES, frames)
-            first = max(0, start - margin)
-            part = levels[first * hop : (end + margin) * hop]
-            mel = self._compute(part.astype(np.float32) / 32768).numpy()
-            blocks.append(mel[start - first : end - first])
-        return np.concatenate(blocks)
 
 
 class _Moments:

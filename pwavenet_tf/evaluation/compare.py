@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from pwavenet_tf.config import AudioContract
 from pwavenet_tf.corpus.audio import read_audio, to_levels, write_audio
+from pwavenet_tf.corpus.features import LogMel
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.evaluation.likelihood import Likelihood
 from pwavenet_tf.evaluation.metrics import (
@@ -26,7 +27,7 @@ from pwavenet_tf.evaluation.report import (
     write_report,
 )
 from pwavenet_tf.files import written_aside
-from pwavenet_tf.speaking import mel_of_recording, speak
+from pwavenet_tf.speaking import voice_of
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.teacher import WaveNet
 
@@ -36,6 +37,7 @@ _UNITS = {
     "kl": "nats per sample",
     "cross_entropy": "nats per sample",
     "entropy": "nats per sample",
+    "nats": "nats per sample",
 }
 
 Model = WaveNet | ParallelWaveNet
@@ -67,7 +69,9 @@ def evaluate(
     contract = _common_contract(models)
     _require_distinct(recordings)
     references = [_read(path, contract) for path in recordings]
-    mels = [mel_of_recording(audio, contract) for audio in references]
+    curves = [curve for path in models for curve in _curves(path)]
+    log_mel = LogMel(contract)
+    mels = [log_mel(audio) for audio in references]
     voices = {REFERENCE: references}
     metrics = {REFERENCE: _measure(references, references, contract)}
     for path, model in models.items():
@@ -86,8 +90,6 @@ def evaluate(
     metrics["Griffin-Lim"] = _measure(
         references, voices["Griffin-Lim"], contract
     )
-    with written_aside(Path(out) / "metrics.json") as aside:
-        aside.write_text(json.dumps(metrics, indent=1) + "\n", "ascii")
     _write_sound(recordings, voices, Path(out) / "sound", contract)
     write_report(
         Path(out) / "report.html",
@@ -96,9 +98,11 @@ def evaluate(
         sample_rate=contract.sample_rate,
         sentences=_sentences(recordings, voices, texts or {}),
         metrics=metrics,
-        curves=[curve for path in models for curve in _curves(path)],
+        curves=curves,
         settings=_settings(models, contract),
     )
+    with written_aside(Path(out) / "metrics.json") as aside:
+        aside.write_text(json.dumps(metrics, indent=1) + "\n", "ascii")
     return metrics
 
 
@@ -126,14 +130,15 @@ def _read(path: Path, contract: AudioContract) -> np.ndarray:
 
 def _speak_all(
     model: Model, mels: list[np.ndarray], name: str
-) -> tuple[list[np.ndarray], float]:
+) -> tuple[list[np.ndarray], float | None]:
     """Each mel's audio, and samples per second without the first batch.
 
     Batches are padded to their longest mel spectrogram: later frames never
     change earlier samples but for the upsampler's short look-ahead.
     """
     hop = model.audio.hop_length
-    spoken, timed_samples, seconds = [], 0, 0.0
+    voice = voice_of(model)
+    spoken, timed_samples, seconds, seconds_before = [], 0, 0.0, 0.0
     total = sum(len(mel) for mel in mels) * hop
     with tqdm(
         total=total, desc=name, unit="sample", unit_scale=True, disable=None
@@ -148,14 +153,15 @@ def _speak_all(
                 ]
             )
             chunks, started = [], None
-            for chunk in speak(model, padded):
+            for chunk in voice.chunks(padded):
                 chunks.append(chunk)
                 if started is None:  # The first chunk holds the compiling.
                     started = time.perf_counter()
-                else:
+                elif chunk.shape == chunks[0].shape:
                     timed_samples += chunk.size
+                    seconds = seconds_before + time.perf_counter() - started
                 bar.update(min(chunk.size, bar.total - bar.n))
-            seconds += time.perf_counter() - started
+            seconds_before = seconds
             audio = np.concatenate(chunks, axis=1)
             spoken += [
                 row[: len(mel) * hop]
@@ -245,18 +251,26 @@ def _curves(path: Path) -> list[Curve]:
     log = path.with_suffix(".csv")
     if not log.is_file():
         return []
-    with log.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("step")]
+    with log.open(newline="", encoding="utf-8", errors="replace") as file:
+        rows = list(csv.DictReader(file))
     return [
         Curve(
             f"{path.stem}: {name.removeprefix('val_').replace('_', ' ')} on "
             "held-out recordings",
             _UNITS.get(name.removeprefix("val_"), ""),
-            [(int(row["step"]), float(row[name])) for row in rows],
+            [point for row in rows for point in _point(row, name)],
         )
         for name in (rows[0] if rows else ())
-        if name.startswith("val_")
+        if name is not None and name.startswith("val_")
     ]
+
+
+def _point(row: dict[str, str], name: str) -> list[tuple[int, float]]:
+    """The point that a line of the log tells; none if it was cut off."""
+    try:
+        return [(int(row["step"]), float(row[name]))]
+    except (KeyError, TypeError, ValueError):
+        return []
 
 
 def _settings(

@@ -3,6 +3,7 @@
 import numpy as np
 
 from pwavenet_tf.config import AudioContract
+from pwavenet_tf.corpus.features import inverse_normalised
 from pwavenet_tf.errors import UserError
 
 # Above the noise of 16-bit rounding (-122 dB in each bin of the nano
@@ -126,8 +127,7 @@ def griffin_lim(
             "Griffin-Lim: the mel spectrogram has values that are not finite; "
             "compute it anew from the audio"
         )
-    if contract.mel_mean:
-        mel = mel * contract.mel_deviation + contract.mel_mean
+    mel = inverse_normalised(mel, contract)
     magnitude = librosa.feature.inverse.mel_to_stft(
         np.exp(mel.T),
         sr=contract.sample_rate,
