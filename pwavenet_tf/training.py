@@ -22,8 +22,9 @@ _REPORTS = 10
 # An interruption loses at most so many steps.
 _LONGEST_REPORT = 1_000
 
-# A large corpus would else spend more time on validation than on training.
-_VALIDATION_BATCHES = 50
+# Validation takes at most so much of a run: one of its batches for so many
+# steps of training.
+_STEPS_PER_VALIDATION_BATCH = 8
 
 # What Keras calls the weights in a backup.
 _WEIGHTS = "latest.weights.h5"
@@ -217,7 +218,7 @@ def _fit(
     model.fit(
         corpus.training_clips(**clips),
         validation_data=corpus.validation_clips(**clips).take(
-            _VALIDATION_BATCHES
+            math.ceil(steps_per_report / _STEPS_PER_VALIDATION_BATCH)
         ),
         steps_per_epoch=steps_per_report,
         epochs=math.ceil(steps / steps_per_report),
