@@ -73,9 +73,9 @@ def _short(full: Preset) -> Preset:
     return dataclasses.replace(
         full,
         teacher_training=dataclasses.replace(
-            full.teacher_training, steps=320, batch_size=1
+            full.teacher_training, steps=280, batch_size=1
         ),
         distillation=dataclasses.replace(
-            full.distillation, steps=400, batch_size=1
+            full.distillation, steps=350, batch_size=1
         ),
     )
