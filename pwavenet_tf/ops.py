@@ -29,12 +29,6 @@ def soft_floor(x, floor: float):
     return floor + ops.softplus(x - floor)
 
 
-def logistic_log_density(x, location, log_scale):
-    """ln of the logistic density, any shapes that broadcast."""
-    standardised = (x - location) * ops.exp(-log_scale)
-    return -log_scale - ops.softplus(standardised) - ops.softplus(-standardised)
-
-
 def logistic_bin_log_probability(x, location, log_scale):
     """ln of the logistic's mass in the level-wide bin around `x`.
 

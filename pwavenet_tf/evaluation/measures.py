@@ -35,8 +35,6 @@ _MEASURES = {
     "negative_log_likelihood": Measure(
         "Negative log-likelihood", "nats per sample", "lower"
     ),
-    "kl": Measure("KL divergence from the teacher", "nats per sample", "lower"),
-    "power_loss": Measure("Power loss", "", "lower"),
     "samples_per_second": Measure("Speed", "samples per second", "higher"),
 }
 
