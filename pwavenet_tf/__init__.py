@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pwavenet_tf.bijectors import InverseAutoregressiveFlow
-    from pwavenet_tf.config import AudioContract, preset
+    from pwavenet_tf.config import AudioContract, Conditioning
     from pwavenet_tf.corpus.dataset import Corpus
     from pwavenet_tf.corpus.prepare import prepare
     from pwavenet_tf.distiller import Distiller
-    from pwavenet_tf.distributions import MixtureOfLogistics
+    from pwavenet_tf.distributions import Gaussian, MixtureOfLogistics, MuLaw
     from pwavenet_tf.errors import UserError
+    from pwavenet_tf.presets import preset
     from pwavenet_tf.sampling import generate
     from pwavenet_tf.student import ParallelWaveNet
     from pwavenet_tf.synthesis import Synthesizer
@@ -30,10 +31,13 @@ __version__ = "0.1.0"
 __all__ = [
     "preset",
     "AudioContract",
+    "Conditioning",
     "prepare",
     "Corpus",
     "WaveNet",
     "MixtureOfLogistics",
+    "MuLaw",
+    "Gaussian",
     "InverseAutoregressiveFlow",
     "ParallelWaveNet",
     "Distiller",
@@ -45,12 +49,15 @@ __all__ = [
 ]
 
 _MODULES = {
-    "preset": "config",
+    "preset": "presets",
     "AudioContract": "config",
+    "Conditioning": "config",
     "prepare": "corpus.prepare",
     "Corpus": "corpus.dataset",
     "WaveNet": "teacher",
     "MixtureOfLogistics": "distributions",
+    "MuLaw": "distributions",
+    "Gaussian": "distributions",
     "InverseAutoregressiveFlow": "bijectors",
     "ParallelWaveNet": "student",
     "Distiller": "distiller",
@@ -73,7 +80,7 @@ if os.path.isfile(os.path.join(_beside, "export", "__init__.py")) and (
 def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if _MODULES[name] not in ("config", "errors"):
+    if _MODULES[name] not in ("config", "errors", "presets"):
         _load_models()
     module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
     value = globals()[name] = getattr(module, name)

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from pwavenet_tf.config import preset
+from pwavenet_tf.presets import preset
 from pwavenet_tf.sampling import CachedSampler
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.synthesis import Synthesizer
@@ -63,7 +63,7 @@ def _naive(teacher: WaveNet) -> float:
     hop = teacher.audio.hop_length
     frames = teacher.audio.frames(teacher.receptive_field)
     mel = tf.constant(_mel(teacher, 1)[:, :frames])
-    conditioning = teacher.upsampler(mel)
+    conditioning = teacher.conditioner({"mel": mel})
 
     @tf.function(jit_compile=True)
     def newest(audio):

@@ -1,13 +1,11 @@
-"""Frozen settings of audio, teacher, student and training, and presets.
-
-A preset is a complete, named set of these. `preset("nano")` trains on two
-cores; `preset("paper")` has the sizes of Parallel WaveNet (1711.10433).
-"""
+"""Frozen settings of audio, conditioning, teacher, student and training."""
 
 import dataclasses
 import math
 
 from pwavenet_tf.errors import UserError
+
+CONDITIONING_INPUTS = ("mel", "linguistic", "pitch", "speaker")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +116,97 @@ class AudioContract:
 
 
 @dataclasses.dataclass(frozen=True)
+class Conditioning:
+    """What a model is told besides the audio so far (WaveNet, section 2.5).
+
+    Attributes:
+        inputs: Any of `mel` (the mel spectrogram), `linguistic` (the phone
+            with its neighbours, the position in it, its duration), `pitch`
+            (log F0 and voicing) and `speaker`. None at all makes a model of
+            sound that nobody steers.
+        channels: Channels of the upsampled series and of a speaker's vector.
+        upsampling: Strides of the learned upsampling, whose product is the
+            hop length; empty to repeat every frame instead.
+        phones: The phones, known by their places in this list, from 1 on.
+        speakers: The speakers, known by their places in this list, from 0 on.
+        mean_pitch_hz: The voice's mean F0 in the logarithm, Hz: pitch is
+            given in relation to it.
+
+    Raises:
+        UserError: If there is no such input.
+    """
+
+    inputs: tuple[str, ...] = ("mel",)
+    channels: int = 32
+    upsampling: tuple[int, ...] = ()
+    phones: tuple[str, ...] = ()
+    speakers: tuple[str, ...] = ()
+    mean_pitch_hz: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("inputs", "upsampling", "phones", "speakers"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in self.inputs:
+            if name not in CONDITIONING_INPUTS:
+                raise UserError(
+                    f"conditioning on {name!r} is not known; choose from "
+                    f"{', '.join(CONDITIONING_INPUTS)}"
+                )
+
+    @classmethod
+    def from_config(cls, config: "Conditioning | dict") -> "Conditioning":
+        """As it is, or from its form in a saved model."""
+        return config if isinstance(config, cls) else cls(**config)
+
+    def require_vocabulary(self) -> None:
+        """Refuses linguistic features without phones, speakers unnamed.
+
+        Raises:
+            UserError: If a list that is needed is empty.
+        """
+        for name, listed in (
+            ("linguistic", self.phones),
+            ("speaker", self.speakers),
+        ):
+            if name in self.inputs and not listed:
+                raise UserError(
+                    f"conditioning on {name} features needs the corpus's own "
+                    "list of them; build the model with "
+                    "conditioning=corpus.conditioning(preset.conditioning)"
+                )
+
+    def of_corpus(
+        self,
+        phones: tuple[str, ...],
+        speakers: tuple[str, ...],
+        mean_pitch_hz: float | None,
+    ) -> "Conditioning":
+        """The same with what a corpus knows, as far as it is used.
+
+        Raises:
+            UserError: If the corpus lacks what an input needs.
+        """
+        needed = {
+            "linguistic": phones,
+            "pitch": mean_pitch_hz,
+            "speaker": speakers,
+        }
+        for name in self.inputs:
+            if not needed.get(name, True):
+                raise UserError(
+                    f"the data hold no {name} features; prepare them with "
+                    f"--conditioning={','.join(self.inputs)}, or train "
+                    "without"
+                )
+        return dataclasses.replace(
+            self,
+            phones=phones if "linguistic" in self.inputs else (),
+            speakers=speakers if "speaker" in self.inputs else (),
+            mean_pitch_hz=mean_pitch_hz if "pitch" in self.inputs else None,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
 class TeacherConfig:
     """Sizes of the WaveNet teacher; see `pwavenet_tf.WaveNet`."""
 
@@ -126,9 +215,8 @@ class TeacherConfig:
     residual_channels: int
     gate_channels: int
     skip_channels: int
-    mixture_components: int
-    upsampling: tuple[int, ...]
-    conditioning_channels: int
+    head: str = "mixture_of_logistics"
+    mixture_components: int = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,8 +227,6 @@ class StudentConfig:
     filter_width: int
     residual_channels: int
     gate_channels: int
-    upsampling: tuple[int, ...]
-    conditioning_channels: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,123 +272,18 @@ class Preset:
     Attributes:
         name: What `preset` knows it by.
         audio: The acoustic contract, without normalisation statistics.
+        conditioning: What teacher and student are told, without the
+            corpus's phones and speakers.
         teacher: Sizes of the teacher.
-        student: Sizes of the student.
         teacher_training: How the teacher is trained.
-        distillation: How the student is distilled.
+        student: Sizes of the student; `None` if none can be distilled.
+        distillation: How the student is distilled; `None` likewise.
     """
 
     name: str
     audio: AudioContract
+    conditioning: Conditioning
     teacher: TeacherConfig
-    student: StudentConfig
     teacher_training: TeacherTraining
-    distillation: Distillation
-
-
-def doubling(layers: int, rounds: int = 1) -> tuple[int, ...]:
-    """Dilations 1, 2, 4 … over `layers`, repeated `rounds` times."""
-    return tuple(2**layer for layer in range(layers)) * rounds
-
-
-_PRESETS = (
-    Preset(
-        name="nano",
-        audio=AudioContract(),
-        teacher=TeacherConfig(
-            dilations=doubling(9, rounds=2),
-            filter_width=3,
-            residual_channels=64,
-            gate_channels=64,
-            skip_channels=64,
-            mixture_components=10,
-            upsampling=(10, 20),
-            conditioning_channels=32,
-        ),
-        student=StudentConfig(
-            flow_dilations=(doubling(8), doubling(8), doubling(9)),
-            filter_width=3,
-            residual_channels=32,
-            gate_channels=32,
-            upsampling=(10, 20),
-            conditioning_channels=32,
-        ),
-        teacher_training=TeacherTraining(
-            steps=4_000, batch_size=2, clip_length=10_000, learning_rate=2e-3
-        ),
-        distillation=Distillation(
-            steps=4_000,
-            batch_size=2,
-            clip_length=6_000,
-            learning_rate=2e-3,
-            inner_samples=6,
-            kl_weight_start=0.003,
-            power_weight=20.0,
-        ),
-    ),
-    Preset(
-        name="paper",
-        audio=AudioContract(
-            sample_rate=24_000,
-            hop_length=300,
-            window_length=1_200,
-            fft_length=2_048,
-            highest_hz=12_000.0,
-        ),
-        teacher=TeacherConfig(
-            dilations=doubling(10, rounds=3),
-            filter_width=3,
-            residual_channels=512,
-            gate_channels=256,
-            skip_channels=256,
-            mixture_components=10,
-            upsampling=(15, 20),
-            conditioning_channels=80,
-        ),
-        student=StudentConfig(
-            flow_dilations=(
-                doubling(10),
-                doubling(10),
-                doubling(10),
-                doubling(10, rounds=3),
-            ),
-            filter_width=3,
-            residual_channels=64,
-            gate_channels=64,
-            upsampling=(15, 20),
-            conditioning_channels=80,
-        ),
-        teacher_training=TeacherTraining(
-            steps=1_000_000,
-            batch_size=32,
-            clip_length=7_800,
-            learning_rate=2e-4,
-        ),
-        distillation=Distillation(
-            steps=1_000_000,
-            batch_size=32,
-            clip_length=7_800,
-            learning_rate=2e-4,
-            inner_samples=16,
-        ),
-    ),
-)
-
-
-def preset_names() -> list[str]:
-    """The names that `preset` knows."""
-    return [known.name for known in _PRESETS]
-
-
-def preset(name: str) -> Preset:
-    """Returns a preset by name: `nano` (two cores) or `paper` (full size).
-
-    Raises:
-        UserError: If there is no preset of that name.
-    """
-    for known in _PRESETS:
-        if known.name == name:
-            return known
-    raise UserError(
-        f"no preset is named {name!r}; there are {', '.join(preset_names())}"
-    )
+    student: StudentConfig | None = None
+    distillation: Distillation | None = None

@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from pwavenet_tf.config import Preset, preset
+from pwavenet_tf.config import Preset
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.corpus.prepare import prepare
 from pwavenet_tf.corpus.spoken import speak_corpus
@@ -11,6 +11,7 @@ from pwavenet_tf.corpus.texts import read_texts
 from pwavenet_tf.evaluation.compare import evaluate
 from pwavenet_tf.export.saved_model import export_saved_model
 from pwavenet_tf.files import require_free
+from pwavenet_tf.presets import preset
 from pwavenet_tf.training import distill, train_teacher
 
 _SENTENCES = 3

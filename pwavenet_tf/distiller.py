@@ -5,12 +5,26 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
-from pwavenet_tf.distributions import MixtureOfLogistics
+from pwavenet_tf.errors import UserError
 from pwavenet_tf.losses.kl import cross_entropy, entropy, true_kl
 from pwavenet_tf.losses.power import power_loss
 from pwavenet_tf.ops import LOG_BIN_WIDTH, weighted_mean
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.teacher import WaveNet
+
+
+def require_distillable(teacher: WaveNet) -> None:
+    """Refuses a teacher that gives no gradient to the samples it judges.
+
+    Raises:
+        UserError: If its output is not continuous.
+    """
+    if not teacher.head_class.continuous:
+        raise UserError(
+            f"a teacher with the head {teacher.head} hears codes, through "
+            "which no gradient reaches a student; train one with "
+            "mixture_of_logistics or gaussian"
+        )
 
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
@@ -25,7 +39,8 @@ class Distiller(keras.Model):
 
     Args:
         teacher: The trained teacher. It is frozen here.
-        student: The student, whose acoustic contract must be the teacher's.
+        student: The student, whose acoustic contract and conditioning must
+            be the teacher's.
         inner_samples: Fresh draws per timestep in the cross-entropy.
         kl_weight: Weight of the KL, nats per sample; a number, or a schedule
             such as `keras.optimizers.schedules.ExponentialDecay`, called with
@@ -34,7 +49,9 @@ class Distiller(keras.Model):
         seed: Seed of the inner draws.
 
     Raises:
-        UserError: If teacher and student have different contracts.
+        UserError: If teacher and student have different contracts or are
+            told different things, or if the teacher's output is not
+            continuous.
     """
 
     def __init__(
@@ -50,6 +67,13 @@ class Distiller(keras.Model):
         # Teacher and student choose for themselves what they round.
         super().__init__(autocast=False, **kwargs)
         teacher.audio.require_equal(student.audio, "the teacher", "the student")
+        require_distillable(teacher)
+        if teacher.conditioning != student.conditioning:
+            raise UserError(
+                "teacher and student are told different things: "
+                f"{teacher.conditioning} and {student.conditioning}; build "
+                "the student with conditioning=teacher.conditioning"
+            )
         self.teacher = teacher
         self.teacher.trainable = False
         self.student = student
@@ -78,13 +102,13 @@ class Distiller(keras.Model):
         """Weighted sum of the losses; each is also a metric of its own.
 
         Args:
-            x: `{"mel": (batch, frames, mels)}`, as given to `call`.
+            x: The inputs, as given to `call`.
             y: The recording for that mel spectrogram, `(batch, time)`.
             y_pred: What the student returned.
             sample_weight: `(batch, time)`: 1 where a sample counts.
         """
         del training
-        terms = self.loss_terms(x["mel"], y, y_pred, sample_weight)
+        terms = self.loss_terms(x, y, y_pred, sample_weight)
         loudness = terms.pop("recording_level")
         counted = None if sample_weight is None else ops.sum(sample_weight)
         for name, value in terms.items():
@@ -96,7 +120,7 @@ class Distiller(keras.Model):
             weight = weight(self.optimizer.iterations)
         return weight * terms["kl"] + self.power_weight * terms["power"]
 
-    def loss_terms(self, mel, recording, student_output, sample_weight=None):
+    def loss_terms(self, inputs, recording, student_output, sample_weight=None):
         """The terms, unweighted.
 
         Returns:
@@ -107,9 +131,7 @@ class Distiller(keras.Model):
         audio = student_output["audio"]
         location = student_output["location"]
         log_scale = student_output["log_scale"]
-        distribution = MixtureOfLogistics(
-            self.teacher({"audio": audio, "mel": mel})
-        )
+        distribution = self.teacher.distribution(inputs | {"audio": audio})
         crossed = weighted_mean(
             cross_entropy(
                 distribution,

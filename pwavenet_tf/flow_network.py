@@ -25,10 +25,13 @@ class FlowNetwork(keras.layers.Layer):
         filter_width: Filter width of the dilated convolutions.
         log_scale_centre: ln s of the untrained network.
         input_deviation: Standard deviation that x is expected to have.
+        stride: Samples for each vector of the conditioning.
 
     Call arguments:
         x: The series `(batch, time)`.
-        conditioning: `(batch, time, conditioning_channels)`.
+        conditioning: `(batch, time / stride, conditioning_channels)`, or
+            `None`.
+        speaker: `(batch, 1, channels)`, or `None`.
 
     Returns:
         `(location, log_scale)`, each `(batch, time)`.
@@ -42,6 +45,7 @@ class FlowNetwork(keras.layers.Layer):
         filter_width: int = 3,
         log_scale_centre: float = 0.0,
         input_deviation: float = 1.0,
+        stride: int = 1,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -51,6 +55,7 @@ class FlowNetwork(keras.layers.Layer):
         self.filter_width = filter_width
         self.log_scale_centre = log_scale_centre
         self.input_deviation = input_deviation
+        self.stride = stride
         self.stack = GatedStack(
             self.dilations,
             residual_channels,
@@ -58,6 +63,7 @@ class FlowNetwork(keras.layers.Layer):
             None,
             filter_width,
             input_deviation,
+            stride,
             dtype=self.dtype_policy,
         )
         self.before_output = keras.layers.Dense(
@@ -74,22 +80,26 @@ class FlowNetwork(keras.layers.Layer):
         """Samples before t that (μ_t, s_t) depend on."""
         return self.stack.receptive_field
 
-    def build(self, x_shape, conditioning_shape) -> None:
-        self.stack.build((*x_shape, 1), conditioning_shape)
+    def build(
+        self, x_shape, conditioning_shape=None, speaker_shape=None
+    ) -> None:
+        self.stack.build((*x_shape, 1), conditioning_shape, speaker_shape)
         inner = (*x_shape, self.residual_channels)
         self.before_output.build(inner)
         self.output_pair.build(inner)
 
-    def call(self, x, conditioning):
+    def call(self, x, conditioning=None, speaker=None):
         series = ops.cast(ops.expand_dims(x, -1), self.compute_dtype)
-        h = ops.relu(self.stack(series, conditioning))
+        h = ops.relu(self.stack(series, conditioning, speaker))
         h = ops.relu(self.before_output(h))
         pair = self.output_pair(ops.cast(h, "float32"))
         location, raw = pair[..., 0], pair[..., 1]
         bounded = _LOG_SCALE_REACH * ops.tanh(raw / _LOG_SCALE_REACH)
         return location, self.log_scale_centre + bounded
 
-    def compute_output_shape(self, x_shape, conditioning_shape):
+    def compute_output_shape(
+        self, x_shape, conditioning_shape=None, speaker_shape=None
+    ):
         return x_shape, x_shape
 
     def get_config(self):
@@ -100,4 +110,5 @@ class FlowNetwork(keras.layers.Layer):
             "filter_width": self.filter_width,
             "log_scale_centre": self.log_scale_centre,
             "input_deviation": self.input_deviation,
+            "stride": self.stride,
         }

@@ -12,6 +12,24 @@ def delay(x, samples: int = 1):
     return ops.pad(x, [[0, 0], [samples, 0], [0, 0]])[:, :length]
 
 
+def add_frames(x, frames, stride: int):
+    """Adds to each sample of x what its frame holds.
+
+    Args:
+        x: `(batch, time, channels)`.
+        frames: `(batch, time / stride, channels)`.
+        stride: Samples of a frame.
+
+    Returns:
+        `(batch, time, channels)`; the frames are never repeated in memory.
+    """
+    if stride == 1:
+        return x + frames
+    shape = ops.shape(x)
+    framed = ops.reshape(x, (shape[0], shape[1] // stride, stride, shape[2]))
+    return ops.reshape(framed + frames[:, :, None], shape)
+
+
 @keras.saving.register_keras_serializable(package=_PACKAGE)
 class CausalConvolution(keras.layers.Layer):
     """Dilated causal convolution (WaveNet, 1609.03499, section 2.1).
@@ -72,8 +90,10 @@ class CausalConvolution(keras.layers.Layer):
 class GatedBlock(keras.layers.Layer):
     """Gated activation unit (WaveNet, 1609.03499, equations 2 and 3).
 
-    z = tanh(W_f ∗ x + V_f y) ⊙ σ(W_g ∗ x + V_g y), with separate learned
-    1×1 convolutions of z for the residual and for the skip connection.
+    z = tanh(W_f ∗ x + V_f y + U_f h) ⊙ σ(W_g ∗ x + V_g y + U_g h), with
+    separate learned 1×1 convolutions of z for the residual and for the skip
+    connection. V is applied at the rate of y: where y holds one vector for a
+    frame of samples, that is exact and costs a frame's share.
 
     Args:
         gate_channels: Channels of z.
@@ -83,10 +103,13 @@ class GatedBlock(keras.layers.Layer):
         skip_channels: Channels of the skip connection; `None` for none.
         filter_width: Filter width of the dilated convolution.
         dilation: Its dilation.
+        stride: Samples for each vector of the conditioning.
 
     Call arguments:
         x: `(batch, time, channels)`.
-        conditioning: `(batch, time, conditioning_channels)`.
+        conditioning: y, `(batch, time / stride, conditioning_channels)`, or
+            `None`.
+        speaker: h, `(batch, 1, channels)`, the same for all time, or `None`.
 
     Returns:
         `(residual, skip)`, each `(batch, time, its channels)` or `None`.
@@ -99,6 +122,7 @@ class GatedBlock(keras.layers.Layer):
         skip_channels: int | None = None,
         filter_width: int = 3,
         dilation: int = 1,
+        stride: int = 1,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -107,38 +131,52 @@ class GatedBlock(keras.layers.Layer):
         self.skip_channels = skip_channels
         self.filter_width = filter_width
         self.dilation = dilation
+        self.stride = stride
         self.convolution = CausalConvolution(
             2 * gate_channels, filter_width, dilation, dtype=self.dtype_policy
         )
-        self.conditioning = keras.layers.Dense(
-            2 * gate_channels, use_bias=False, dtype=self.dtype_policy
+        # Built only where there is something to project.
+        self.conditioning, self.speaker = (
+            keras.layers.Dense(
+                2 * gate_channels, use_bias=False, dtype=self.dtype_policy
+            )
+            for _ in range(2)
         )
-        self.residual = self.skip = None
-        if residual_channels:
-            self.residual = keras.layers.Dense(
-                residual_channels, dtype=self.dtype_policy
-            )
-        if skip_channels:
-            self.skip = keras.layers.Dense(
-                skip_channels, dtype=self.dtype_policy
-            )
+        self.residual, self.skip = (
+            channels and keras.layers.Dense(channels, dtype=self.dtype_policy)
+            for channels in (residual_channels, skip_channels)
+        )
 
-    def build(self, x_shape, conditioning_shape) -> None:
-        self.convolution.build(x_shape)
-        self.conditioning.build(conditioning_shape)
-        for output in (self.residual, self.skip):
-            if output is not None:
-                output.build((*x_shape[:-1], self.gate_channels))
+    def build(
+        self, x_shape, conditioning_shape=None, speaker_shape=None
+    ) -> None:
+        gate_shape = (*x_shape[:-1], self.gate_channels)
+        for layer, shape in (
+            (self.convolution, x_shape),
+            (self.conditioning, conditioning_shape),
+            (self.speaker, speaker_shape),
+            (self.residual, gate_shape),
+            (self.skip, gate_shape),
+        ):
+            if layer is not None and shape is not None:
+                layer.build(shape)
 
-    def call(self, x, conditioning):
-        both = self.convolution(x) + self.conditioning(conditioning)
+    def call(self, x, conditioning=None, speaker=None):
+        both = self.convolution(x)
+        if conditioning is not None:
+            frames = self.conditioning(conditioning)
+            both = add_frames(both, frames, self.stride)
+        if speaker is not None:
+            both = both + self.speaker(speaker)
         filtered, gate = ops.split(both, 2, axis=-1)
         z = ops.tanh(filtered) * ops.sigmoid(gate)
         residual = None if self.residual is None else x + self.residual(z)
         skip = None if self.skip is None else self.skip(z)
         return residual, skip
 
-    def compute_output_shape(self, x_shape, conditioning_shape):
+    def compute_output_shape(
+        self, x_shape, conditioning_shape=None, speaker_shape=None
+    ):
         def shape(channels):
             return channels and (*x_shape[:-1], channels)
 
@@ -151,6 +189,7 @@ class GatedBlock(keras.layers.Layer):
             "skip_channels": self.skip_channels,
             "filter_width": self.filter_width,
             "dilation": self.dilation,
+            "stride": self.stride,
         }
 
 
@@ -172,10 +211,13 @@ class GatedStack(keras.layers.Layer):
             have. The first layer starts as if it divided by it: speech is so
             quiet (0.1) that the network would otherwise have to spend its
             first thousands of steps on hearing it.
+        stride: Samples for each vector of the conditioning.
 
     Call arguments:
-        x: `(batch, time, 1)`.
-        conditioning: `(batch, time, conditioning_channels)`.
+        x: `(batch, time, channels)`.
+        conditioning: `(batch, time / stride, conditioning_channels)`, or
+            `None`.
+        speaker: `(batch, 1, channels)`, or `None`.
 
     Returns:
         `(batch, time, skip_channels or residual_channels)`.
@@ -189,6 +231,7 @@ class GatedStack(keras.layers.Layer):
         skip_channels: int | None = None,
         filter_width: int = 3,
         input_deviation: float = 1.0,
+        stride: int = 1,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -198,6 +241,7 @@ class GatedStack(keras.layers.Layer):
         self.skip_channels = skip_channels
         self.filter_width = filter_width
         self.input_deviation = input_deviation
+        self.stride = stride
         self.front = keras.layers.Dense(
             residual_channels,
             kernel_initializer=keras.initializers.RandomNormal(
@@ -213,6 +257,7 @@ class GatedStack(keras.layers.Layer):
                 skip_channels,
                 filter_width,
                 dilation,
+                stride,
                 dtype=self.dtype_policy,
             )
             for i, dilation in enumerate(self.dilations)
@@ -223,22 +268,26 @@ class GatedStack(keras.layers.Layer):
         """Samples before t that output t depends on."""
         return 1 + (self.filter_width - 1) * sum(self.dilations)
 
-    def build(self, x_shape, conditioning_shape) -> None:
+    def build(
+        self, x_shape, conditioning_shape=None, speaker_shape=None
+    ) -> None:
         self.front.build(x_shape)
         inner = (*x_shape[:-1], self.residual_channels)
         for block in self.blocks:
-            block.build(inner, conditioning_shape)
+            block.build(inner, conditioning_shape, speaker_shape)
 
-    def call(self, x, conditioning):
+    def call(self, x, conditioning=None, speaker=None):
         x = self.front(delay(x))
         total = None
         for block in self.blocks:
-            x, skip = block(x, conditioning)
+            x, skip = block(x, conditioning, speaker)
             if skip is not None:
                 total = skip if total is None else total + skip
         return x if total is None else total
 
-    def compute_output_shape(self, x_shape, conditioning_shape):
+    def compute_output_shape(
+        self, x_shape, conditioning_shape=None, speaker_shape=None
+    ):
         return (*x_shape[:-1], self.skip_channels or self.residual_channels)
 
     def get_config(self):
@@ -249,4 +298,5 @@ class GatedStack(keras.layers.Layer):
             "skip_channels": self.skip_channels,
             "filter_width": self.filter_width,
             "input_deviation": self.input_deviation,
+            "stride": self.stride,
         }

@@ -12,6 +12,7 @@ HALF_BIN = 1.0 / 65_536.0
 LOWEST_LEVEL = -1.0
 HIGHEST_LEVEL = 1.0 - 2.0 * HALF_BIN
 LOG_BIN_WIDTH = math.log(2.0 * HALF_BIN)
+MU_LAW_CODES = 256
 
 
 def log1mexp(x):
@@ -77,6 +78,40 @@ def to_levels(x):
     """Rounds to the nearest 16-bit level and clips to the range."""
     levels = ops.round(x * 32_768.0) / 32_768.0
     return ops.clip(levels, LOWEST_LEVEL, HIGHEST_LEVEL)
+
+
+def mu_law_encode(audio):
+    """The 8-bit μ-law code of audio (1609.03499, section 2.2).
+
+    y = sign(x) ln(1 + 255 |x|) / ln 256, then 256 uniform levels.
+
+    Args:
+        audio: `(...)`, in [-1, 1); what lies beyond takes the last code.
+
+    Returns:
+        `(...)`, int32 in 0..255. It has no gradient.
+    """
+    audio = ops.cast(audio, "float32")
+    compressed = ops.sign(audio) * ops.log1p(
+        (MU_LAW_CODES - 1.0) * ops.abs(audio)
+    )
+    half = MU_LAW_CODES / 2.0
+    codes = ops.floor(half * (compressed / math.log(MU_LAW_CODES) + 1.0))
+    return ops.cast(ops.clip(codes, 0.0, MU_LAW_CODES - 1.0), "int32")
+
+
+def mu_law_decode(codes):
+    """The audio at the centre of μ-law codes: the inverse of `mu_law_encode`.
+
+    Args:
+        codes: `(...)`, integers in 0..255.
+
+    Returns:
+        `(...)`, float32 in (-1, 1), not rounded to 16-bit levels.
+    """
+    centre = (ops.cast(codes, "float32") + 0.5) * (2.0 / MU_LAW_CODES) - 1.0
+    expanded = ops.expm1(math.log(MU_LAW_CODES) * ops.abs(centre))
+    return ops.sign(centre) * expanded / (MU_LAW_CODES - 1.0)
 
 
 def weighted_mean(values, weight=None):

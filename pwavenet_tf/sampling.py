@@ -1,48 +1,22 @@
-"""Cached sampling from the teacher (Fast WaveNet, 1611.09482).
-
-Every gated block keeps the inputs that its dilated convolution will ask for
-in a ring. All rings lie one behind the other in one tensor: a step first
-gathers what every block needs of the past in one read, adds up all of it in
-one batched product, then walks through the blocks with the newest sample
-only, and at the end writes all the new inputs back at once. Reading wholly
-before writing lets XLA update the tensor in place.
-"""
+"""Cached sampling from the teacher (Fast WaveNet, 1611.09482)."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from pwavenet_tf.distributions import MixtureOfLogistics
+from pwavenet_tf.cached_network import CachedNetwork, CachedState
+from pwavenet_tf.model_inputs import (
+    Features,
+    at_frames,
+    batch_and_frames,
+    is_single,
+    require_features,
+)
 from pwavenet_tf.noise import positional_uniforms
-from pwavenet_tf.synthesis import require_mel, require_temperature
+from pwavenet_tf.synthesis import require_temperature
 from pwavenet_tf.teacher import WaveNet
 from pwavenet_tf.upsampling import CONTEXT_FRAMES
-
-
-class SamplerState(NamedTuple):
-    """What the sampler remembers between two samples.
-
-    Attributes:
-        rings: `(sum of ring lengths, batch, residual channels)`.
-        newest: The last sample, `(batch,)`.
-        position: How many samples there have been, int32.
-    """
-
-    rings: tf.Tensor
-    newest: tf.Tensor
-    position: tf.Tensor
-
-
-def tensor(variable) -> tf.Tensor:
-    """A Keras variable's value."""
-    return tf.convert_to_tensor(variable.value)
-
-
-def dense(layer, x):
-    """A dense layer in float32, whatever precision it was trained in."""
-    return tf.matmul(x, tensor(layer.kernel)) + tensor(layer.bias)
 
 
 class CachedSampler:
@@ -56,34 +30,44 @@ class CachedSampler:
     def __init__(self, teacher: WaveNet, jit_compile: bool = True) -> None:
         self.teacher = teacher
         self.contract = teacher.audio
-        self._draws = teacher.mixture_components + 1
-        self._upsample = tf.function(teacher.upsampler)
-        blocks = teacher.stack.blocks
-        self._taps = teacher.filter_width - 1
-        dilations = np.array([block.dilation for block in blocks])
-        self._ring_lengths = self._taps * dilations
-        self._ring_starts = np.cumsum(self._ring_lengths) - self._ring_lengths
-        # From the oldest tap to the newest of the past, as in the kernel.
-        self._delays = dilations[:, None] * np.arange(self._taps, 0, -1)
+        self._head = teacher.head_class
+        self._draws = self._head.draws(teacher.mixture_components)
+        self.network = CachedNetwork(teacher)
+        self.initial_state = self.network.initial_state
+        self._condition = tf.function(self._float32_conditioning)
         self._draw = tf.function(self._draw_chunk, jit_compile=jit_compile)
         self._score = tf.function(self._score_chunk, jit_compile=jit_compile)
 
-    def initial_state(self, batch: int) -> SamplerState:
-        """The state before the first sample: silence.
+    def conditioning(self, features: dict, first: int, frames: int) -> dict:
+        """What the network is told for some of the frames.
 
-        The network pads its convolutions with zeros, so the rings hold zeros
-        too, not what the layers would make of silence.
+        Args:
+            features: Of the whole utterance, from `require_features`.
+            first: The first frame that is wanted.
+            frames: How many are wanted.
+
+        Returns:
+            Tensors for `draw` and `score`, equal to the same part of what the
+            teacher's `conditioner` makes of the whole.
         """
-        shape = (
-            int(self._ring_lengths.sum()),
-            batch,
-            self.teacher.residual_channels,
+        places = np.arange(
+            first - CONTEXT_FRAMES, first + frames + CONTEXT_FRAMES
         )
-        return SamplerState(tf.zeros(shape), tf.zeros((batch,)), tf.constant(0))
+        told = self._condition(at_frames(features, places))
+        if "conditioning" in told:
+            margin = (
+                CONTEXT_FRAMES * self.contract.hop_length // self.network.stride
+            )
+            told["conditioning"] = told["conditioning"][:, margin:-margin]
+        return told
+
+    def _float32_conditioning(self, features):
+        told = self.teacher.conditioner(features)
+        return {name: tf.cast(x, tf.float32) for name, x in told.items()}
 
     def chunks(
         self,
-        mel: np.ndarray,
+        features: Features,
         seed: int = 0,
         temperature: float = 1.0,
         chunk_frames: int = 40,
@@ -91,47 +75,45 @@ class CachedSampler:
         """Yields audio `(batch, samples)` as it is drawn.
 
         Args:
-            mel: `(batch, frames, mels)` or `(frames, mels)`, normalised as
-                the teacher's contract says.
+            features: What the teacher reads, `(batch, frames, channels)`
+                each or without a batch axis, normalised as its contract
+                says; a mel spectrogram may stand alone.
             seed: The same seed gives the same audio.
             temperature: 1 samples from the model itself, less is smoother.
             chunk_frames: Frames drawn by one run of the compiled loop.
                 Memory depends on it, the result does not.
 
         Raises:
-            UserError: If the mel spectrogram is ill-shaped or not finite.
+            UserError: If the features do not suit the teacher.
         """
-        mel = require_mel(mel, self.contract.mels, "mel")
+        features = require_features(
+            features, self.contract, self.teacher.conditioning
+        )
         require_temperature(temperature)
-        batch, frames, _ = mel.shape
+        batch, frames = batch_and_frames(features)
         hop, draws = self.contract.hop_length, self._draws
-        extension, samples = CONTEXT_FRAMES * hop, chunk_frames * hop
+        samples = chunk_frames * hop
         state = self.initial_state(batch)
         for start in range(0, frames, chunk_frames):
-            places = np.arange(
-                start - CONTEXT_FRAMES, start + chunk_frames + CONTEXT_FRAMES
-            )
-            window = tf.constant(mel[:, np.clip(places, 0, frames - 1)])
-            conditioning = tf.cast(self._upsample(window), tf.float32)
             uniforms = positional_uniforms(
                 seed, batch, start * hop * draws, samples * draws
             )
             audio, state = self.draw(
                 state,
-                conditioning[:, extension:-extension],
+                self.conditioning(features, start, chunk_frames),
                 tf.reshape(uniforms, (batch, samples, draws)),
                 temperature,
             )
             yield audio.numpy()[:, : (frames - start) * hop]
 
     def draw(self, state, conditioning, uniforms, temperature=1.0):
-        """Draws one sample for each step of the conditioning.
+        """Draws one sample for each of the uniforms.
 
         Args:
             state: From `initial_state` or from the call before.
-            conditioning: Upsampled, `(batch, time, channels)`.
-            uniforms: `(batch, time, mixture_components + 1)`.
-            temperature: See `MixtureOfLogistics.sample`.
+            conditioning: From `conditioning`, for as many samples.
+            uniforms: `(batch, time, draws of the head)`, in [0, 1).
+            temperature: See `Head.sample`.
 
         Returns:
             The audio `(batch, time)` and the state behind it.
@@ -140,11 +122,11 @@ class CachedSampler:
         return self._draw(state, conditioning, uniforms, temperature)
 
     def score(self, state, conditioning, audio):
-        """The mixture parameters along given audio, for comparison.
+        """The distributions' parameters along given audio, for comparison.
 
         Returns:
-            `(batch, time, 3 * components)`, equal to the parallel network's,
-            and the state behind it.
+            `(batch, time, channels of the head)`, equal to the parallel
+            network's, and the state behind it.
         """
         return self._score(state, conditioning, audio)
 
@@ -152,31 +134,34 @@ class CachedSampler:
         uniforms = tf.transpose(uniforms, (1, 0, 2))
 
         def choose(step, parameters):
-            return MixtureOfLogistics(parameters).sample(
-                uniforms[step], temperature
-            )
+            return self._head(parameters).sample(uniforms[step], temperature)
 
-        return self._loop(state, conditioning, choose, keep_parameters=False)
+        return self._loop(state, conditioning, uniforms.shape[0], choose)
 
     def _score_chunk(self, state, conditioning, audio):
         audio = tf.transpose(audio)
         return self._loop(
-            state, conditioning, lambda step, _: audio[step], True
+            state,
+            conditioning,
+            audio.shape[0],
+            lambda step, _: audio[step],
+            keep_parameters=True,
         )
 
-    def _loop(self, state, conditioning, choose, keep_parameters):
-        weights = self._weights()
-        conditioning = tf.transpose(conditioning, (1, 0, 2))
-        steps = conditioning.shape[0]
+    def _loop(self, state, told, steps, choose, keep_parameters=False):
+        weights = self.network.weights()
+        added = self.network.projected(weights, told)
         outputs = tf.TensorArray(tf.float32, steps)
 
         def advance(step, state, outputs):
-            parameters, rings = self._step(state, conditioning[step], weights)
+            parameters, rings = self.network.step(state, added(step), weights)
             newest = choose(step, parameters)
             outputs = outputs.write(
                 step, parameters if keep_parameters else newest
             )
-            state = SamplerState(rings, newest, state.position + 1)
+            state = CachedState(
+                rings, self._head.network_input(newest), state.position + 1
+            )
             return step + 1, state, outputs
 
         _, state, outputs = tf.while_loop(
@@ -187,58 +172,10 @@ class CachedSampler:
         )
         return tf.experimental.numpy.swapaxes(outputs.stack(), 0, 1), state
 
-    def _weights(self):
-        """The blocks' weights, stacked so that one product serves all."""
-        blocks = self.teacher.stack.blocks
-        kernels = [tensor(b.convolution.kernel) for b in blocks]
-        past = [tf.reshape(k[:-1], (-1, k.shape[-1])) for k in kernels]
-        conditioning = [tensor(b.conditioning.kernel) for b in blocks]
-        return {
-            "past": tf.stack(past),
-            "bias": tf.stack([tensor(b.convolution.bias) for b in blocks]),
-            "newest": [kernel[-1] for kernel in kernels],
-            "conditioning": tf.concat(conditioning, axis=1),
-            "skip": tf.concat([tensor(b.skip.kernel) for b in blocks], axis=0),
-            "skip_bias": tf.add_n([tensor(b.skip.bias) for b in blocks]),
-        }
-
-    def _step(self, state, conditioning, weights):
-        blocks = self.teacher.stack.blocks
-        batch = state.newest.shape[0]
-        slots = self._ring_starts[:, None] + tf.math.floormod(
-            state.position - self._delays, self._ring_lengths[:, None]
-        )
-        remembered = tf.gather(state.rings, slots)
-        remembered = tf.reshape(
-            tf.transpose(remembered, (0, 2, 1, 3)), (len(blocks), batch, -1)
-        )
-        known = tf.matmul(remembered, weights["past"])
-        known += weights["bias"][:, None]
-        from_mel = tf.matmul(conditioning, weights["conditioning"])
-        from_mel = tf.reshape(from_mel, (batch, len(blocks), -1))
-
-        x = dense(self.teacher.stack.front, state.newest[:, None])
-        inputs, gated = [], []
-        for i, block in enumerate(blocks):
-            inputs.append(x)
-            both = known[i] + from_mel[:, i]
-            both += tf.matmul(x, weights["newest"][i])
-            filtered, gate = tf.split(both, 2, axis=-1)
-            gated.append(tf.tanh(filtered) * tf.sigmoid(gate))
-            if block.residual is not None:
-                x += dense(block.residual, gated[-1])
-        skips = tf.matmul(tf.concat(gated, axis=-1), weights["skip"])
-        x = tf.nn.relu(skips + weights["skip_bias"])
-        x = tf.nn.relu(dense(self.teacher.before_output, x))
-        rings = tf.tensor_scatter_nd_update(
-            state.rings, slots[:, :1], tf.stack(inputs)
-        )
-        return dense(self.teacher.output_parameters, x), rings
-
 
 def generate(
     teacher: WaveNet,
-    mel: np.ndarray,
+    features: Features,
     seed: int = 0,
     temperature: float = 1.0,
 ) -> np.ndarray:
@@ -246,8 +183,9 @@ def generate(
 
     Args:
         teacher: The teacher.
-        mel: `(batch, frames, mels)`, normalised as the teacher's contract
-            says; one without a batch axis gives audio without one.
+        features: What the teacher reads, normalised as its contract says; a
+            mel spectrogram `(batch, frames, mels)` may stand alone. Without a
+            batch axis they give audio without one.
         seed: The same seed gives the same audio.
         temperature: 1 samples from the model itself, less is smoother.
 
@@ -255,8 +193,8 @@ def generate(
         `(batch, time)`: 16-bit levels in [-1, 1).
 
     Raises:
-        UserError: If the mel spectrogram is ill-shaped or not finite.
+        UserError: If the features do not suit the teacher.
     """
-    chunks = list(CachedSampler(teacher).chunks(mel, seed, temperature))
+    chunks = list(CachedSampler(teacher).chunks(features, seed, temperature))
     audio = np.concatenate(chunks, axis=1)
-    return audio[0] if np.ndim(mel) == 2 else audio
+    return audio[0] if is_single(features) else audio

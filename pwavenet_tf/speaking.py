@@ -14,7 +14,7 @@ from pwavenet_tf.errors import UserError
 from pwavenet_tf.files import written_aside
 from pwavenet_tf.sampling import CachedSampler
 from pwavenet_tf.student import ParallelWaveNet
-from pwavenet_tf.synthesis import Synthesizer, require_mel
+from pwavenet_tf.synthesis import Synthesizer
 from pwavenet_tf.teacher import WaveNet
 
 Voice = CachedSampler | Synthesizer

@@ -8,11 +8,11 @@ import keras
 from keras import ops
 
 from pwavenet_tf.bijectors import InverseAutoregressiveFlow
-from pwavenet_tf.config import AudioContract, StudentConfig
+from pwavenet_tf.conditioner import Conditioner
+from pwavenet_tf.config import AudioContract, Conditioning, StudentConfig
 from pwavenet_tf.flow_network import FlowNetwork
 from pwavenet_tf.ops import standard_logistic
 from pwavenet_tf.substrate import tfb, tfd
-from pwavenet_tf.upsampling import Upsampler
 
 # The scale of an untrained student's samples, about a recording's level.
 _INITIAL_SCALE = 0.05
@@ -32,19 +32,19 @@ class ParallelWaveNet(keras.Model):
 
     Args:
         audio: The acoustic contract of the mel spectrograms it is given.
+        conditioning: What it is told, the teacher's own; one upsampling
+            serves all flows.
         flow_dilations: Dilations of each flow's layers, a tuple for each.
         filter_width: Filter width of the dilated convolutions.
         residual_channels: Channels between the layers.
         gate_channels: Channels behind each gate.
-        upsampling: Factors of the mel upsampler, which all flows share;
-            their product is the hop length.
-        conditioning_channels: Channels of the upsampled conditioning.
         seed: Seed of the noise that `call` draws when it is given none.
 
     Call arguments:
-        inputs: `{"mel": (batch, frames, mels)}` and, if the noise is to be
-            given, `"noise": (batch, time)` of Logistic(0, 1), where time =
-            frames * hop length. Other keys are ignored.
+        inputs: What `Conditioner` reads, and either `noise` `(batch, time)`
+            of Logistic(0, 1), where time = frames * hop length, or `mel`, for
+            as many frames as there is noise to be drawn. Other keys are
+            ignored.
 
     Returns:
         `{"audio", "location", "log_scale", "noise"}`, each `(batch, time)`
@@ -52,18 +52,17 @@ class ParallelWaveNet(keras.Model):
         clipped.
 
     Raises:
-        UserError: If `upsampling` does not multiply to the hop length.
+        UserError: If the conditioning is at odds with the contract.
     """
 
     def __init__(
         self,
         audio: AudioContract,
+        conditioning: Conditioning,
         flow_dilations: tuple[tuple[int, ...], ...],
         filter_width: int = 3,
         residual_channels: int = 64,
         gate_channels: int = 64,
-        upsampling: tuple[int, ...] = (10, 20),
-        conditioning_channels: int = 32,
         seed: int = 0,
         **kwargs,
     ) -> None:
@@ -71,17 +70,15 @@ class ParallelWaveNet(keras.Model):
         # what they read, the flows compute with the noise itself.
         super().__init__(autocast=False, **kwargs)
         self.audio = AudioContract.from_config(audio)
-        self.audio.require_upsampling(upsampling)
+        self.conditioning = Conditioning.from_config(conditioning)
         self.flow_dilations = tuple(tuple(flow) for flow in flow_dilations)
         self.filter_width = filter_width
         self.residual_channels = residual_channels
         self.gate_channels = gate_channels
-        self.upsampling = tuple(upsampling)
-        self.conditioning_channels = conditioning_channels
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self.upsampler = Upsampler(
-            conditioning_channels, self.upsampling, dtype=self.dtype_policy
+        self.conditioner = Conditioner(
+            self.audio, self.conditioning, dtype=self.dtype_policy
         )
         centre = math.log(_INITIAL_SCALE) / len(self.flow_dilations)
         self.networks = [
@@ -93,22 +90,33 @@ class ParallelWaveNet(keras.Model):
                 centre,
                 # Every flow hands on its input at e^centre of its level.
                 _NOISE_DEVIATION * math.exp(centre * index),
+                self.conditioner.stride,
                 dtype=self.dtype_policy,
             )
             for index, dilations in enumerate(self.flow_dilations)
         ]
 
     @classmethod
-    def from_preset(cls, preset, audio: AudioContract | None = None):
-        """Builds the student of a preset; `audio` with a corpus's statistics.
+    def from_preset(
+        cls,
+        preset,
+        audio: AudioContract | None = None,
+        conditioning: Conditioning | None = None,
+    ):
+        """Builds the student of a preset.
 
         Args:
             preset: What `pwavenet_tf.preset` returned.
-            audio: `corpus.contract`; the preset's own, whose mel spectrogram
-                is not normalised, if left out.
+            audio: The teacher's; the preset's own, whose mel spectrogram is
+                not normalised, if left out.
+            conditioning: The teacher's; the preset's own, if left out.
         """
         config: StudentConfig = preset.student
-        return cls(audio or preset.audio, **dataclasses.asdict(config))
+        return cls(
+            audio or preset.audio,
+            conditioning or preset.conditioning,
+            **dataclasses.asdict(config),
+        )
 
     @property
     def receptive_field(self) -> int:
@@ -116,37 +124,36 @@ class ParallelWaveNet(keras.Model):
         return sum(network.receptive_field for network in self.networks)
 
     def build(self, input_shape=None) -> None:
-        conditioning = (None, None, self.conditioning_channels)
-        self.upsampler.build((None, None, self.audio.mels))
+        self.conditioner.build()
+        shapes = {
+            f"{name}_shape": shape
+            for name, shape in self.conditioner.output_shapes.items()
+        }
         for network in self.networks:
-            network.build((None, None), conditioning)
+            network.build((None, None), **shapes)
         self.built = True
 
-    def flows(self, mel) -> list[InverseAutoregressiveFlow]:
-        """The flows for a mel spectrogram `(batch, frames, mels)`, in order."""
-        conditioning = self.upsampler(mel)
+    def flows(self, inputs) -> list[InverseAutoregressiveFlow]:
+        """The flows for a conditioning, as in `call`, in order."""
+        told = self.conditioner(inputs)
         return [
-            InverseAutoregressiveFlow(
-                functools.partial(network, conditioning=conditioning)
-            )
+            InverseAutoregressiveFlow(functools.partial(network, **told))
             for network in self.networks
         ]
 
     def call(self, inputs):
-        mel = inputs["mel"]
         noise = inputs.get("noise")
         if noise is None:
-            time = ops.shape(mel)[1] * self.audio.hop_length
             noise = standard_logistic(
                 keras.random.uniform(
-                    (ops.shape(mel)[0], time),
+                    self._audio_shape(inputs),
                     dtype="float32",
                     seed=self.seed_generator,
                 )
             )
         x, total_location = noise, ops.zeros_like(noise)
         total_log_scale = ops.zeros_like(noise)
-        for flow in self.flows(mel):
+        for flow in self.flows(inputs):
             location, log_scale = flow.location_and_log_scale(x)
             scale = ops.exp(log_scale)
             x = x * scale + location
@@ -159,31 +166,34 @@ class ParallelWaveNet(keras.Model):
             "noise": noise,
         }
 
-    def distribution(self, mel) -> tfd.TransformedDistribution:
+    def _audio_shape(self, inputs) -> tuple:
+        batch, frames, _ = ops.shape(inputs["mel"])
+        return batch, frames * self.audio.hop_length
+
+    def distribution(self, inputs) -> tfd.TransformedDistribution:
         """The distribution of the audio as a TFP object.
 
         Args:
-            mel: `(batch, frames, mels)`.
+            inputs: The conditioning, as in `call`.
 
         Returns:
             A distribution over `(batch, time)` with `sample` (parallel) and
             `log_prob` (a density, nats; its inverse is found by up to `time`
             passes over the network).
         """
-        shape = ops.shape(mel)
-        zeros = ops.zeros((shape[0], shape[1] * self.audio.hop_length))
+        zeros = ops.zeros(self._audio_shape(inputs))
         return tfd.TransformedDistribution(
             tfd.Independent(tfd.Logistic(zeros, ops.ones_like(zeros)), 1),
-            tfb.Chain(self.flows(mel)[::-1]),
+            tfb.Chain(self.flows(inputs)[::-1]),
         )
 
-    def copy_upsampler(self, teacher) -> None:
-        """Starts the shared upsampler from the teacher's weights.
+    def copy_conditioner(self, teacher) -> None:
+        """Starts the shared conditioner from the teacher's weights.
 
         An upsampler that starts from random weights may saturate before the
         flows learn to listen to it.
         """
-        self.upsampler.set_weights(teacher.upsampler.get_weights())
+        self.conditioner.set_weights(teacher.conditioner.get_weights())
 
     def compute_output_shape(self, input_shape):
         batch, frames, _ = input_shape["mel"]
@@ -194,11 +204,10 @@ class ParallelWaveNet(keras.Model):
     def get_config(self):
         return super().get_config() | {
             "audio": dataclasses.asdict(self.audio),
+            "conditioning": dataclasses.asdict(self.conditioning),
             "flow_dilations": self.flow_dilations,
             "filter_width": self.filter_width,
             "residual_channels": self.residual_channels,
             "gate_channels": self.gate_channels,
-            "upsampling": self.upsampling,
-            "conditioning_channels": self.conditioning_channels,
             "seed": self.seed,
         }

@@ -7,6 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from pwavenet_tf.errors import UserError
+from pwavenet_tf.model_inputs import (
+    Features,
+    at_frames,
+    batch_and_frames,
+    is_single,
+    require_features,
+)
 from pwavenet_tf.noise import positional_uniforms
 from pwavenet_tf.ops import HIGHEST_LEVEL, LOWEST_LEVEL, standard_logistic
 from pwavenet_tf.student import ParallelWaveNet
@@ -48,36 +55,6 @@ class Windows:
         return -(-frames // self.chunk)
 
 
-def require_mel(mel: np.ndarray, mels: int, name: str) -> np.ndarray:
-    """Checks a mel spectrogram `(frames, mels)` or a batch of them.
-
-    Args:
-        mel: What was given.
-        mels: Bands that the model expects.
-        name: What to call it in messages.
-
-    Returns:
-        `(batch, frames, mels)`, float32.
-
-    Raises:
-        UserError: If the shape is another, or a value is not finite.
-    """
-    given = np.asarray(mel)
-    mel = given[np.newaxis] if given.ndim == 2 else given
-    if mel.ndim != 3 or mel.shape[-1] != mels or 0 in mel.shape:
-        raise UserError(
-            f"{name}: a mel spectrogram must be (frames, {mels}) or "
-            f"(batch, frames, {mels}) for this model, but it is "
-            f"{given.shape}; compute it with the model's own contract"
-        )
-    if not np.issubdtype(mel.dtype, np.number) or not np.isfinite(mel).all():
-        raise UserError(
-            f"{name}: the mel spectrogram holds values that are not finite "
-            "numbers; compute it anew"
-        )
-    return mel.astype(np.float32)
-
-
 def require_temperature(temperature: float) -> None:
     """Refuses a temperature that is negative or not a finite number.
 
@@ -92,7 +69,7 @@ def require_temperature(temperature: float) -> None:
 
 
 class Synthesizer:
-    """Turns mel spectrograms into audio with a student.
+    """Turns features, usually mel spectrograms, into audio with a student.
 
     Args:
         student: The student.
@@ -118,29 +95,32 @@ class Synthesizer:
         self._window = tf.function(self._flows, jit_compile=jit_compile)
 
     def __call__(
-        self, mel: np.ndarray, seed: int = 0, temperature: float = 1.0
+        self, features: Features, seed: int = 0, temperature: float = 1.0
     ) -> np.ndarray:
-        """Audio `(batch, time)` in [-1, 1) for mel `(batch, frames, mels)`.
+        """Audio `(batch, time)` in [-1, 1).
 
         Args:
-            mel: Normalised as the student's contract says; one without a
-                batch axis gives audio without one.
+            features: What the student reads, `(batch, frames, channels)`
+                each, normalised as its contract says; a mel spectrogram may
+                stand alone. Without a batch axis they give audio without one.
             seed: The same seed gives the same audio.
             temperature: Scales the noise: 1 samples from the model itself,
                 less is smoother.
         """
-        chunks = list(self.chunks(mel, seed, temperature))
+        chunks = list(self.chunks(features, seed, temperature))
         audio = np.concatenate(chunks, axis=-1)
-        return audio[0] if np.ndim(mel) == 2 else audio
+        return audio[0] if is_single(features) else audio
 
     def chunks(
-        self, mel: np.ndarray, seed: int = 0, temperature: float = 1.0
+        self, features: Features, seed: int = 0, temperature: float = 1.0
     ) -> Iterator[np.ndarray]:
         """As a call, but yields `(batch, samples)` as it is computed."""
-        mel = require_mel(mel, self.student.audio.mels, "mel")
+        features = require_features(
+            features, self.contract, self.student.conditioning
+        )
         require_temperature(temperature)
-        hop = self.student.audio.hop_length
-        batch, frames, _ = mel.shape
+        hop = self.contract.hop_length
+        batch, frames = batch_and_frames(features)
         windows = self.windows
         for index in range(windows.count(frames)):
             wanted = index * windows.chunk
@@ -150,20 +130,22 @@ class Synthesizer:
                 seed, batch, start * hop, windows.length * hop
             )
             audio = self._window(
-                tf.constant(mel[:, np.minimum(places, frames - 1)]),
+                at_frames(features, places),
                 uniforms,
                 tf.constant(temperature, tf.float32),
             ).numpy()
             end = min(wanted + windows.chunk, frames)
             yield audio[:, (wanted - start) * hop : (end - start) * hop]
 
-    def _flows(self, mel, uniforms, temperature):
+    def _flows(self, features, uniforms, temperature):
         noise = temperature * standard_logistic(uniforms)
-        audio = self.student({"mel": mel, "noise": noise})["audio"]
+        audio = self.student(features | {"noise": noise})["audio"]
         return tf.clip_by_value(audio, LOWEST_LEVEL, HIGHEST_LEVEL)
 
     def graph_synthesis(self, mel, seed, temperature):
         """The whole synthesis as one graph, for any batch and length.
+
+        For a student that reads a mel spectrogram and nothing else.
 
         Args:
             mel: `(batch, frames, mels)`, at least one frame.
@@ -187,7 +169,7 @@ class Synthesizer:
             )
             uniforms.set_shape((None, windows.length * hop))
             offset = (wanted - start) * hop
-            piece = self._flows(window, uniforms, temperature)
+            piece = self._flows({"mel": window}, uniforms, temperature)
             piece = piece[:, offset : offset + windows.chunk * hop]
             return index + 1, audio.write(index, tf.transpose(piece))
 

@@ -1,52 +1,52 @@
-"""The teacher: WaveNet with a mixture-of-logistics output."""
+"""The teacher: WaveNet."""
 
 import dataclasses
 
 import keras
 from keras import ops
 
-from pwavenet_tf.config import AudioContract, TeacherConfig
-from pwavenet_tf.distributions import MixtureOfLogistics
+from pwavenet_tf.conditioner import Conditioner
+from pwavenet_tf.config import AudioContract, Conditioning, TeacherConfig
+from pwavenet_tf.distributions import HEADS, Head
+from pwavenet_tf.errors import UserError
 from pwavenet_tf.layers import GatedStack
 from pwavenet_tf.ops import weighted_mean
-from pwavenet_tf.upsampling import Upsampler
-
-# The standard deviation of usual recordings, full scale being 1.
-_SPEECH_DEVIATION = 0.1
 
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
 class WaveNet(keras.Model):
     """Autoregressive WaveNet (1609.03499; 1711.10433, section 2).
 
-    p(x | c) = Π_t p(x_t | x_<t, c), each factor a mixture of discretised
-    logistics over 16-bit levels. Compile it with an optimiser alone: its
-    loss is the negative log-likelihood, in nats per counted sample.
+    p(x | c) = Π_t p(x_t | x_<t, c), each factor a distribution over levels of
+    audio. Compile it with an optimiser alone: its loss is the negative
+    log-likelihood, in nats per counted sample.
 
     Args:
         audio: The acoustic contract of the mel spectrograms it is given.
+        conditioning: What it is told besides the audio so far.
         dilations: Dilation of each layer.
-        filter_width: Filter width of the dilated convolutions.
+        filter_width: Filter width of the dilated convolutions, at least 2.
         residual_channels: Channels between the layers.
         gate_channels: Channels behind each gate.
         skip_channels: Channels of the skip connections and of the layer
             before the output.
+        head: The output distribution: `mixture_of_logistics` or `gaussian`
+            over 16-bit levels, or `mu_law`, 256 levels, with which the
+            network reads its past as one-hot codes too.
         mixture_components: Logistics in the mixture.
-        upsampling: Factors of the mel upsampler; their product is the hop
-            length.
-        conditioning_channels: Channels of the upsampled conditioning.
 
     Call arguments:
-        inputs: `{"audio": (batch, time), "mel": (batch, frames, mels)}`,
-            where time = frames * hop length and audio holds levels
-            j / 32768 in [-1, 1). Other keys are ignored.
+        inputs: `audio` `(batch, time)` of levels j / 32768 in [-1, 1), and
+            what `Conditioner` reads, where time = frames * hop length. Other
+            keys are ignored.
 
     Returns:
-        `(batch, time, 3 * mixture_components)`: parameters of p(x_t | x_<t),
-        for `MixtureOfLogistics`.
+        `(batch, time, channels of the head)`: parameters of p(x_t | x_<t),
+        for `head_class`.
 
     Raises:
-        UserError: If `upsampling` does not multiply to the hop length.
+        UserError: If the head is not known, the filter width is below 2, or
+            the conditioning is at odds with the contract.
 
     Example:
         teacher = WaveNet.from_preset(preset("nano"), corpus.contract)
@@ -57,29 +57,39 @@ class WaveNet(keras.Model):
     def __init__(
         self,
         audio: AudioContract,
+        conditioning: Conditioning,
         dilations: tuple[int, ...],
         filter_width: int = 3,
         residual_channels: int = 64,
         gate_channels: int = 64,
         skip_channels: int = 64,
+        head: str = "mixture_of_logistics",
         mixture_components: int = 10,
-        upsampling: tuple[int, ...] = (10, 20),
-        conditioning_channels: int = 32,
         **kwargs,
     ) -> None:
-        super().__init__(**kwargs)
+        # The levels stay float32 under mixed precision until the head has
+        # made of them what the network reads.
+        super().__init__(autocast=False, **kwargs)
+        if head not in HEADS:
+            raise UserError(
+                f"head {head!r} is not known; choose from {', '.join(HEADS)}"
+            )
+        if filter_width < 2:
+            raise UserError(
+                f"filter_width is {filter_width}; a WaveNet needs at least 2"
+            )
         self.audio = AudioContract.from_config(audio)
-        self.audio.require_upsampling(upsampling)
+        self.conditioning = Conditioning.from_config(conditioning)
         self.dilations = tuple(dilations)
         self.filter_width = filter_width
         self.residual_channels = residual_channels
         self.gate_channels = gate_channels
         self.skip_channels = skip_channels
+        self.head = head
+        self.head_class: type[Head] = HEADS[head]
         self.mixture_components = mixture_components
-        self.upsampling = tuple(upsampling)
-        self.conditioning_channels = conditioning_channels
-        self.upsampler = Upsampler(
-            conditioning_channels, self.upsampling, dtype=self.dtype_policy
+        self.conditioner = Conditioner(
+            self.audio, self.conditioning, dtype=self.dtype_policy
         )
         self.stack = GatedStack(
             self.dilations,
@@ -87,7 +97,8 @@ class WaveNet(keras.Model):
             gate_channels,
             skip_channels,
             filter_width,
-            _SPEECH_DEVIATION,
+            self.head_class.input_deviation,
+            self.conditioner.stride,
             dtype=self.dtype_policy,
         )
         self.before_output = keras.layers.Dense(
@@ -95,20 +106,31 @@ class WaveNet(keras.Model):
         )
         self.nats = keras.metrics.Mean(name="nats")
         self.output_parameters = keras.layers.Dense(
-            3 * mixture_components, dtype="float32"
+            self.head_class.channels(mixture_components), dtype="float32"
         )
 
     @classmethod
-    def from_preset(cls, preset, audio: AudioContract | None = None):
-        """Builds the teacher of a preset; `audio` with a corpus's statistics.
+    def from_preset(
+        cls,
+        preset,
+        audio: AudioContract | None = None,
+        conditioning: Conditioning | None = None,
+    ):
+        """Builds the teacher of a preset, for a corpus if one is named.
 
         Args:
             preset: What `pwavenet_tf.preset` returned.
             audio: `corpus.contract`; the preset's own, whose mel spectrogram
                 is not normalised, if left out.
+            conditioning: `corpus.conditioning(preset.conditioning)`; the
+                preset's own, which knows no phones and speakers, if left out.
         """
         config: TeacherConfig = preset.teacher
-        return cls(audio or preset.audio, **dataclasses.asdict(config))
+        return cls(
+            audio or preset.audio,
+            conditioning or preset.conditioning,
+            **dataclasses.asdict(config),
+        )
 
     @property
     def receptive_field(self) -> int:
@@ -116,29 +138,32 @@ class WaveNet(keras.Model):
         return self.stack.receptive_field
 
     def build(self, input_shape=None) -> None:
-        conditioning = (None, None, self.conditioning_channels)
-        self.upsampler.build((None, None, self.audio.mels))
-        self.stack.build((None, None, 1), conditioning)
+        self.conditioner.build()
+        shapes = {
+            f"{name}_shape": shape
+            for name, shape in self.conditioner.output_shapes.items()
+        }
+        channels = self.head_class.input_channels()
+        self.stack.build((None, None, channels), **shapes)
         skip = (None, None, self.skip_channels)
         self.before_output.build(skip)
         self.output_parameters.build(skip)
         self.built = True
 
     def call(self, inputs):
-        return self.parameters_given(
-            inputs["audio"], self.upsampler(inputs["mel"])
-        )
+        return self.parameters_given(inputs["audio"], self.conditioner(inputs))
 
-    def parameters_given(self, audio, conditioning):
-        """As `call`, from the upsampled conditioning `(batch, time, c)`."""
-        audio = ops.cast(ops.expand_dims(audio, -1), self.compute_dtype)
-        x = ops.relu(self.stack(audio, conditioning))
+    def parameters_given(self, audio, conditioning: dict):
+        """As `call`, from what the `Conditioner` returned."""
+        past = self.head_class.network_input(audio)
+        past = ops.cast(past, self.compute_dtype)
+        x = ops.relu(self.stack(past, **conditioning))
         x = ops.relu(self.before_output(x))
         return self.output_parameters(ops.cast(x, "float32"))
 
-    def distribution(self, audio, mel) -> MixtureOfLogistics:
-        """p(x_t | x_<t, c) at every t, for `audio` and `mel` as in `call`."""
-        return MixtureOfLogistics(self({"audio": audio, "mel": mel}))
+    def distribution(self, inputs) -> Head:
+        """p(x_t | x_<t, c) at every t, for inputs as in `call`."""
+        return self.head_class(self(inputs))
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
@@ -149,24 +174,25 @@ class WaveNet(keras.Model):
         `loss` takes a batch that hardly counts for a whole one.
         """
         del x, training
-        negative = -MixtureOfLogistics(y_pred).log_prob(y)
+        negative = -self.head_class(y_pred).log_prob(y)
         loss = weighted_mean(negative, sample_weight)
         counted = None if sample_weight is None else ops.sum(sample_weight)
         self.nats.update_state(loss, counted)
         return loss
 
     def compute_output_shape(self, input_shape):
-        return (*input_shape["audio"], 3 * self.mixture_components)
+        channels = self.head_class.channels(self.mixture_components)
+        return (*input_shape["audio"], channels)
 
     def get_config(self):
         return super().get_config() | {
             "audio": dataclasses.asdict(self.audio),
+            "conditioning": dataclasses.asdict(self.conditioning),
             "dilations": self.dilations,
             "filter_width": self.filter_width,
             "residual_channels": self.residual_channels,
             "gate_channels": self.gate_channels,
             "skip_channels": self.skip_channels,
+            "head": self.head,
             "mixture_components": self.mixture_components,
-            "upsampling": self.upsampling,
-            "conditioning_channels": self.conditioning_channels,
         }

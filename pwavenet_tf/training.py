@@ -10,7 +10,7 @@ import keras
 
 from pwavenet_tf.config import Preset, TeacherTraining
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.distiller import Distiller
+from pwavenet_tf.distiller import Distiller, require_distillable
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.files import written_aside
 from pwavenet_tf.student import ParallelWaveNet
@@ -56,8 +56,9 @@ def train_teacher(
     dataclasses.replace(
         corpus.contract, mel_mean=(), mel_deviation=()
     ).require_equal(preset.audio, "the data", f"the preset {preset.name}")
+    conditioning = corpus.conditioning(preset.conditioning)
     target = _new_model_file(out, "teacher")
-    teacher = WaveNet.from_preset(preset, corpus.contract)
+    teacher = WaveNet.from_preset(preset, corpus.contract, conditioning)
     teacher.build()
     context, run = teacher.receptive_field, _fingerprint(corpus, preset, steps)
     _fit(teacher, corpus, settings, context, target, steps, run)
@@ -90,11 +91,18 @@ def distill(
             being finite.
     """
     settings = preset.distillation
+    if settings is None:
+        raise UserError(
+            f"the preset {preset.name} has no student; choose another --preset"
+        )
+    require_distillable(teacher)
     corpus.contract.require_equal(teacher.audio, "the data", "the teacher")
     target = _new_model_file(out, "student")
-    student = ParallelWaveNet.from_preset(preset, corpus.contract)
+    student = ParallelWaveNet.from_preset(
+        preset, corpus.contract, teacher.conditioning
+    )
     student.build()
-    student.copy_upsampler(teacher)
+    student.copy_conditioner(teacher)
     growth = settings.kl_weight / settings.kl_weight_start
     distiller = Distiller(
         teacher,

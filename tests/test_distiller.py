@@ -1,5 +1,7 @@
 """The Distiller: what its gradient reaches, and what it leaves alone."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -42,8 +44,10 @@ def output(untrained) -> dict:
 
 def test_fit_moves_the_student_and_leaves_the_teacher() -> None:
     model = Distiller(
-        tiny_models.teacher(dilations=(1, 2), upsampling=(20,)),
-        tiny_models.student(flow_dilations=((1, 2),), upsampling=(20,)),
+        tiny_models.teacher(dilations=(1, 2), conditioning=tiny_models.COARSE),
+        tiny_models.student(
+            flow_dilations=((1, 2),), conditioning=tiny_models.COARSE
+        ),
         inner_samples=2,
     )
     teacher = [v.numpy() for v in model.teacher.variables]
@@ -78,7 +82,7 @@ def loss_gradients(model, output, name, of, weight=None):
     with tf.GradientTape() as tape:
         tape.watch(watched)
         terms = model.loss_terms(
-            inputs["mel"], recording, output | watched, weight
+            inputs, recording, output | watched, weight
         )
         value = terms[name]
     return tape.gradient(value, watched)
@@ -130,7 +134,7 @@ def test_the_kl_gradient_matches_finite_differences(output) -> None:
             "location": output["location"] + moved,
             "log_scale": output["log_scale"],
         }
-        return model.loss_terms(inputs["mel"], recording, shifted)["kl"]
+        return model.loss_terms(inputs, recording, shifted)["kl"]
 
     zero = tf.constant(0.0)
     with tf.GradientTape() as tape:
@@ -144,7 +148,7 @@ def test_the_kl_gradient_matches_finite_differences(output) -> None:
 
 def test_loss_terms_are_corrected_and_named(untrained, output) -> None:
     inputs, recording, weight = clips()
-    terms = untrained.loss_terms(inputs["mel"], recording, output, weight)
+    terms = untrained.loss_terms(inputs, recording, output, weight)
     assert set(terms) == {*NAMES, "recording_level"}
     # `kl` is the true one: both of its parts are per-sample, in nats.
     np.testing.assert_allclose(
@@ -184,7 +188,7 @@ def test_the_context_does_not_count(untrained, output) -> None:
     def terms(recording, output):
         seed = keras.random.SeedGenerator(4)
         untrained.seed_generator.state.assign(seed.state)
-        return untrained.loss_terms(inputs["mel"], recording, output, weight)
+        return untrained.loss_terms(inputs, recording, output, weight)
 
     other = recording.copy()
     other[:, :32] = 0.7
@@ -248,7 +252,42 @@ def test_mixed_precision_step_is_finite() -> None:
 def test_models_of_other_contracts_are_refused() -> None:
     other = AudioContract(hop_length=20, mels=5)
     student = ParallelWaveNet(
-        other, ((1,),), upsampling=(4, 5), residual_channels=4
+        other, tiny_models.ON_MEL, ((1,),), residual_channels=4
     )
     with pytest.raises(UserError, match=r"mels \(6 against 5\)"):
         Distiller(tiny_models.teacher(), student)
+
+
+def test_students_that_are_told_other_things_are_refused() -> None:
+    student = tiny_models.student(conditioning=tiny_models.COARSE)
+    with pytest.raises(UserError, match="conditioning=teacher.conditioning"):
+        Distiller(tiny_models.teacher(), student)
+
+
+def test_a_teacher_that_hears_codes_is_refused() -> None:
+    with pytest.raises(UserError, match="mu_law hears codes"):
+        Distiller(tiny_models.teacher(head="mu_law"), tiny_models.student())
+
+
+@pytest.mark.parametrize("head", ["mixture_of_logistics", "gaussian"])
+@pytest.mark.parametrize("upsampling", [(), (4, 5)])
+def test_everything_that_a_teacher_is_told_reaches_the_student(
+    head, upsampling
+) -> None:
+    told = dataclasses.replace(tiny_models.EVERYTHING, upsampling=upsampling)
+    model = Distiller(
+        tiny_models.teacher(head=head, conditioning=told),
+        tiny_models.student(conditioning=told),
+        inner_samples=2,
+    )
+    model.compile("adam", run_eagerly=True)
+    _, recording, weight = clips()
+    before = [v.numpy() for v in model.student.trainable_variables]
+    values = model.train_on_batch(
+        tiny_models.features(2, FRAMES), recording, sample_weight=weight
+    )
+    assert np.isfinite(values).all()
+    for old, variable in zip(
+        before, model.student.trainable_variables, strict=True
+    ):
+        assert (old != variable.numpy()).any(), variable.path

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pwavenet_tf.config import preset
 from pwavenet_tf.distiller import Distiller
 from pwavenet_tf.layers import GatedStack
+from pwavenet_tf.presets import preset
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.synthesis import Synthesizer
 from pwavenet_tf.teacher import WaveNet

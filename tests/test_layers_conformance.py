@@ -10,6 +10,7 @@ import tensorflow as tf
 import tiny_models
 
 import pwavenet_tf
+from pwavenet_tf.conditioner import Conditioner
 from pwavenet_tf.distiller import Distiller
 from pwavenet_tf.flow_network import FlowNetwork
 from pwavenet_tf.layers import CausalConvolution, GatedBlock, GatedStack
@@ -39,6 +40,9 @@ MEL = tiny_models.mel(2, FRAMES)
 AUDIO = tiny_models.audio(2, FRAMES)
 NOISE = tiny_models.noise(2, FRAMES)
 
+FEATURES = tiny_models.features(2, FRAMES)
+SPEAKER = series(7, 2)[:, :1]
+
 # (constructor, arguments of its call)
 CASES = {
     CausalConvolution: (
@@ -46,21 +50,27 @@ CASES = {
         (series(3),),
     ),
     GatedBlock: (
-        lambda **kwargs: GatedBlock(6, 3, 5, 2, 4, **kwargs),
-        (series(3), series(2, 1)),
+        lambda **kwargs: GatedBlock(6, 3, 5, 2, 4, FRAMES, **kwargs),
+        (series(3), series(2, 1)[:, ::FRAMES], SPEAKER),
     ),
     GatedStack: (
         lambda **kwargs: GatedStack((1, 3), 4, 6, 5, 2, **kwargs),
-        (series(1), series(2, 1)),
+        (series(1), series(2, 1), SPEAKER),
     ),
     TransposedConvolution: (
         lambda **kwargs: TransposedConvolution(5, 4, **kwargs),
         (series(3),),
     ),
+    Conditioner: (
+        lambda **kwargs: Conditioner(
+            tiny_models.CONTRACT, tiny_models.EVERYTHING, **kwargs
+        ),
+        (FEATURES,),
+    ),
     Upsampler: (lambda **kwargs: Upsampler(5, (4, 5), **kwargs), (MEL,)),
     FlowNetwork: (
         lambda **kwargs: FlowNetwork((1, 2), 4, 6, 2, -0.5, **kwargs),
-        (NOISE, series(2, 1)),
+        (NOISE, series(2, 1), SPEAKER),
     ),
     WaveNet: (tiny_models.teacher, ({"audio": AUDIO, "mel": MEL},)),
     ParallelWaveNet: (tiny_models.student, ({"noise": NOISE, "mel": MEL},)),
@@ -124,9 +134,11 @@ def test_config_makes_the_same_layer(kind) -> None:
 def test_saved_and_loaded_it_computes_the_same(kind, tmp_path) -> None:
     layer, arguments = made(kind)
     if not isinstance(layer, keras.Model):
-        inputs = [keras.Input(x.shape[1:]) for x in arguments]
+        inputs = tf.nest.map_structure(
+            lambda x: keras.Input(x.shape[1:], dtype=x.dtype.name), arguments
+        )
         layer = keras.Model(inputs, layer(*inputs))
-        arguments = (list(arguments),)
+        arguments = (arguments,)
     layer.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert_close(loaded(*arguments), layer(*arguments), 0.0)

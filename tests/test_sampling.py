@@ -1,12 +1,14 @@
 """Cached sampling: equal to the parallel network, and to its distribution."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.stats
 import tensorflow as tf
 import tiny_models
 
-from pwavenet_tf.distributions import MixtureOfLogistics
+from pwavenet_tf.distributions import HEADS
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.sampling import CachedSampler, generate
 from pwavenet_tf.teacher import WaveNet
@@ -27,9 +29,25 @@ def drawn(teacher) -> np.ndarray:
     return generate(teacher, mel, seed=11)
 
 
+def told(teacher, features: dict) -> dict:
+    """What the teacher's network is told, for the whole of the features."""
+    return CachedSampler(teacher).conditioning(features, 0, FRAMES)
+
+
+def cached_and_parallel(teacher, jit_compile: bool):
+    """Parameters along one audio: cached, and by the whole network."""
+    audio = tiny_models.audio(2, FRAMES)
+    features = tiny_models.features(2, FRAMES)
+    sampler = CachedSampler(teacher, jit_compile=jit_compile)
+    conditioning = told(teacher, features)
+    cached, _ = sampler.score(sampler.initial_state(2), conditioning, audio)
+    return cached, teacher(features | {"audio": audio})
+
+
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize(
-    ("filter_width", "dilations"), [(2, (1, 3, 9)), (3, (1, 2, 4, 1, 2))]
+    ("filter_width", "dilations"),
+    [(2, (1, 3, 9)), (3, (1, 2, 4, 1, 2)), (5, (1, 4))],
 )
 def test_cached_parameters_are_the_parallel_ones(
     filter_width, dilations, jit_compile
@@ -38,31 +56,80 @@ def test_cached_parameters_are_the_parallel_ones(
     teacher = tiny_models.teacher(
         filter_width=filter_width, dilations=dilations
     )
-    audio, mel = tiny_models.audio(2, FRAMES), tiny_models.mel(2, FRAMES)
-    conditioning = teacher.upsampler(mel)
-    sampler = CachedSampler(teacher, jit_compile=jit_compile)
-    state = sampler.initial_state(2)
-    cached, _ = sampler.score(state, conditioning, audio)
-    parallel = teacher.parameters_given(audio, conditioning)
+    cached, parallel = cached_and_parallel(teacher, jit_compile)
     np.testing.assert_allclose(cached, parallel, atol=1e-5)
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("upsampling", [(), (4, 5)])
+@pytest.mark.parametrize(
+    "inputs", [(), ("mel",), ("speaker",), tiny_models.EVERYTHING.inputs]
+)
+def test_cached_equals_parallel_for_every_head_and_conditioning(
+    head, upsampling, inputs
+) -> None:
+    teacher = tiny_models.teacher(
+        head=head,
+        conditioning=dataclasses.replace(
+            tiny_models.EVERYTHING, inputs=inputs, upsampling=upsampling
+        ),
+    )
+    cached, parallel = cached_and_parallel(teacher, jit_compile=False)
+    np.testing.assert_allclose(cached, parallel, atol=1e-5)
+
+
+@pytest.mark.parametrize("upsampling", [(), (4, 5)])
+def test_conditioning_of_some_frames_is_a_part_of_the_whole(
+    upsampling,
+) -> None:
+    conditioning = dataclasses.replace(
+        tiny_models.EVERYTHING, upsampling=upsampling
+    )
+    teacher = tiny_models.teacher(conditioning=conditioning)
+    features = tiny_models.features(2, 20)
+    whole = teacher.conditioner(features)
+    part = CachedSampler(teacher).conditioning(features, 7, 4)
+    scale = whole["conditioning"].shape[1] // 20
+    np.testing.assert_allclose(
+        part["conditioning"],
+        whole["conditioning"][:, 7 * scale : 11 * scale],
+        atol=1e-6,
+    )
+    np.testing.assert_array_equal(part["speaker"], whole["speaker"])
 
 
 def test_state_handed_on_in_pieces_equals_one_run(teacher) -> None:
     audio = tiny_models.audio(2, FRAMES)
-    conditioning = teacher.upsampler(tiny_models.mel(2, FRAMES))
+    conditioning = told(teacher, tiny_models.features(2, FRAMES))
     sampler = CachedSampler(teacher, jit_compile=False)
     whole, last = sampler.score(sampler.initial_state(2), conditioning, audio)
     state = sampler.initial_state(2)
     pieces = []
     for start, end in ((0, 1), (1, 8), (8, 67), (67, TIME)):
-        piece, state = sampler.score(
-            state, conditioning[:, start:end], audio[:, start:end]
-        )
+        part = {"conditioning": conditioning["conditioning"][:, start:end]}
+        piece, state = sampler.score(state, part, audio[:, start:end])
         pieces.append(piece)
     np.testing.assert_allclose(tf.concat(pieces, 1), whole, atol=1e-6)
     assert state.position == last.position == TIME
-    np.testing.assert_array_equal(state.newest, audio[:, -1])
+    np.testing.assert_array_equal(state.newest, audio[:, -1:])
     np.testing.assert_allclose(state.rings, last.rings, atol=1e-6)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_what_is_drawn_in_pieces_is_what_is_drawn_at_once(head) -> None:
+    """State out and in, at any cut, with the same uniforms."""
+    teacher = tiny_models.teacher(head=head)
+    conditioning = told(teacher, tiny_models.features(2, FRAMES))
+    draws = teacher.head_class.draws(3)
+    uniforms = np.random.default_rng(1).random((2, TIME, draws), "float32")
+    sampler = CachedSampler(teacher, jit_compile=False)
+    whole, _ = sampler.draw(sampler.initial_state(2), conditioning, uniforms)
+    state, pieces = sampler.initial_state(2), []
+    for start, end in ((0, 33), (33, 34), (34, TIME)):
+        part = {"conditioning": conditioning["conditioning"][:, start:end]}
+        piece, state = sampler.draw(state, part, uniforms[:, start:end])
+        pieces.append(piece)
+    np.testing.assert_array_equal(np.concatenate(pieces, 1), whole)
 
 
 def test_memory_is_the_rings_of_fast_wavenet(teacher) -> None:
@@ -83,7 +150,7 @@ def test_generated_audio_follows_the_teachers_distribution(
 ) -> None:
     """F(x_t | x_<t) is uniform, by the parallel network's parameters."""
     mel = tiny_models.repeated(tiny_models.mel(1, FRAMES), 64)
-    distribution = MixtureOfLogistics(teacher({"audio": drawn, "mel": mel}))
+    distribution = teacher.distribution({"audio": drawn, "mel": mel})
     standardised = (drawn[..., None] - distribution.locations) * tf.exp(
         -distribution.log_scales
     )
@@ -125,7 +192,7 @@ def test_seeds_rows_and_temperatures_differ(teacher, drawn) -> None:
 def test_cold_sampling_follows_the_heaviest_component(teacher) -> None:
     mel = tiny_models.mel(1, 1)
     cold = generate(teacher, mel, seed=1, temperature=1e-4)
-    distribution = teacher.distribution(cold, mel)
+    distribution = teacher.distribution({"audio": cold, "mel": mel})
     heaviest = np.argmax(distribution.log_weights, axis=-1)
     location = tf.gather(distribution.locations, heaviest, batch_dims=2)
     expected = location.numpy().clip(-1.0, 1.0 - 2.0**-15)

@@ -8,8 +8,9 @@ import scipy.stats
 import tensorflow as tf
 import tiny_models
 
-from pwavenet_tf.config import preset
+from pwavenet_tf.config import Conditioning
 from pwavenet_tf.errors import UserError
+from pwavenet_tf.presets import preset
 from pwavenet_tf.student import ParallelWaveNet
 
 
@@ -40,7 +41,7 @@ def one_flow(student, index, output):
 
     def function(series):
         repeated = tiny_models.repeated(mel, series.shape[0])
-        flow = student.flows(repeated)[index]
+        flow = student.flows({"mel": repeated})[index]
         return flow.location_and_log_scale(series)[output]
 
     return function
@@ -118,8 +119,8 @@ def test_no_flow_can_run_away(student) -> None:
     centre = math.log(0.05) / 2
     assert network.log_scale_centre == pytest.approx(centre)
     wild = 1e4 * tiny_models.noise(2, 3)
-    conditioning = student.upsampler(tiny_models.mel(2, 3))
-    _, log_scale = network(wild, conditioning)
+    told = student.conditioner({"mel": tiny_models.mel(2, 3)})
+    _, log_scale = network(wild, **told)
     assert np.abs(log_scale.numpy() - centre).max() <= 2.0 + 1e-5
 
 
@@ -132,7 +133,7 @@ def test_noise_that_is_not_given_is_logistic_and_fresh(student) -> None:
 
 def test_one_conditioning_shapes_every_flow_at_every_sample(student) -> None:
     mel = tf.constant(tiny_models.mel())
-    conditioning = student.upsampler(mel)
+    conditioning = student.conditioner({"mel": mel})["conditioning"]
     for network in student.networks:
         with tf.GradientTape() as tape:
             tape.watch(conditioning)
@@ -141,16 +142,29 @@ def test_one_conditioning_shapes_every_flow_at_every_sample(student) -> None:
         assert (np.abs(gradient).max(axis=-1) > 0.0).all()
 
 
-def test_upsampler_starts_from_the_teachers() -> None:
-    student, teacher = tiny_models.student(), tiny_models.teacher()
-    teacher.upsampler.set_weights(
-        [weight + 1.0 for weight in teacher.upsampler.get_weights()]
+def test_conditioner_starts_from_the_teachers() -> None:
+    told = {"conditioning": tiny_models.EVERYTHING}
+    student, teacher = tiny_models.student(**told), tiny_models.teacher(**told)
+    teacher.conditioner.set_weights(
+        [weight + 1.0 for weight in teacher.conditioner.get_weights()]
     )
-    student.copy_upsampler(teacher)
-    mel = tiny_models.mel()
-    np.testing.assert_array_equal(
-        student.upsampler(mel), teacher.upsampler(mel)
+    student.copy_conditioner(teacher)
+    features = tiny_models.features()
+    found, expected = (
+        model.conditioner(features) for model in (student, teacher)
     )
+    assert set(found) == {"conditioning", "speaker"}
+    for name in found:
+        np.testing.assert_array_equal(found[name], expected[name])
+
+
+def test_every_input_of_the_conditioning_changes_the_audio() -> None:
+    student = tiny_models.student(conditioning=tiny_models.EVERYTHING)
+    features = tiny_models.features() | {"noise": tiny_models.noise()}
+    audio = student(features)["audio"].numpy()
+    for name in ("mel", "phones", "timing", "pitch", "speaker"):
+        other = features | {name: (features[name] + 1) % 2}
+        assert (student(other)["audio"].numpy() != audio).any(), name
 
 
 def test_outputs_and_given_noise_stay_float32_under_mixed_precision() -> None:
@@ -167,4 +181,6 @@ def test_outputs_and_given_noise_stay_float32_under_mixed_precision() -> None:
 
 def test_upsampling_that_is_not_the_hop_is_refused() -> None:
     with pytest.raises(UserError, match="hop length is 20"):
-        tiny_models.student(upsampling=(4, 4))
+        tiny_models.student(
+            conditioning=Conditioning(channels=4, upsampling=(4, 4))
+        )

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tiny_models
 from hypothesis import strategies as st
 
-from pwavenet_tf.config import AudioContract
+from pwavenet_tf.config import AudioContract, Conditioning
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.noise import positional_uniforms
 from pwavenet_tf.ops import standard_logistic
@@ -65,11 +65,10 @@ def test_chunks_are_exact_for_a_hop_that_is_no_multiple_of_four() -> None:
     student = tiny_models.randomised(
         ParallelWaveNet(
             contract,
+            Conditioning(channels=4, upsampling=(3, 5)),
             ((1, 2),),
             residual_channels=4,
             gate_channels=4,
-            upsampling=(3, 5),
-            conditioning_channels=4,
         )
     )
     mel = tiny_models.mel(1, 23)
@@ -180,7 +179,7 @@ def test_windows_reach_as_far_as_the_model_sees(student) -> None:
     ],
 )
 def test_what_is_no_mel_spectrogram_is_refused(student, mel) -> None:
-    with pytest.raises(UserError, match="^mel: .*; compute it"):
+    with pytest.raises(UserError, match="^mel .*; compute it"):
         synthesizer(student, 5)(mel)
 
 

@@ -6,9 +6,10 @@ import pytest
 import tensorflow as tf
 import tiny_models
 
-from pwavenet_tf.config import preset
+from pwavenet_tf.config import Conditioning
 from pwavenet_tf.distributions import MixtureOfLogistics
 from pwavenet_tf.errors import UserError
+from pwavenet_tf.presets import preset
 from pwavenet_tf.teacher import WaveNet
 
 
@@ -19,9 +20,8 @@ def teacher() -> WaveNet:
 
 def projected(teacher, mel):
     """The teacher as a function of audio alone, its outputs mixed to one."""
-    weights = np.random.default_rng(7).normal(
-        size=3 * teacher.mixture_components
-    )
+    channels = teacher.head_class.channels(teacher.mixture_components)
+    weights = np.random.default_rng(7).normal(size=channels)
 
     def function(audio):
         repeated = tiny_models.repeated(mel, audio.shape[0])
@@ -84,7 +84,8 @@ def test_the_loss_is_nats_per_counted_sample(teacher) -> None:
     each = -MixtureOfLogistics(parameters).log_prob(audio).numpy()
     np.testing.assert_allclose(loss, each[:, 25:].mean(), rtol=1e-6)
     np.testing.assert_array_equal(
-        teacher.distribution(audio, mel).log_prob(audio), -each
+        teacher.distribution({"audio": audio, "mel": mel}).log_prob(audio),
+        -each,
     )
 
 
@@ -115,7 +116,7 @@ def test_gradient_through_the_activations_matches_finite_differences(
     mel = tiny_models.mel(1, 2)
 
     def log_likelihood(samples):
-        distribution = teacher.distribution(samples, mel)
+        distribution = teacher.distribution({"audio": samples, "mel": mel})
         each = distribution.log_prob_unbounded(samples)
         return tf.reduce_sum(tf.cast(each, tf.float64), axis=-1)
 
@@ -143,7 +144,9 @@ def sine_clips(batch: int = 4, frames: int = 8):
 
 
 def test_fit_learns_a_sine_under_xla() -> None:
-    teacher = tiny_models.teacher(dilations=(1, 2), upsampling=(20,))
+    teacher = tiny_models.teacher(
+        dilations=(1, 2), conditioning=tiny_models.COARSE
+    )
     teacher.compile(keras.optimizers.Adam(1e-2), jit_compile=True)
     inputs, target, weight = sine_clips()
     data = tf.data.Dataset.from_tensors((inputs, target, weight)).repeat()
@@ -174,4 +177,6 @@ def test_mixed_precision_step_gives_a_finite_float32_loss() -> None:
 
 def test_upsampling_that_is_not_the_hop_is_refused() -> None:
     with pytest.raises(UserError, match="hop length is 20"):
-        tiny_models.teacher(upsampling=(4, 4))
+        tiny_models.teacher(
+            conditioning=Conditioning(channels=4, upsampling=(4, 4))
+        )

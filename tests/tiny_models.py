@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from pwavenet_tf.config import AudioContract
+from pwavenet_tf.config import AudioContract, Conditioning
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.teacher import WaveNet
 
@@ -11,6 +11,16 @@ HOP = 20
 MELS = 6
 CONTRACT = AudioContract(
     hop_length=HOP, window_length=40, fft_length=64, mels=MELS
+)
+ON_MEL = Conditioning(channels=4, upsampling=(4, 5))
+COARSE = Conditioning(channels=4, upsampling=(20,))
+EVERYTHING = Conditioning(
+    inputs=("mel", "linguistic", "pitch", "speaker"),
+    channels=4,
+    upsampling=(4, 5),
+    phones=("a", "b", "sil"),
+    speakers=("anna", "ben"),
+    mean_pitch_hz=150.0,
 )
 
 
@@ -22,8 +32,7 @@ def teacher(**changes) -> WaveNet:
         "gate_channels": 8,
         "skip_channels": 8,
         "mixture_components": 3,
-        "upsampling": (4, 5),
-        "conditioning_channels": 4,
+        "conditioning": ON_MEL,
     }
     return randomised(WaveNet(CONTRACT, **(sizes | changes)))
 
@@ -34,8 +43,7 @@ def student(**changes) -> ParallelWaveNet:
         "flow_dilations": ((1, 2), (1, 2, 4)),
         "residual_channels": 8,
         "gate_channels": 8,
-        "upsampling": (4, 5),
-        "conditioning_channels": 4,
+        "conditioning": ON_MEL,
     }
     return randomised(ParallelWaveNet(CONTRACT, **(sizes | changes)))
 
@@ -55,6 +63,18 @@ def mel(batch: int = 1, frames: int = 2, seed: int = 0) -> np.ndarray:
     """Normalised mel spectrograms `(batch, frames, mels)`."""
     generator = np.random.default_rng(seed)
     return generator.normal(size=(batch, frames, MELS)).astype("float32")
+
+
+def features(batch: int = 1, frames: int = 2, seed: int = 0) -> dict:
+    """Everything that `EVERYTHING` reads."""
+    generator = np.random.default_rng(seed)
+    return {
+        "mel": mel(batch, frames, seed),
+        "phones": generator.integers(0, 4, (batch, frames, 3), "int32"),
+        "timing": generator.normal(size=(batch, frames, 2)).astype("float32"),
+        "pitch": generator.normal(size=(batch, frames, 2)).astype("float32"),
+        "speaker": generator.integers(0, 2, batch, "int32"),
+    }
 
 
 def audio(batch: int = 1, frames: int = 2, seed: int = 0) -> np.ndarray:

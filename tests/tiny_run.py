@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from pwavenet_tf import cli
-from pwavenet_tf.config import Preset, preset
+from pwavenet_tf.config import Preset
 from pwavenet_tf.corpus.audio import write_audio
+from pwavenet_tf.presets import preset
 
 RATE = 16_000
 STEPS = 4
@@ -33,13 +34,10 @@ def tiny_preset(**training) -> Preset:
         "batch_size": 1,
         "clip_length": 2_000,
     } | training
-    sizes = {
-        "residual_channels": 8,
-        "gate_channels": 8,
-        "conditioning_channels": 4,
-    }
+    sizes = {"residual_channels": 8, "gate_channels": 8}
     return dataclasses.replace(
         nano,
+        conditioning=dataclasses.replace(nano.conditioning, channels=4),
         teacher=dataclasses.replace(
             nano.teacher,
             dilations=(1, 2),

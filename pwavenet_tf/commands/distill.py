@@ -58,9 +58,9 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 
 def run(flag_values: flags.FlagValues) -> None:
     """Distils the student and says what comes next."""
-    from pwavenet_tf.config import preset
     from pwavenet_tf.corpus.dataset import Corpus
     from pwavenet_tf.models import load_teacher
+    from pwavenet_tf.presets import preset
     from pwavenet_tf.training import distill
 
     corpus = Corpus(Path(flag_values.data))

@@ -24,7 +24,7 @@ from pwavenet_tf.commands.path_flags import (
     existing_folder,
     writable_folder,
 )
-from pwavenet_tf.config import preset, preset_names
+from pwavenet_tf.presets import preset, preset_names
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:

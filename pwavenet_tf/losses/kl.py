@@ -6,7 +6,7 @@ KL = H(P_S, P_T) - H(P_S) (1711.10433, section 3.1), per sample and in nats.
 import keras
 from keras import ops
 
-from pwavenet_tf.distributions import MixtureOfLogistics
+from pwavenet_tf.distributions import Head
 from pwavenet_tf.ops import LOG_BIN_WIDTH, standard_logistic
 
 
@@ -23,7 +23,7 @@ def entropy(log_scale):
 
 
 def cross_entropy(
-    teacher: MixtureOfLogistics, location, log_scale, inner_samples: int, seed
+    teacher: Head, location, log_scale, inner_samples: int, seed
 ):
     """Estimates H(p_S(x_t | z_<t), p_T(x_t | x_<t)) at each sample.
 
@@ -34,7 +34,7 @@ def cross_entropy(
     and s_tot; through the teacher's parameters it reaches x_<t.
 
     Args:
-        teacher: p_T(x_t | x_<t), of shape `(batch, time)`.
+        teacher: p_T(x_t | x_<t), of shape `(batch, time)`, continuous.
         location: μ_tot, `(batch, time)`.
         log_scale: ln s_tot, `(batch, time)`.
         inner_samples: Draws at each timestep.

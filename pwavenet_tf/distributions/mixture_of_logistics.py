@@ -1,8 +1,12 @@
-"""The teacher's output head: a mixture of discretised logistics."""
+"""A mixture of discretised logistics over 16-bit audio."""
 
 from keras import ops
 
+from pwavenet_tf.distributions.head import Head
 from pwavenet_tf.ops import (
+    HALF_BIN,
+    HIGHEST_LEVEL,
+    LOWEST_LEVEL,
     logistic_bin_log_probability,
     logistic_level_log_probability,
     open_unit_interval,
@@ -18,8 +22,11 @@ LOG_SCALE_FLOOR = -10.4
 # Raw outputs near zero then mean a scale of e^-4, about that of speech.
 _LOG_SCALE_CENTRE = -4.0
 
+# Beyond this a scale is infinite for audio, but not yet for float32.
+_LARGEST_LOG_SCALE = 40.0
 
-class MixtureOfLogistics:
+
+class MixtureOfLogistics(Head):
     """A mixture of logistics over 16-bit audio (PixelCNN++, 1701.05517).
 
     P(j) = Σ_i π_i [σ((j + ½ - μ_i) / s_i) - σ((j - ½ - μ_i) / s_i)], on the
@@ -31,6 +38,14 @@ class MixtureOfLogistics:
             mixture logits, locations, log-scales. Computed with in float32.
     """
 
+    @classmethod
+    def channels(cls, components: int) -> int:
+        return 3 * components
+
+    @classmethod
+    def draws(cls, components: int) -> int:
+        return components + 1
+
     def __init__(self, parameters) -> None:
         parameters = ops.cast(parameters, "float32")
         logits, self.locations, raw = ops.split(parameters, 3, axis=-1)
@@ -38,7 +53,6 @@ class MixtureOfLogistics:
         self.log_scales = soft_floor(raw + _LOG_SCALE_CENTRE, LOG_SCALE_FLOOR)
 
     def log_prob(self, levels):
-        """ln P of 16-bit levels, nats; `levels` `(...)` in [-1, 1)."""
         return self._mix(logistic_level_log_probability, levels)
 
     def log_prob_unbounded(self, x):
@@ -59,6 +73,21 @@ class MixtureOfLogistics:
         )
         return ops.logsumexp(self.log_weights + each, axis=-1)
 
+    def cumulative(self, levels):
+        inverse_scale = ops.exp(-self.log_scales)
+        centred = ops.expand_dims(levels, -1) - self.locations
+
+        def mass_up_to(edge):
+            each = ops.sigmoid(edge * inverse_scale)
+            mass = ops.sum(ops.exp(self.log_weights) * each, axis=-1)
+            return ops.minimum(mass, 1.0)
+
+        is_lowest = levels < LOWEST_LEVEL + HALF_BIN
+        is_highest = levels > HIGHEST_LEVEL - HALF_BIN
+        below = ops.where(is_lowest, 0.0, mass_up_to(centred - HALF_BIN))
+        up_to = ops.where(is_highest, 1.0, mass_up_to(centred + HALF_BIN))
+        return below, up_to
+
     def sample(self, uniforms, temperature=1.0):
         """Draws 16-bit levels.
 
@@ -78,9 +107,9 @@ class MixtureOfLogistics:
         )
         location = ops.sum(self.locations * chosen, axis=-1)
         log_scale = ops.sum(self.log_scales * chosen, axis=-1)
+        log_scale = ops.minimum(log_scale, _LARGEST_LOG_SCALE)
         noise = standard_logistic(uniforms[..., -1])
         return to_levels(location + temperature * ops.exp(log_scale) * noise)
 
     def mean(self):
-        """The mean before rounding and clipping, `(...)`."""
         return ops.sum(ops.exp(self.log_weights) * self.locations, axis=-1)

@@ -1,0 +1,171 @@
+"""From features of frames and speakers to what every layer is told."""
+
+import dataclasses
+
+import keras
+from keras import ops
+
+from pwavenet_tf.config import AudioContract, Conditioning
+from pwavenet_tf.upsampling import Upsampler
+
+# Channels of each of the three phones' vectors.
+_PHONE_CHANNELS = 16
+_PITCH_CHANNELS = _TIMING_CHANNELS = 2
+
+
+def _embedding(channels: int, dtype) -> keras.layers.Dense:
+    """Vectors of identities, as a matrix product with their one-hot codes.
+
+    The tables are small, and the gradient is dense: no special case for XLA,
+    averaged weights or several replicas.
+    """
+    return keras.layers.Dense(
+        channels,
+        use_bias=False,
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.5),
+        dtype=dtype,
+    )
+
+
+@keras.saving.register_keras_serializable(package="pwavenet_tf")
+class Conditioner(keras.layers.Layer):
+    """All conditioning of teacher and student (WaveNet, section 2.5).
+
+    Mel spectrogram, linguistic features and pitch, whichever there are, stand
+    side by side in one series of frames. It is upsampled to one vector a
+    sample, or left at the rate of frames: every layer's projection is then
+    computed once a frame, which is exact because repetition and projection
+    commute. The speaker is one vector for all time.
+
+    Args:
+        audio: The acoustic contract.
+        conditioning: What there is.
+
+    Call arguments:
+        inputs: What `conditioning.inputs` names: `mel` `(batch, frames,
+            mels)`; for `linguistic`, `phones`, integers `(batch, frames, 3)`,
+            the previous, this and the next one, and `timing` `(batch, frames,
+            2)`; `pitch` `(batch, frames, 2)`; `speaker`, integers `(batch,)`.
+            Other keys are ignored.
+
+    Returns:
+        A dictionary with none, one or both of `conditioning`, `(batch, frames
+        * hop length / stride, series_channels)`, and `speaker`, `(batch, 1,
+        channels)`: keyword arguments of a `GatedStack`.
+
+    Raises:
+        UserError: If `upsampling` does not multiply to the hop length, or
+            phones or speakers are to be heard but not listed.
+    """
+
+    def __init__(
+        self, audio: AudioContract, conditioning: Conditioning, **kwargs
+    ) -> None:
+        super().__init__(**kwargs)
+        self.audio = AudioContract.from_config(audio)
+        self.conditioning = Conditioning.from_config(conditioning)
+        self.conditioning.require_vocabulary()
+        policy = self.dtype_policy
+        self.phone_vectors = self.speaker_vectors = self.upsampler = None
+        if "linguistic" in self.conditioning.inputs:
+            self.phone_vectors = _embedding(_PHONE_CHANNELS, policy)
+        if "speaker" in self.conditioning.inputs:
+            self.speaker_vectors = _embedding(
+                self.conditioning.channels, policy
+            )
+        if self.conditioning.upsampling and self._frame_channels:
+            self.audio.require_upsampling(self.conditioning.upsampling)
+            self.upsampler = Upsampler(
+                self.conditioning.channels,
+                self.conditioning.upsampling,
+                dtype=policy,
+            )
+
+    @property
+    def _frame_channels(self) -> int:
+        channels = {
+            "mel": self.audio.mels,
+            "linguistic": 3 * _PHONE_CHANNELS + _TIMING_CHANNELS,
+            "pitch": _PITCH_CHANNELS,
+        }
+        return sum(channels.get(name, 0) for name in self.conditioning.inputs)
+
+    @property
+    def stride(self) -> int:
+        """Samples for each vector of the series."""
+        return 1 if self.conditioning.upsampling else self.audio.hop_length
+
+    @property
+    def series_channels(self) -> int:
+        """Channels of the series; 0 if there is none."""
+        if self.upsampler is None:
+            return self._frame_channels
+        return self.conditioning.channels
+
+    @property
+    def output_shapes(self) -> dict[str, tuple]:
+        """Shapes of what a call returns, for any batch and length."""
+        shapes = {}
+        if self.series_channels:
+            shapes["conditioning"] = (None, None, self.series_channels)
+        if self.speaker_vectors is not None:
+            shapes["speaker"] = (None, 1, self.conditioning.channels)
+        return shapes
+
+    def build(self, input_shape=None) -> None:
+        # One more than there are: 0 stands for no phone and for unknown ones.
+        for vectors, names in (
+            (self.phone_vectors, ("", *self.conditioning.phones)),
+            (self.speaker_vectors, self.conditioning.speakers),
+        ):
+            if vectors is not None:
+                vectors.build((None, len(names)))
+        if self.upsampler is not None:
+            self.upsampler.build((None, None, self._frame_channels))
+
+    def call(self, inputs):
+        told = {}
+        if self.series_channels:
+            frames = ops.concatenate(self._frame_features(inputs), axis=-1)
+            told["conditioning"] = (
+                frames if self.upsampler is None else self.upsampler(frames)
+            )
+        if self.speaker_vectors is not None:
+            speakers = len(self.conditioning.speakers)
+            code = ops.one_hot(inputs["speaker"], speakers)
+            told["speaker"] = self.speaker_vectors(code)[:, None]
+        return told
+
+    def _frame_features(self, inputs) -> list:
+        found = []
+        if "mel" in self.conditioning.inputs:
+            found.append(inputs["mel"])
+        if "linguistic" in self.conditioning.inputs:
+            ids = inputs["phones"]
+            code = ops.one_hot(ids, 1 + len(self.conditioning.phones))
+            shape = (*ops.shape(ids)[:2], 3 * _PHONE_CHANNELS)
+            found.append(ops.reshape(self.phone_vectors(code), shape))
+            found.append(inputs["timing"])
+        if "pitch" in self.conditioning.inputs:
+            found.append(inputs["pitch"])
+        return [ops.cast(part, self.compute_dtype) for part in found]
+
+    def compute_output_shape(self, input_shape):
+        shapes = self.output_shapes
+        batch, frames = None, None
+        for name, shape in input_shape.items():
+            batch = shape[0]
+            if name in ("mel", "timing", "pitch"):
+                frames = shape[1]
+        if "conditioning" in shapes:
+            steps = frames and frames * self.audio.hop_length // self.stride
+            shapes["conditioning"] = (batch, steps, self.series_channels)
+        if "speaker" in shapes:
+            shapes["speaker"] = (batch, 1, self.conditioning.channels)
+        return shapes
+
+    def get_config(self):
+        return super().get_config() | {
+            "audio": dataclasses.asdict(self.audio),
+            "conditioning": dataclasses.asdict(self.conditioning),
+        }

@@ -1,0 +1,24 @@
+"""The teacher's output heads: one interface, three distributions."""
+
+from pwavenet_tf.distributions.gaussian import Gaussian
+from pwavenet_tf.distributions.head import Head
+from pwavenet_tf.distributions.mixture_of_logistics import (
+    LOG_SCALE_FLOOR,
+    MixtureOfLogistics,
+)
+from pwavenet_tf.distributions.mu_law import MuLaw
+
+HEADS: dict[str, type[Head]] = {
+    "mixture_of_logistics": MixtureOfLogistics,
+    "mu_law": MuLaw,
+    "gaussian": Gaussian,
+}
+
+__all__ = [
+    "HEADS",
+    "LOG_SCALE_FLOOR",
+    "Gaussian",
+    "Head",
+    "MixtureOfLogistics",
+    "MuLaw",
+]

@@ -1,0 +1,157 @@
+"""What a user gives a model to speak from, checked and cut into windows.
+
+A dictionary of features, as `Conditioner` reads them; a mel spectrogram
+alone stands for `{"mel": it}`.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pwavenet_tf.config import AudioContract, Conditioning
+from pwavenet_tf.errors import UserError
+
+Features = Mapping[str, np.ndarray] | np.ndarray
+
+# Which arrays an input of the conditioning consists of.
+_ARRAYS = {
+    "mel": ("mel",),
+    "linguistic": ("phones", "timing"),
+    "pitch": ("pitch",),
+    "speaker": ("speaker",),
+}
+_WIDTHS = {"phones": 3, "timing": 2, "pitch": 2}
+
+
+def is_single(features: Features) -> bool:
+    """Whether features have no batch axis."""
+    if not isinstance(features, Mapping):
+        return np.ndim(features) == 2
+    return any(
+        np.ndim(value) == 2
+        for name, value in features.items()
+        if name != "speaker"
+    )
+
+
+def require_features(
+    features: Features,
+    audio: AudioContract,
+    conditioning: Conditioning,
+    source: str = "",
+) -> dict[str, np.ndarray]:
+    """Checks features for a model, one utterance's or a batch of them.
+
+    Args:
+        features: What was given. A speaker may be given by name.
+        audio: The model's acoustic contract.
+        conditioning: The model's conditioning.
+        source: Where they come from, for messages.
+
+    Returns:
+        Those that tell the length or that the model reads, each with a batch
+        axis; frames are axis 1.
+
+    Raises:
+        UserError: If something is missing, ill-shaped, not finite or unknown.
+    """
+    given = dict(features) if isinstance(features, Mapping) else {}
+    given = given or {"mel": features}
+    single, name = is_single(features), source and f"{source}: "
+    found = {}
+    for kind, arrays in _ARRAYS.items():
+        for key in arrays:
+            if key not in given:
+                if kind in conditioning.inputs:
+                    raise UserError(
+                        f"{name}this model needs {key!r} (it was trained "
+                        f"with {', '.join(conditioning.inputs)}); give it too"
+                    )
+            elif key == "speaker":
+                if kind in conditioning.inputs:
+                    found[key] = _speakers(
+                        given[key], conditioning.speakers, single, name
+                    )
+            else:
+                width = _WIDTHS.get(key, audio.mels)
+                found[key] = _frames(given[key], key, width, single, name)
+    _require_one_shape(found, name)
+    return found
+
+
+def _frames(
+    value: object, key: str, width: int, single: bool, name: str
+) -> np.ndarray:
+    given = np.asarray(value)
+    batched = given[np.newaxis] if single else given
+    if batched.ndim != 3 or batched.shape[-1] != width or 0 in batched.shape:
+        raise UserError(
+            f"{name}{key} must be (frames, {width}) or (batch, frames, "
+            f"{width}) for this model, but it is {given.shape}; compute it "
+            "with the model's own contract"
+        )
+    if not np.issubdtype(given.dtype, np.number) or (
+        not np.isfinite(given).all()
+    ):
+        raise UserError(
+            f"{name}{key} holds values that are not finite numbers; compute "
+            "it anew"
+        )
+    return batched.astype(np.int32 if key == "phones" else np.float32)
+
+
+def _speakers(
+    value: object, speakers: tuple[str, ...], single: bool, name: str
+) -> np.ndarray:
+    given = np.asarray(value)
+    given = np.atleast_1d(given)
+    ids = np.array(
+        [
+            speakers.index(one) if one in speakers else one
+            for one in given.tolist()
+        ]
+    )
+    if (
+        not np.issubdtype(ids.dtype, np.integer)
+        or ids.ndim != 1
+        or ids.min(initial=0) < 0
+        or ids.max(initial=0) >= len(speakers)
+    ):
+        raise UserError(
+            f"{name}there is no speaker {value!r}; this model speaks as "
+            f"{', '.join(speakers)}"
+        )
+    return ids.astype(np.int32)
+
+
+def _require_one_shape(found: dict[str, np.ndarray], name: str) -> None:
+    frames = {key: x.shape[:2] for key, x in found.items() if x.ndim == 3}
+    if not frames:
+        raise UserError(
+            f"{name}nothing tells how long the audio is to be; give a mel "
+            "spectrogram or other features of frames"
+        )
+    rows = {shape[0] for shape in frames.values()}
+    rows |= {len(x) for x in found.values() if x.ndim == 1}
+    if len(set(frames.values())) > 1 or len(rows) > 1:
+        shapes = ", ".join(f"{key} {x.shape}" for key, x in found.items())
+        raise UserError(
+            f"{name}the features differ in batch or frames ({shapes}); "
+            "compute them from one recording"
+        )
+
+
+def batch_and_frames(features: dict[str, np.ndarray]) -> tuple[int, int]:
+    """Batch and frames of what `require_features` returned."""
+    return next(x.shape[:2] for x in features.values() if x.ndim == 3)
+
+
+def at_frames(
+    features: dict[str, np.ndarray], places: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The features of some frames; beyond the ends the nearest one's."""
+    last = batch_and_frames(features)[1] - 1
+    places = np.clip(places, 0, last)
+    return {
+        key: x[:, places] if x.ndim == 3 else x for key, x in features.items()
+    }
