@@ -8,7 +8,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pwavenet_tf.config import AudioContract, preset
+from pwavenet_tf.config import AudioContract
 from pwavenet_tf.corpus.audio import read_audio
 from pwavenet_tf.corpus.features import (
     inverse_normalised,
@@ -16,6 +16,7 @@ from pwavenet_tf.corpus.features import (
     mel_filterbank,
     normalised,
 )
+from pwavenet_tf.presets import preset
 
 CLIP = Path("../shared/data/formats/LJ001-0002.wav")
 CONTRACTS = {

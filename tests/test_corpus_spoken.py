@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from pwavenet_tf.config import preset
+from pwavenet_tf.corpus.label_files import find_labels, read_labels
+from pwavenet_tf.corpus.phones import SILENCE
 from pwavenet_tf.corpus.prepare import prepare
 from pwavenet_tf.corpus.spoken import SENTENCES, speak_corpus
 from pwavenet_tf.errors import UserError
+from pwavenet_tf.presets import preset
 
 RATE = 16_000
 
@@ -93,6 +95,28 @@ def test_other_rates_are_resampled(tmp_path):
     speak_corpus(tmp_path / "out", 24_000)
     paths = list((tmp_path / "out").rglob("*.wav"))
     assert {soundfile.info(path).samplerate for path in paths} == {24_000}
+
+
+def test_labels_tell_where_the_phones_sound(spoken, wavs):
+    """Vowels are loud and pauses are nearly silent."""
+    pauses, vowels = [], []
+    for path, (audio, _) in zip(
+        sorted(spoken.rglob("*.wav")), wavs, strict=True
+    ):
+        phones = read_labels(find_labels(spoken / "labels", path.name))
+        assert phones[0].symbol == phones[-1].symbol == SILENCE
+        assert phones[-1].end == pytest.approx(len(audio) / RATE, abs=2e-4)
+        for phone in phones:
+            middle = (phone.start + phone.end) / 2
+            sound = audio[round((middle - 0.01) * RATE) :][: RATE // 50]
+            if phone.symbol == SILENCE:
+                pauses.append(sound.std())
+            elif phone.symbol in {"aɪ", "eɪ", "iː", "oʊ", "ɔː", "ɑː"}:
+                vowels.append(sound.std())
+    assert len(pauses) >= 72 and len(vowels) > 50
+    assert np.median(vowels) > 50 * np.median(pauses)
+    assert min(vowels) > 5e-3
+    assert np.percentile(pauses, 95) < 5e-3
 
 
 def test_spoken_corpus_can_be_prepared(spoken, tmp_path):

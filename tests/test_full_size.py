@@ -1,4 +1,4 @@
-"""The paper's sizes: built, stepped once, and heard for one second."""
+"""The published sizes: built, stepped once, and heard."""
 
 import dataclasses
 
@@ -6,10 +6,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import ops
 
+from pwavenet_tf.benchmark.random_voice import random_features, random_teacher
 from pwavenet_tf.distiller import Distiller
 from pwavenet_tf.layers import GatedStack
+from pwavenet_tf.ops import mu_law_encode
 from pwavenet_tf.presets import preset
+from pwavenet_tf.sampling import generate
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.synthesis import Synthesizer
 from pwavenet_tf.teacher import WaveNet
@@ -65,7 +69,9 @@ def test_the_student_has_the_papers_weights_in_either_reading() -> None:
     """Width 64 behind the gate's split: 1.72 million; before it: 0.86."""
     for gate_channels, expected in ((64, 1_720_320), (32, 860_160)):
         sizes = dataclasses.replace(PAPER.student, gate_channels=gate_channels)
-        student = ParallelWaveNet(PAPER.audio, **dataclasses.asdict(sizes))
+        student = ParallelWaveNet(
+            PAPER.audio, PAPER.conditioning, **dataclasses.asdict(sizes)
+        )
         student.build()
         stacks = [network.stack for network in student.networks]
         assert sum(map(convolution_weights, stacks)) == expected
@@ -74,13 +80,45 @@ def test_the_student_has_the_papers_weights_in_either_reading() -> None:
 def test_the_teacher_takes_a_training_step(teacher) -> None:
     mel, audio = clip()
     before = teacher.get_weights()
-    teacher.compile(keras.optimizers.Adam(2e-4), run_eagerly=True)
-    values = teacher.train_on_batch(
-        {"audio": audio, "mel": mel}, audio, return_dict=True
-    )
-    assert np.isfinite(list(values.values())).all()
+    take_a_step(teacher, {"audio": audio, "mel": mel})
     for old, new in zip(before, teacher.get_weights(), strict=True):
         assert np.isfinite(new).all() and (old != new).any()
+
+
+def take_a_step(teacher: WaveNet, inputs: dict) -> None:
+    teacher.compile(keras.optimizers.Adam(2e-4), run_eagerly=True)
+    values = teacher.train_on_batch(inputs, inputs["audio"], return_dict=True)
+    assert np.isfinite(list(values.values())).all()
+
+
+def test_the_papers_teacher_speaks(teacher) -> None:
+    """A frame, 300 samples: a second would take minutes."""
+    mel, _ = clip(1)
+    audio = generate(teacher, mel[0], seed=1)
+    assert audio.shape == (300,)
+    assert np.isfinite(audio).all() and audio.std() > 0.0
+
+
+def test_v1_has_the_published_layers_and_speaks() -> None:
+    """30 layers of width 2, 3,070 samples, 256 levels; learns and speaks."""
+    v1 = preset("v1")
+    teacher = random_teacher(v1)
+    assert teacher.receptive_field == 3_070
+    assert len(teacher.dilations) == 30 and teacher.filter_width == 2
+    layer = 2 * 256 * 512 + 2 * 256 * 256
+    assert convolution_weights(teacher.stack) == 30 * layer - 256 * 256
+    features = random_features(teacher, 1, 10)
+    audio = generate(teacher, features, seed=1)
+    assert audio.shape == (1, 800)
+    codes = ops.convert_to_numpy(mu_law_encode(audio))
+    assert len(np.unique(codes)) > 20
+    before = teacher.get_weights()
+    take_a_step(teacher, features | {"audio": audio})
+    changed = [
+        (old != new).any()
+        for old, new in zip(before, teacher.get_weights(), strict=True)
+    ]
+    assert all(changed)
 
 
 def test_the_distiller_takes_a_training_step(teacher, student) -> None:

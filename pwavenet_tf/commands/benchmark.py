@@ -1,11 +1,19 @@
 """Measures how fast this machine makes sound.
 
-The student's parallel pass is timed against the teacher's sampling, one
-sample after another, with and without its cache. The figures are samples per
-second and how many times faster than real time that is; they go to the
-screen and, as JSON, to a file.
+In one run, on untrained models, which are as fast as trained ones:
 
-Before it:  nothing; untrained models of a preset are as fast as trained ones.
+  teachers         sampling with every preset's teacher: the whole network for
+                   every sample (naive) against the cached loop
+  batches          the cached loop with 1 to 64 streams at once
+  length           what a sample costs early and late in a minute of audio
+  student          the parallel pass
+  log-probability  the mixture's value and gradient against TensorFlow
+                   Probability's: difference, time and peak memory
+
+It takes about five minutes. The figures go to the screen and, as JSON, to a
+file. Compare them within one run only: machines have good and bad moments.
+
+Before it:  nothing.
 
 Example:
   pwavenet benchmark --out=speed.json
@@ -32,15 +40,71 @@ def run(flag_values: flags.FlagValues) -> None:
     """Prints the figures and writes them as JSON."""
     import json
 
-    from pwavenet_tf.benchmark import measure_synthesis
+    from pwavenet_tf.benchmark import likelihood, synthesis
     from pwavenet_tf.files import written_aside
 
-    figures = measure_synthesis()
-    for name, figure in figures.items():
-        print(
-            f"{name:<44}{figure['samples_per_second']:>12,.0f} samples/s"
-            f"{figure['times_real_time']:>10.3f} × real time"
-        )
+    figures = {}
+    for name, measure, show in (
+        ("teachers", synthesis.measure_teachers, _show_teachers),
+        ("batches", synthesis.measure_batches, _show_batches),
+        ("length", synthesis.measure_length, _show_length),
+        ("student", synthesis.measure_student, _show_student),
+        ("log_probability", likelihood.measure_log_prob, _show_likelihood),
+    ):
+        figures[name] = measure()
+        show(figures[name])
     with written_aside(Path(flag_values.out)) as aside:
         aside.write_text(json.dumps(figures, indent=1) + "\n", "ascii")
-    print(f"The figures are in {flag_values.out}.")
+    print(f"\nThe figures are in {flag_values.out}.")
+
+
+def _show_teachers(figures: dict) -> None:
+    print(
+        f"\n{'teacher':<10}{'parameters':>12}{'naive/s':>10}{'cached/s':>10}"
+        f"{'cached/naive':>14}{'× real time':>13}"
+    )
+    for preset, one in figures.items():
+        print(
+            f"{preset:<10}{one['parameters']:>12,}{one['naive']:>10,.1f}"
+            f"{one['cached']:>10,.0f}{one['cached_times_naive']:>14,.0f}"
+            f"{one['times_real_time']:>13.3f}"
+        )
+
+
+def _show_batches(figures: dict) -> None:
+    print(f"\n{'streams':<10}{'samples/s':>12}{'each':>12}")
+    for streams, speed in figures.items():
+        print(f"{streams:<10}{speed:>12,.0f}{speed / streams:>12,.0f}")
+
+
+def _show_length(figures: dict) -> None:
+    print(
+        f"\na sample costs {figures['first_microseconds']:.1f} µs in the "
+        f"first ten seconds, {figures['last_microseconds']:.1f} µs in the "
+        "last ten of a minute; peak memory grew by "
+        f"{figures['peak_memory_growth_mib']:.1f} MiB between them"
+    )
+
+
+def _show_student(figures: dict) -> None:
+    print()
+    for how, speed in figures.items():
+        print(f"student, {how:<8}{speed:>12,.0f} samples/s")
+
+
+def _show_likelihood(figures: dict) -> None:
+    print(
+        "\nlog-probability of a mixture: "
+        f"{figures['difference_nats']:.1e} nats from TensorFlow Probability "
+        f"in float64 (its own float32: {figures['tfp_difference_nats']:.1e})"
+    )
+    for compiler in ("graph", "xla"):
+        one = figures[compiler]
+        print(
+            f"{compiler:<8}{one['time_ratio']:.1f} times as fast as "
+            f"TensorFlow Probability, {one['memory_ratio']:.1f} times less "
+            f"memory ({one['ours_seconds'] * 1e3:.0f} against "
+            f"{one['tfp_seconds'] * 1e3:.0f} ms, "
+            f"{one['ours_bytes'] / 2**20:.0f} against "
+            f"{one['tfp_bytes'] / 2**20:.0f} MiB)"
+        )

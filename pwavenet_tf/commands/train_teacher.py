@@ -5,6 +5,11 @@ before it and the mel spectrogram. It speaks one sample after another, which
 is why a student is distilled from it afterwards. What it learns bounds what
 the student can learn, so most of the time is well spent here.
 
+What it is told besides the samples, how each frame of that becomes samples,
+and which distribution it gives for the next sample are the preset's, unless
+flags say otherwise. What it is told must be in the data: prepare them with
+the same --conditioning.
+
 A run writes RUN/teacher.keras. Its progress is the loss in nats per sample
 on recordings that were held out; lower is better.
 
@@ -13,22 +18,31 @@ After it:   pwavenet distill
 
 Example:
   pwavenet train-teacher --data=data --out=run
+  pwavenet train-teacher --data=data --out=run2 --conditioning=linguistic,pitch
 """
 
+import dataclasses
 from pathlib import Path
 
 from absl import flags
 
+from pwavenet_tf.commands.conditioning_flag import (
+    chosen_inputs,
+    define_conditioning,
+)
 from pwavenet_tf.commands.path_flags import (
     define_path,
     existing_folder,
     writable_folder,
 )
+from pwavenet_tf.config import Preset
 from pwavenet_tf.presets import preset, preset_names
+
+_HEADS = ("mixture_of_logistics", "mu_law", "gaussian")
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines --data, --out, --preset and --steps."""
+    """Defines the flags."""
     define_path(
         "data",
         "DATA: Folder that `pwavenet prepare` wrote.",
@@ -48,6 +62,28 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "NAME: Settings to follow; the ones that the data was prepared with.",
         flag_values=flag_values,
     )
+    define_conditioning(
+        "LIST: What the teacher is told, separated by commas: mel, "
+        "linguistic, pitch, speaker; or none. The preset's own, if left out.",
+        flag_values,
+    )
+    flags.DEFINE_enum(
+        "upsampling",
+        "learned",
+        ["learned", "repetition"],
+        "HOW: From frames to samples: by learned transposed convolutions, or "
+        "by repeating every frame, which is faster and a little worse.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_enum(
+        "head",
+        None,
+        _HEADS,
+        "NAME: Distribution of the next sample: mixture_of_logistics or "
+        "gaussian over 16-bit levels, or mu_law, 256 levels, from which no "
+        "student can be distilled. The preset's own, if left out.",
+        flag_values=flag_values,
+    )
     flags.DEFINE_integer(
         "steps",
         None,
@@ -63,11 +99,27 @@ def run(flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.training import train_teacher
 
     data, out = Path(flag_values.data), Path(flag_values.out)
-    train_teacher(
-        Corpus(data), preset(flag_values.preset), out, flag_values.steps
-    )
+    train_teacher(Corpus(data), _settings(flag_values), out, flag_values.steps)
     print(f"The teacher is {out / 'teacher.keras'}. Next:")
     print(
         f"  pwavenet distill --data={data} --teacher={out / 'teacher.keras'} "
         f"--out={out}"
+    )
+
+
+def _settings(flag_values: flags.FlagValues) -> Preset:
+    """The preset with what the flags say otherwise."""
+    chosen = preset(flag_values.preset)
+    conditioning = dataclasses.replace(
+        chosen.conditioning,
+        inputs=chosen_inputs(flag_values, chosen),
+        upsampling=chosen.conditioning.upsampling
+        if flag_values.upsampling == "learned"
+        else (),
+    )
+    teacher = dataclasses.replace(
+        chosen.teacher, head=flag_values.head or chosen.teacher.head
+    )
+    return dataclasses.replace(
+        chosen, conditioning=conditioning, teacher=teacher
     )

@@ -1,14 +1,13 @@
 """A small corpus of speech that needs no download: espeak-ng reads to us."""
 
-import ctypes
-import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from pwavenet_tf.corpus.audio import write_audio
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.corpus.espeak import Speaker, Speech
+from pwavenet_tf.corpus.label_files import write_labels
+from pwavenet_tf.corpus.phones import cut
 from pwavenet_tf.files import require_free, written_aside
 
 SENTENCES = (
@@ -50,29 +49,18 @@ SENTENCES = (
     "Draw a straight line from this corner to the brass hook.",
 )
 
-VOICE = b"en-us"
-WORDS_PER_MINUTE = 150
 MARGIN_SECONDS = 0.05
 # As a recording has it: level, and the noise of a quiet room.
 SPEECH_DEVIATION = 0.07
 NOISE_DEVIATION = 5e-4
 
-# Names from espeak-ng's speak_lib.h.
-_AUDIO_OUTPUT_SYNCHRONOUS = 2
-_ESPEAK_RATE = 1
-_POS_CHARACTER = 1
-_ESPEAK_CHARS_UTF8 = 1
-
-_Callback = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
-)
-
 
 def speak_corpus(out: Path, sample_rate: int = 16_000) -> None:
     """Writes a corpus of spoken English sentences, about two minutes.
 
-    It holds `wavs/NAME.wav` (mono, 16 bit) and `metadata.csv` (`NAME|text`),
-    the same on every call.
+    It holds `wavs/NAME.wav` (mono, 16 bit), `labels/NAME.csv` (the phones, as
+    `read_labels` reads them) and `metadata.csv` (`NAME|text`), the same on
+    every call.
 
     Args:
         out: Folder to write; it appears only when it is complete.
@@ -86,7 +74,7 @@ def speak_corpus(out: Path, sample_rate: int = 16_000) -> None:
     from tqdm import tqdm
 
     require_free(Path(out))
-    speaker = _Speaker()
+    speaker = Speaker()
     random = np.random.default_rng(0)
     lines = []
     with written_aside(Path(out)) as folder:
@@ -95,91 +83,30 @@ def speak_corpus(out: Path, sample_rate: int = 16_000) -> None:
             tqdm(SENTENCES, desc="speak", unit="sentence", disable=None),
             start=1,
         ):
-            speech = _trimmed(speaker.speak(text), speaker.sample_rate)
+            speech = _trimmed(speaker.speak(text))
             audio = soxr.resample(
-                speech, speaker.sample_rate, sample_rate, quality="VHQ"
+                speech.audio, speech.sample_rate, sample_rate, quality="VHQ"
             )
             audio *= SPEECH_DEVIATION / audio.std()
             audio += random.normal(0, NOISE_DEVIATION, len(audio))
             name = f"spoken-{number:03d}"
             write_audio(folder / "wavs" / f"{name}.wav", audio, sample_rate)
+            write_labels(folder / "labels" / f"{name}.csv", speech.phones)
             lines.append(f"{name}|{text}\n")
         (folder / "metadata.csv").write_text("".join(lines), "utf-8")
 
 
-def _trimmed(speech: np.ndarray, sample_rate: int) -> np.ndarray:
+def _trimmed(speech: Speech) -> Speech:
     """Leaves a margin of `MARGIN_SECONDS` before and after the speech."""
-    margin = round(MARGIN_SECONDS * sample_rate)
-    loud = np.flatnonzero(np.abs(speech) > 0.01 * np.abs(speech).max())
-    # Padded by the margin, so that it is there even without any silence.
-    return np.pad(speech, margin)[loud[0] : loud[-1] + 1 + 2 * margin]
-
-
-class _Speaker:
-    """espeak-ng, through its C library."""
-
-    def __init__(self) -> None:
-        try:
-            import espeakng_loader
-        except ImportError as error:
-            raise UserError(
-                "the spoken corpus needs espeak-ng; "
-                "`pip install pwavenet_tf[demo]` brings it, or name a folder "
-                "of recordings"
-            ) from error
-        self._library = _own_copy(Path(espeakng_loader.get_library_path()))
-        self.sample_rate = self._library.espeak_Initialize(
-            _AUDIO_OUTPUT_SYNCHRONOUS,
-            0,
-            str(espeakng_loader.get_data_path()).encode(),
-            0,
-        )
-        self._chunks = []
-        # Kept: the library calls it as long as it speaks.
-        self._callback = _Callback(self._collect)
-        self._library.espeak_SetSynthCallback(self._callback)
-        if (
-            self.sample_rate <= 0
-            or self._library.espeak_SetVoiceByName(VOICE)
-            or self._library.espeak_SetParameter(
-                _ESPEAK_RATE, WORDS_PER_MINUTE, 0
-            )
-        ):
-            raise UserError(
-                "espeak-ng does not start; reinstall it with "
-                "`pip install --force-reinstall espeakng-loader`"
-            )
-
-    def speak(self, text: str) -> np.ndarray:
-        """Returns float64 `(time,)` in [-1, 1) at `sample_rate`."""
-        self._chunks.clear()
-        content = text.encode() + b"\0"
-        failed = self._library.espeak_Synth(
-            content,
-            ctypes.c_size_t(len(content)),
-            0,
-            _POS_CHARACTER,
-            0,
-            _ESPEAK_CHARS_UTF8,
-            None,
-            None,
-        )
-        if failed or not self._chunks:
-            raise RuntimeError(f"espeak-ng did not speak {text!r}")
-        return np.concatenate(self._chunks) / 32768
-
-    def _collect(self, samples, count: int, _events) -> int:
-        if samples and count:
-            chunk = np.ctypeslib.as_array(samples, (count,))
-            self._chunks.append(chunk.copy())
-        return 0
-
-
-def _own_copy(library: Path) -> ctypes.CDLL:
-    """Loads a library apart from any earlier loading of it.
-
-    espeak-ng keeps its oscillators' state for as long as it is loaded, so a
-    second reading would differ slightly from the first.
-    """
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        return ctypes.CDLL(shutil.copy(library, folder))
+    margin = round(MARGIN_SECONDS * speech.sample_rate)
+    audio = speech.audio
+    loud = np.flatnonzero(np.abs(audio) > 0.01 * np.abs(audio).max())
+    start, end = loud[0] - margin, loud[-1] + 1 + margin
+    return Speech(
+        # Padded by the margin, so that it is there even without any silence.
+        np.pad(audio, margin)[start + margin : end + margin],
+        speech.sample_rate,
+        cut(
+            speech.phones, start / speech.sample_rate, end / speech.sample_rate
+        ),
+    )
