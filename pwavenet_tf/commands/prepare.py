@@ -6,6 +6,17 @@ spectrogram. A file that cannot be used (silent, too short, damaged) is left
 out and named with the reason; it never stops the others. One recording in
 ten is held out to measure progress on.
 
+What a model can be told later is decided here:
+  mel         the mel spectrogram; it is always there
+  linguistic  the phone, its neighbours, position and duration. Phones come
+              from label files (HTK, Festival, or CSV: start, end, phone), one
+              for each recording, in RECORDINGS/labels or --labels; without
+              one, a recording is aligned with its text in metadata.csv (name|
+              text), which needs eSpeak NG (pip install pwavenet_tf[demo])
+  pitch       F0 and voicing
+  speaker     who speaks: the folder that the recording lies in, or what
+              --speaker_pattern finds in its path
+
 An hour of one clear voice is a good start; ten minutes are enough to try.
 The recordings themselves are never changed.
 
@@ -14,22 +25,33 @@ After it:   pwavenet train-teacher
 
 Example:
   pwavenet prepare --corpus=recordings --out=data
+  pwavenet prepare --corpus=digits --out=data --conditioning=mel,speaker \\
+      --speaker_pattern='_(.+)_'
 """
 
 from pathlib import Path
 
 from absl import flags
 
+from pwavenet_tf.commands.conditioning_flag import (
+    chosen_inputs,
+    define_conditioning,
+)
 from pwavenet_tf.commands.path_flags import (
     define_path,
     existing,
+    existing_folder,
     writable_folder,
 )
-from pwavenet_tf.config import preset, preset_names
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.presets import preset, preset_names
+
+# Flags that mean nothing without an input.
+_NEEDED = {"labels": "linguistic", "speaker_pattern": "speaker"}
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines --corpus, --out and --preset."""
+    """Defines the flags."""
     define_path("corpus", "DIR: Folder of recordings.", flag_values, existing)
     define_path(
         "out",
@@ -41,8 +63,27 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "preset",
         "nano",
         preset_names(),
-        "NAME: Settings to follow: nano (16 kHz, trains on two cores) or "
-        "paper (24 kHz, the published sizes).",
+        "NAME: Settings to follow: nano (16 kHz, trains on two cores), v1 "
+        "(the WaveNet of 2016) or paper (24 kHz, the published sizes).",
+        flag_values=flag_values,
+    )
+    define_conditioning(
+        "LIST: What models are to be told, separated by commas: mel, "
+        "linguistic, pitch, speaker. The preset's own, if left out.",
+        flag_values,
+    )
+    define_path(
+        "labels",
+        "DIR: Folder of label files; RECORDINGS/labels, if left out.",
+        flag_values,
+        existing_folder,
+        required=False,
+    )
+    flags.DEFINE_string(
+        "speaker_pattern",
+        None,
+        "REGEX: Its one group finds the speaker in a recording's path; the "
+        "folder it lies in, if left out.",
         flag_values=flag_values,
     )
 
@@ -52,12 +93,32 @@ def run(flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.corpus.prepare import prepare
 
     out = Path(flag_values.out)
-    card = prepare(Path(flag_values.corpus), out, preset(flag_values.preset))
+    settings = preset(flag_values.preset)
+    inputs = chosen_inputs(flag_values, settings)
+    for flag, needed in (
+        ("labels", "linguistic"),
+        ("speaker_pattern", "speaker"),
+    ):
+        if flag_values[flag].value and needed not in inputs:
+            raise UserError(
+                f"--{flag} is of use only with {needed} among --conditioning"
+            )
+    card = prepare(
+        Path(flag_values.corpus),
+        out,
+        settings,
+        inputs,
+        flag_values.labels and Path(flag_values.labels),
+        flag_values.speaker_pattern,
+    )
     for split in ("training", "validation"):
         print(
             f"{split + ':':<12}{len(card.recordings(split)):>6} recordings"
             f"{card.seconds(split) / 60:>9.1f} minutes"
         )
+    for name, found in (("phones:", card.phones), ("speakers:", card.speakers)):
+        if found:
+            print(f"{name:<12}{len(found):>6} ({' '.join(found)})")
     print(f"{'left out:':<12}{len(card.refused):>6} files")
     for refusal in card.refused:
         print(f"  {refusal.file}: {refusal.reason}")

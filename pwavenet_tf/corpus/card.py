@@ -10,7 +10,7 @@ from pwavenet_tf.errors import UserError
 from pwavenet_tf.files import written_aside
 
 FILE_NAME = "corpus.json"
-FORMAT = 1
+FORMAT = 2
 
 Split = Literal["training", "validation"]
 
@@ -22,10 +22,12 @@ class Recording:
     Attributes:
         file: Its path within the folder of recordings.
         samples: Its length at the contract's sample rate.
+        speaker: Who speaks, if it was asked.
     """
 
     file: str
     samples: int
+    speaker: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +55,10 @@ class CorpusCard:
         refused: Recordings left out.
         training_shards: File names of the TFRecord shards, in order.
         validation_shards: Likewise.
+        phones: Symbols by id, from 1; empty without linguistic features.
+        speakers: Names by id, from 0; empty if nobody asked who speaks.
+        mean_pitch_hz: The mean of F0 in the logarithm, Hz; None without
+            pitch.
     """
 
     preset: str
@@ -62,6 +68,20 @@ class CorpusCard:
     refused: tuple[Refusal, ...]
     training_shards: tuple[str, ...]
     validation_shards: tuple[str, ...]
+    phones: tuple[str, ...] = ()
+    speakers: tuple[str, ...] = ()
+    mean_pitch_hz: float | None = None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What the data hold of `Conditioning.inputs`."""
+        held = {
+            "mel": True,
+            "linguistic": self.phones,
+            "pitch": self.mean_pitch_hz,
+            "speaker": self.speakers,
+        }
+        return tuple(name for name, there in held.items() if there)
 
     def recordings(self, split: Split) -> tuple[Recording, ...]:
         """The recordings of one split."""
@@ -114,6 +134,9 @@ class CorpusCard:
                 refused=_each(Refusal, content["refused"]),
                 training_shards=tuple(content["training_shards"]),
                 validation_shards=tuple(content["validation_shards"]),
+                phones=tuple(content["phones"]),
+                speakers=tuple(content["speakers"]),
+                mean_pitch_hz=content["mean_pitch_hz"],
             )
         except (KeyError, TypeError, UserError) as error:
             raise UserError(

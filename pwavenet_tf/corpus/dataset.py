@@ -1,15 +1,17 @@
 """A prepared corpus as clips for training."""
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pwavenet_tf.config import Conditioning
 from pwavenet_tf.corpus.card import CorpusCard, Split
 from pwavenet_tf.corpus.features import normalised
+from pwavenet_tf.corpus.pitch import relative_pitch
 from pwavenet_tf.corpus.records import parse
+from pwavenet_tf.corpus.window import Window
 from pwavenet_tf.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,11 +24,16 @@ _SHARDS_AT_ONCE = 4
 class Corpus:
     """A corpus that `prepare` has written.
 
-    Clips are `({"audio", "mel"}, audio, weight)`, what `keras.Model.fit` takes
-    as inputs, targets and sample weights: `audio` and `weight` float32
-    `(batch, length)`, `mel` float32 `(batch, length / hop_length, mels)`,
-    normalised, with `length = (context_frames + clip_length / hop_length +
-    lookahead_frames) * hop_length`. All shapes are static.
+    Clips are `(inputs, audio, weight)`, what `keras.Model.fit` takes as
+    inputs, targets and sample weights: `audio` and `weight` float32 `(batch,
+    length)` with `length = (context_frames + clip_length / hop_length +
+    lookahead_frames) * hop_length`. `inputs` holds `audio` once more, `mel`
+    float32 `(batch, length / hop_length, mels)`, normalised, and what else
+    the data hold, as a `Conditioner` reads it. All shapes are static.
+
+    Audio is the recording's own 16-bit levels, j / 32768, exactly: no noise
+    is added to it (no dequantisation), because the heads give the
+    probability of a whole level.
 
     `weight` is 1 on the samples that count: real samples between context and
     look-ahead. Where a recording has no past as long as the context, the clip
@@ -94,8 +101,8 @@ class Corpus:
             )
 
         def cut(number, record):
-            utterance = parse(record, self.contract.mels)
-            frames = tf.shape(utterance["mel"])[0]
+            _, levels, features = parse(record, self.card)
+            frames = tf.shape(features["mel"])[0]
             clips = window.clips(frames)
             lead = tf.random.stateless_uniform(
                 (),
@@ -103,7 +110,7 @@ class Corpus:
                 maxval=clips * window.clip_frames - frames + 1,
                 dtype=tf.int32,
             )
-            return window.cut(utterance, clips, lead)
+            return window.cut(levels, features, clips, lead)
 
         clips = (
             tf.data.Dataset.counter()
@@ -146,9 +153,9 @@ class Corpus:
         )
 
         def cut(record):
-            utterance = parse(record, self.contract.mels)
-            clips = window.clips(tf.shape(utterance["mel"])[0])
-            return window.cut(utterance, clips, 0)
+            _, levels, features = parse(record, self.card)
+            clips = window.clips(tf.shape(features["mel"])[0])
+            return window.cut(levels, features, clips, 0)
 
         clips = (
             tf.data.TFRecordDataset(self._shards("validation"))
@@ -170,29 +177,54 @@ class Corpus:
 
     def utterances(
         self, split: Split
-    ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    ) -> Iterator[tuple[str, np.ndarray, dict[str, np.ndarray]]]:
         """Whole recordings, one after the other.
 
         Yields:
             The file's path within the folder of recordings; its audio,
-            float32 `(time,)`; its mel, float32 `(frames, mels)`, normalised.
+            float32 `(time,)`; its features, as a model reads them: `mel`,
+            `(frames, mels)`, and what else the data hold.
         """
         import tensorflow as tf
 
         for record in tf.data.TFRecordDataset(self._shards(split)):
-            utterance = parse(record, self.contract.mels)
+            name, levels, features = parse(record, self.card)
             yield (
-                utterance["name"].numpy().decode("utf-8", "surrogateescape"),
-                utterance["levels"].numpy().astype(np.float32) / 32768,
-                normalised(utterance["mel"].numpy(), self.contract),
+                name.numpy().decode("utf-8", "surrogateescape"),
+                levels.numpy().astype(np.float32) / 32768,
+                {
+                    key: value.numpy()
+                    for key, value in self._normalised(features).items()
+                },
             )
+
+    def conditioning(self, wanted: Conditioning) -> Conditioning:
+        """A conditioning with this corpus's phones, speakers and pitch.
+
+        Args:
+            wanted: As a preset has it.
+
+        Raises:
+            UserError: If the corpus lacks what an input needs.
+        """
+        return wanted.of_corpus(
+            self.card.phones, self.card.speakers, self.card.mean_pitch_hz
+        )
+
+    def _normalised(self, features: dict) -> dict:
+        changed = {"mel": normalised(features["mel"], self.contract)}
+        if "pitch" in features:
+            changed["pitch"] = relative_pitch(
+                features["pitch"], self.card.mean_pitch_hz
+            )
+        return features | changed
 
     def _shards(self, split: Split) -> list[str]:
         return [str(self._folder / name) for name in self.card.shards(split)]
 
     def _window(
         self, clip_length: int, context: int, lookahead: int, batch_size: int
-    ) -> "_Window":
+    ) -> Window:
         hop = self.contract.hop_length
         if clip_length < hop or clip_length % hop:
             raise UserError(
@@ -205,16 +237,16 @@ class Corpus:
                 "and batch_size must be positive, but they are "
                 f"{context}, {lookahead}, {batch_size}"
             )
-        return _Window(hop, clip_length // hop, context, lookahead)
+        return Window(hop, clip_length // hop, context, lookahead)
 
     def _batched(
-        self, clips: "tf.data.Dataset", window: "_Window", batch_size: int
+        self, clips: "tf.data.Dataset", window: Window, batch_size: int
     ) -> "tf.data.Dataset":
         import tensorflow as tf
 
-        def finish(levels, mel, first_sample, counted_sample, samples):
+        def finish(levels, features, first_sample, counted_sample, samples):
             audio = tf.cast(levels, tf.float32) / 32768
-            inputs = {"audio": audio, "mel": normalised(mel, self.contract)}
+            inputs = {"audio": audio} | self._normalised(features)
             weight = window.weight(first_sample, counted_sample, samples)
             return inputs, audio, weight
 
@@ -223,71 +255,3 @@ class Corpus:
             .map(finish, num_parallel_calls=tf.data.AUTOTUNE)
             .prefetch(tf.data.AUTOTUNE)
         )
-
-
-@dataclasses.dataclass(frozen=True)
-class _Window:
-    """What a clip spans: context, the frames that count, look-ahead."""
-
-    hop_length: int
-    clip_frames: int
-    context_frames: int
-    lookahead_frames: int
-
-    @property
-    def frames(self) -> int:
-        return self.context_frames + self.clip_frames + self.lookahead_frames
-
-    @property
-    def samples(self) -> int:
-        return self.frames * self.hop_length
-
-    def clip_bytes(self, mels: int) -> int:
-        """Bytes of a clip of int16 levels and float32 mel."""
-        return self.samples * 2 + self.frames * mels * 4
-
-    def clips(self, frames):
-        """How many clips it takes to count so many frames, int or tensor."""
-        return -(-frames // self.clip_frames)
-
-    def cut(self, utterance: dict, clips, lead) -> tuple:
-        """Cuts an utterance; the first clip counts from frame `-lead` on.
-
-        Returns:
-            levels, int16 `(clips, samples)`; mel, `(clips, frames, mels)`;
-            where in the utterance each clip's first sample lies, int32
-            `(clips,)`; where the samples that count begin, likewise; the
-            utterance's length in samples, likewise.
-        """
-        import tensorflow as tf
-
-        levels, mel = utterance["levels"], utterance["mel"]
-        length, frames = tf.shape(levels)[0], tf.shape(mel)[0]
-        counted = tf.range(clips) * self.clip_frames - lead
-        first = tf.maximum(counted - self.context_frames, 0)
-        wanted = first[:, None] + tf.range(self.frames)
-        real = tf.clip_by_value(wanted, 0, frames - 1)
-        hops = tf.reshape(
-            tf.pad(levels, [[0, frames * self.hop_length - length]]),
-            (frames, self.hop_length),
-        )
-        audio = tf.where(
-            (wanted == real)[..., None], tf.gather(hops, real), np.int16(0)
-        )
-        return (
-            tf.reshape(audio, (clips, self.samples)),
-            tf.gather(mel, real),
-            first * self.hop_length,
-            counted * self.hop_length,
-            tf.fill((clips,), length),
-        )
-
-    def weight(self, first_sample, counted_sample, samples):
-        """`(batch,)` each, from `cut`, to float32 `(batch, samples)`."""
-        import tensorflow as tf
-
-        position = first_sample[:, None] + tf.range(self.samples)
-        start = counted_sample[:, None]
-        end = start + self.clip_frames * self.hop_length
-        inside = (position >= start) & (position < end)
-        return tf.cast(inside & (position < samples[:, None]), tf.float32)

@@ -9,8 +9,10 @@ import numpy as np
 from pwavenet_tf.config import AudioContract, Preset
 from pwavenet_tf.corpus.audio import find_audio, read_audio, to_levels
 from pwavenet_tf.corpus.card import CorpusCard, Recording, Refusal
-from pwavenet_tf.corpus.features import LogMel
+from pwavenet_tf.corpus.described import Describer, recorded_features
+from pwavenet_tf.corpus.phones import learn_phones
 from pwavenet_tf.corpus.records import ShardWriter
+from pwavenet_tf.corpus.statistics import Statistics
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.files import require_free, written_aside
 
@@ -18,22 +20,33 @@ SHORTEST_SECONDS = 0.25
 LONGEST_SECONDS = 3600
 # One recording in so many is held out.
 VALIDATION_INTERVAL = 10
-# A band that hardly varies (above the recordings' own bandwidth, say) must
-# not have its noise blown up: 0.1 in natural log is 0.9 dB.
-SMALLEST_DEVIATION = 0.1
 
 
-def prepare(corpus: Path, out: Path, preset: Preset) -> CorpusCard:
+def prepare(
+    corpus: Path,
+    out: Path,
+    preset: Preset,
+    inputs: tuple[str, ...] = ("mel",),
+    labels: Path | None = None,
+    speaker_pattern: str | None = None,
+) -> CorpusCard:
     """Prepares a folder of recordings for training.
 
     Files that cannot be used are left out, with the reason in the card. One
     recording in ten, at least one, is held out for validation; which ones
-    depends on the files' paths within `corpus` alone.
+    depends on the files' paths within `corpus` alone. With speakers, nobody
+    is held out of whom nothing is trained on.
 
     Args:
         corpus: Folder of WAV, FLAC, MP3 and OGG files, searched recursively.
         out: Folder to write; it appears only when it is complete.
         preset: Its acoustic contract is followed.
+        inputs: What models are to be told, as in `Conditioning.inputs`. The
+            mel spectrogram is always there.
+        labels: Folder of label files for `linguistic`; `corpus/labels`, if
+            there is one, when left out. Recordings without a label file are
+            aligned with their texts in `corpus/metadata.csv`.
+        speaker_pattern: For `speaker`; see `pwavenet_tf.corpus.speakers`.
 
     Returns:
         The card, which is in `out` as well.
@@ -49,9 +62,10 @@ def prepare(corpus: Path, out: Path, preset: Preset) -> CorpusCard:
     files = find_audio(corpus)
     base = corpus if corpus.is_dir() else corpus.parent
     names = {path.relative_to(base).as_posix(): path for path in files}
+    describe = Describer(contract, inputs, base, labels, speaker_pattern)
     with written_aside(out) as folder:
         folder.mkdir()
-        card = _fill(folder, names, contract, preset.name, corpus)
+        card = _fill(folder, names, contract, preset.name, corpus, describe)
         card.save(folder)
     return card
 
@@ -62,13 +76,15 @@ def _fill(
     contract: AudioContract,
     preset_name: str,
     corpus: Path,
+    describe: Describer,
 ) -> CorpusCard:
     """Writes the shards in one pass over the recordings."""
     from tqdm import tqdm
 
     training, validation, refused = [], [], []
-    moments = _Moments(contract.mels)
-    log_mel = LogMel(contract)
+    statistics = Statistics(contract.mels)
+    ids: dict[str, int] = {}
+    speakers: dict[str, int] = {}
     with (
         ShardWriter(folder, "training") as training_shards,
         ShardWriter(folder, "validation") as validation_shards,
@@ -81,31 +97,53 @@ def _fill(
         ):
             try:
                 levels = _usable_levels(names[name], contract.sample_rate)
+                found = describe(name, levels.astype(np.float32) / 32768)
             except UserError as fault:
                 reason = str(fault).removeprefix(f"{names[name]}: ")
+                reason = reason.removeprefix(f"{name}: ")
                 refused.append(Refusal(name, reason))
                 continue
-            mel = log_mel(levels.astype(np.float32) / 32768)
-            recording = Recording(name, len(levels))
-            # In drawn order, so that every tenth is a random tenth.
-            usable = len(training) + len(validation)
-            if usable % VALIDATION_INTERVAL == 0:
+            if found.phones is not None:
+                learn_phones(ids, found.phones)
+            features = recorded_features(found, ids, contract)
+            if found.speaker is not None:
+                number = speakers.setdefault(found.speaker, len(speakers))
+                features["speaker"] = np.int32(number)
+            recording = Recording(name, len(levels), found.speaker)
+            if _is_held_out(recording, training, validation):
                 validation.append(recording)
-                validation_shards.write(name, levels, mel)
+                validation_shards.write(name, levels, features)
             else:
                 training.append(recording)
-                training_shards.write(name, levels, mel)
-                moments.add(mel)
-        _require_enough(len(training) + len(validation), refused, corpus)
+                training_shards.write(name, levels, features)
+                statistics.add(features)
+        _require_enough(training, validation, refused, corpus)
         return CorpusCard(
             preset=preset_name,
-            contract=moments.written_into(contract),
+            contract=statistics.written_into(contract),
             training=_sorted(training),
             validation=_sorted(validation),
             refused=_sorted(refused),
             training_shards=training_shards.finish(),
             validation_shards=validation_shards.finish(),
+            phones=tuple(ids),
+            speakers=tuple(speakers),
+            mean_pitch_hz=statistics.mean_pitch_hz,
         )
+
+
+def _is_held_out(
+    recording: Recording,
+    training: list[Recording],
+    validation: list[Recording],
+) -> bool:
+    """In drawn order every tenth, which makes it a random tenth."""
+    usable = len(training) + len(validation)
+    if usable < len(validation) * VALIDATION_INTERVAL:
+        return False
+    return recording.speaker is None or any(
+        other.speaker == recording.speaker for other in training
+    )
 
 
 def _sorted(entries: list) -> tuple:
@@ -134,38 +172,23 @@ def _usable_levels(path: Path, sample_rate: int) -> np.ndarray:
     return levels
 
 
-def _require_enough(usable: int, refused: list[Refusal], corpus: Path) -> None:
-    if usable >= 2:
+def _require_enough(
+    training: list[Recording],
+    validation: list[Recording],
+    refused: list[Refusal],
+    corpus: Path,
+) -> None:
+    if training and validation:
         return
+    usable = len(training) + len(validation)
+    if usable >= 2:
+        raise UserError(
+            f"{corpus}: no speaker has two recordings, one to train on and "
+            "one to hold out; is the speaker pattern right?"
+        )
     reasons = "; ".join(f"{one.file}: {one.reason}" for one in refused[:3])
     raise UserError(
         f"{corpus}: {usable} of {usable + len(refused)} recordings can be "
         "used and two are needed, one to train on and one to hold out"
         + (f"; refused were {reasons}" if reasons else "")
     )
-
-
-class _Moments:
-    """Running mean and deviation of each mel band."""
-
-    def __init__(self, mels: int) -> None:
-        self._frames = 0
-        self._sum = np.zeros(mels)
-        self._sum_of_squares = np.zeros(mels)
-
-    def add(self, mel: np.ndarray) -> None:
-        mel = mel.astype(np.float64)
-        self._frames += len(mel)
-        self._sum += mel.sum(axis=0)
-        self._sum_of_squares += (mel**2).sum(axis=0)
-
-    def written_into(self, contract: AudioContract) -> AudioContract:
-        mean = self._sum / self._frames
-        variance = np.maximum(self._sum_of_squares / self._frames - mean**2, 0)
-        deviation = np.maximum(np.sqrt(variance), SMALLEST_DEVIATION)
-        # Six digits are plenty and make the card readable.
-        return dataclasses.replace(
-            contract,
-            mel_mean=tuple(mean.round(6).tolist()),
-            mel_deviation=tuple(deviation.round(6).tolist()),
-        )

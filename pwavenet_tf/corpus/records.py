@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pwavenet_tf.corpus.card import Split
+from pwavenet_tf.corpus.card import CorpusCard, Split
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -36,14 +36,15 @@ class ShardWriter:
         with contextlib.suppress(OSError), _told_as_os_error():
             self._close()
 
-    def write(self, name: str, levels: np.ndarray, mel: np.ndarray) -> None:
+    def write(
+        self, name: str, levels: np.ndarray, features: dict[str, np.ndarray]
+    ) -> None:
         """Writes one utterance.
 
         Args:
             name: What identifies the utterance.
             levels: int16 `(time,)`.
-            mel: float32 `(frames, mels)`, natural log magnitudes, not
-                normalised.
+            features: Any of those that `parse` returns.
 
         Raises:
             OSError: If there is no room.
@@ -51,7 +52,7 @@ class ShardWriter:
         with _told_as_os_error():
             if self._utterances % UTTERANCES_PER_SHARD == 0:
                 self._next_shard()
-            self._writer.write(_example(name, levels, mel))
+            self._writer.write(_example(name, levels, features))
         self._utterances += 1
 
     def finish(self) -> tuple[str, ...]:
@@ -86,29 +87,47 @@ class ShardWriter:
         return self._folder / f"{self._split}-{shard:05d}.tfrecord"
 
 
-def parse(serialised: "tf.Tensor", mels: int) -> dict[str, "tf.Tensor"]:
+def parse(
+    serialised: "tf.Tensor", card: CorpusCard
+) -> tuple["tf.Tensor", "tf.Tensor", dict[str, "tf.Tensor"]]:
     """Reads one utterance, in a graph.
 
     Args:
         serialised: A scalar string: one record.
-        mels: Number of mel bands.
+        card: Of the corpus that it is from.
 
     Returns:
-        `name`, scalar string; `levels`, int16 `(time,)`; `mel`, float32
-        `(frames, mels)`, natural log magnitudes, not normalised.
+        Its name, scalar string; its levels, int16 `(time,)`; and its
+        features as they were written: `mel`, float32 `(frames, mels)`, and,
+        if the corpus holds them, `phones`, int32 `(frames, 3)`, `timing` and
+        `pitch`, float32 `(frames, 2)`, and `speaker`, int32 scalar.
     """
     import tensorflow as tf
 
+    # The empty width is that of a scalar.
+    widths = {
+        "mel": {"mel": card.contract.mels},
+        "linguistic": {"phones": 3, "timing": 2},
+        "pitch": {"pitch": 2},
+        "speaker": {"speaker": None},
+    }
+    held = {
+        key: width
+        for name in card.inputs
+        for key, width in widths[name].items()
+    }
     text = tf.io.FixedLenFeature((), tf.string)
     record = tf.io.parse_single_example(
-        serialised, {"name": text, "levels": text, "mel": text}
+        serialised, dict.fromkeys(("name", "levels", *held), text)
     )
-    mel = tf.io.decode_raw(record["mel"], tf.float32)
-    return {
-        "name": record["name"],
-        "levels": tf.io.decode_raw(record["levels"], tf.int16),
-        "mel": tf.reshape(mel, (-1, mels)),
-    }
+    features = {}
+    for key, width in held.items():
+        kind = tf.int32 if key in ("phones", "speaker") else tf.float32
+        value = tf.io.decode_raw(record[key], kind)
+        shape = (-1, width) if width else ()
+        features[key] = tf.reshape(value, shape)
+    levels = tf.io.decode_raw(record["levels"], tf.int16)
+    return record["name"], levels, features
 
 
 @contextlib.contextmanager
@@ -121,14 +140,18 @@ def _told_as_os_error() -> Iterator[None]:
         raise OSError(error.message) from error
 
 
-def _example(name: str, levels: np.ndarray, mel: np.ndarray) -> bytes:
+def _example(
+    name: str, levels: np.ndarray, features: dict[str, np.ndarray]
+) -> bytes:
     import tensorflow as tf
 
     # Little endian, as tf.io.decode_raw expects it by default.
     contents = {
         "name": name.encode("utf-8", "surrogateescape"),
         "levels": levels.astype("<i2").tobytes(),
-        "mel": mel.astype("<f4").tobytes(),
+    } | {
+        key: value.astype("<i4" if value.dtype.kind == "i" else "<f4").tobytes()
+        for key, value in features.items()
     }
     features = {
         key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))

@@ -1,0 +1,155 @@
+"""Everything that a model may be told about a recording."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from pwavenet_tf.config import AudioContract, Conditioning
+from pwavenet_tf.corpus.alignment import Aligner
+from pwavenet_tf.corpus.features import LogMel
+from pwavenet_tf.corpus.label_files import find_labels, read_labels
+from pwavenet_tf.corpus.phones import (
+    Phone,
+    filled,
+    phone_frames,
+    phone_ids,
+)
+from pwavenet_tf.corpus.pitch import pitch_track, relative_pitch
+from pwavenet_tf.corpus.speakers import FOLDER, compiled, speaker_of
+from pwavenet_tf.corpus.texts import read_spoken_texts
+from pwavenet_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """What was found out about one recording.
+
+    Attributes:
+        mel: `(frames, mels)`, natural log magnitudes, normalised if the
+            contract has statistics.
+        phones: They cover the recording; None if not asked for.
+        pitch: `(frames, 2)`, ln F0 in Hz and voicing; None likewise.
+        speaker: None likewise.
+    """
+
+    mel: np.ndarray
+    phones: list[Phone] | None = None
+    pitch: np.ndarray | None = None
+    speaker: str | None = None
+
+
+class Describer:
+    """Describes recordings of one folder.
+
+    Args:
+        contract: The acoustic contract.
+        inputs: What is asked for, as in `Conditioning.inputs`.
+        folder: The folder of recordings, whose `metadata.csv` tells the
+            texts and whose `labels` folder, if there is one, the phones.
+        labels: Another folder of label files.
+        speaker_pattern: See `pwavenet_tf.corpus.speakers`; the folder that a
+            recording lies in, if left out.
+
+    Raises:
+        UserError: If the pattern is none.
+    """
+
+    def __init__(
+        self,
+        contract: AudioContract,
+        inputs: tuple[str, ...],
+        folder: Path,
+        labels: Path | None = None,
+        speaker_pattern: str | None = None,
+    ) -> None:
+        self._contract = contract
+        self._inputs = inputs
+        self._labels = labels or Path(folder) / "labels"
+        self._pattern = compiled(speaker_pattern or FOLDER)
+        self._log_mel = LogMel(contract)
+        self._texts = {}
+        if "linguistic" in inputs:
+            self._texts = read_spoken_texts(folder)
+        self._aligner: Aligner | None = None
+
+    def __call__(self, name: str, audio: np.ndarray) -> Description:
+        """Describes a recording.
+
+        Args:
+            name: Its path within the folder, with `/`.
+            audio: float32 `(time,)` in [-1, 1).
+
+        Raises:
+            UserError: If a label file is broken, there is neither one nor a
+                text, or no speaker is found.
+        """
+        found = {}
+        if "speaker" in self._inputs:
+            found["speaker"] = speaker_of(name, self._pattern)
+        if "linguistic" in self._inputs:
+            seconds = len(audio) / self._contract.sample_rate
+            found["phones"] = filled(self._phones(name, audio), seconds)
+        if "pitch" in self._inputs:
+            found["pitch"] = pitch_track(audio, self._contract)
+        return Description(self._log_mel(audio), **found)
+
+    def _phones(self, name: str, audio: np.ndarray) -> list[Phone]:
+        label_file = find_labels(self._labels, name)
+        if label_file is not None:
+            return read_labels(label_file)
+        text = self._texts.get(Path(name).stem)
+        if text is None:
+            raise UserError(
+                f"{name}: nothing tells its phones; put a label file into "
+                f"{self._labels}, or its text into metadata.csv beside the "
+                "recordings"
+            )
+        self._aligner = self._aligner or Aligner()
+        return self._aligner.align(text, audio, self._contract.sample_rate)
+
+
+def recorded_features(
+    description: Description, ids: Mapping[str, int], contract: AudioContract
+) -> dict[str, np.ndarray]:
+    """The arrays of a description, with ids for phones.
+
+    Returns:
+        `mel`, and `phones`, `timing` and `pitch` as far as they were asked
+        for, `(frames, channels)` each.
+    """
+    features = {"mel": description.mel}
+    if description.phones is not None:
+        frames = len(description.mel)
+        features |= phone_frames(description.phones, ids, frames, contract)
+    if description.pitch is not None:
+        features["pitch"] = description.pitch
+    return features
+
+
+def model_features(
+    description: Description,
+    contract: AudioContract,
+    conditioning: Conditioning,
+) -> dict[str, np.ndarray]:
+    """What a model reads of a description, made with its own contract.
+
+    Raises:
+        UserError: If the model does not know the speaker.
+    """
+    ids = phone_ids(conditioning.phones)
+    features = recorded_features(description, ids, contract)
+    if conditioning.mean_pitch_hz and "pitch" in features:
+        features["pitch"] = relative_pitch(
+            features["pitch"], conditioning.mean_pitch_hz
+        )
+    if conditioning.speakers and description.speaker is not None:
+        if description.speaker not in conditioning.speakers:
+            raise UserError(
+                f"the speaker {description.speaker} is not known to this "
+                f"model; it speaks as {', '.join(conditioning.speakers)}"
+            )
+        speaker = conditioning.speakers.index(description.speaker)
+        features["speaker"] = np.int32(speaker)
+    return features

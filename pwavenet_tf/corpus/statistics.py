@@ -1,0 +1,58 @@
+"""Means over a corpus, in one pass."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from pwavenet_tf.config import AudioContract
+from pwavenet_tf.corpus.pitch import UNVOICED_HZ
+
+# A band that hardly varies (above the recordings' own bandwidth, say) must
+# not have its noise blown up: 0.1 in natural log is 0.9 dB.
+SMALLEST_DEVIATION = 0.1
+
+
+class Statistics:
+    """Running mean and deviation of each mel band, and the mean pitch."""
+
+    def __init__(self, mels: int) -> None:
+        self._frames = 0
+        self._sum = np.zeros(mels)
+        self._sum_of_squares = np.zeros(mels)
+        self._log_pitch = 0.0
+        self._voiced = 0
+        self._has_pitch = False
+
+    def add(self, features: dict[str, np.ndarray]) -> None:
+        """Takes in a recording's features, not normalised."""
+        mel = features["mel"].astype(np.float64)
+        self._frames += len(mel)
+        self._sum += mel.sum(axis=0)
+        self._sum_of_squares += (mel**2).sum(axis=0)
+        if "pitch" in features:
+            self._has_pitch = True
+            log_pitch, voicing = features["pitch"].T.astype(np.float64)
+            self._log_pitch += (log_pitch * voicing).sum()
+            self._voiced += int(voicing.sum())
+
+    @property
+    def mean_pitch_hz(self) -> float | None:
+        """The mean of F0 in the logarithm, Hz; None if none was added."""
+        if not self._has_pitch:
+            return None
+        if not self._voiced:
+            return UNVOICED_HZ
+        return round(math.exp(self._log_pitch / self._voiced), 3)
+
+    def written_into(self, contract: AudioContract) -> AudioContract:
+        """The contract with each band's mean and deviation."""
+        mean = self._sum / self._frames
+        variance = np.maximum(self._sum_of_squares / self._frames - mean**2, 0)
+        deviation = np.maximum(np.sqrt(variance), SMALLEST_DEVIATION)
+        # Six digits are plenty and make the card readable.
+        return dataclasses.replace(
+            contract,
+            mel_mean=tuple(mean.round(6).tolist()),
+            mel_deviation=tuple(deviation.round(6).tolist()),
+        )
