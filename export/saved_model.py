@@ -37,8 +37,16 @@ def export_saved_model(student: ParallelWaveNet, out: Path) -> Path:
         The folder of the version.
 
     Raises:
-        UserError: If the version is there already or can't be written.
+        UserError: If the version is there already or can't be written, or
+            the student is told anything but a mel spectrogram.
     """
+    if student.conditioning.inputs != ("mel",):
+        raise UserError(
+            "this student is told "
+            f"{', '.join(student.conditioning.inputs) or 'nothing'}; a "
+            "SavedModel is made of students that are told the mel "
+            "spectrogram alone"
+        )
     version = Path(out) / _VERSION
     require_free(version)
     synthesizer = Synthesizer(student)

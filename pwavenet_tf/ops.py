@@ -15,52 +15,9 @@ LOG_BIN_WIDTH = math.log(2.0 * HALF_BIN)
 MU_LAW_CODES = 256
 
 
-def log1mexp(x):
-    """ln(1 - exp(-x)) for x > 0, exact at both ends (Mächler, 2012)."""
-    # Each branch sees only arguments it is finite for: a gradient of the
-    # branch that is not taken would otherwise leak NaN.
-    small = x < math.log(2.0)
-    near_zero = ops.log(-ops.expm1(-ops.where(small, x, 1.0)))
-    far = ops.log1p(-ops.exp(-ops.where(small, 1.0, x)))
-    return ops.where(small, near_zero, far)
-
-
 def soft_floor(x, floor: float):
     """A smooth maximum of `x` and `floor`, whose gradient never dies."""
     return floor + ops.softplus(x - floor)
-
-
-def logistic_bin_log_probability(x, location, log_scale):
-    """ln of the logistic's mass in the level-wide bin around `x`.
-
-    ln[σ(a) - σ(b)] = -softplus(-a) - softplus(b) + log1mexp(Δ), with
-    a, b = (x - location ± h) / s and Δ = 2h / s: no difference of almost
-    equal numbers, so value and gradient hold far into the tails. `x` may be
-    any real number: nothing is rounded or clipped.
-    """
-    inverse_scale = ops.exp(-log_scale)
-    centred = x - location
-    return (
-        -ops.softplus(-(centred + HALF_BIN) * inverse_scale)
-        - ops.softplus((centred - HALF_BIN) * inverse_scale)
-        + log1mexp(2.0 * HALF_BIN * inverse_scale)
-    )
-
-
-def logistic_level_log_probability(x, location, log_scale):
-    """ln of the pmf of a 16-bit level; sums to one over the 65,536 levels.
-
-    As `logistic_bin_log_probability`, but the lowest level takes all of the
-    mass below it and the highest all of the mass above.
-    """
-    inverse_scale = ops.exp(-log_scale)
-    centred = x - location
-    below = -ops.softplus(-(centred + HALF_BIN) * inverse_scale)
-    above = -ops.softplus((centred - HALF_BIN) * inverse_scale)
-    inside = below + above + log1mexp(2.0 * HALF_BIN * inverse_scale)
-    is_lowest = x < LOWEST_LEVEL + HALF_BIN
-    is_highest = x > HIGHEST_LEVEL - HALF_BIN
-    return ops.where(is_lowest, below, ops.where(is_highest, above, inside))
 
 
 def open_unit_interval(uniform):

@@ -1,4 +1,4 @@
-"""From files of recordings or mel spectrograms to sound files."""
+"""From files of recordings or features to sound files."""
 
 import wave
 import zipfile
@@ -7,21 +7,27 @@ from pathlib import Path
 
 import numpy as np
 
-from pwavenet_tf.config import AudioContract
 from pwavenet_tf.corpus.audio import SUFFIXES, read_audio, to_levels
-from pwavenet_tf.corpus.features import LogMel
+from pwavenet_tf.corpus.described import Describer, model_features
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.files import written_aside
+from pwavenet_tf.model_inputs import (
+    Features,
+    batch_and_frames,
+    require_features,
+)
 from pwavenet_tf.sampling import CachedSampler
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.synthesis import Synthesizer
 from pwavenet_tf.teacher import WaveNet
 
+_ARRAYS = (".npy", ".npz")
+
 Voice = CachedSampler | Synthesizer
 
 
 def find_inputs(place: Path) -> list[Path]:
-    """Recordings and `.npy` files in a folder, or the one file named.
+    """Recordings, `.npy` and `.npz` files in a folder, or the one file named.
 
     Raises:
         UserError: If there is none, or two would give one sound file.
@@ -33,11 +39,12 @@ def find_inputs(place: Path) -> list[Path]:
     found = sorted(
         path
         for path in place.iterdir()
-        if path.suffix.lower() in (*SUFFIXES, ".npy")
+        if path.suffix.lower() in (*SUFFIXES, *_ARRAYS)
     )
     if not found:
         raise UserError(
-            f"{place}: holds neither recordings nor .npy files; put some in it"
+            f"{place}: holds neither recordings nor .npy or .npz files; "
+            "put some in it"
         )
     by_stem: dict[str, Path] = {}
     for path in found:
@@ -50,41 +57,87 @@ def find_inputs(place: Path) -> list[Path]:
     return found
 
 
-def mel_of_recording(audio: np.ndarray, contract: AudioContract) -> np.ndarray:
-    """The normalised mel spectrogram `(frames, mels)` of audio `(time,)`."""
-    return LogMel(contract)(audio)
-
-
-def read_mel(path: Path, contract: AudioContract) -> np.ndarray:
-    """The mel spectrogram of an input file.
+def read_features(
+    path: Path,
+    model: WaveNet | ParallelWaveNet,
+    describe: Describer,
+    speaker: str | None = None,
+) -> dict[str, np.ndarray]:
+    """What a model reads of an input file.
 
     Args:
-        path: A recording, which is analysed, or an `.npy` file that holds a
-            mel spectrogram `(frames, mels)` normalised by the contract.
-        contract: The model's.
+        path: A recording, which is analysed, an `.npy` file that holds a mel
+            spectrogram `(frames, mels)` normalised by the contract, or an
+            `.npz` file that holds features by name.
+        model: Whose contract and conditioning are followed.
+        describe: For recordings of the folder that `path` is in.
+        speaker: Who is to speak, instead of the recording's own speaker.
 
     Returns:
-        `(frames, mels)`, float32.
+        By name, `(frames, channels)` each.
 
     Raises:
-        UserError: If the file can't be read or does not fit the contract.
+        UserError: If the file can't be read or does not suit the model.
     """
-    if path.suffix.lower() != ".npy":
-        audio = read_audio(path, contract.sample_rate)
-        return mel_of_recording(audio, contract)
+    if path.suffix.lower() in _ARRAYS:
+        features = _read_arrays(path)
+    else:
+        audio = read_audio(path, model.audio.sample_rate)
+        features = model_features(
+            describe(path.name, audio), model.audio, model.conditioning
+        )
+    return checked_features(features, model, speaker, str(path))
+
+
+def checked_features(
+    features: dict[str, np.ndarray],
+    model: WaveNet | ParallelWaveNet,
+    speaker: str | None,
+    source: str,
+) -> dict[str, np.ndarray]:
+    """Features of one utterance, of which a model is sure to be able to speak.
+
+    Raises:
+        UserError: If they do not suit the model.
+    """
+    if speaker is not None:
+        if "speaker" not in model.conditioning.inputs:
+            raise UserError(
+                "this model knows one voice only; leave out --speaker"
+            )
+        features = features | {"speaker": speaker}
+    found = require_features(features, model.audio, model.conditioning, source)
+    if (batch := batch_and_frames(found)[0]) != 1:
+        raise UserError(
+            f"{source}: holds a batch of {batch}; save each utterance in a "
+            "file of its own, (frames, channels)"
+        )
+    return {name: value[0] for name, value in found.items()}
+
+
+def inputs_to_describe(
+    model: WaveNet | ParallelWaveNet, speaker: str | None
+) -> tuple[str, ...]:
+    """What has to be found out about a recording that a model is to speak."""
+    return tuple(
+        name
+        for name in model.conditioning.inputs
+        if name != "speaker" or speaker is None
+    )
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
-        mel = np.load(path, allow_pickle=False)
+        arrays = np.load(path, allow_pickle=False)
+        if isinstance(arrays, np.ndarray):
+            return {"mel": arrays}
+        with arrays:
+            return {name: arrays[name] for name in arrays}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
-            f"{path}: is not a NumPy array file; save one with numpy.save"
+            f"{path}: is not a NumPy array file; save one with numpy.save or "
+            "numpy.savez"
         ) from error
-    mel = require_mel(mel, contract.mels, str(path))
-    if len(mel) != 1:
-        raise UserError(
-            f"{path}: holds a batch of {len(mel)} mel spectrograms; save each "
-            "in a file of its own"
-        )
-    return mel[0]
 
 
 def voice_of(model: WaveNet | ParallelWaveNet) -> Voice:
@@ -96,7 +149,7 @@ def voice_of(model: WaveNet | ParallelWaveNet) -> Voice:
 
 def speak_to_file(
     voice: Voice,
-    mel: np.ndarray,
+    features: Features,
     path: Path,
     seed: int = 0,
     temperature: float = 1.0,
@@ -106,7 +159,7 @@ def speak_to_file(
 
     Args:
         voice: From `voice_of`.
-        mel: `(frames, mels)`.
+        features: Of one utterance; a mel spectrogram may stand alone.
         path: The file; it appears only when it is complete.
         seed: The same seed gives the same audio.
         temperature: 1 samples from the model itself.
@@ -120,7 +173,7 @@ def speak_to_file(
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(voice.contract.sample_rate)
-        for chunk in voice.chunks(mel, seed, temperature):
+        for chunk in voice.chunks(features, seed, temperature):
             if not np.isfinite(chunk).all():
                 raise UserError(
                     f"{path}: not written, the model makes sound that is not "

@@ -9,8 +9,8 @@ from tiny_run import tiny_preset, write_recordings
 
 from pwavenet_tf import cli, demo
 from pwavenet_tf.corpus.audio import read_audio
+from pwavenet_tf.corpus.features import LogMel
 from pwavenet_tf.models import load_model
-from pwavenet_tf.speaking import mel_of_recording
 
 
 def run(command: str) -> None:
@@ -46,7 +46,7 @@ def test_a_folder_becomes_a_folder_of_sound(tiny_run, tmp_path, capsys):
     folder, out = tmp_path / "inputs", tmp_path / "sound"
     write_recordings(folder, 2, seed=3)
     audio = read_audio(folder / "tone-0.wav", 16_000)
-    np.save(folder / "mel.npy", mel_of_recording(audio, student.audio))
+    np.save(folder / "mel.npy", LogMel(student.audio)(audio))
     run(f"synthesize --model={tiny_run.student} --input={folder} --out={out}")
     assert "3 files" in capsys.readouterr().out
     lengths = {path.name: soundfile.info(path).frames for path in out.iterdir()}

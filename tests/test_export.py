@@ -161,3 +161,10 @@ def test_a_student_that_speaks_no_numbers_is_not_exported(tmp_path):
     with pytest.raises(UserError, match="differs from the student by nan"):
         export_saved_model(student, tmp_path / "served")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_student_that_is_told_more_than_the_mel_is_refused(tmp_path) -> None:
+    student = tiny_models.student(conditioning=tiny_models.EVERYTHING)
+    with pytest.raises(UserError, match="told mel, linguistic, pitch, speaker"):
+        export_saved_model(student, tmp_path / "served")
+    assert list(tmp_path.iterdir()) == []

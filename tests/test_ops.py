@@ -1,133 +1,13 @@
-"""Log-probabilities, noise and the spectrogram against their oracles."""
+"""Noise, μ-law, rounding and the spectrogram against their oracles."""
 
-import hypothesis
 import librosa
 import numpy as np
-import pytest
 import scipy.stats
 import tensorflow as tf
-import tensorflow_probability as tfp
-from hypothesis import strategies as st
 
 from pwavenet_tf import ops
 
 LEVELS = np.arange(-32_768, 32_768) / 32_768.0
-
-
-@pytest.mark.parametrize("log_scale", [-10.4, -4.0, -1.0])
-@pytest.mark.parametrize("location", [-1.7, 0.123, 0.99997, 1.3])
-def test_pmf_sums_to_one(location, log_scale) -> None:
-    for dtype, tolerance in (("float32", 1e-4), ("float64", 1e-12)):
-        logs = ops.logistic_level_log_probability(
-            LEVELS.astype(dtype),
-            tf.constant(location, dtype),
-            tf.constant(log_scale, dtype),
-        )
-        assert logs.dtype == dtype
-        mass = np.exp(logs.numpy().astype("float64")).sum()
-        assert abs(mass - 1.0) <= tolerance
-
-
-@tf.function(reduce_retracing=True)
-def quantized_log_prob(level, location, log_scale):
-    """The oracle: TFP in float64, in units of levels."""
-    continuous = tfp.distributions.Logistic(
-        location * 32_768.0 - 0.5, tf.exp(log_scale) * 32_768.0
-    )
-    quantized = tfp.distributions.QuantizedDistribution(
-        continuous,
-        low=tf.constant(-32_768.0, tf.float64),
-        high=tf.constant(32_767.0, tf.float64),
-    )
-    return quantized.log_prob(level)
-
-
-@hypothesis.given(
-    level=st.integers(-32_768, 32_767)
-    | st.sampled_from([-32_768, -32_767, 32_766, 32_767]),
-    location=st.floats(-1.5, 1.5, width=32),
-    log_scale=st.floats(-9.0, 1.0, width=32),
-)
-def test_level_log_probability_agrees_with_tfp_in_float64(
-    level, location, log_scale
-) -> None:
-    expected = quantized_log_prob(
-        *(tf.constant(v, tf.float64) for v in (level, location, log_scale))
-    ).numpy()
-    hypothesis.assume(np.isfinite(expected))
-    found = ops.logistic_level_log_probability(
-        tf.constant(level / 32_768.0), location, tf.constant(log_scale)
-    ).numpy()
-    # A log-probability of -10,000 has no 1e-4 to offer in float32.
-    assert abs(found - expected) <= max(1e-4, 2e-6 * abs(expected))
-
-
-@hypothesis.given(
-    level=st.integers(-32_700, 32_700),
-    log_scale=st.floats(-9.0, 1.0, width=32),
-    standardised=st.floats(-30.0, 30.0),
-)
-def test_bin_log_probability_agrees_with_tfp_to_1e_4_nat(
-    level, log_scale, standardised
-) -> None:
-    x = level / 32_768.0
-    location = np.float32(x - standardised * np.exp(log_scale))
-    expected = quantized_log_prob(
-        *(tf.constant(v, tf.float64) for v in (level, location, log_scale))
-    ).numpy()
-    found = ops.logistic_bin_log_probability(
-        tf.constant(x, tf.float32), location, tf.constant(log_scale)
-    ).numpy()
-    assert abs(found - expected) <= 1e-4
-
-
-@pytest.mark.parametrize("distance", [-2.0, -0.01, 0.01, 2.0])
-def test_gradients_hold_far_into_the_tails(distance) -> None:
-    """There ln p = -|x - μ| / s - ln s + ln 2h, whose slopes are known."""
-    log_scale = tf.constant(-9.0)
-    location = tf.constant(0.0)
-    with tf.GradientTape() as tape:
-        tape.watch((location, log_scale))
-        value = ops.logistic_bin_log_probability(
-            tf.constant(distance), location, log_scale
-        )
-    by_location, by_log_scale = tape.gradient(value, (location, log_scale))
-    slope = np.exp(9.0)
-    np.testing.assert_allclose(
-        by_location, np.sign(distance) * slope, rtol=1e-4
-    )
-    # ln(2 sinh(h / s)) is not quite linear in 1 / s at a scale of 4 levels.
-    np.testing.assert_allclose(
-        by_log_scale, abs(distance) * slope - 1.0, rtol=1e-3
-    )
-
-
-@pytest.mark.parametrize("log_scale", [-10.4, -4.0, 3.0])
-def test_gradients_are_finite_at_every_level(log_scale) -> None:
-    x = tf.constant(LEVELS[::97].astype("float32"))
-    inputs = (x, tf.zeros_like(x), tf.fill(x.shape, log_scale))
-    with tf.GradientTape() as tape:
-        tape.watch(inputs)
-        total = tf.reduce_sum(ops.logistic_level_log_probability(*inputs))
-    for gradient in tape.gradient(total, inputs):
-        assert np.isfinite(gradient.numpy()).all()
-
-
-def test_log1mexp_is_exact_at_both_ends() -> None:
-    x = np.logspace(-30, 1.2, 500).astype("float32")
-    exact = x.astype("float64")
-    expected = np.log(-np.expm1(-exact))
-    np.testing.assert_allclose(ops.log1mexp(x), expected, rtol=2e-6)
-    np.testing.assert_allclose(
-        ops.log1mexp(tf.constant(80.0)), -np.exp(-80.0), rtol=1e-5
-    )
-    argument = tf.constant(x)
-    with tf.GradientTape() as tape:
-        tape.watch(argument)
-        total = tf.reduce_sum(ops.log1mexp(argument))
-    np.testing.assert_allclose(
-        tape.gradient(total, argument), 1.0 / np.expm1(exact), rtol=2e-6
-    )
 
 
 def test_soft_floor_is_a_smooth_maximum_whose_gradient_lives() -> None:
@@ -179,6 +59,29 @@ def test_rounding_gives_the_nearest_level_within_the_range() -> None:
     np.testing.assert_array_equal(
         ops.to_levels(LEVELS.astype("float32")), LEVELS
     )
+
+
+def test_mu_law_encoding_undoes_decoding_for_every_code() -> None:
+    codes = np.arange(256)
+    decoded = ops.mu_law_decode(codes)
+    np.testing.assert_array_equal(ops.mu_law_encode(decoded), codes)
+    rounded = ops.to_levels(decoded)
+    np.testing.assert_array_equal(ops.mu_law_encode(rounded), codes)
+
+
+def test_mu_law_codes_are_the_2016_papers_in_float64() -> None:
+    """Outside a rounding error of the edge between two codes."""
+    sign, size = np.sign(LEVELS), np.abs(LEVELS)
+    place = 128.0 * (sign * np.log(1.0 + 255.0 * size) / np.log(256.0) + 1.0)
+    clear = np.abs(place - np.round(place)) > 1e-4
+    clear[[0, 32_768, -1]] = True
+    assert clear.mean() > 0.99
+    found = ops.mu_law_encode(LEVELS.astype("float32")).numpy()
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found[clear], np.floor(place[clear]))
+    assert (np.diff(found) >= 0).all()
+    beyond = ops.mu_law_encode(np.float32([-3.0, 1.0, 3.0])).numpy()
+    np.testing.assert_array_equal(beyond, [0, 255, 255])
 
 
 def test_weighted_mean_counts_only_what_weighs() -> None:

@@ -1,5 +1,6 @@
 """From files to sound files."""
 
+import dataclasses
 import io
 import itertools
 import zipfile
@@ -9,13 +10,20 @@ import pytest
 import soundfile
 import tiny_models
 
+from pwavenet_tf.config import AudioContract
 from pwavenet_tf.corpus.audio import to_levels, write_audio
+from pwavenet_tf.corpus.described import Describer
 from pwavenet_tf.corpus.features import log_mel_spectrogram
+from pwavenet_tf.corpus.label_files import write_labels
+from pwavenet_tf.corpus.phones import Phone
+from pwavenet_tf.corpus.written import features_of_text
 from pwavenet_tf.errors import UserError
+from pwavenet_tf.presets import preset
 from pwavenet_tf.sampling import generate
 from pwavenet_tf.speaking import (
     find_inputs,
-    read_mel,
+    inputs_to_describe,
+    read_features,
     speak_to_file,
     voice_of,
 )
@@ -25,6 +33,12 @@ from pwavenet_tf.synthesis import Synthesizer
 @pytest.fixture(scope="module")
 def student():
     return tiny_models.student()
+
+
+def read(path, model, speaker=None):
+    inputs = inputs_to_describe(model, speaker)
+    describe = Describer(model.audio, inputs, path.parent)
+    return read_features(path, model, describe, speaker)
 
 
 def test_the_file_holds_the_synthesizers_sound_rounded(student, tmp_path):
@@ -62,20 +76,67 @@ def test_an_interrupted_sound_leaves_nothing(student, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_recording_and_its_mel_file_are_one_input(tmp_path):
+def test_a_recording_and_its_mel_file_are_one_input(student, tmp_path):
     audio = tiny_models.audio(frames=30)[0]
     write_audio(tmp_path / "a.wav", audio, tiny_models.CONTRACT.sample_rate)
     mel = log_mel_spectrogram(audio[None], tiny_models.CONTRACT)[0].numpy()
     np.save(tmp_path / "a.npy", mel)
     of_recording, of_file = (
-        read_mel(tmp_path / name, tiny_models.CONTRACT)
-        for name in ("a.wav", "a.npy")
+        read(tmp_path / name, student)["mel"] for name in ("a.wav", "a.npy")
     )
     assert of_recording.shape == (30, tiny_models.MELS)
     np.testing.assert_array_equal(of_recording, of_file)
     np.save(tmp_path / "batch.npy", mel[None].astype(np.float64))
-    of_batch = read_mel(tmp_path / "batch.npy", tiny_models.CONTRACT)
+    of_batch = read(tmp_path / "batch.npy", student)["mel"]
     np.testing.assert_array_equal(of_batch, of_file)
+
+
+def test_a_recording_and_its_features_by_name_are_one_input(tmp_path):
+    """Phones from its label file, pitch from its audio, speaker by name."""
+    told = {"conditioning": tiny_models.EVERYTHING}
+    model = tiny_models.student(**told)
+    write_audio(tmp_path / "a.wav", tiny_models.audio(frames=30)[0], 16_000)
+    (tmp_path / "labels").mkdir()
+    phones = [Phone("b", 0.0, 0.02), Phone("?", 0.02, 0.0375)]
+    write_labels(tmp_path / "labels" / "a.csv", phones)
+    found = read(tmp_path / "a.wav", model, "ben")
+    assert found["speaker"] == 1
+    # 30 frames of 1.25 ms: b is the second phone, ? is none that it knows.
+    np.testing.assert_array_equal(found["phones"][0], [0, 2, 0])
+    np.testing.assert_array_equal(found["phones"][-1], [2, 0, 0])
+    np.savez(tmp_path / "b.npz", **found)
+    again = read(tmp_path / "b.npz", model)
+    assert set(again) == {"mel", "phones", "timing", "pitch", "speaker"}
+    for name in found:
+        np.testing.assert_array_equal(again[name], found[name])
+
+
+def test_a_speaker_for_a_model_of_one_voice_is_refused(student, tmp_path):
+    np.save(tmp_path / "a.npy", tiny_models.mel(frames=4)[0])
+    with pytest.raises(UserError, match="one voice only"):
+        read(tmp_path / "a.npy", student, "ben")
+
+
+def test_a_text_becomes_phones_and_a_melody_around_the_voices_own():
+    pytest.importorskip("espeakng_loader", reason="espeak-ng is not installed")
+    told = dataclasses.replace(
+        preset("nano").conditioning,
+        inputs=("linguistic", "pitch"),
+        phones=("sil", "h", "l"),
+        mean_pitch_hz=200.0,
+    )
+    features = features_of_text("hello", AudioContract(), told)
+    spoken = [phone for phone, _ in itertools.groupby(features["phones"][:, 1])]
+    assert [phone for phone in spoken if phone > 1] == [2, 3]
+    assert 20 < len(features["phones"]) < 120
+    voiced = features["pitch"][:, 1] > 0
+    assert abs(features["pitch"][voiced, 0].mean()) < 1e-4
+    assert features["pitch"][voiced, 0].std() > 0.01
+
+
+def test_a_text_for_a_model_that_reads_a_mel_spectrogram_is_refused():
+    with pytest.raises(UserError, match="reads a mel spectrogram"):
+        features_of_text("hello", AudioContract(), tiny_models.ON_MEL)
 
 
 def archive() -> bytes:
@@ -110,14 +171,14 @@ def bad_arrays() -> dict[str, np.ndarray | bytes]:
 
 
 @pytest.mark.parametrize("complaint", bad_arrays())
-def test_a_bad_mel_file_is_named(complaint, tmp_path):
+def test_a_bad_mel_file_is_named(complaint, student, tmp_path):
     content, path = bad_arrays()[complaint], tmp_path / "bad.npy"
     if isinstance(content, bytes):
         path.write_bytes(content)
     else:
         np.save(path, content)
     with pytest.raises(UserError) as caught:
-        read_mel(path, tiny_models.CONTRACT)
+        read(path, student)
     assert str(caught.value).startswith(f"{path}: ")
     assert complaint in str(caught.value)
 

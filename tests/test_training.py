@@ -192,14 +192,14 @@ def test_the_student_starts_from_the_teachers_upsampler(
     starts = []
 
     def stop(model, *_):
-        starts.append(model.student.upsampler.get_weights())
+        starts.append(model.student.conditioner.get_weights())
         raise KeyboardInterrupt
 
     monkeypatch.setattr(training, "_fit", stop)
     teacher = load_teacher(tiny_run.teacher)
     with pytest.raises(KeyboardInterrupt):
         training.distill(corpus, teacher, tiny_preset(), tmp_path)
-    weights = teacher.upsampler.get_weights()
+    weights = teacher.conditioner.get_weights()
     assert len(weights) == len(starts[0]) > 0
     for own, teachers in zip(starts[0], weights, strict=True):
         np.testing.assert_array_equal(own, teachers)

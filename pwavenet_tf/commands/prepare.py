@@ -33,14 +33,15 @@ from pathlib import Path
 
 from absl import flags
 
-from pwavenet_tf.commands.conditioning_flag import (
+from pwavenet_tf.commands.conditioning_flags import (
     chosen_inputs,
     define_conditioning,
+    define_labels,
+    define_speaker_pattern,
 )
 from pwavenet_tf.commands.path_flags import (
     define_path,
     existing,
-    existing_folder,
     writable_folder,
 )
 from pwavenet_tf.errors import UserError
@@ -72,20 +73,8 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "linguistic, pitch, speaker. The preset's own, if left out.",
         flag_values,
     )
-    define_path(
-        "labels",
-        "DIR: Folder of label files; RECORDINGS/labels, if left out.",
-        flag_values,
-        existing_folder,
-        required=False,
-    )
-    flags.DEFINE_string(
-        "speaker_pattern",
-        None,
-        "REGEX: Its one group finds the speaker in a recording's path; the "
-        "folder it lies in, if left out.",
-        flag_values=flag_values,
-    )
+    define_labels(flag_values)
+    define_speaker_pattern(flag_values)
 
 
 def run(flag_values: flags.FlagValues) -> None:

@@ -1,9 +1,15 @@
-"""Makes speech from mel spectrograms or from recordings.
+"""Makes speech from mel spectrograms, from recordings or from text.
 
-The input is a mel spectrogram (.npy, shape (frames, mels)), a recording,
-which is analysed first and then spoken anew, or a folder of either. A sound
-file of the same name is written for each. A student takes a fraction of the
-time that a teacher takes; recordings of any length fit into memory.
+The input is a mel spectrogram (.npy, shape (frames, mels)), features by name
+(.npz), a recording, which is analysed first and then spoken anew, or a folder
+of these. A sound file of the same name is written for each. A student takes a
+fraction of the time that a teacher takes; recordings of any length fit into
+memory.
+
+A model that was trained on phones and pitch, without a mel spectrogram, also
+speaks --text: eSpeak NG decides which phone is said when and lends its melody.
+A model of several speakers speaks as --speaker, or else as the recording's
+own.
 
 The same seed and temperature give the same sound. A temperature below 1
 makes it calmer and cleaner, above 1 livelier and noisier.
@@ -13,6 +19,8 @@ After it:   listen
 
 Example:
   pwavenet synthesize --model=run/student.keras --input=one.wav --out=sound
+  pwavenet synthesize --model=run/teacher.keras --text="Good morning." \\
+      --out=sound
 """
 
 import math
@@ -20,6 +28,10 @@ from pathlib import Path
 
 from absl import flags
 
+from pwavenet_tf.commands.conditioning_flags import (
+    define_labels,
+    define_speaker_pattern,
+)
 from pwavenet_tf.commands.path_flags import (
     define_path,
     existing,
@@ -30,7 +42,7 @@ from pwavenet_tf.errors import UserError
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines --model, --input, --out, --seed and --temperature."""
+    """Defines the flags."""
     define_path(
         "model",
         "FILE: A student.keras or teacher.keras.",
@@ -39,10 +51,26 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     )
     define_path(
         "input",
-        "PATH: A recording, a mel spectrogram (.npy), or a folder of them.",
+        "PATH: A recording, a mel spectrogram (.npy), features (.npz), or a "
+        "folder of them.",
         flag_values,
         existing,
+        required=False,
     )
+    flags.DEFINE_string(
+        "text",
+        None,
+        "TEXT: What to say, instead of --input; written to text.wav.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_string(
+        "speaker",
+        None,
+        "NAME: Who is to speak, for a model of several speakers.",
+        flag_values=flag_values,
+    )
+    define_speaker_pattern(flag_values)
+    define_labels(flag_values)
     define_path(
         "out",
         "DIR: Folder to write the sound files to.",
@@ -83,23 +111,20 @@ def run(flag_values: flags.FlagValues) -> None:
     from tqdm import tqdm
 
     from pwavenet_tf.models import load_model
-    from pwavenet_tf.speaking import (
-        find_inputs,
-        read_mel,
-        speak_to_file,
-        voice_of,
-    )
+    from pwavenet_tf.speaking import speak_to_file, voice_of
 
+    if (flag_values.input is None) == (flag_values.text is None):
+        raise UserError("give either --input=PATH or --text=TEXT")
     model = load_model(Path(flag_values.model))
-    inputs = find_inputs(Path(flag_values.input))
     out = Path(flag_values.out)
-    voice = voice_of(model)
-    mels = {}
     # All of the input is checked before the first sound is made.
-    for path in inputs:
-        _require_kept(path, out)
-        mels[path] = read_mel(path, model.audio)
-    samples = sum(map(len, mels.values())) * model.audio.hop_length
+    features = _features(model, flag_values, out)
+    voice = voice_of(model)
+    hop = model.audio.hop_length
+    samples = hop * sum(
+        max(len(array) for array in one.values() if array.ndim)
+        for one in features.values()
+    )
     with tqdm(
         total=samples,
         desc="synthesize",
@@ -107,16 +132,51 @@ def run(flag_values: flags.FlagValues) -> None:
         unit_scale=True,
         disable=None,
     ) as bar:
-        for path, mel in mels.items():
+        for path, one in features.items():
             speak_to_file(
                 voice,
-                mel,
-                out / f"{path.stem}.wav",
+                one,
+                path,
                 flag_values.seed,
                 flag_values.temperature,
                 bar.update,
             )
-    print(f"The sound is in {out}: {len(mels)} files.")
+    print(f"The sound is in {out}: {len(features)} files.")
+
+
+def _features(model, flag_values: flags.FlagValues, out: Path) -> dict:
+    """What to speak, by the sound file that it becomes."""
+    from pwavenet_tf.corpus.described import Describer
+    from pwavenet_tf.corpus.written import features_of_text
+    from pwavenet_tf.speaking import (
+        checked_features,
+        find_inputs,
+        inputs_to_describe,
+        read_features,
+    )
+
+    speaker = flag_values.speaker
+    if flag_values.text is not None:
+        features = features_of_text(
+            flag_values.text, model.audio, model.conditioning
+        )
+        features = checked_features(features, model, speaker, "--text")
+        return {out / "text.wav": features}
+    place = Path(flag_values.input)
+    describe = Describer(
+        model.audio,
+        inputs_to_describe(model, speaker),
+        place if place.is_dir() else place.parent,
+        flag_values.labels and Path(flag_values.labels),
+        flag_values.speaker_pattern,
+    )
+    found = {}
+    for path in find_inputs(place):
+        _require_kept(path, out)
+        found[out / f"{path.stem}.wav"] = read_features(
+            path, model, describe, speaker
+        )
+    return found
 
 
 def _require_kept(path: Path, out: Path) -> None:

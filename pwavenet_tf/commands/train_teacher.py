@@ -26,7 +26,7 @@ from pathlib import Path
 
 from absl import flags
 
-from pwavenet_tf.commands.conditioning_flag import (
+from pwavenet_tf.commands.conditioning_flags import (
     chosen_inputs,
     define_conditioning,
 )

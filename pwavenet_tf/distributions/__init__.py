@@ -2,10 +2,8 @@
 
 from pwavenet_tf.distributions.gaussian import Gaussian
 from pwavenet_tf.distributions.head import Head
-from pwavenet_tf.distributions.mixture_of_logistics import (
-    LOG_SCALE_FLOOR,
-    MixtureOfLogistics,
-)
+from pwavenet_tf.distributions.logistic_mixture import LOG_SCALE_FLOOR
+from pwavenet_tf.distributions.mixture_of_logistics import MixtureOfLogistics
 from pwavenet_tf.distributions.mu_law import MuLaw
 
 HEADS: dict[str, type[Head]] = {

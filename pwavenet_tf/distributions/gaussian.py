@@ -15,7 +15,6 @@ from pwavenet_tf.ops import (
     soft_floor,
     to_levels,
 )
-from pwavenet_tf.substrate import tfd
 
 _LOG_SCALE_FLOOR = -9.0
 
@@ -117,4 +116,8 @@ class Gaussian(Head):
 
 
 def _normal():
+    # Loaded when it is needed: the other heads do without, and TFP does not
+    # load under every release of jax.
+    from pwavenet_tf.substrate import tfd
+
     return tfd.Normal(np.float32(0.0), np.float32(1.0))

@@ -3,24 +3,20 @@
 from keras import ops
 
 from pwavenet_tf.distributions.head import Head
+from pwavenet_tf.distributions.logistic_mixture import (
+    LOG_SCALE_CENTRE,
+    LOG_SCALE_FLOOR,
+    mixture_log_prob,
+)
 from pwavenet_tf.ops import (
     HALF_BIN,
     HIGHEST_LEVEL,
     LOWEST_LEVEL,
-    logistic_bin_log_probability,
-    logistic_level_log_probability,
     open_unit_interval,
     soft_floor,
     standard_logistic,
     to_levels,
 )
-
-# About one 16-bit level (ln 2^-15 = -10.4): the finest scale that 16-bit
-# audio can show. One value for training, sampling and distillation.
-LOG_SCALE_FLOOR = -10.4
-
-# Raw outputs near zero then mean a scale of e^-4, about that of speech.
-_LOG_SCALE_CENTRE = -4.0
 
 # Beyond this a scale is infinite for audio, but not yet for float32.
 _LARGEST_LOG_SCALE = 40.0
@@ -47,13 +43,13 @@ class MixtureOfLogistics(Head):
         return components + 1
 
     def __init__(self, parameters) -> None:
-        parameters = ops.cast(parameters, "float32")
-        logits, self.locations, raw = ops.split(parameters, 3, axis=-1)
+        self.parameters = ops.cast(parameters, "float32")
+        logits, self.locations, raw = ops.split(self.parameters, 3, axis=-1)
         self.log_weights = ops.log_softmax(logits, axis=-1)
-        self.log_scales = soft_floor(raw + _LOG_SCALE_CENTRE, LOG_SCALE_FLOOR)
+        self.log_scales = soft_floor(raw + LOG_SCALE_CENTRE, LOG_SCALE_FLOOR)
 
     def log_prob(self, levels):
-        return self._mix(logistic_level_log_probability, levels)
+        return mixture_log_prob(levels, self.parameters, tails=True)
 
     def log_prob_unbounded(self, x):
         """ln of the mass in a level-wide bin around any real `x`, nats.
@@ -65,13 +61,7 @@ class MixtureOfLogistics(Head):
         Args:
             x: `(...)`, or with further leading axes that broadcast.
         """
-        return self._mix(logistic_bin_log_probability, x)
-
-    def _mix(self, log_probability, x):
-        each = log_probability(
-            ops.expand_dims(x, -1), self.locations, self.log_scales
-        )
-        return ops.logsumexp(self.log_weights + each, axis=-1)
+        return mixture_log_prob(x, self.parameters, tails=False)
 
     def cumulative(self, levels):
         inverse_scale = ops.exp(-self.log_scales)

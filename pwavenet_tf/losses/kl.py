@@ -22,9 +22,7 @@ def entropy(log_scale):
     return log_scale + 2.0
 
 
-def cross_entropy(
-    teacher: Head, location, log_scale, inner_samples: int, seed
-):
+def cross_entropy(teacher: Head, location, log_scale, inner_samples: int, seed):
     """Estimates H(p_S(x_t | z_<t), p_T(x_t | x_<t)) at each sample.
 
     Given the teacher's distributions along one student sample, draws

@@ -1,7 +1,8 @@
-"""The flag that says what a model is told."""
+"""The flags that say what a model is told, and where that is found."""
 
 from absl import flags
 
+from pwavenet_tf.commands.path_flags import define_path, existing_folder
 from pwavenet_tf.config import CONDITIONING_INPUTS, Preset
 from pwavenet_tf.errors import UserError
 
@@ -9,6 +10,29 @@ from pwavenet_tf.errors import UserError
 def define_conditioning(text: str, flag_values: flags.FlagValues) -> None:
     """Defines --conditioning, with what the command says of it."""
     flags.DEFINE_string("conditioning", None, text, flag_values=flag_values)
+
+
+def define_labels(flag_values: flags.FlagValues) -> None:
+    """Defines --labels."""
+    define_path(
+        "labels",
+        "DIR: Folder of label files, which tell the phones; the folder labels "
+        "among the recordings, if left out.",
+        flag_values,
+        existing_folder,
+        required=False,
+    )
+
+
+def define_speaker_pattern(flag_values: flags.FlagValues) -> None:
+    """Defines --speaker_pattern."""
+    flags.DEFINE_string(
+        "speaker_pattern",
+        None,
+        "REGEX: Its one group finds the speaker in a recording's path; the "
+        "folder it lies in, if left out.",
+        flag_values=flag_values,
+    )
 
 
 def chosen_inputs(
