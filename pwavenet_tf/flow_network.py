@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from pwavenet_tf.layers import GatedStack
+from pwavenet_tf.stack import GatedStack
 
 # How far one flow's ln s may leave its centre. Wider bounds let a scale run
 # away within one bad step.

@@ -9,8 +9,8 @@ from pwavenet_tf.conditioner import Conditioner
 from pwavenet_tf.config import AudioContract, Conditioning, TeacherConfig
 from pwavenet_tf.distributions import HEADS, Head
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.layers import GatedStack
 from pwavenet_tf.ops import weighted_mean
+from pwavenet_tf.stack import GatedStack
 
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")

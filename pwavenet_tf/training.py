@@ -97,6 +97,11 @@ def distill(
         )
     require_distillable(teacher)
     corpus.contract.require_equal(teacher.audio, "the data", "the teacher")
+    if corpus.conditioning(teacher.conditioning) != teacher.conditioning:
+        raise UserError(
+            "the data and the teacher know different phones, speakers or mean "
+            "pitch; give the data that the teacher was trained on"
+        )
     target = _new_model_file(out, "student")
     student = ParallelWaveNet.from_preset(
         preset, corpus.contract, teacher.conditioning

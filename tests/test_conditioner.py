@@ -10,7 +10,8 @@ import tiny_models
 from pwavenet_tf.conditioner import Conditioner
 from pwavenet_tf.config import CONDITIONING_INPUTS, Conditioning
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.layers import GatedBlock, GatedStack, add_frames
+from pwavenet_tf.layers import GatedBlock, add_frames
+from pwavenet_tf.stack import GatedStack
 
 FRAMES = 5
 KEYS = {

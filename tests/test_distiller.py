@@ -81,9 +81,7 @@ def loss_gradients(model, output, name, of, weight=None):
     watched = {key: tf.constant(output[key]) for key in of}
     with tf.GradientTape() as tape:
         tape.watch(watched)
-        terms = model.loss_terms(
-            inputs, recording, output | watched, weight
-        )
+        terms = model.loss_terms(inputs, recording, output | watched, weight)
         value = terms[name]
     return tape.gradient(value, watched)
 

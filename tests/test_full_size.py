@@ -10,10 +10,10 @@ from keras import ops
 
 from pwavenet_tf.benchmark.random_voice import random_features, random_teacher
 from pwavenet_tf.distiller import Distiller
-from pwavenet_tf.layers import GatedStack
 from pwavenet_tf.ops import mu_law_encode
 from pwavenet_tf.presets import preset
 from pwavenet_tf.sampling import generate
+from pwavenet_tf.stack import GatedStack
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.synthesis import Synthesizer
 from pwavenet_tf.teacher import WaveNet

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pwavenet_tf.layers import CausalConvolution, GatedBlock, GatedStack, delay
+from pwavenet_tf.layers import CausalConvolution, GatedBlock, delay
+from pwavenet_tf.stack import GatedStack
 
 
 def series(*shape: int) -> np.ndarray:

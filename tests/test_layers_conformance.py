@@ -13,7 +13,8 @@ import pwavenet_tf
 from pwavenet_tf.conditioner import Conditioner
 from pwavenet_tf.distiller import Distiller
 from pwavenet_tf.flow_network import FlowNetwork
-from pwavenet_tf.layers import CausalConvolution, GatedBlock, GatedStack
+from pwavenet_tf.layers import CausalConvolution, GatedBlock
+from pwavenet_tf.stack import GatedStack
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.teacher import WaveNet
 from pwavenet_tf.upsampling import (

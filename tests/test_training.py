@@ -205,6 +205,24 @@ def test_the_student_starts_from_the_teachers_upsampler(
         np.testing.assert_array_equal(own, teachers)
 
 
+def test_data_that_lack_what_the_teacher_is_told_are_refused(
+    corpus, tmp_path
+):
+    settings = tiny_preset()
+    told = dataclasses.replace(
+        settings.conditioning, inputs=("mel", "pitch"), mean_pitch_hz=100.0
+    )
+    teacher = WaveNet.from_preset(settings, corpus.contract, told)
+    teacher.build()
+    with pytest.raises(UserError, match="the data hold no pitch"):
+        training.distill(corpus, teacher, settings, tmp_path)
+    with pytest.raises(UserError, match="the data hold no pitch"):
+        training.train_teacher(
+            corpus, dataclasses.replace(settings, conditioning=told), tmp_path
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_model_that_is_there_already_is_kept(tiny_run, corpus):
     run = tiny_run.teacher.parent
     before = contents(run)

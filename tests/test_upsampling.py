@@ -40,6 +40,31 @@ def test_transposed_convolution_is_keras_conv1d_transpose(stride) -> None:
     np.testing.assert_allclose(ours, oracle(x), atol=1e-5)
 
 
+@pytest.mark.parametrize("stride", [1, 2, 3, 4, 5, 20])
+def test_every_output_is_fed_by_equally_many_inputs(stride) -> None:
+    """No checkerboard imbalance (Odena et al. 2016), whatever is learned.
+
+    The sum of the absolute kernel over what an output sees is its sensitivity
+    to a constant: with a kernel of ones, the count of its inputs.
+    """
+    layer = TransposedConvolution(1, stride)
+    layer.build((1, 9, 1))
+    layer.set_weights([np.ones(layer.kernel.shape), np.zeros(1)])
+    counts = np.ravel(layer(np.ones((1, 9, 1), "float32")))
+    np.testing.assert_array_equal(counts[stride:-stride], 2.0)
+    # The oracle shows what the usual kernel, no multiple of its stride, does.
+    if stride > 1:
+        usual = keras.layers.Conv1DTranspose(
+            1,
+            2 * stride - 1,
+            strides=stride,
+            padding="same",
+            kernel_initializer="ones",
+        )
+        uneven = np.ravel(usual(np.ones((1, 9, 1), "float32")))
+        assert len(np.unique(uneven[2 * stride : -2 * stride])) > 1
+
+
 def test_untrained_transposed_convolution_interpolates() -> None:
     """A constant stays constant: no checkerboard to unlearn."""
     out = TransposedConvolution(4, 5)(np.ones((1, 9, 3), "float32")).numpy()
