@@ -26,7 +26,8 @@ setup(
         "absl-py>=2.1",
         "soundfile>=0.12",
         "soxr>=0.5",
-        "librosa>=0.10.2",
+        # Before 0.11 pyin without centring gives every frame too early.
+        "librosa>=0.11",
         "matplotlib>=3.8",
         "jinja2>=3.1",
         "tqdm>=4.66",

@@ -13,6 +13,8 @@ from tiny_run import contents, copied
 
 from pwavenet_tf import cli
 
+PREPARE = "prepare --corpus={recordings} --out={out} "
+TRAIN = "train-teacher --data={data} --out={out} "
 DISTILL = "distill --data={data} --teacher={teacher} "
 SYNTHESIZE = "synthesize --model={student} --out={out} "
 EVALUATE = "evaluate --model={student} --out={out} "
@@ -23,6 +25,30 @@ CASES = {
     "prepare --corpus={bad}/texts --out={out}": "a.wav: is damaged or not",
     "prepare --corpus={recordings} --out={bad}/file/out": "file is a file",
     "prepare --corpus={recordings} --out={bad}": "already holds something",
+    PREPARE + "--conditioning=mel,tone": (
+        "--conditioning=mel,tone: 'tone' is not known; choose from mel, lingu"
+    ),
+    PREPARE + "--conditioning=": "'' is not known",
+    PREPARE + "--labels={bad}/empty": "only with linguistic",
+    PREPARE + "--conditioning=linguistic --labels={bad}/absent": (
+        "absent does not exist"
+    ),
+    PREPARE + "--conditioning=linguistic --labels={bad}/empty": (
+        ".wav: nothing tells its phones; put a label file into "
+    ),
+    PREPARE + "--conditioning=linguistic --labels={bad}/labels": (
+        "tone-0.lab:1: 'neither' is not a time"
+    ),
+    PREPARE + "--conditioning=speaker": "tone-0.wav: the speaker pattern",
+    PREPARE + "--speaker_pattern=(tone)": "only with speaker",
+    PREPARE + "--conditioning=speaker --speaker_pattern=(tone": (
+        "'(tone' is no regular expression"
+    ),
+    PREPARE + "--conditioning=speaker --speaker_pattern=tone": "has 0 groups",
+    PREPARE + "--conditioning=speaker --speaker_pattern=(.)(o)": "has 2 groups",
+    PREPARE + "--conditioning=speaker --speaker_pattern=-(.)": (
+        "no speaker has two recordings"
+    ),
     "train-teacher --data={bad}/absent --out={out}": "absent does not exist",
     "train-teacher --data={bad}/empty --out={out}": "pwavenet prepare",
     "train-teacher --data={bad}/file --out={out}": "give a folder",
@@ -31,6 +57,13 @@ CASES = {
     ),
     "train-teacher --data={data} --out={bad}/file/out": "file is a file",
     "train-teacher --data={data} --out={bad}": "teacher.keras is there",
+    TRAIN + "--conditioning=mel,pitch": (
+        "the data hold no pitch features; prepare them with "
+        "--conditioning=mel,pitch, or train without"
+    ),
+    TRAIN + "--conditioning=linguistic": "the data hold no linguistic",
+    TRAIN + "--conditioning=speaker": "the data hold no speaker",
+    TRAIN + "--conditioning=mel,none": "'none' is not known",
     DISTILL + "--out={bad}": "student.keras is there",
     DISTILL + "--out={bad}/file/out": "file is a file",
     "distill --data={bad}/empty --teacher={teacher} --out={out}": (
@@ -93,7 +126,7 @@ CASES = {
 def places(tiny_run, other_run, tmp_path) -> dict[str, str]:
     """Good and bad paths by what the cases call them."""
     bad = tmp_path / "bad"
-    for folder in ("empty", "texts", "own", "twins/b", "1"):
+    for folder in ("empty", "texts", "own", "twins/b", "labels", "1"):
         (bad / folder).mkdir(parents=True)
     for text in ("file", "texts/a.wav", "text.keras", "garbage.npy", "1/x"):
         (bad / text).write_text("neither sound nor model\n")
@@ -102,6 +135,9 @@ def places(tiny_run, other_run, tmp_path) -> dict[str, str]:
     wav = tiny_run.recordings / "tone-0.wav"
     for copy in ("own/a.wav", "twins/a.wav", "twins/b/a.wav"):
         copied(wav, bad / copy)
+    for number in range(4):
+        label_file = bad / "labels" / f"tone-{number}.lab"
+        label_file.write_text("neither times nor phones\n")
     mel = np.zeros((4, 80), np.float32)
     np.save(bad / "wide.npy", mel[:, :79])
     np.save(bad / "rank.npy", mel[0])

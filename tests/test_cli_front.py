@@ -124,7 +124,12 @@ def test_missing_flags_are_all_named(capsys):
         (["synthesize", "--temperature=hot"], "--temperature=hot is not a"),
         (["synthesize", "--temperature=-1"], "--temperature=-1 is not a"),
         (["prepare", "--preset=nanoo"], "did you mean --preset=nano?"),
-        (["prepare", "--preset=x"], "is not one of nano, paper"),
+        (["prepare", "--preset=x"], "is not one of nano, v1, paper"),
+        (["train-teacher", "--head=gauss"], "did you mean --head=gaussian?"),
+        (
+            ["train-teacher", "--upsampling=x"],
+            "--upsampling=x is not one of learned, repetition",
+        ),
         (["distill", "--steps"], "--steps has no value; write --steps=N"),
     ],
 )

@@ -17,11 +17,17 @@ def a_card():
         contract=dataclasses.replace(
             AudioContract(), mel_mean=bands, mel_deviation=bands**2 + 0.1
         ),
-        training=(Recording("a/é.wav", 16_000), Recording("b.wav", 8_000)),
-        validation=(Recording("c.wav", 4_000),),
+        training=(
+            Recording("a/é.wav", 16_000, "anna"),
+            Recording("b.wav", 8_000, "ben"),
+        ),
+        validation=(Recording("c.wav", 4_000, "anna"),),
         refused=(Refusal("d.wav", "is an empty file"),),
         training_shards=("training-00000-of-00001.tfrecord",),
         validation_shards=("validation-00000-of-00001.tfrecord",),
+        phones=("sil", "ə", "t"),
+        speakers=("ben", "anna"),
+        mean_pitch_hz=203.125,
     )
 
 
@@ -36,16 +42,33 @@ def test_card_survives_saving_and_loading(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("absent", "inputs"),
+    [
+        ({}, ("mel", "linguistic", "pitch", "speaker")),
+        ({"phones": ()}, ("mel", "pitch", "speaker")),
+        ({"speakers": ()}, ("mel", "linguistic", "pitch")),
+        ({"mean_pitch_hz": None}, ("mel", "linguistic", "speaker")),
+        ({"phones": (), "speakers": (), "mean_pitch_hz": None}, ("mel",)),
+    ],
+)
+def test_card_tells_what_the_data_hold(absent, inputs):
+    assert dataclasses.replace(a_card(), **absent).inputs == inputs
+
+
+@pytest.mark.parametrize(
     ("change", "said"),
     [
         (lambda text: "{", "is not a corpus card"),
         (lambda text: "[]", "is not a corpus card"),
         (lambda text: text.replace('"format"', '"f"'), "not a corpus card"),
-        (lambda text: text.replace('"format": 1', '"format": 2'), "format 2"),
+        (lambda text: text.replace('"format": 2', '"format": 1'), "format 1"),
         (lambda text: text.replace('"training"', '"t"'), "is damaged"),
         (lambda text: text.replace('"mels"', '"bands"'), "is damaged"),
         (lambda text: text.replace('"mels": 80', '"mels": 8'), "is damaged"),
         (lambda text: text.replace('"samples"', '"s"'), "is damaged"),
+        (lambda text: text.replace('"phones"', '"p"'), "is damaged"),
+        (lambda text: text.replace('"speakers"', '"s"'), "is damaged"),
+        (lambda text: text.replace('"mean_pitch_hz"', '"m"'), "is damaged"),
     ],
 )
 def test_damaged_card_is_refused(tmp_path, change, said):

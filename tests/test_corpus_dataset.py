@@ -1,34 +1,28 @@
 import itertools
 
+import noisy_glides
 import numpy as np
 import pytest
-import soundfile
 import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pwavenet_tf.config import preset
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.corpus.prepare import prepare
 from pwavenet_tf.errors import UserError
+from pwavenet_tf.presets import preset
 
-HOP, MELS, RATE = 200, 80, 16_000
+HOP, MELS = 200, 80
 # Two that end within a hop, one that fills its hops, one of one short clip.
 LENGTHS = (8_345, 12_001, 9_000, 4_100)
+INPUTS = ("mel", "linguistic", "pitch", "speaker")
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    """Recordings in which every sample of a recording is different."""
     folder = tmp_path_factory.mktemp("corpus")
-    (folder / "in").mkdir()
-    random = np.random.default_rng(0)
-    for number, length in enumerate(LENGTHS * 3):
-        # Never zero, so that silence in a clip is padding.
-        levels = random.permutation(np.arange(1, 30_001))[:length]
-        levels = (levels * random.choice([-1, 1], length)).astype(np.int16)
-        soundfile.write(folder / "in" / f"{number}.wav", levels, RATE)
-    prepare(folder / "in", folder / "out", preset("nano"))
+    noisy_glides.write(folder / "in", LENGTHS * 3)
+    prepare(folder / "in", folder / "out", preset("nano"), INPUTS)
     return Corpus(folder / "out")
 
 
@@ -40,33 +34,49 @@ def recordings(corpus):
     }
 
 
-def expected_clip(audio, mel, counted, window, clip_length, context):
+def expected_clip(audio, features, counted, window, clip_length, context):
     """The oracle: extends the whole recording, then cuts one clip from it.
 
     `counted` is the sample from which on the clip counts; it may lie before
     the recording, where nothing counts. The clip itself never does.
     """
     behind = 200
-    padded = np.pad(audio, (0, (len(mel) + behind) * HOP - len(audio)))
-    mel = np.pad(mel, ((0, behind), (0, 0)), "edge")
+    frames = len(features["mel"])
+    padded = np.pad(audio, (0, (frames + behind) * HOP - len(audio)))
     weight = np.zeros_like(padded)
     weight[max(counted, 0) : max(counted + clip_length, 0)] = 1
     weight[len(audio) :] = 0
     first = max(counted - context * HOP, 0)
     at = slice(first, first + window * HOP)
-    return padded[at], mel[first // HOP :][:window], weight[at]
+    inputs = {"audio": padded[at]}
+    for key, value in features.items():
+        if value.ndim:
+            value = np.pad(value, ((0, behind), (0, 0)), "edge")
+            value = value[first // HOP :][:window]
+        inputs[key] = value
+    return inputs, padded[at], weight[at]
+
+
+def require_equal(clip, expected):
+    inputs, target, weight = clip
+    expected_inputs, audio, expected_weight = expected
+    assert inputs.keys() == expected_inputs.keys()
+    for key, value in expected_inputs.items():
+        assert inputs[key].dtype == value.dtype, key
+        # Normalised in another batch, the last bit may differ.
+        atol = 1e-6 if key in ("mel", "pitch") else 0
+        np.testing.assert_allclose(inputs[key], value, 0, atol, err_msg=key)
+    np.testing.assert_array_equal(target, audio)
+    np.testing.assert_array_equal(weight, expected_weight)
 
 
 def clips_of(batches):
     """Single clips out of batches, as numpy."""
     for inputs, target, weight in batches:
-        yield from zip(
-            inputs["audio"].numpy(),
-            inputs["mel"].numpy(),
-            target.numpy(),
-            weight.numpy(),
-            strict=True,
-        )
+        inputs = {key: value.numpy() for key, value in inputs.items()}
+        for row in range(len(target)):
+            one = {key: value[row] for key, value in inputs.items()}
+            yield one, target[row].numpy(), weight[row].numpy()
 
 
 def placed(audio, weight, recordings):
@@ -114,20 +124,20 @@ def test_validation_clips_are_the_recordings_cut_in_order(
     cardinality = clips.cardinality().numpy()
     drawn = list(clips_of(clips))
     expected = [
-        expected_clip(audio, mel, first * HOP, window, clip_length, context)
-        for _, audio, mel in recordings["validation"]
-        for first in range(0, len(mel), clip_frames)
+        expected_clip(
+            audio, features, first * HOP, window, clip_length, context
+        )
+        for _, audio, features in recordings["validation"]
+        for first in range(0, len(features["mel"]), clip_frames)
     ]
     assert len(drawn) == cardinality * batch
     assert len(expected) <= len(drawn) < len(expected) + batch
-    for clip, (audio, mel, weight) in zip(drawn, expected, strict=False):
-        np.testing.assert_array_equal(clip[0], audio)
-        np.testing.assert_allclose(clip[1], mel, atol=1e-6)
-        np.testing.assert_array_equal(clip[2], audio)
-        np.testing.assert_array_equal(clip[3], weight)
-    for clip in drawn[len(expected) :]:
-        assert not clip[3].any() and np.isfinite(clip[1]).all()
-    counted = sum(clip[3].sum() for clip in drawn)
+    for clip, wanted in zip(drawn, expected, strict=False):
+        require_equal(clip, wanted)
+    for inputs, _, weight in drawn[len(expected) :]:
+        assert not weight.any()
+        assert all(np.isfinite(value).all() for value in inputs.values())
+    counted = sum(weight.sum() for _, _, weight in drawn)
     assert counted == sum(one.samples for one in corpus.card.validation)
 
 
@@ -148,25 +158,24 @@ def test_training_clips_are_aligned_parts_of_the_recordings(
     clip_length = clip_frames * HOP
     window = context + clip_frames + lookahead
     clips = corpus.training_clips(clip_length, context, lookahead, 3, seed)
-    for audio, mel, target, weight in clips_of(clips.take(4)):
-        number, begin = placed(audio, weight, recordings["training"])
+    for inputs, target, weight in clips_of(clips.take(4)):
+        number, begin = placed(target, weight, recordings["training"])
         assert begin % HOP == 0
-        _, whole, whole_mel = recordings["training"][number]
+        _, whole, features = recordings["training"][number]
         counted = counted_from(begin, weight, clip_length)
         expected = expected_clip(
-            whole, whole_mel, counted, window, clip_length, context
+            whole, features, counted, window, clip_length, context
         )
-        np.testing.assert_array_equal(audio, expected[0])
-        np.testing.assert_allclose(mel, expected[1], atol=1e-6)
-        np.testing.assert_array_equal(target, audio)
-        np.testing.assert_array_equal(weight, expected[2])
+        require_equal((inputs, target, weight), expected)
 
 
-def test_clips_carry_exact_16_bit_levels(corpus):
-    inputs, _, _ = next(iter(corpus.training_clips(4_000, 5, 2, 8)))
-    levels = inputs["audio"].numpy() * 32768
-    np.testing.assert_array_equal(levels, np.rint(levels))
-    assert np.abs(levels).max() > 20_000
+def test_the_features_to_cut_vary(recordings):
+    """Else a wrong cut could not show in the tests above."""
+    for _, _, features in recordings["training"]:
+        for key in ("mel", "phones", "timing", "pitch"):
+            assert len(np.unique(features[key], axis=0)) > 3, key
+    speakers = {int(one["speaker"]) for _, _, one in recordings["training"]}
+    assert speakers == {0, 1}
 
 
 def one_pass(corpus, recordings, clip_frames, seed):
@@ -175,7 +184,7 @@ def one_pass(corpus, recordings, clip_frames, seed):
     counts = [np.zeros(len(whole)) for _, whole, _ in recordings]
     begins = set()
     clips = corpus.training_clips(clip_frames * HOP, 3, 0, 1, seed)
-    for audio, _, _, weight in clips_of(clips.take(4_000)):
+    for _, audio, weight in clips_of(clips.take(4_000)):
         number, begin = placed(audio, weight, recordings)
         real = np.flatnonzero(weight)
         counts[number][begin + real] += 1
@@ -198,17 +207,18 @@ def test_every_sample_counts_equally_often(corpus, recordings):
         assert abs(edge / mean - 1) < 0.1
     # Recordings begin in silence for some clips, as in generation.
     assert any(begin == 0 for _, begin in begins)
-    for number, (_, _, mel) in enumerate(recordings["training"]):
+    for number, (_, _, features) in enumerate(recordings["training"]):
         seen = {begin for one, begin in begins if one == number}
-        slack = -len(mel) % 17
-        clips = -(-len(mel) // 17)
+        frames = len(features["mel"])
+        slack = -frames % 17
+        clips = -(-frames // 17)
         assert len(seen) == (slack + 1) * clips
 
 
 def test_same_seed_draws_the_same_clips(corpus):
     def first(seed):
         clips = corpus.training_clips(4_000, 3, 1, 4, seed)
-        return np.stack([audio for audio, *_ in clips_of(clips.take(5))])
+        return np.stack([audio for _, audio, _ in clips_of(clips.take(5))])
 
     np.testing.assert_array_equal(first(7), first(7))
     assert not np.array_equal(first(7), first(8))
@@ -218,7 +228,7 @@ def test_iterating_again_draws_the_same_clips(corpus):
     clips = corpus.training_clips(4_000, 3, 1, 4).take(3)
     again = zip(clips_of(clips), clips_of(clips), strict=True)
     for one, other in again:
-        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_array_equal(one[1], other[1])
 
 
 def test_training_clips_do_not_end(corpus):
@@ -234,7 +244,14 @@ def test_shapes_are_static(corpus):
         inputs, target, weight = clips.element_spec
         assert inputs["audio"] == target == weight
         assert target == tf.TensorSpec((6, 33 * HOP), tf.float32)
-        assert inputs["mel"] == tf.TensorSpec((6, 33, MELS), tf.float32)
+        assert inputs == {
+            "audio": target,
+            "mel": tf.TensorSpec((6, 33, MELS), tf.float32),
+            "phones": tf.TensorSpec((6, 33, 3), tf.int32),
+            "timing": tf.TensorSpec((6, 33, 2), tf.float32),
+            "pitch": tf.TensorSpec((6, 33, 2), tf.float32),
+            "speaker": tf.TensorSpec((6,), tf.int32),
+        }
 
 
 @pytest.mark.parametrize(
@@ -248,9 +265,16 @@ def test_impossible_lengths_are_refused(corpus, arguments):
 
 
 def test_normalised_mel_has_mean_zero_and_deviation_one(recordings):
-    mel = np.concatenate([mel for _, _, mel in recordings["training"]])
+    mel = np.concatenate([one["mel"] for _, _, one in recordings["training"]])
     np.testing.assert_allclose(mel.mean(0), 0, atol=1e-3)
     np.testing.assert_allclose(mel.std(0), 1, atol=1e-3)
+
+
+def test_relative_pitch_has_mean_zero_where_voiced(recordings):
+    pitch = [one["pitch"] for _, _, one in recordings["training"]]
+    logarithm, voicing = np.concatenate(pitch).T
+    assert voicing.mean() > 0.5 and logarithm.std() > 0.1
+    np.testing.assert_allclose(logarithm[voicing > 0].mean(), 0, atol=1e-3)
 
 
 def test_keras_fits_on_the_clips(corpus):
@@ -261,6 +285,7 @@ def test_keras_fits_on_the_clips(corpus):
     mel = keras.Input((33, MELS), batch_size=2, name="mel")
     loudness = keras.layers.Dense(HOP)(mel)
     output = keras.layers.Reshape((33 * HOP,))(loudness) + 0 * audio
+    # It takes what it knows and leaves the rest.
     model = keras.Model({"audio": audio, "mel": mel}, output)
     model.compile("sgd", lambda wanted, given: (wanted - given) ** 2)
     history = model.fit(

@@ -12,14 +12,15 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from pwavenet_tf.config import preset
 from pwavenet_tf.corpus import features as features_module
 from pwavenet_tf.corpus.audio import read_audio, to_levels
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.corpus.features import log_mel_spectrogram
-from pwavenet_tf.corpus.prepare import SMALLEST_DEVIATION, prepare
+from pwavenet_tf.corpus.prepare import prepare
 from pwavenet_tf.corpus.records import UTTERANCES_PER_SHARD
+from pwavenet_tf.corpus.statistics import SMALLEST_DEVIATION
 from pwavenet_tf.errors import UserError
+from pwavenet_tf.presets import preset
 
 NANO = preset("nano")
 SPEECH = Path("../shared/data/ljspeech-mini/wavs")
@@ -69,6 +70,17 @@ def test_small_corpus_holds_one_recording_out(tmp_path, count):
     assert len(card.validation) == 1 and len(card.training) == count - 1
 
 
+def test_every_tenth_in_drawn_order_is_held_out(tmp_path):
+    """The same ones as ever: figures stay comparable."""
+    source = recordings(tmp_path / "in", 21, seconds=0.25)
+    card = prepare(source, tmp_path / "out", NANO)
+    drawn = sorted(
+        (path.name for path in source.iterdir()),
+        key=lambda name: hashlib.sha256(name.encode()).digest(),
+    )
+    assert names(card.validation) == sorted(drawn[::10])
+
+
 def test_preparing_again_elsewhere_gives_the_same_bytes(tmp_path):
     source = recordings(tmp_path / "in", 12)
     shutil.copytree(source, tmp_path / "elsewhere" / "copy")
@@ -83,11 +95,12 @@ def test_levels_and_mel_are_those_of_the_recording(tmp_path):
     prepare(source, tmp_path / "out", NANO)
     corpus = Corpus(tmp_path / "out")
     for split in ("training", "validation"):
-        for name, audio, mel in corpus.utterances(split):
+        for name, audio, features in corpus.utterances(split):
             levels = to_levels(read_audio(source / name, 16_000))
             np.testing.assert_array_equal(audio * 32768, levels)
             expected = log_mel_spectrogram(audio[None], corpus.contract)[0]
-            np.testing.assert_allclose(mel, expected, atol=1e-4)
+            assert features.keys() == {"mel"}
+            np.testing.assert_allclose(features["mel"], expected, atol=1e-4)
 
 
 def test_mel_of_a_long_recording_does_not_show_its_blocks(
@@ -98,9 +111,9 @@ def test_mel_of_a_long_recording_does_not_show_its_blocks(
         recordings(tmp_path / "in", 2, seconds=1.23), tmp_path / "out", NANO
     )
     corpus = Corpus(tmp_path / "out")
-    for _, audio, mel in corpus.utterances("training"):
+    for _, audio, features in corpus.utterances("training"):
         expected = log_mel_spectrogram(audio[None], corpus.contract)[0]
-        np.testing.assert_allclose(mel, expected, atol=1e-4)
+        np.testing.assert_allclose(features["mel"], expected, atol=1e-4)
 
 
 def test_statistics_are_those_of_the_training_frames_alone(tmp_path):
@@ -197,7 +210,7 @@ def test_killed_halfway_there_is_no_corpus(tmp_path):
         (source / f"more-{number}.wav").symlink_to(source / "clip-0.wav")
     script = (
         "from pathlib import Path; import sys;"
-        "from pwavenet_tf.config import preset;"
+        "from pwavenet_tf.presets import preset;"
         "from pwavenet_tf.corpus.prepare import prepare;"
         "prepare(Path(sys.argv[1]), Path(sys.argv[2]), preset('nano'))"
     )
@@ -252,7 +265,12 @@ def test_real_speech_is_prepared(tmp_path):
     assert abs(seconds - 182) < 1
     # Held-out speech of the same reader is normalised by the others' figures.
     mel = np.concatenate(
-        [mel for _, _, mel in Corpus(tmp_path / "out").utterances("validation")]
+        [
+            features["mel"]
+            for _, _, features in Corpus(tmp_path / "out").utterances(
+                "validation"
+            )
+        ]
     )
     assert np.abs(mel.mean(0)).max() < 0.5
     assert mel.std(0).min() > 0.7 and mel.std(0).max() < 1.4

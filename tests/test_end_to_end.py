@@ -106,7 +106,7 @@ def test_the_commands_lead_from_recordings_to_a_served_voice(tmp_path, capsys):
     )
     run(f"export --model={student} --out={tmp_path / 'served'}")
     metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
-    assert np.isfinite(metrics["teacher"]["negative_log_likelihood"])
+    assert np.isfinite(metrics["teacher"]["bits_per_sample"])
     assert (tmp_path / "served" / "1" / "saved_model.pb").is_file()
     # Each step but the last names the next one.
     shown = capsys.readouterr().out

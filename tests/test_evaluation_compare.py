@@ -1,6 +1,7 @@
-"""Models against recordings, and how probable a teacher finds them."""
+"""Claims about a comparison: its figures, its sound and its page."""
 
 import base64
+import csv
 import io
 import json
 import re
@@ -11,57 +12,18 @@ import soundfile
 import tiny_models
 from tiny_run import copied, write_recordings
 
+from pwavenet_tf import cli
 from pwavenet_tf.corpus.audio import read_audio, write_audio
+from pwavenet_tf.corpus.features import LogMel
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.evaluation.compare import evaluate
-from pwavenet_tf.evaluation.likelihood import Likelihood
 from pwavenet_tf.evaluation.metrics import (
     griffin_lim,
     level,
     log_spectral_distance,
 )
 from pwavenet_tf.models import load_model
-from pwavenet_tf.speaking import mel_of_recording
-from pwavenet_tf.synthesis import Synthesizer, Windows
-
-CONTRACT = tiny_models.CONTRACT
-
-
-@pytest.fixture(scope="module")
-def teacher():
-    return tiny_models.teacher()
-
-
-def in_one_pass(teacher, audio, mel) -> float:
-    """Mean of -ln p over a recording, from the whole of it at once."""
-    padding = mel.shape[0] * tiny_models.HOP - len(audio)
-    padded = np.pad(audio, (0, padding))[None]
-    log_prob = teacher.distribution(padded, mel[None]).log_prob(padded)
-    return -float(np.mean(log_prob.numpy()[0, : len(audio)], dtype="float64"))
-
-
-@pytest.mark.parametrize("frames", [1, 5, 80, 81, 200])
-def test_likelihood_in_windows_is_that_of_one_pass(teacher, frames):
-    mel = tiny_models.mel(frames=frames)[0]
-    # The last frame is seldom a full one.
-    audio = tiny_models.audio(frames=frames)[0][:-7]
-    assert Likelihood(teacher).nats_per_sample(audio, mel) == pytest.approx(
-        in_one_pass(teacher, audio, mel), rel=1e-5
-    )
-
-
-def test_the_likelihood_test_sees_several_windows(teacher):
-    assert Windows.of(teacher, 80).count(200) == 3
-
-
-def test_another_mel_is_another_likelihood(teacher):
-    audio = tiny_models.audio(frames=5)[0]
-    likelihood = Likelihood(teacher)
-    own, other = (
-        likelihood.nats_per_sample(audio, tiny_models.mel(1, 5, seed)[0])
-        for seed in (0, 1)
-    )
-    assert abs(own - other) > 1e-3
+from pwavenet_tf.synthesis import Synthesizer
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +35,10 @@ def report(tiny_run, tmp_path_factory):
     models = {
         path: load_model(path) for path in (tiny_run.teacher, tiny_run.student)
     }
-    metrics = evaluate(
+    found = evaluate(
         models, recordings, place / "out", {"tone-0": "a <rising> tone"}
     )
-    return place / "out", metrics, recordings, models
+    return place / "out", found.metrics, recordings, models
 
 
 def test_the_metrics_file_holds_what_is_returned(report):
@@ -92,7 +54,13 @@ def test_the_metrics_file_holds_what_is_returned(report):
     spoken = common | {"samples_per_second"}
     assert set(metrics["recording"]) == set(metrics["Griffin-Lim"]) == common
     assert set(metrics["student"]) == spoken
-    assert set(metrics["teacher"]) == spoken | {"negative_log_likelihood"}
+    assert set(metrics["teacher"]) == spoken | {
+        "bits_per_sample",
+        "sample_bits",
+        "inside_50",
+        "inside_90",
+        "swapped_mel_penalty",
+    }
 
 
 def test_the_metrics_are_means_over_the_recordings(report):
@@ -102,10 +70,7 @@ def test_the_metrics_are_means_over_the_recordings(report):
     contract, synthesizer = student.audio, Synthesizer(student)
     expected = {"recording": [], "student": [], "Griffin-Lim": []}
     nats, samples = 0.0, 0
-    batch = [
-        mel_of_recording(read_audio(path, 16_000), contract)
-        for path in recordings
-    ]
+    batch = [LogMel(contract)(read_audio(path, 16_000)) for path in recordings]
     longest = max(map(len, batch))
     for row, (path, mel) in enumerate(zip(recordings, batch, strict=True)):
         audio = read_audio(path, contract.sample_rate)
@@ -127,7 +92,8 @@ def test_the_metrics_are_means_over_the_recordings(report):
                 | level(spoken[: len(audio)])
             )
         padded = np.pad(audio, (0, len(mel) * 200 - len(audio)))[None]
-        log_prob = teacher.distribution(padded, mel[None]).log_prob(padded)
+        inputs = {"audio": padded, "mel": mel[None]}
+        log_prob = teacher.distribution(inputs).log_prob(padded)
         nats -= float(np.sum(log_prob.numpy()[0, : len(audio)]))
         samples += len(audio)
     for voice, values in expected.items():
@@ -135,8 +101,8 @@ def test_the_metrics_are_means_over_the_recordings(report):
             mean = np.mean([one[name] for one in values])
             assert metrics[voice][name] == pytest.approx(mean, rel=1e-3), name
     assert metrics["recording"]["log_spectral_distance"] == 0.0
-    assert metrics["teacher"]["negative_log_likelihood"] == pytest.approx(
-        nats / samples, rel=1e-5
+    assert metrics["teacher"]["bits_per_sample"] == pytest.approx(
+        nats / samples / np.log(2), rel=1e-5
     )
 
 
@@ -174,15 +140,32 @@ def test_the_report_plays_every_voice_and_tells_the_text(report):
     assert "loss on held-out recordings" in page
 
 
+def test_the_scores_by_file_average_to_the_overall_ones(report):
+    folder, metrics, recordings, _ = report
+    with (folder / "bits.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == [path.name for path in recordings]
+    seconds = [float(row["seconds"]) for row in rows]
+    for row, path in zip(rows, recordings, strict=True):
+        assert float(row["seconds"]) == soundfile.info(path).duration
+    for name in ("bits_per_sample", "inside_50", "inside_90"):
+        each = [float(row[f"teacher {name}"]) for row in rows]
+        assert each[0] != each[1]
+        assert metrics["teacher"][name] == pytest.approx(
+            np.average(each, weights=seconds), abs=1e-5
+        )
+
+
 def test_two_models_of_one_name_are_two_voices(tiny_run, tmp_path):
     (tmp_path / "second").mkdir()
     second = copied(tiny_run.student, tmp_path / "second")
     student = load_model(second)
     recording = tiny_run.recordings / "tone-0.wav"
-    metrics = evaluate(
+    found = evaluate(
         {tiny_run.student: student, second: student}, [recording], tmp_path
     )
-    assert list(metrics) == [
+    assert not (tmp_path / "bits.csv").exists()
+    assert list(found.metrics) == [
         "recording",
         "student",
         str(second),
@@ -198,4 +181,47 @@ def test_recordings_of_one_name_are_refused(tiny_run, tmp_path):
     student = load_model(tiny_run.student)
     with pytest.raises(UserError, match="a.wav and .*/b/a.wav have one name"):
         evaluate({tiny_run.student: student}, recordings, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_sound_teachers_score_and_nothing_is_spoken(
+    tiny_run, tmp_path, capsys, report
+):
+    out = tmp_path / "out"
+    arguments = [
+        "evaluate",
+        f"--model={tiny_run.teacher}",
+        f"--reference={report[2][0].parent}",
+        f"--out={out}",
+        "--nosound",
+    ]
+    assert cli.main(arguments) == 0
+    assert {path.name for path in out.iterdir()} == {
+        "metrics.json",
+        "bits.csv",
+        "report.html",
+    }
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert list(metrics) == ["teacher"]
+    assert "log_spectral_distance" not in metrics["teacher"]
+    spoken = report[1]["teacher"]
+    for name, value in metrics["teacher"].items():
+        assert value == pytest.approx(spoken[name], rel=1e-6), name
+    page = (out / "report.html").read_text("utf-8")
+    assert "<audio" not in page
+    assert "Calibration" in page
+    screen = capsys.readouterr().out
+    assert f"{spoken['bits_per_sample']:.3f} of 16" in screen
+    assert "tone-1.wav" in screen
+
+
+def test_without_sound_a_student_is_refused(tiny_run, tmp_path):
+    student = load_model(tiny_run.student)
+    with pytest.raises(UserError, match="is a student.*teachers only"):
+        evaluate(
+            {tiny_run.student: student},
+            [tiny_run.recordings / "tone-0.wav"],
+            tmp_path / "out",
+            sound=False,
+        )
     assert not (tmp_path / "out").exists()

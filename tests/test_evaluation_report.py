@@ -1,6 +1,7 @@
 """Claims about the listening report, read as a parser and a browser do."""
 
 import base64
+import dataclasses
 import html
 import io
 import json
@@ -8,73 +9,15 @@ import os
 import re
 import shutil
 import subprocess
-from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from PIL import Image
+from tiny_report import RATE, Page, scoring, tone, written
 
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.evaluation.report import Curve, Sentence, write_report
-
-RATE = 16_000
-
-
-def tone(hertz: float, seconds: float, amplitude: float = 0.5) -> np.ndarray:
-    time = np.arange(int(seconds * RATE)) / RATE
-    return (amplitude * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
-
-
-def written(path: Path, **changes) -> str:
-    """A report with two sentences of three voices; returns its HTML."""
-    sentences = [
-        Sentence(
-            f"clip-{number}",
-            "Said & <b>done</b>.",
-            {
-                "recording": tone(300 * number, 0.5),
-                "teacher": tone(310 * number, 0.5),
-                "student": tone(290 * number, 0.4, amplitude=0.2),
-            },
-        )
-        for number in (1, 2)
-    ]
-    arguments = {
-        "title": "A report",
-        "summary": "What came of it.",
-        "sample_rate": RATE,
-        "sentences": sentences,
-        "metrics": {
-            "recording": {"log_spectral_distance": None},
-            "teacher": {"log_spectral_distance": 4.25},
-            "student": {"log_spectral_distance": 7.5},
-        },
-        "curves": [Curve("Loss", "nats", [(0, 9.0), (100, 7.0), (200, 6.5)])],
-        "settings": {"student": {"filter_width": 3, "averaged": True}},
-    }
-    write_report(path, **(arguments | changes))
-    return path.read_text(encoding="utf-8")
-
-
-class Page(HTMLParser):
-    """The tags and the visible text of a page."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(source)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-
-    def handle_data(self, data):
-        self.text += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
+from pwavenet_tf.evaluation.report import Curve, Sentence
 
 
 def embedded(uri: str) -> bytes:
@@ -120,6 +63,7 @@ def test_report_escapes_what_it_is_told(tmp_path):
         sentences=[Sentence(attack, attack, {attack: tone(300, 0.1)})],
         metrics={attack: {attack: 1.0}},
         curves=[Curve(attack, attack, [(0, 1.0), (1, 2.0)])],
+        scorings=[dataclasses.replace(scoring(attack), files=(attack,) * 20)],
         settings={attack: {attack: attack}},
     )
     page = Page(source)
@@ -131,7 +75,8 @@ def test_report_escapes_what_it_is_told(tmp_path):
 
 def test_report_marks_the_best_voice_only(tmp_path):
     source = written(tmp_path / "r.html")
-    assert re.findall(r'class="best">([^<]*)<', source) == ["4.25"]
+    # A distance, and the bits of the first teacher of two.
+    assert re.findall(r'class="best">([^<]*)<', source) == ["4.25", "11.5"]
     assert "dB · lower is better" in source
 
 
@@ -175,6 +120,7 @@ def test_report_of_nothing_but_a_title_is_a_page(tmp_path):
             metrics={},
             curves=[],
             settings={},
+            scorings=[],
         )
     )
     assert "A report" in page.text

@@ -205,9 +205,7 @@ def test_the_student_starts_from_the_teachers_upsampler(
         np.testing.assert_array_equal(own, teachers)
 
 
-def test_data_that_lack_what_the_teacher_is_told_are_refused(
-    corpus, tmp_path
-):
+def test_data_that_lack_what_the_teacher_is_told_are_refused(corpus, tmp_path):
     settings = tiny_preset()
     told = dataclasses.replace(
         settings.conditioning, inputs=("mel", "pitch"), mean_pitch_hz=100.0

@@ -1,14 +1,21 @@
 """Compares models with recordings: figures and a page of sound.
 
-Every recording is spoken anew by each model from its mel spectrogram. Of
-each the level, the spectrum and the speed are measured, and beside them
+Every recording is spoken anew by each model from what the model is told of
+it. Of each the level, the spectrum and the speed are measured, and beside them
 stands Griffin-Lim, which needs no training: a voice must beat it to be worth
 its training.
 
-It writes metrics.json for programs and report.html for people: players,
-waveforms and spectrograms side by side, in one file that can be sent to
-anyone. What each voice speaks is also written to sound/. Use recordings that
-were not trained on.
+A teacher also scores the recordings: the bits that it needs per sample, exact
+and by file, and whether it is as sure as it should be (half of the samples
+belong inside its 50 % intervals). And it is told wrong things, another
+recording's mel spectrogram, phones or pitch or another speaker: what that
+costs in bits is how much it listens. --nosound does this alone, which is
+quick where speaking would take a large teacher hours.
+
+It writes metrics.json and bits.csv for programs and report.html for people:
+players, waveforms and spectrograms side by side, in one file that can be sent
+to anyone. What each voice speaks is also written to sound/. Use recordings
+that were not trained on.
 
 Before it:  pwavenet distill (or train-teacher)
 After it:   open report.html
@@ -16,12 +23,18 @@ After it:   open report.html
 Example:
   pwavenet evaluate --model=run/teacher.keras --model=run/student.keras \\
       --reference=unheard --out=report
+  pwavenet evaluate --model=run/teacher.keras --reference=unheard \\
+      --speaker_pattern='_(.+)_' --nosound --out=scores
 """
 
 from pathlib import Path
 
 from absl import flags
 
+from pwavenet_tf.commands.conditioning_flags import (
+    define_labels,
+    define_speaker_pattern,
+)
 from pwavenet_tf.commands.path_flags import (
     define_path,
     existing,
@@ -32,7 +45,7 @@ from pwavenet_tf.errors import UserError
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines --model, --reference and --out."""
+    """Defines the flags."""
     define_path(
         "model",
         "FILE: A teacher.keras or student.keras; repeat the flag to see "
@@ -47,11 +60,21 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         flag_values,
         existing,
     )
+    define_labels(flag_values)
+    define_speaker_pattern(flag_values)
     define_path(
         "out",
-        "DIR: Folder to write metrics.json, report.html and sound/ to.",
+        "DIR: Folder to write metrics.json, bits.csv, report.html and sound/ "
+        "to.",
         flag_values,
         writable_folder,
+    )
+    flags.DEFINE_boolean(
+        "sound",
+        True,
+        "<true|false>: Whether the models speak; with --nosound, teachers "
+        "score and nothing more is done.",
+        flag_values=flag_values,
     )
 
 
@@ -60,6 +83,7 @@ def run(flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.corpus.audio import find_audio
     from pwavenet_tf.corpus.texts import read_texts
     from pwavenet_tf.evaluation.compare import evaluate
+    from pwavenet_tf.evaluation.scoring import screen_table
     from pwavenet_tf.models import load_model
 
     models = {Path(path): load_model(path) for path in flag_values.model}
@@ -70,6 +94,18 @@ def run(flag_values: flags.FlagValues) -> None:
             "sound would be taken for recordings; give another folder"
         )
     recordings = find_audio(reference)
-    evaluate(models, recordings, out, read_texts(reference))
+    folder = reference if reference.is_dir() else reference.parent
+    found = evaluate(
+        models,
+        recordings,
+        out,
+        read_texts(folder),
+        folder=folder,
+        labels=flag_values.labels and Path(flag_values.labels),
+        speaker_pattern=flag_values.speaker_pattern,
+        sound=flag_values.sound,
+    )
+    if found.scorings:
+        print(screen_table(found.scorings))
     print(f"The figures are in {out / 'metrics.json'},")
     print(f"the report is {out / 'report.html'}.")

@@ -83,11 +83,9 @@ def run(flag_values: flags.FlagValues) -> None:
 
     out = Path(flag_values.out)
     settings = preset(flag_values.preset)
+    usual = settings.conditioning.inputs
     inputs = chosen_inputs(flag_values, settings)
-    for flag, needed in (
-        ("labels", "linguistic"),
-        ("speaker_pattern", "speaker"),
-    ):
+    for flag, needed in _NEEDED.items():
         if flag_values[flag].value and needed not in inputs:
             raise UserError(
                 f"--{flag} is of use only with {needed} among --conditioning"
@@ -112,7 +110,9 @@ def run(flag_values: flags.FlagValues) -> None:
     for refusal in card.refused:
         print(f"  {refusal.file}: {refusal.reason}")
     print(f"The data is in {out}. Next:")
+    told = ",".join(inputs) or "none"
     print(
         f"  pwavenet train-teacher --data={out} --out=RUN "
         f"--preset={flag_values.preset}"
+        + (f" --conditioning={told}" if inputs != usual else "")
     )

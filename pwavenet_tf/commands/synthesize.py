@@ -1,4 +1,4 @@
-"""Makes speech from mel spectrograms, from recordings or from text.
+"""Makes speech from mel spectrograms, recordings or text.
 
 The input is a mel spectrogram (.npy, shape (frames, mels)), features by name
 (.npz), a recording, which is analysed first and then spoken anew, or a folder

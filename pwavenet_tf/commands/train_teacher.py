@@ -99,12 +99,16 @@ def run(flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.training import train_teacher
 
     data, out = Path(flag_values.data), Path(flag_values.out)
-    train_teacher(Corpus(data), _settings(flag_values), out, flag_values.steps)
-    print(f"The teacher is {out / 'teacher.keras'}. Next:")
-    print(
-        f"  pwavenet distill --data={data} --teacher={out / 'teacher.keras'} "
-        f"--out={out}"
-    )
+    settings, model = _settings(flag_values), out / "teacher.keras"
+    teacher = train_teacher(Corpus(data), settings, out, flag_values.steps)
+    print(f"The teacher is {model}. Next:")
+    if settings.student and teacher.head_class.continuous:
+        print(f"  pwavenet distill --data={data} --teacher={model} --out={out}")
+    else:
+        print(
+            f"  pwavenet evaluate --model={model} --reference=UNHEARD "
+            "--out=REPORT"
+        )
 
 
 def _settings(flag_values: flags.FlagValues) -> Preset:

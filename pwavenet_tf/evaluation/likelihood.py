@@ -1,47 +1,160 @@
-"""How probable a teacher finds a recording."""
+"""How probable a teacher finds a recording, and how sure it is rightly."""
+
+import dataclasses
+import math
 
 import numpy as np
 import tensorflow as tf
 
-from pwavenet_tf.distributions import MixtureOfLogistics
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.model_inputs import Features, at_frames, require_features
 from pwavenet_tf.synthesis import Windows
 from pwavenet_tf.teacher import WaveNet
 
+# The masses of the central intervals that calibration is measured at.
+INTERVALS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _CHUNK_FRAMES = 80
 
 
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """What a teacher says of some samples; scores add up.
+
+    Attributes:
+        nats: Sum of -ln p(x_t | x_<t, c).
+        samples: How many samples there are.
+        inside: For each of `INTERVALS`, how many samples lie within the
+            central interval of that mass; see `share_inside`.
+    """
+
+    nats: float
+    samples: int
+    inside: tuple[float, ...]
+
+    def __add__(self, other: "Score") -> "Score":
+        inside = map(sum, zip(self.inside, other.inside, strict=True))
+        return Score(
+            self.nats + other.nats, self.samples + other.samples, tuple(inside)
+        )
+
+    @property
+    def bits_per_sample(self) -> float:
+        """Mean of -log2 p(x_t | x_<t, c)."""
+        return self.nats / math.log(2) / self.samples
+
+    @property
+    def calibration(self) -> dict[float, float]:
+        """The fraction of the samples inside, by the mass of the interval."""
+        return {
+            mass: inside / self.samples
+            for mass, inside in zip(INTERVALS, self.inside, strict=True)
+        }
+
+    @property
+    def inside_50(self) -> float:
+        """The fraction of the samples in the central 50 % interval."""
+        return self.calibration[0.5]
+
+    @property
+    def inside_90(self) -> float:
+        """The fraction of the samples in the central 90 % interval."""
+        return self.calibration[0.9]
+
+
 class Likelihood:
-    """Exact negative log-likelihood under a teacher, in constant memory."""
+    """Scores recordings exactly, in constant memory.
 
-    def __init__(self, teacher: WaveNet) -> None:
+    Args:
+        teacher: The teacher.
+        chunk_frames: Frames that are scored at a time. The result does not
+            depend on it; for short recordings less is faster.
+    """
+
+    def __init__(
+        self, teacher: WaveNet, chunk_frames: int = _CHUNK_FRAMES
+    ) -> None:
         self._teacher = teacher
-        self._windows = Windows.of(teacher, _CHUNK_FRAMES)
-        self._log_prob = tf.function(self._window_log_prob)
+        self._windows = Windows.of(teacher, min(chunk_frames, _CHUNK_FRAMES))
+        self._probabilities = tf.function(self._window_probabilities)
 
-    def nats_per_sample(self, audio: np.ndarray, mel: np.ndarray) -> float:
-        """Mean of -ln p(x_t | x_<t, mel) over a recording.
+    def __call__(self, audio: np.ndarray, features: Features) -> Score:
+        """Scores a recording, every sample of it once.
 
         Args:
             audio: 16-bit levels `(time,)` in [-1, 1).
-            mel: Its mel spectrogram `(frames, mels)`, normalised.
+            features: Its own, as `require_features` takes them, without a
+                batch axis.
+
+        Raises:
+            UserError: If the features do not suit the teacher, or its
+                probabilities are not finite.
         """
-        hop, windows = self._teacher.audio.hop_length, self._windows
-        padded = np.pad(audio, (0, len(mel) * hop - len(audio)))
-        hops = padded.reshape(-1, hop)
-        total = 0.0
-        for index in range(windows.count(len(mel))):
+        teacher, windows = self._teacher, self._windows
+        features = require_features(
+            features, teacher.audio, teacher.conditioning
+        )
+        hop, frames = teacher.audio.hop_length, teacher.audio.frames(len(audio))
+        hops = np.pad(audio, (0, frames * hop - len(audio))).reshape(-1, hop)
+        total = Score(0.0, 0, (0.0,) * len(INTERVALS))
+        for index in range(windows.count(frames)):
             wanted, start = index * windows.chunk, windows.start(index)
             places = np.arange(start, start + windows.length)
-            places = np.minimum(places, len(mel) - 1)
-            log_prob = self._log_prob(
-                tf.constant(hops[places].reshape(1, -1)),
-                tf.constant(mel[np.newaxis, places]),
-            ).numpy()
+            levels = hops[np.minimum(places, frames - 1)].reshape(1, -1)
+            found = self._probabilities(
+                at_frames(features, places) | {"audio": tf.constant(levels)}
+            )
             first = (wanted - start) * hop
             last = first + min(windows.chunk * hop, len(audio) - wanted * hop)
-            total -= log_prob[0, first:last].sum(dtype=np.float64)
-        return total / len(audio)
+            total += _score(*(one.numpy()[0, first:last] for one in found))
+        if not math.isfinite(total.nats):
+            raise UserError(
+                "the model gives probabilities that are not finite; its "
+                "training has diverged, take an earlier checkpoint"
+            )
+        return total
 
-    def _window_log_prob(self, audio, mel):
-        parameters = self._teacher({"audio": audio, "mel": mel})
-        return MixtureOfLogistics(parameters).log_prob(audio)
+    def _window_probabilities(self, inputs):
+        distribution = self._teacher.distribution(inputs)
+        return (
+            distribution.log_prob(inputs["audio"]),
+            *distribution.cumulative(inputs["audio"]),
+        )
+
+
+def share_inside(
+    below: np.ndarray, up_to: np.ndarray, mass: float
+) -> np.ndarray:
+    """How much of each level lies in a distribution's central interval.
+
+    The probability integral transform spreads a discrete value x evenly over
+    [P(X < x), P(X <= x)] (Brockwell 2007); this is the share of that range
+    within [(1 - mass) / 2, (1 + mass) / 2]. It needs no random numbers, and
+    its expectation under the distribution itself is exactly `mass`.
+
+    Args:
+        below: P(X < x).
+        up_to: P(X <= x), of the same shape.
+        mass: Of the interval, in (0, 1).
+
+    Returns:
+        In [0, 1], of the same shape.
+    """
+    lowest, highest = 0.5 - mass / 2, 0.5 + mass / 2
+    width = up_to - below
+    overlap = np.minimum(up_to, highest) - np.maximum(below, lowest)
+    # A level too improbable for the type of the numbers is a point.
+    is_point = width <= 0
+    point = (below >= lowest) & (below <= highest)
+    share = np.maximum(overlap, 0) / np.where(is_point, 1, width)
+    return np.where(is_point, point, share)
+
+
+def _score(log_prob: np.ndarray, below: np.ndarray, up_to: np.ndarray) -> Score:
+    below, up_to = below.astype(np.float64), up_to.astype(np.float64)
+    return Score(
+        nats=-float(log_prob.sum(dtype=np.float64)),
+        samples=len(log_prob),
+        inside=tuple(
+            float(share_inside(below, up_to, mass).sum()) for mass in INTERVALS
+        ),
+    )

@@ -5,6 +5,7 @@ import math
 
 NOT_MEASURED = "–"
 _CLOSER = "closer to the recording"
+_BITS = "bits per sample"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +33,26 @@ _MEASURES = {
         "Standard deviation", "of full scale", _CLOSER
     ),
     "mean_absolute": Measure("Mean absolute level", "of full scale", _CLOSER),
-    "negative_log_likelihood": Measure(
-        "Negative log-likelihood", "nats per sample", "lower"
+    "bits_per_sample": Measure("Bits per sample", "", "lower"),
+    "sample_bits": Measure("Size of a sample as it is scored", "bits"),
+    "inside_50": Measure(
+        "Samples inside the central 50 % interval", "0.5 if calibrated"
+    ),
+    "inside_90": Measure(
+        "Samples inside the central 90 % interval", "0.9 if calibrated"
+    ),
+    "swapped_mel_penalty": Measure(
+        "Added by another recording's mel spectrogram", _BITS
+    ),
+    "swapped_linguistic_penalty": Measure(
+        "Added by another recording's phones", _BITS
+    ),
+    "swapped_pitch_penalty": Measure(
+        "Added by another recording's pitch", _BITS
+    ),
+    "swapped_speaker_penalty": Measure("Added by a wrong speaker", _BITS),
+    "right_speaker_preferred": Measure(
+        "Recordings likeliest under their own speaker", "1 is all"
     ),
     "samples_per_second": Measure("Speed", "samples per second", "higher"),
 }

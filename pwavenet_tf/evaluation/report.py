@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ from pwavenet_tf.errors import UserError
 from pwavenet_tf.evaluation import curves as curve_drawing
 from pwavenet_tf.evaluation import measures
 from pwavenet_tf.evaluation.figures import SHOWN_DB, draw_voices
+from pwavenet_tf.evaluation.report_tables import (
+    metric_table,
+    score_section,
+)
+from pwavenet_tf.evaluation.scoring import Scoring
 from pwavenet_tf.files import written_aside
-
-# The voice that the others are judged by.
-REFERENCE = "recording"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +62,7 @@ def write_report(
     metrics: dict[str, dict[str, float | None]],
     curves: list[Curve],
     settings: dict[str, dict[str, object]],
+    scorings: Sequence[Scoring] = (),
 ) -> None:
     """Writes the report as one self-contained HTML file.
 
@@ -75,6 +79,7 @@ def write_report(
         metrics: Value by metric by voice; None where it was not measured.
         curves: Training curves.
         settings: Value by name by section.
+        scorings: What teachers say of the recordings.
 
     Raises:
         UserError: If a sentence has no voice, a voice has no samples or some
@@ -98,8 +103,8 @@ def write_report(
         shown_db=SHOWN_DB,
         voices=_voices(sentences, metrics),
         sentences=[_sentence(each, sample_rate) for each in sentences],
-        metric_voices=list(metrics),
-        metrics=_metrics(metrics),
+        metrics=metric_table(metrics),
+        scores=score_section(scorings),
         curves=[
             (curve, curve_drawing.draw_curve(curve.points)) for curve in curves
         ],
@@ -115,23 +120,6 @@ def _voices(
 ) -> list[str]:
     seen = [voice for sentence in sentences for voice in sentence.audio]
     return list(dict.fromkeys([*seen, *metrics]))
-
-
-def _metrics(metrics: dict[str, dict[str, float | None]]) -> list[dict]:
-    names = dict.fromkeys(
-        name for values in metrics.values() for name in values
-    )
-    rows = []
-    for name in names:
-        by_voice = {voice: of.get(name) for voice, of in metrics.items()}
-        rows.append(
-            {
-                "measure": measures.measure(name),
-                "by_voice": by_voice,
-                "best": measures.best_voices(name, by_voice, REFERENCE),
-            }
-        )
-    return rows
 
 
 def _sentence(sentence: Sentence, sample_rate: int) -> dict:

@@ -1,0 +1,119 @@
+"""The report's tables, as its template shows them."""
+
+from collections.abc import Sequence
+
+from pwavenet_tf.evaluation import calibration
+from pwavenet_tf.evaluation.measures import best_voices, measure
+from pwavenet_tf.evaluation.scoring import Scoring, by_file
+
+# The voice that the others are judged by.
+REFERENCE = "recording"
+
+
+def metric_table(metrics: dict[str, dict[str, float | None]]) -> dict:
+    """Voices in columns and metrics in rows, with the best ones marked.
+
+    Args:
+        metrics: Value by metric by voice; None where it was not measured.
+    """
+    names = dict.fromkeys(
+        name for values in metrics.values() for name in values
+    )
+    rows = []
+    for name in names:
+        by_voice = {voice: of.get(name) for voice, of in metrics.items()}
+        rows.append(
+            {
+                "name": name,
+                "measure": measure(name),
+                "by_voice": by_voice,
+                "best": best_voices(name, by_voice, REFERENCE),
+            }
+        )
+    return {"voices": list(metrics), "rows": rows}
+
+
+def score_section(scorings: Sequence[Scoring]) -> dict | None:
+    """Scores, calibration, scores by file, and what is listened to.
+
+    Returns:
+        None if nothing was scored.
+    """
+    if not scorings:
+        return None
+    table = metric_table({one.teacher: one.metrics for one in scorings})
+    comparable = len({one.sample_bits for one in scorings}) == 1
+    for row in table["rows"]:
+        if not comparable and row["name"] == "bits_per_sample":
+            row["best"] = set()
+    return {
+        "table": table,
+        "comparable": comparable,
+        "teachers": [one.teacher for one in scorings],
+        "calibration": calibration.draw_calibration(
+            {one.teacher: one.overall.calibration for one in scorings}
+        ),
+        "frame": calibration,
+        "inside": {
+            one.teacher: (one.overall.inside_50, one.overall.inside_90)
+            for one in scorings
+        },
+        "files": _files(scorings),
+        "swapped": max(
+            (one.listening.recordings for one in scorings if one.listening),
+            default=0,
+        ),
+        "speakers": _speaker_tables(scorings),
+    }
+
+
+def _files(scorings: Sequence[Scoring]) -> list[dict]:
+    rows = by_file(list(scorings))
+    highest = max(
+        score.bits_per_sample for _, scores in rows for score in scores
+    )
+    return [
+        {
+            "name": file,
+            "seconds": scores[0].samples / scorings[0].sample_rate,
+            "bits": [
+                {
+                    "value": score.bits_per_sample,
+                    "share": score.bits_per_sample / highest if highest else 0,
+                }
+                for score in scores
+            ],
+        }
+        for file, scores in rows
+    ]
+
+
+def _speaker_tables(scorings: Sequence[Scoring]) -> list[dict]:
+    """For each teacher of several speakers, its matrix with tints."""
+    tables = []
+    for one in scorings:
+        if not (one.listening and one.listening.speakers):
+            continue
+        speakers = one.listening.speakers
+        rows = speakers.matrix
+        highest = max(max(values.values()) for values in rows.values())
+        tables.append(
+            {
+                "teacher": one.teacher,
+                "recordings": speakers.recordings,
+                "speakers": list(next(iter(rows.values()))),
+                "rows": {
+                    true: [
+                        {
+                            "own": speaker == true,
+                            # No negative zero in print.
+                            "value": round(value, 3) + 0.0,
+                            "share": max(value, 0) / highest if highest else 0,
+                        }
+                        for speaker, value in values.items()
+                    ]
+                    for true, values in rows.items()
+                },
+            }
+        )
+    return tables

@@ -1,0 +1,39 @@
+"""Recordings in which no two places are alike, in any of their features."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from pwavenet_tf.corpus.label_files import write_labels
+from pwavenet_tf.corpus.phones import Phone
+
+RATE = 16_000
+SPEAKERS = ("anna", "ben")
+
+
+def write(folder: Path, lengths: Iterable[int]) -> None:
+    """Writes a corpus of two speakers, with a folder of labels.
+
+    Args:
+        folder: Recordings are in a folder for each speaker.
+        lengths: Samples of each recording; none of these is zero, so that
+            silence in a clip is padding.
+    """
+    random = np.random.default_rng(0)
+    for number, length in enumerate(lengths):
+        name = f"{SPEAKERS[number % 2]}/{number}"
+        time = np.arange(length) / RATE
+        tone = np.sin(2 * np.pi * (110 + 10 * number) * (time + time**2 / 3))
+        levels = 20_000 * tone + random.normal(0, 2_000, length)
+        levels = np.rint(levels).astype(np.int16)
+        levels[levels == 0] = 1
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / f"{name}.wav", levels, RATE)
+        borders = np.sort(random.uniform(0, length / RATE, 9))
+        spoken = zip("abacabca", borders, borders[1:], strict=False)
+        write_labels(
+            folder / "labels" / f"{name}.csv",
+            [Phone(symbol, start, end) for symbol, start, end in spoken],
+        )

@@ -1,0 +1,160 @@
+"""What is recorded is what is learnt: the same levels at the same moment."""
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pwavenet_tf.corpus.dataset import Corpus
+from pwavenet_tf.corpus.features import inverse_normalised
+from pwavenet_tf.corpus.label_files import write_labels
+from pwavenet_tf.corpus.phones import Phone
+from pwavenet_tf.corpus.prepare import prepare
+from pwavenet_tf.presets import preset
+
+HOP, RATE = 200, 16_000
+# It ends within a hop.
+CLICK_LENGTH = 6_130
+CLICKS = 40
+
+
+@pytest.fixture(scope="module")
+def every_level(tmp_path_factory):
+    """Two recordings, each of all 65,536 levels once, in another order."""
+    folder = tmp_path_factory.mktemp("levels")
+    (folder / "in").mkdir()
+    written = {}
+    for name in ("a.wav", "b.wav"):
+        random = np.random.default_rng(len(written))
+        levels = random.permutation(np.arange(-(2**15), 2**15))
+        written[name] = levels.astype(np.int16)
+        soundfile.write(folder / "in" / name, written[name], RATE)
+    prepare(folder / "in", folder / "out", preset("nano"))
+    return Corpus(folder / "out"), written
+
+
+def the_one(corpus, split, written):
+    """The levels of the only recording in a split."""
+    (recording,) = corpus.card.recordings(split)
+    return written[recording.file]
+
+
+def test_whole_recordings_are_their_16_bit_levels(every_level):
+    corpus, written = every_level
+    for split in ("training", "validation"):
+        for name, audio, _ in corpus.utterances(split):
+            assert audio.dtype == np.float32
+            np.testing.assert_array_equal(audio * 32768, written[name])
+
+
+@pytest.mark.parametrize("split", ["training", "validation"])
+def test_clips_are_exact_levels_as_input_and_as_target(every_level, split):
+    """No dequantisation: nothing is added to any of the 65,536 levels."""
+    corpus, written = every_level
+    levels = the_one(corpus, split, written)
+    if split == "training":
+        # Far more than one pass over a recording of 328 frames.
+        clips = corpus.training_clips(20 * HOP, 3, 1, 4, seed=2).take(40)
+    else:
+        clips = corpus.validation_clips(20 * HOP, 3, 1, 4)
+    place = np.argsort(levels)
+    seen = set()
+    for inputs, target, weight in clips:
+        np.testing.assert_array_equal(inputs["audio"], target)
+        for audio, counts in zip(
+            target.numpy() * 32768, weight.numpy() > 0, strict=True
+        ):
+            if not counts.any():
+                continue
+            # Each level is there once, so one sample tells the clip's place.
+            one = np.flatnonzero(counts)[0]
+            begin = place[int(audio[one]) + 2**15] - one
+            real = levels[begin : begin + len(audio)]
+            np.testing.assert_array_equal(audio[: len(real)], real)
+            assert not audio[len(real) :].any()
+            seen.update(audio[counts].tolist())
+    assert len(seen) == 2**16
+
+
+@pytest.fixture(scope="module")
+def clicks(tmp_path_factory):
+    """Recordings that are silent but for one sample, which is labelled.
+
+    The phone `click` is as long as the frame that the sample is in.
+    """
+    folder = tmp_path_factory.mktemp("clicks")
+    (folder / "in").mkdir()
+    random = np.random.default_rng(0)
+    edges = [0, 1, HOP - 1, HOP, HOP + 1, CLICK_LENGTH // 2, CLICK_LENGTH - 1]
+    drawn = random.integers(0, CLICK_LENGTH, CLICKS - len(edges))
+    places = {}
+    for number, place in enumerate([*edges, *drawn.tolist()]):
+        levels = np.zeros(CLICK_LENGTH, np.int16)
+        levels[place] = random.integers(5_000, 30_000)
+        places[f"{number}.wav"] = place
+        soundfile.write(folder / "in" / f"{number}.wav", levels, RATE)
+        frame = place // HOP
+        borders = np.array([0, frame, frame + 1, 99]) * HOP / RATE
+        names = ("before", "click", "after")
+        phones = map(Phone, names, borders, borders[1:])
+        write_labels(folder / "labels" / f"{number}.csv", phones)
+    inputs = ("mel", "linguistic")
+    nano = preset("nano")
+    prepare(folder / "in", folder / "out", nano, inputs, folder / "labels")
+    return Corpus(folder / "out"), places
+
+
+def require_frame(corpus, features, frame):
+    """The click is loudest, and said, in the frame that its sample is in."""
+    mel = inverse_normalised(np.asarray(features["mel"]), corpus.contract)
+    energy = np.exp(2 * mel.astype(np.float64)).sum(axis=-1)
+    # A frame's first sample lies in the middle between two frames' centres,
+    # so that both hear it equally loud; everywhere else the tie is broken.
+    assert energy[frame] > 0.999 * energy.max()
+    click = 1 + corpus.card.phones.index("click")
+    said = np.flatnonzero(np.asarray(features["phones"])[:, 1] == click)
+    assert said[0] == frame
+    # Behind the end of a recording its last frame is repeated.
+    assert (np.diff(said) == 1).all()
+
+
+def test_a_click_is_heard_in_its_own_frame(clicks):
+    corpus, places = clicks
+    for split in ("training", "validation"):
+        for name, audio, features in corpus.utterances(split):
+            assert np.flatnonzero(audio).tolist() == [places[name]]
+            require_frame(corpus, features, places[name] // HOP)
+
+
+@settings(
+    max_examples=10,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    clip_frames=st.integers(1, 40),
+    context=st.integers(0, 12),
+    lookahead=st.integers(0, 4),
+    seed=st.integers(0, 2**31),
+    split=st.sampled_from(["training", "validation"]),
+)
+def test_a_click_is_heard_in_its_own_frame_wherever_clips_are_cut(
+    clicks, clip_frames, context, lookahead, seed, split
+):
+    corpus, _ = clicks
+    window = (clip_frames * HOP, context, lookahead, 4)
+    if split == "training":
+        clips = corpus.training_clips(*window, seed).take(30)
+    else:
+        clips = corpus.validation_clips(*window)
+    heard = 0
+    for inputs, target, _ in clips:
+        np.testing.assert_array_equal(inputs["audio"], target)
+        for row, audio in enumerate(target.numpy()):
+            at = np.flatnonzero(audio)
+            if not at.size:
+                continue
+            heard += 1
+            features = {key: inputs[key][row] for key in ("mel", "phones")}
+            require_frame(corpus, features, at[0] // HOP)
+    assert heard

@@ -1,0 +1,52 @@
+"""Claims about scores in the report."""
+
+import re
+
+import pytest
+from tiny_report import Page, scoring, written
+
+from pwavenet_tf.evaluation.calibration import draw_calibration
+from pwavenet_tf.evaluation.likelihood import INTERVALS
+
+
+def test_bits_of_levels_and_of_codes_are_not_compared(tmp_path):
+    scorings = [scoring("levels", 4), scoring("codes", 2, sample_bits=8)]
+    source = written(tmp_path / "r.html", scorings=scorings)
+    assert re.findall(r'class="best">([^<]*)<', source) == ["4.25"]
+    assert "codes of 8 bits are not compared" in source
+
+
+def test_the_report_shows_every_score(tmp_path):
+    page = Page(written(tmp_path / "r.html"))
+    for number in range(20):
+        assert f"file-{number}.wav" in page.text
+    for told in (
+        "12.5",
+        "22.00",
+        "0.250",
+        "Added by a wrong speaker",
+        "speaker-11",
+        "0.950",
+    ):
+        assert told in page.text
+    pictures = [svg for svg in page.all("svg") if "role" in svg]
+    # The calibration and the curve: 0.5 ** 1.5 and 0.9 ** 1.5.
+    assert len(pictures) == 2
+    assert (
+        "teacher, 0.354 inside 50 %, 0.854 inside 90 %"
+        in (pictures[0]["aria-label"])
+    )
+
+
+def test_a_calibrated_teacher_lies_on_the_diagonal():
+    drawing = draw_calibration({"own": {mass: mass for mass in INTERVALS}})
+    start, end = (
+        tuple(map(float, place.split()))
+        for place in drawing.diagonal[1:].split("L")
+    )
+    (line,) = drawing.lines
+    for mass, point in zip(INTERVALS, line.points, strict=True):
+        for axis in (0, 1):
+            expected = start[axis] + mass * (end[axis] - start[axis])
+            assert point[axis] == pytest.approx(expected, abs=0.06)
+    assert drawing.inside[2].place == pytest.approx(line.points[4][1], abs=0.1)
