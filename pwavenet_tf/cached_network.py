@@ -108,7 +108,7 @@ class CachedNetwork:
 
         Args:
             weights: From `weights`.
-            told: What the `Conditioner` returned, float32.
+            told: What `WaveNet.told` returned, float32.
 
         Returns:
             A function of the step: `(layers, 1 or batch, channels)`.

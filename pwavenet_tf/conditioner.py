@@ -112,6 +112,13 @@ class Conditioner(keras.layers.Layer):
             shapes["speaker"] = (None, 1, self.conditioning.channels)
         return shapes
 
+    @property
+    def shapes_to_build(self) -> dict[str, tuple]:
+        """The same as keyword arguments of the `build` of a `GatedStack`."""
+        return {
+            f"{name}_shape": shape for name, shape in self.output_shapes.items()
+        }
+
     def build(self, input_shape=None) -> None:
         # One more than there are: 0 stands for no phone and for unknown ones.
         for vectors, names in (

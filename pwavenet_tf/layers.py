@@ -135,15 +135,10 @@ class GatedBlock(keras.layers.Layer):
         self.convolution = CausalConvolution(
             2 * gate_channels, filter_width, dilation, dtype=self.dtype_policy
         )
-        # Built only where there is something to project. From zero: random
-        # projections would drown the past, from which the network learns
-        # first, in what it cannot make sense of yet.
+        # Built only where there is something to project.
         self.conditioning, self.speaker = (
             keras.layers.Dense(
-                2 * gate_channels,
-                use_bias=False,
-                kernel_initializer="zeros",
-                dtype=self.dtype_policy,
+                2 * gate_channels, use_bias=False, dtype=self.dtype_policy
             )
             for _ in range(2)
         )

@@ -47,8 +47,8 @@ class CachedSampler:
             frames: How many are wanted.
 
         Returns:
-            Tensors for `draw` and `score`, equal to the same part of what the
-            teacher's `conditioner` makes of the whole.
+            Tensors for `draw` and `score`, equal to the same part of what
+            `WaveNet.told` makes of the whole.
         """
         places = np.arange(
             first - CONTEXT_FRAMES, first + frames + CONTEXT_FRAMES
@@ -62,7 +62,7 @@ class CachedSampler:
         return told
 
     def _float32_conditioning(self, features):
-        told = self.teacher.conditioner(features)
+        told = self.teacher.told(features)
         return {name: tf.cast(x, tf.float32) for name, x in told.items()}
 
     def chunks(

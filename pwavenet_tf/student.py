@@ -125,10 +125,7 @@ class ParallelWaveNet(keras.Model):
 
     def build(self, input_shape=None) -> None:
         self.conditioner.build()
-        shapes = {
-            f"{name}_shape": shape
-            for name, shape in self.conditioner.output_shapes.items()
-        }
+        shapes = self.conditioner.shapes_to_build
         for network in self.networks:
             network.build((None, None), **shapes)
         self.built = True

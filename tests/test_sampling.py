@@ -87,7 +87,7 @@ def test_conditioning_of_some_frames_is_a_part_of_the_whole(
     )
     teacher = tiny_models.teacher(conditioning=conditioning)
     features = tiny_models.features(2, 20)
-    whole = teacher.conditioner(features)
+    whole = teacher.told(features)
     part = CachedSampler(teacher).conditioning(features, 7, 4)
     scale = whole["conditioning"].shape[1] // 20
     np.testing.assert_allclose(
