@@ -135,10 +135,15 @@ class GatedBlock(keras.layers.Layer):
         self.convolution = CausalConvolution(
             2 * gate_channels, filter_width, dilation, dtype=self.dtype_policy
         )
-        # Built only where there is something to project.
+        # Built only where there is something to project. From zero: the
+        # network learns from the past first, which is harder to hear under
+        # projections that mean nothing yet.
         self.conditioning, self.speaker = (
             keras.layers.Dense(
-                2 * gate_channels, use_bias=False, dtype=self.dtype_policy
+                2 * gate_channels,
+                use_bias=False,
+                kernel_initializer="zeros",
+                dtype=self.dtype_policy,
             )
             for _ in range(2)
         )

@@ -111,7 +111,15 @@ class WaveNet(keras.Model):
         )
         self.nats = keras.metrics.Mean(name="nats")
         self.output_parameters = keras.layers.Dense(
-            self.head_class.channels(mixture_components), dtype="float32"
+            self.head_class.channels(mixture_components),
+            # A tenth of the usual: the start is the head's own.
+            kernel_initializer=keras.initializers.VarianceScaling(
+                0.01, "fan_avg", "uniform"
+            ),
+            bias_initializer=keras.initializers.Constant(
+                self.head_class.initial_bias(mixture_components)
+            ),
+            dtype="float32",
         )
 
     @classmethod

@@ -48,17 +48,6 @@ def levels(corpus):
     return soundfile.read(folder / recording.file, dtype="int16")[0]
 
 
-def test_every_level_is_input_and_target_and_counts_once(clip, levels):
-    inputs, target, weight = clip
-    assert levels.min() == -32_768 and levels.max() == 32_767
-    for audio in (inputs["audio"], target):
-        given = audio.numpy()[0] * 32_768
-        np.testing.assert_array_equal(given[:LENGTH], levels)
-        assert not given[LENGTH:].any()
-    counted = np.arange(weight.shape[1]) < LENGTH
-    np.testing.assert_array_equal(weight.numpy()[0], counted)
-
-
 def mass_of_bins(cdf, levels):
     """ln P of each level, the outermost with the tails, `(time, parts)`."""
     upper = np.where(levels == 32_767, np.inf, (levels + 0.5) / 32_768)

@@ -37,6 +37,15 @@ class Head(abc.ABC):
         """
 
     @classmethod
+    def initial_bias(cls, components: int) -> list[float]:
+        """The raw output that an untrained network should give.
+
+        Args:
+            components: The size of a mixture; other heads ignore it.
+        """
+        return [0.0] * cls.channels(components)
+
+    @classmethod
     def draws(cls, components: int) -> int:
         """The number of uniforms that one drawn sample takes.
 

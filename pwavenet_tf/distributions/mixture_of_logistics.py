@@ -1,5 +1,6 @@
 """A mixture of discretised logistics over 16-bit audio."""
 
+import numpy as np
 from keras import ops
 
 from pwavenet_tf.distributions.head import Head
@@ -17,6 +18,9 @@ from pwavenet_tf.ops import (
     standard_logistic,
     to_levels,
 )
+
+# Raw log-scales of the narrowest and the broadest untrained component.
+_INITIAL_LOG_SCALES = (-3.0, 1.5)
 
 # Beyond this a scale is infinite for audio, but not yet for float32.
 _LARGEST_LOG_SCALE = 40.0
@@ -37,6 +41,19 @@ class MixtureOfLogistics(Head):
     @classmethod
     def channels(cls, components: int) -> int:
         return 3 * components
+
+    @classmethod
+    def initial_bias(cls, components: int) -> list[float]:
+        """One location for all, and scales from narrow to broad.
+
+        Components at places of their own first settle as a histogram of
+        speech, which the past is of no use to; in one place they follow the
+        past together.
+        """
+        if components == 1:
+            return [0.0] * 3
+        log_scales = np.linspace(*_INITIAL_LOG_SCALES, components)
+        return [0.0] * 2 * components + log_scales.tolist()
 
     @classmethod
     def draws(cls, components: int) -> int:
