@@ -103,12 +103,14 @@ class CachedNetwork:
         ]
         return bias + tf.stack(projections)
 
-    def projected(self, weights: dict, told: dict):
+    def projected(self, weights: dict, told: dict, position):
         """What conditioning and biases add to every layer, step by step.
 
         Args:
             weights: From `weights`.
-            told: What `WaveNet.told` returned, float32.
+            told: What `WaveNet.told` returned, float32. Where it holds a
+                vector for a frame, the first is that of the next sample.
+            position: How many samples there have been.
 
         Returns:
             A function of the step: `(layers, 1 or batch, channels)`.
@@ -136,7 +138,9 @@ class CachedNetwork:
         if self.stride == 1:
             return lambda step: project(series[step])
         frames = tf.map_fn(project, series)
-        return lambda step: frames[step // self.stride]
+        # The state may have been handed on within a frame.
+        begun = position % self.stride
+        return lambda step: frames[(begun + step) // self.stride]
 
     def step(self, state: CachedState, added, weights: dict):
         """The parameters of the next sample's distribution, and the rings.

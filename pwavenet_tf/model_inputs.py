@@ -70,11 +70,13 @@ def require_features(
             elif key == "speaker":
                 if kind in conditioning.inputs:
                     found[key] = _speakers(
-                        given[key], conditioning.speakers, single, name
+                        given[key], conditioning.speakers, name
                     )
             else:
                 width = _WIDTHS.get(key, audio.mels)
                 found[key] = _frames(given[key], key, width, single, name)
+                if key == "phones" and kind in conditioning.inputs:
+                    _require_known(given[key], conditioning.phones, name)
     _require_one_shape(found, name)
     return found
 
@@ -100,11 +102,21 @@ def _frames(
     return batched.astype(np.int32 if key == "phones" else np.float32)
 
 
+def _require_known(ids: np.ndarray, phones: tuple[str, ...], name: str) -> None:
+    ids = np.asarray(ids)
+    if (ids != np.floor(ids)).any() or not (
+        ids.min() >= 0 and ids.max() <= len(phones)
+    ):
+        raise UserError(
+            f"{name}phones must be whole numbers from 0 (none, or unknown) to "
+            f"{len(phones)}, places in this model's list from 1 on"
+        )
+
+
 def _speakers(
-    value: object, speakers: tuple[str, ...], single: bool, name: str
+    value: object, speakers: tuple[str, ...], name: str
 ) -> np.ndarray:
-    given = np.asarray(value)
-    given = np.atleast_1d(given)
+    given = np.atleast_1d(np.asarray(value))
     ids = np.array(
         [
             speakers.index(one) if one in speakers else one
@@ -118,8 +130,8 @@ def _speakers(
         or ids.max(initial=0) >= len(speakers)
     ):
         raise UserError(
-            f"{name}there is no speaker {value!r}; this model speaks as "
-            f"{', '.join(speakers)}"
+            f"{name}there is no speaker {given.tolist()[0]!r}; this model "
+            f"speaks as {', '.join(speakers)}"
         )
     return ids.astype(np.int32)
 

@@ -1,4 +1,4 @@
-"""Pure tensor functions: log-probabilities, noise and the spectrogram.
+"""Pure tensor functions: levels, noise and the spectrogram.
 
 Audio is scaled by x = j / 32768 for the 16-bit level j, so that a level is
 `2 * HALF_BIN` wide. Everything here is float32.

@@ -91,6 +91,7 @@ class CachedSampler:
         )
         require_temperature(temperature)
         batch, frames = batch_and_frames(features)
+        chunk_frames = min(chunk_frames, frames)
         hop, draws = self.contract.hop_length, self._draws
         samples = chunk_frames * hop
         state = self.initial_state(batch)
@@ -150,7 +151,7 @@ class CachedSampler:
 
     def _loop(self, state, told, steps, choose, keep_parameters=False):
         weights = self.network.weights()
-        added = self.network.projected(weights, told)
+        added = self.network.projected(weights, told, state.position)
         outputs = tf.TensorArray(tf.float32, steps)
 
         def advance(step, state, outputs):

@@ -21,7 +21,7 @@ from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.synthesis import Synthesizer
 from pwavenet_tf.teacher import WaveNet
 
-_ARRAYS = (".npy", ".npz")
+_ARRAY_SUFFIXES = (".npy", ".npz")
 
 Voice = CachedSampler | Synthesizer
 
@@ -39,7 +39,7 @@ def find_inputs(place: Path) -> list[Path]:
     found = sorted(
         path
         for path in place.iterdir()
-        if path.suffix.lower() in (*SUFFIXES, *_ARRAYS)
+        if path.suffix.lower() in (*SUFFIXES, *_ARRAY_SUFFIXES)
     )
     if not found:
         raise UserError(
@@ -79,7 +79,7 @@ def read_features(
     Raises:
         UserError: If the file can't be read or does not suit the model.
     """
-    if path.suffix.lower() in _ARRAYS:
+    if path.suffix.lower() in _ARRAY_SUFFIXES:
         features = _read_arrays(path)
     else:
         audio = read_audio(path, model.audio.sample_rate)
@@ -132,12 +132,15 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
         if isinstance(arrays, np.ndarray):
             return {"mel": arrays}
         with arrays:
-            return {name: arrays[name] for name in arrays}
+            found = {name: arrays[name] for name in arrays}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
             f"{path}: is not a NumPy array file; save one with numpy.save or "
             "numpy.savez"
         ) from error
+    if not found:
+        raise UserError(f"{path}: holds no arrays; save some with numpy.savez")
+    return found
 
 
 def voice_of(model: WaveNet | ParallelWaveNet) -> Voice:

@@ -164,3 +164,16 @@ def test_a_model_without_speakers_does_not_mind_one(folder):
     conditioning = a_conditioning(inputs=("mel",), speakers=())
     features = model_features(described(folder), CONTRACT, conditioning)
     assert "speaker" not in features
+
+
+@pytest.mark.parametrize(
+    "times",
+    [(0.0, 120.0, 240.0), (50.0, 50.2, 50.4), (0.0, 1e-7, 2e-7)],
+    ids=["milliseconds", "of another recording", "seconds read as 100 ns"],
+)
+def test_labels_that_do_not_fit_the_recording_are_refused(tmp_path, times):
+    phones = [Phone("a", times[0], times[1]), Phone("b", times[1], times[2])]
+    write_labels(tmp_path / "labels" / "x.csv", phones)
+    describe = Describer(CONTRACT, ("linguistic",), tmp_path)
+    with pytest.raises(UserError, match="are the times in seconds"):
+        describe("x.wav", np.zeros(8_000, "float32"))

@@ -89,22 +89,3 @@ def test_the_loss_is_the_probability_of_the_files_levels(clip, levels, head):
         each = special.logsumexp(log_weights + parts, axis=-1)
     assert np.isfinite(each).all()
     np.testing.assert_allclose(loss, -each.mean(), rtol=1e-5)
-
-
-def test_a_teacher_hears_of_a_click_from_its_own_frame_on(clip):
-    """Told of it frame by frame: never before the frame that it is in."""
-    hop = tiny_models.HOP
-    conditioning = dataclasses.replace(tiny_models.ON_MEL, upsampling=())
-    teacher = tiny_models.teacher(conditioning=conditioning)
-    inputs, target, _ = clip
-    frame = CLICK // hop
-    mel = inputs["mel"].numpy()
-    mel[0, frame] = 0.0
-    difference = np.abs(
-        teacher(inputs) - teacher({"audio": target, "mel": mel})
-    )[0].max(axis=-1)
-    told = np.flatnonzero(difference)
-    assert told[0] == frame * hop
-    # The first layer's gates hear it at once; the other layers remember.
-    memory = 2 * sum(teacher.dilations[1:])
-    assert told[-1] == (frame + 1) * hop - 1 + memory

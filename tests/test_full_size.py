@@ -12,7 +12,7 @@ from pwavenet_tf.benchmark.random_voice import random_features, random_teacher
 from pwavenet_tf.distiller import Distiller
 from pwavenet_tf.ops import mu_law_encode
 from pwavenet_tf.presets import preset
-from pwavenet_tf.sampling import generate
+from pwavenet_tf.sampling import CachedSampler, generate
 from pwavenet_tf.stack import GatedStack
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.synthesis import Synthesizer
@@ -97,6 +97,21 @@ def test_the_papers_teacher_speaks(teacher) -> None:
     audio = generate(teacher, mel[0], seed=1)
     assert audio.shape == (300,)
     assert np.isfinite(audio).all() and audio.std() > 0.0
+
+
+def test_nano_is_cached_exactly_past_its_longest_ring() -> None:
+    """2,600 samples: the rings of dilation 256 hold 512."""
+    teacher = random_teacher(preset("nano"))
+    hop = teacher.audio.hop_length
+    features = random_features(teacher, 1, 13)
+    audio = np.random.default_rng(0).normal(0, 0.1, (1, 13 * hop))
+    audio = audio.astype("float32")
+    sampler = CachedSampler(teacher)
+    cached, _ = sampler.score(
+        sampler.initial_state(1), sampler.conditioning(features, 0, 13), audio
+    )
+    parallel = teacher(features | {"audio": audio})
+    np.testing.assert_allclose(cached, parallel, atol=1e-5)
 
 
 def test_v1_has_the_published_layers_and_speaks() -> None:

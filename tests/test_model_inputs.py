@@ -77,6 +77,15 @@ def test_an_unknown_speaker_is_refused_with_the_known_ones(speaker) -> None:
         required(features)
 
 
+@pytest.mark.parametrize("phone", [4, -1, 1.5])
+def test_phones_that_are_not_in_the_list_are_refused(phone) -> None:
+    features = tiny_models.features(1, FRAMES)
+    features["phones"] = features["phones"] * 1.0
+    features["phones"][0, 1, 2] = phone
+    with pytest.raises(UserError, match=r"from 0 .* to 3, places"):
+        required(features)
+
+
 def test_features_of_different_lengths_are_refused() -> None:
     features = tiny_models.features(1, FRAMES)
     features["pitch"] = features["pitch"][:, :-1]

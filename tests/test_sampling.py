@@ -98,7 +98,23 @@ def test_conditioning_of_some_frames_is_a_part_of_the_whole(
     np.testing.assert_array_equal(part["speaker"], whole["speaker"])
 
 
-def test_state_handed_on_in_pieces_equals_one_run(teacher) -> None:
+def between(conditioning: dict, start: int, end: int) -> dict:
+    """What is told of some samples, in whole frames if it is in frames."""
+    series = conditioning["conditioning"]
+    stride = TIME // series.shape[1]
+    return {"conditioning": series[:, start // stride : -(-end // stride)]}
+
+
+def teacher_told(upsampling, **changes) -> WaveNet:
+    conditioning = dataclasses.replace(
+        tiny_models.ON_MEL, upsampling=upsampling
+    )
+    return tiny_models.teacher(conditioning=conditioning, **changes)
+
+
+@pytest.mark.parametrize("upsampling", [(), (4, 5)])
+def test_state_handed_on_in_pieces_equals_one_run(upsampling) -> None:
+    teacher = teacher_told(upsampling)
     audio = tiny_models.audio(2, FRAMES)
     conditioning = told(teacher, tiny_models.features(2, FRAMES))
     sampler = CachedSampler(teacher, jit_compile=False)
@@ -106,7 +122,7 @@ def test_state_handed_on_in_pieces_equals_one_run(teacher) -> None:
     state = sampler.initial_state(2)
     pieces = []
     for start, end in ((0, 1), (1, 8), (8, 67), (67, TIME)):
-        part = {"conditioning": conditioning["conditioning"][:, start:end]}
+        part = between(conditioning, start, end)
         piece, state = sampler.score(state, part, audio[:, start:end])
         pieces.append(piece)
     np.testing.assert_allclose(tf.concat(pieces, 1), whole, atol=1e-6)
@@ -116,9 +132,12 @@ def test_state_handed_on_in_pieces_equals_one_run(teacher) -> None:
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_what_is_drawn_in_pieces_is_what_is_drawn_at_once(head) -> None:
+@pytest.mark.parametrize("upsampling", [(), (4, 5)])
+def test_what_is_drawn_in_pieces_is_what_is_drawn_at_once(
+    head, upsampling
+) -> None:
     """State out and in, at any cut, with the same uniforms."""
-    teacher = tiny_models.teacher(head=head)
+    teacher = teacher_told(upsampling, head=head)
     conditioning = told(teacher, tiny_models.features(2, FRAMES))
     draws = teacher.head_class.draws(3)
     uniforms = np.random.default_rng(1).random((2, TIME, draws), "float32")
@@ -126,7 +145,7 @@ def test_what_is_drawn_in_pieces_is_what_is_drawn_at_once(head) -> None:
     whole, _ = sampler.draw(sampler.initial_state(2), conditioning, uniforms)
     state, pieces = sampler.initial_state(2), []
     for start, end in ((0, 33), (33, 34), (34, TIME)):
-        part = {"conditioning": conditioning["conditioning"][:, start:end]}
+        part = between(conditioning, start, end)
         piece, state = sampler.draw(state, part, uniforms[:, start:end])
         pieces.append(piece)
     np.testing.assert_array_equal(np.concatenate(pieces, 1), whole)

@@ -8,8 +8,8 @@ memory.
 
 A model that was trained on phones and pitch, without a mel spectrogram, also
 speaks --text: eSpeak NG decides which phone is said when and lends its melody.
-A model of several speakers speaks as --speaker, or else as the recording's
-own.
+A model of several speakers speaks as --speaker, or as whoever
+--speaker_pattern finds in a recording's path.
 
 The same seed and temperature give the same sound. A temperature below 1
 makes it calmer and cleaner, above 1 livelier and noisier.
@@ -141,7 +141,8 @@ def run(flag_values: flags.FlagValues) -> None:
                 flag_values.temperature,
                 bar.update,
             )
-    print(f"The sound is in {out}: {len(features)} files.")
+    files = "1 file" if len(features) == 1 else f"{len(features)} files"
+    print(f"The sound is in {out}: {files}.")
 
 
 def _features(model, flag_values: flags.FlagValues, out: Path) -> dict:
@@ -156,6 +157,7 @@ def _features(model, flag_values: flags.FlagValues, out: Path) -> dict:
     )
 
     speaker = flag_values.speaker
+    _require_speaker(model, flag_values)
     if flag_values.text is not None:
         features = features_of_text(
             flag_values.text, model.audio, model.conditioning
@@ -177,6 +179,19 @@ def _features(model, flag_values: flags.FlagValues, out: Path) -> dict:
             path, model, describe, speaker
         )
     return found
+
+
+def _require_speaker(model, flag_values: flags.FlagValues) -> None:
+    if "speaker" not in model.conditioning.inputs or flag_values.speaker:
+        return
+    if flag_values.text is None and (
+        flag_values.speaker_pattern or flag_values.input.endswith(".npz")
+    ):
+        return
+    raise UserError(
+        "this model speaks as several; choose one by --speaker: "
+        f"{', '.join(model.conditioning.speakers)}"
+    )
 
 
 def _require_kept(path: Path, out: Path) -> None:

@@ -1,9 +1,10 @@
 """Trains the teacher, a WaveNet: good sound, made slowly.
 
 The teacher learns how probable every next sample is, given all samples
-before it and the mel spectrogram. It speaks one sample after another, which
-is why a student is distilled from it afterwards. What it learns bounds what
-the student can learn, so most of the time is well spent here.
+before it and what it is told, usually the mel spectrogram. It speaks one
+sample after another, which is why a student is distilled from it afterwards.
+What it learns bounds what the student can learn, so most of the time is well
+spent here.
 
 What it is told besides the samples, how each frame of that becomes samples,
 and which distribution it gives for the next sample are the preset's, unless

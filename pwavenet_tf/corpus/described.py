@@ -11,6 +11,7 @@ from pwavenet_tf.corpus.alignment import Aligner
 from pwavenet_tf.corpus.features import LogMel
 from pwavenet_tf.corpus.label_files import find_labels, read_labels
 from pwavenet_tf.corpus.phones import (
+    SILENCE,
     Phone,
     filled,
     phone_frames,
@@ -20,6 +21,11 @@ from pwavenet_tf.corpus.pitch import pitch_track, relative_pitch
 from pwavenet_tf.corpus.speakers import FOLDER, compiled, speaker_of
 from pwavenet_tf.corpus.texts import read_spoken_texts
 from pwavenet_tf.errors import UserError
+
+# Labels may end a little later than a recording that was cut or resampled.
+_LABEL_TOLERANCE = 0.1
+# Where no phone lasts even so long, the unit of time is another.
+_SHORTEST_PHONE = 0.002
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,8 +103,11 @@ class Describer:
 
     def _phones(self, name: str, audio: np.ndarray) -> list[Phone]:
         label_file = find_labels(self._labels, name)
+        seconds = len(audio) / self._contract.sample_rate
         if label_file is not None:
-            return read_labels(label_file)
+            phones = read_labels(label_file)
+            _require_fit(phones, seconds, label_file)
+            return phones
         text = self._texts.get(Path(name).stem)
         if text is None:
             raise UserError(
@@ -108,6 +117,19 @@ class Describer:
             )
         self._aligner = self._aligner or Aligner()
         return self._aligner.align(text, audio, self._contract.sample_rate)
+
+
+def _require_fit(phones: list[Phone], seconds: float, source: Path) -> None:
+    """Refuses labels of another recording or in another unit of time."""
+    end = max((phone.end for phone in phones), default=0.0)
+    said = [phone for phone in phones if phone.symbol != SILENCE]
+    longest = max((phone.end - phone.start for phone in said), default=1.0)
+    if end > seconds + _LABEL_TOLERANCE or longest < _SHORTEST_PHONE:
+        raise UserError(
+            f"{source}: its labels end at {end:.3g} s and the recording at "
+            f"{seconds:.3f} s; are the times in seconds (HTK: whole numbers "
+            "of 100 ns), and is it the label file of this recording?"
+        )
 
 
 def recorded_features(

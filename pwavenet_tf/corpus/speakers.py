@@ -23,7 +23,7 @@ def speaker_of(name: str, pattern: re.Pattern) -> str:
     if found is None or not found[1]:
         raise UserError(
             f"{name}: the speaker pattern {pattern.pattern!r} finds no "
-            "speaker in this path; mend the pattern, or leave the speaker out"
+            "speaker in this path; mend the pattern"
         )
     return found[1]
 

@@ -26,8 +26,8 @@ def features_of_text(
         `phones`, `timing` and `pitch`, `(frames, channels)` each.
 
     Raises:
-        UserError: If the model reads a mel spectrogram, or espeak-ng is not
-            installed or finds nothing to speak.
+        UserError: If the model reads a mel spectrogram or no phones, or
+            espeak-ng is not installed or finds nothing to speak.
     """
     import soxr
 
@@ -36,6 +36,11 @@ def features_of_text(
             "this model reads a mel spectrogram, which a text does not have; "
             "give recordings, or a model trained with "
             "--conditioning=linguistic,pitch"
+        )
+    if "linguistic" not in conditioning.inputs:
+        raise UserError(
+            "this model reads no phones, so it cannot say a text; give a "
+            "model trained with --conditioning=linguistic,pitch"
         )
     speech = Speaker().speak(text)
     audio = soxr.resample(

@@ -118,8 +118,13 @@ def evaluate(
     )
     if scorings:
         write_bits(Path(out) / "bits.csv", scorings)
+    content = {voice: dict(values) for voice, values in metrics.items()}
+    for scoring in scorings:
+        if scoring.listening and scoring.listening.speakers:
+            matrix = scoring.listening.speakers.matrix
+            content[scoring.teacher]["speaker_matrix"] = matrix
     with written_aside(Path(out) / "metrics.json") as aside:
-        aside.write_text(json.dumps(metrics, indent=1) + "\n", "ascii")
+        aside.write_text(json.dumps(content, indent=1) + "\n", "ascii")
     return Evaluation(metrics, scorings)
 
 
