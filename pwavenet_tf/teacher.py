@@ -12,10 +12,10 @@ from pwavenet_tf.errors import UserError
 from pwavenet_tf.ops import weighted_mean
 from pwavenet_tf.stack import GatedStack
 
-# The upsampled series reaches every layer through many weights, and Adam moves
-# all weights at one pace: at full scale each step swings the whole network,
-# and the past, from which there is more to learn, is learnt more slowly.
-_SERIES_SCALE = 0.1
+# What is told holds for many samples in every layer, and Adam moves all
+# weights at one pace: at full scale each step swings the whole network, and
+# the past, from which there is more to learn, is learnt more slowly.
+_TOLD_SCALE = 0.1
 
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
@@ -166,9 +166,7 @@ class WaveNet(keras.Model):
     def told(self, inputs) -> dict:
         """What every layer is told: keyword arguments of the stack."""
         told = self.conditioner(inputs)
-        if "conditioning" in told:
-            told["conditioning"] = _SERIES_SCALE * told["conditioning"]
-        return told
+        return {name: _TOLD_SCALE * x for name, x in told.items()}
 
     def parameters_given(self, audio, told: dict):
         """As `call`, from what `told` returned."""
