@@ -104,6 +104,8 @@ class GatedBlock(keras.layers.Layer):
         filter_width: Filter width of the dilated convolution.
         dilation: Its dilation.
         stride: Samples for each vector of the conditioning.
+        conditioning_initializer: Of the projections of conditioning and
+            speaker.
 
     Call arguments:
         x: `(batch, time, channels)`.
@@ -123,6 +125,7 @@ class GatedBlock(keras.layers.Layer):
         filter_width: int = 3,
         dilation: int = 1,
         stride: int = 1,
+        conditioning_initializer: str = "glorot_uniform",
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -132,17 +135,16 @@ class GatedBlock(keras.layers.Layer):
         self.filter_width = filter_width
         self.dilation = dilation
         self.stride = stride
+        self.conditioning_initializer = conditioning_initializer
         self.convolution = CausalConvolution(
             2 * gate_channels, filter_width, dilation, dtype=self.dtype_policy
         )
-        # Built only where there is something to project. From zero: the
-        # network learns from the past first, which is harder to hear under
-        # projections that mean nothing yet.
+        # Built only where there is something to project.
         self.conditioning, self.speaker = (
             keras.layers.Dense(
                 2 * gate_channels,
                 use_bias=False,
-                kernel_initializer="zeros",
+                kernel_initializer=conditioning_initializer,
                 dtype=self.dtype_policy,
             )
             for _ in range(2)
@@ -195,4 +197,5 @@ class GatedBlock(keras.layers.Layer):
             "filter_width": self.filter_width,
             "dilation": self.dilation,
             "stride": self.stride,
+            "conditioning_initializer": self.conditioning_initializer,
         }

@@ -24,6 +24,8 @@ class GatedStack(keras.layers.Layer):
             quiet (0.1) that the network would otherwise have to spend its
             first thousands of steps on hearing it.
         stride: Samples for each vector of the conditioning.
+        conditioning_initializer: Of the projections of conditioning and
+            speaker.
 
     Call arguments:
         x: `(batch, time, channels)`.
@@ -44,6 +46,7 @@ class GatedStack(keras.layers.Layer):
         filter_width: int = 3,
         input_deviation: float = 1.0,
         stride: int = 1,
+        conditioning_initializer: str = "glorot_uniform",
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -54,6 +57,7 @@ class GatedStack(keras.layers.Layer):
         self.filter_width = filter_width
         self.input_deviation = input_deviation
         self.stride = stride
+        self.conditioning_initializer = conditioning_initializer
         self.front = keras.layers.Dense(
             residual_channels,
             kernel_initializer=keras.initializers.RandomNormal(
@@ -70,6 +74,7 @@ class GatedStack(keras.layers.Layer):
                 filter_width,
                 dilation,
                 stride,
+                conditioning_initializer,
                 dtype=self.dtype_policy,
             )
             for i, dilation in enumerate(self.dilations)
@@ -111,4 +116,5 @@ class GatedStack(keras.layers.Layer):
             "filter_width": self.filter_width,
             "input_deviation": self.input_deviation,
             "stride": self.stride,
+            "conditioning_initializer": self.conditioning_initializer,
         }

@@ -104,6 +104,9 @@ class WaveNet(keras.Model):
             filter_width,
             self.head_class.input_deviation,
             self.conditioner.stride,
+            # The past comes first: it is harder to hear under projections
+            # that mean nothing yet.
+            conditioning_initializer="zeros",
             dtype=self.dtype_policy,
         )
         self.before_output = keras.layers.Dense(
