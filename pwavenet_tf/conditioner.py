@@ -5,12 +5,11 @@ import dataclasses
 import keras
 from keras import ops
 
-from pwavenet_tf.config import AudioContract, Conditioning
+from pwavenet_tf.config import ARRAY_WIDTHS, AudioContract, Conditioning
 from pwavenet_tf.upsampling import Upsampler
 
 # Channels of each of the three phones' vectors.
 _PHONE_CHANNELS = 16
-_PITCH_CHANNELS = _TIMING_CHANNELS = 2
 
 
 def _embedding(channels: int, dtype) -> keras.layers.Dense:
@@ -85,8 +84,8 @@ class Conditioner(keras.layers.Layer):
     def _frame_channels(self) -> int:
         channels = {
             "mel": self.audio.mels,
-            "linguistic": 3 * _PHONE_CHANNELS + _TIMING_CHANNELS,
-            "pitch": _PITCH_CHANNELS,
+            "linguistic": 3 * _PHONE_CHANNELS + ARRAY_WIDTHS["timing"],
+            "pitch": ARRAY_WIDTHS["pitch"],
         }
         return sum(channels.get(name, 0) for name in self.conditioning.inputs)
 

@@ -5,7 +5,18 @@ import math
 
 from pwavenet_tf.errors import UserError
 
-CONDITIONING_INPUTS = ("mel", "linguistic", "pitch", "speaker")
+# What a model can be told, and the arrays that each consists of.
+INPUT_ARRAYS = {
+    "mel": ("mel",),
+    "linguistic": ("phones", "timing"),
+    "pitch": ("pitch",),
+    "speaker": ("speaker",),
+}
+CONDITIONING_INPUTS = tuple(INPUT_ARRAYS)
+# Values of a frame; those of "mel" are the contract's, a speaker has none.
+ARRAY_WIDTHS = {"phones": 3, "timing": 2, "pitch": 2}
+
+HEADS = ("mixture_of_logistics", "mu_law", "gaussian")
 
 
 @dataclasses.dataclass(frozen=True)

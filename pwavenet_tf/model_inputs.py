@@ -8,19 +8,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pwavenet_tf.config import AudioContract, Conditioning
+from pwavenet_tf.config import (
+    ARRAY_WIDTHS,
+    INPUT_ARRAYS,
+    AudioContract,
+    Conditioning,
+)
 from pwavenet_tf.errors import UserError
 
 Features = Mapping[str, np.ndarray] | np.ndarray
-
-# Which arrays an input of the conditioning consists of.
-_ARRAYS = {
-    "mel": ("mel",),
-    "linguistic": ("phones", "timing"),
-    "pitch": ("pitch",),
-    "speaker": ("speaker",),
-}
-_WIDTHS = {"phones": 3, "timing": 2, "pitch": 2}
 
 
 def is_single(features: Features) -> bool:
@@ -59,26 +55,35 @@ def require_features(
     given = given or {"mel": features}
     single, name = is_single(features), source and f"{source}: "
     found = {}
-    for kind, arrays in _ARRAYS.items():
+    for kind, arrays in INPUT_ARRAYS.items():
         for key in arrays:
             if key not in given:
                 if kind in conditioning.inputs:
-                    raise UserError(
-                        f"{name}this model needs {key!r} (it was trained "
-                        f"with {', '.join(conditioning.inputs)}); give it too"
-                    )
+                    raise UserError(name + _missing(key, conditioning))
             elif key == "speaker":
                 if kind in conditioning.inputs:
                     found[key] = _speakers(
                         given[key], conditioning.speakers, name
                     )
             else:
-                width = _WIDTHS.get(key, audio.mels)
+                width = ARRAY_WIDTHS.get(key, audio.mels)
                 found[key] = _frames(given[key], key, width, single, name)
                 if key == "phones" and kind in conditioning.inputs:
                     _require_known(given[key], conditioning.phones, name)
     _require_one_shape(found, name)
     return found
+
+
+def _missing(key: str, conditioning: Conditioning) -> str:
+    if key == "speaker":
+        return (
+            "this model speaks as several; choose one by --speaker, or as "
+            f"'speaker' of the features: {', '.join(conditioning.speakers)}"
+        )
+    return (
+        f"this model needs {key!r} (it was trained with "
+        f"{', '.join(conditioning.inputs)}); give it too"
+    )
 
 
 def _frames(

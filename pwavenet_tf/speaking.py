@@ -116,13 +116,18 @@ def checked_features(
 
 
 def inputs_to_describe(
-    model: WaveNet | ParallelWaveNet, speaker: str | None
+    model: WaveNet | ParallelWaveNet, find_speaker: bool
 ) -> tuple[str, ...]:
-    """What has to be found out about a recording that a model is to speak."""
+    """What has to be found out about a recording that a model is to speak.
+
+    Args:
+        model: The model.
+        find_speaker: Whether the recording's own speaker is to speak.
+    """
     return tuple(
         name
         for name in model.conditioning.inputs
-        if name != "speaker" or speaker is None
+        if name != "speaker" or find_speaker
     )
 
 

@@ -23,7 +23,7 @@ from pwavenet_tf.upsampling import CONTEXT_FRAMES
 
 @dataclasses.dataclass(frozen=True)
 class Windows:
-    """How a mel spectrogram is divided, in frames.
+    """How a series of features is divided, in frames.
 
     Chunk i is computed in a window that starts `left` frames earlier, as far
     as any of its samples can see, and ends `right` frames later, as far as

@@ -1,4 +1,4 @@
-"""From the mel spectrogram's frames to one conditioning vector a sample."""
+"""From frames of features to one conditioning vector a sample."""
 
 import math
 
@@ -94,7 +94,7 @@ class TransposedConvolution(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
 class Upsampler(keras.layers.Layer):
-    """Learned upsampling of the mel spectrogram (WaveNet, section 2.5).
+    """Learned upsampling of frames of features (WaveNet, section 2.5).
 
     A convolution over three frames, then transposed convolutions with leaky
     ReLU. The ends are extended by repeating the first and the last frame
@@ -106,7 +106,7 @@ class Upsampler(keras.layers.Layer):
         factors: Stride of each transposed convolution; their product is the
             hop length.
 
-    Input shape: `(batch, frames, mels)`.
+    Input shape: `(batch, frames, values of a frame)`.
     Output shape: `(batch, frames * product of factors, channels)`.
     """
 
@@ -131,10 +131,10 @@ class Upsampler(keras.layers.Layer):
             expansion.build(shape)
             shape = expansion.compute_output_shape(shape)
 
-    def call(self, mel):
-        first = ops.repeat(mel[:, :1], CONTEXT_FRAMES, axis=1)
-        last = ops.repeat(mel[:, -1:], CONTEXT_FRAMES, axis=1)
-        x = self.convolution(ops.concatenate([first, mel, last], axis=1))
+    def call(self, frames):
+        first = ops.repeat(frames[:, :1], CONTEXT_FRAMES, axis=1)
+        last = ops.repeat(frames[:, -1:], CONTEXT_FRAMES, axis=1)
+        x = self.convolution(ops.concatenate([first, frames, last], axis=1))
         for expansion in self.expansions:
             x = expansion(ops.leaky_relu(x, 0.4))
         extension = CONTEXT_FRAMES * math.prod(self.factors)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from pwavenet_tf.config import HEADS
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.evaluation.likelihood import (
     INTERVALS,
@@ -18,8 +19,6 @@ from pwavenet_tf.evaluation.likelihood import (
 )
 from pwavenet_tf.sampling import generate
 from pwavenet_tf.synthesis import Windows
-
-HEADS = ("mixture_of_logistics", "gaussian", "mu_law")
 
 
 @pytest.fixture(scope="module")

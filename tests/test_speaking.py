@@ -36,7 +36,7 @@ def student():
 
 
 def read(path, model, speaker=None):
-    inputs = inputs_to_describe(model, speaker)
+    inputs = inputs_to_describe(model, find_speaker=False)
     describe = Describer(model.audio, inputs, path.parent)
     return read_features(path, model, describe, speaker)
 
@@ -109,6 +109,34 @@ def test_a_recording_and_its_features_by_name_are_one_input(tmp_path):
     assert set(again) == {"mel", "phones", "timing", "pitch", "speaker"}
     for name in found:
         np.testing.assert_array_equal(again[name], found[name])
+
+
+def test_without_a_speaker_those_to_choose_from_are_named(tmp_path):
+    model = tiny_models.student(
+        conditioning=dataclasses.replace(
+            tiny_models.EVERYTHING, inputs=("mel", "speaker")
+        )
+    )
+    write_audio(tmp_path / "a.wav", tiny_models.audio(frames=9)[0], 16_000)
+    with pytest.raises(UserError, match="a.wav: .* --speaker.*: anna, ben"):
+        read(tmp_path / "a.wav", model)
+
+
+def test_the_recordings_own_speaker_speaks_where_a_pattern_finds_one(tmp_path):
+    model = tiny_models.student(
+        conditioning=dataclasses.replace(
+            tiny_models.EVERYTHING, inputs=("mel", "speaker")
+        )
+    )
+    path = tmp_path / "1_ben_2.wav"
+    write_audio(path, tiny_models.audio(frames=9)[0], 16_000)
+    describe = Describer(
+        model.audio,
+        inputs_to_describe(model, find_speaker=True),
+        tmp_path,
+        speaker_pattern="_(.+)_",
+    )
+    assert read_features(path, model, describe)["speaker"] == 1
 
 
 def test_a_speaker_for_a_model_of_one_voice_is_refused(student, tmp_path):

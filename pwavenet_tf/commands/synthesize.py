@@ -157,7 +157,6 @@ def _features(model, flag_values: flags.FlagValues, out: Path) -> dict:
     )
 
     speaker = flag_values.speaker
-    _require_speaker(model, flag_values)
     if flag_values.text is not None:
         features = features_of_text(
             flag_values.text, model.audio, model.conditioning
@@ -167,7 +166,10 @@ def _features(model, flag_values: flags.FlagValues, out: Path) -> dict:
     place = Path(flag_values.input)
     describe = Describer(
         model.audio,
-        inputs_to_describe(model, speaker),
+        inputs_to_describe(
+            model,
+            find_speaker=not speaker and bool(flag_values.speaker_pattern),
+        ),
         place if place.is_dir() else place.parent,
         flag_values.labels and Path(flag_values.labels),
         flag_values.speaker_pattern,
@@ -179,19 +181,6 @@ def _features(model, flag_values: flags.FlagValues, out: Path) -> dict:
             path, model, describe, speaker
         )
     return found
-
-
-def _require_speaker(model, flag_values: flags.FlagValues) -> None:
-    if "speaker" not in model.conditioning.inputs or flag_values.speaker:
-        return
-    if flag_values.text is None and (
-        flag_values.speaker_pattern or flag_values.input.endswith(".npz")
-    ):
-        return
-    raise UserError(
-        "this model speaks as several; choose one by --speaker: "
-        f"{', '.join(model.conditioning.speakers)}"
-    )
 
 
 def _require_kept(path: Path, out: Path) -> None:

@@ -36,10 +36,8 @@ from pwavenet_tf.commands.path_flags import (
     existing_folder,
     writable_folder,
 )
-from pwavenet_tf.config import Preset
+from pwavenet_tf.config import HEADS, Preset
 from pwavenet_tf.presets import preset, preset_names
-
-_HEADS = ("mixture_of_logistics", "mu_law", "gaussian")
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
@@ -79,7 +77,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_enum(
         "head",
         None,
-        _HEADS,
+        HEADS,
         "NAME: Distribution of the next sample: mixture_of_logistics or "
         "gaussian over 16-bit levels, or mu_law, 256 levels, from which no "
         "student can be distilled. The preset's own, if left out.",

@@ -95,8 +95,7 @@ class Describer:
         if "speaker" in self._inputs:
             found["speaker"] = speaker_of(name, self._pattern)
         if "linguistic" in self._inputs:
-            seconds = len(audio) / self._contract.sample_rate
-            found["phones"] = filled(self._phones(name, audio), seconds)
+            found["phones"] = self._phones(name, audio)
         if "pitch" in self._inputs:
             found["pitch"] = pitch_track(audio, self._contract)
         return Description(self._log_mel(audio), **found)
@@ -107,7 +106,7 @@ class Describer:
         if label_file is not None:
             phones = read_labels(label_file)
             _require_fit(phones, seconds, label_file)
-            return phones
+            return filled(phones, seconds)
         text = self._texts.get(Path(name).stem)
         if text is None:
             raise UserError(

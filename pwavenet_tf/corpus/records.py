@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pwavenet_tf.config import ARRAY_WIDTHS, INPUT_ARRAYS
 from pwavenet_tf.corpus.card import CorpusCard, Split
 
 if TYPE_CHECKING:
@@ -104,27 +105,17 @@ def parse(
     """
     import tensorflow as tf
 
-    # The empty width is that of a scalar.
-    widths = {
-        "mel": {"mel": card.contract.mels},
-        "linguistic": {"phones": 3, "timing": 2},
-        "pitch": {"pitch": 2},
-        "speaker": {"speaker": None},
-    }
-    held = {
-        key: width
-        for name in card.inputs
-        for key, width in widths[name].items()
-    }
+    held = [key for name in card.inputs for key in INPUT_ARRAYS[name]]
+    widths = ARRAY_WIDTHS | {"mel": card.contract.mels}
     text = tf.io.FixedLenFeature((), tf.string)
     record = tf.io.parse_single_example(
         serialised, dict.fromkeys(("name", "levels", *held), text)
     )
     features = {}
-    for key, width in held.items():
+    for key in held:
         kind = tf.int32 if key in ("phones", "speaker") else tf.float32
         value = tf.io.decode_raw(record[key], kind)
-        shape = (-1, width) if width else ()
+        shape = () if key == "speaker" else (-1, widths[key])
         features[key] = tf.reshape(value, shape)
     levels = tf.io.decode_raw(record["levels"], tf.int16)
     return record["name"], levels, features

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from tqdm import tqdm
 
+from pwavenet_tf.config import INPUT_ARRAYS
 from pwavenet_tf.evaluation.likelihood import Likelihood, Score
 from pwavenet_tf.evaluation.recordings import Heard
 from pwavenet_tf.teacher import WaveNet
@@ -16,12 +17,6 @@ _Features = dict[str, np.ndarray]
 # Scores a recording, by its index, with features that may be wrong.
 _Scorer = Callable[[int, _Features], Score]
 
-# The arrays that make up an input of frames.
-_ARRAYS = {
-    "mel": ("mel",),
-    "linguistic": ("phones", "timing"),
-    "pitch": ("pitch",),
-}
 _SWAPPED_RECORDINGS = 8
 # Of audio that is scored anew under wrong speakers.
 _SPEAKER_SECONDS = 300
@@ -100,7 +95,7 @@ def listens(
         nothing that could be wrong.
     """
     conditioning = teacher.conditioning
-    inputs = [one for one in conditioning.inputs if one in _ARRAYS]
+    inputs = [one for one in conditioning.inputs if one != "speaker"]
     wrong = max(len(conditioning.speakers) - 1, 0)
     if len(heard) < 2 or not (inputs or wrong):
         return None
@@ -181,7 +176,7 @@ def _swap_penalty(
         own = features[index]
         told = {
             key: _fitted(features[other][key], len(own[key]))
-            for key in _ARRAYS[kind]
+            for key in INPUT_ARRAYS[kind]
         }
         nats += score(index, own | told).nats - scores[index].nats
         samples += scores[index].samples

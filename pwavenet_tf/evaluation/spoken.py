@@ -12,6 +12,11 @@ from pwavenet_tf.corpus.audio import write_audio
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.evaluation.metrics import level, log_spectral_distance
 from pwavenet_tf.evaluation.recordings import Heard, Model
+from pwavenet_tf.model_inputs import (
+    at_frames,
+    batch_and_frames,
+    require_features,
+)
 from pwavenet_tf.speaking import voice_of
 
 _BATCH = 8
@@ -84,18 +89,16 @@ def speak_all(
 
 
 def _padded(model: Model, batch: list[Heard]) -> dict[str, np.ndarray]:
-    each = [one.features(model) for one in batch]
-    longest = max(len(features["mel"]) for features in each)
+    each = [
+        require_features(one.features(model), model.audio, model.conditioning)
+        for one in batch
+    ]
+    longest = max(batch_and_frames(features)[1] for features in each)
+    padded = [at_frames(features, np.arange(longest)) for features in each]
     return {
-        key: np.stack([_lengthened(one[key], longest) for one in each])
-        for key in each[0]
+        key: np.concatenate([features[key] for features in padded])
+        for key in padded[0]
     }
-
-
-def _lengthened(values: np.ndarray, frames: int) -> np.ndarray:
-    if not np.ndim(values):
-        return values
-    return np.pad(values, ((0, frames - len(values)), (0, 0)), "edge")
 
 
 def measure(
