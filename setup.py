@@ -28,6 +28,7 @@ setup(
         "soxr>=0.5",
         # Before 0.11 pyin without centring gives every frame too early.
         "librosa>=0.11",
+        "scipy>=1.11",
         "matplotlib>=3.8",
         "jinja2>=3.1",
         "tqdm>=4.66",
@@ -41,7 +42,6 @@ setup(
             "hypothesis>=6.100",
             "pytest>=8.2",
             "ruff>=0.8",
-            "scipy>=1.11",
             "wheel>=0.43",
         ],
     },

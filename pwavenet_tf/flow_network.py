@@ -7,7 +7,7 @@ from pwavenet_tf.stack import GatedStack
 
 # How far one flow's ln s may leave its centre. Wider bounds let a scale run
 # away within one bad step.
-_LOG_SCALE_REACH = 2.0
+LOG_SCALE_REACH = 2.0
 
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
@@ -92,9 +92,14 @@ class FlowNetwork(keras.layers.Layer):
         series = ops.cast(ops.expand_dims(x, -1), self.compute_dtype)
         h = ops.relu(self.stack(series, conditioning, speaker))
         h = ops.relu(self.before_output(h))
-        pair = self.output_pair(ops.cast(h, "float32"))
+        return self.location_and_log_scale(
+            self.output_pair(ops.cast(h, "float32"))
+        )
+
+    def location_and_log_scale(self, pair):
+        """(μ, ln s), `(...)` each, from the last layer's `(..., 2)`."""
         location, raw = pair[..., 0], pair[..., 1]
-        bounded = _LOG_SCALE_REACH * ops.tanh(raw / _LOG_SCALE_REACH)
+        bounded = LOG_SCALE_REACH * ops.tanh(raw / LOG_SCALE_REACH)
         return location, self.log_scale_centre + bounded
 
     def compute_output_shape(

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from pwavenet_tf.cached_network import CachedNetwork, CachedState
+from pwavenet_tf.cached_blocks import CachedState
+from pwavenet_tf.cached_network import CachedNetwork
 from pwavenet_tf.model_inputs import (
     Features,
-    at_frames,
     batch_and_frames,
     is_single,
     require_features,
@@ -16,7 +16,7 @@ from pwavenet_tf.model_inputs import (
 from pwavenet_tf.noise import positional_uniforms
 from pwavenet_tf.synthesis import require_temperature
 from pwavenet_tf.teacher import WaveNet
-from pwavenet_tf.upsampling import CONTEXT_FRAMES
+from pwavenet_tf.told_frames import ToldFrames
 
 
 class CachedSampler:
@@ -34,7 +34,9 @@ class CachedSampler:
         self._draws = self._head.draws(teacher.mixture_components)
         self.network = CachedNetwork(teacher)
         self.initial_state = self.network.initial_state
-        self._condition = tf.function(self._float32_conditioning)
+        self._told = ToldFrames(
+            teacher.told, self.contract.hop_length // teacher.conditioner.stride
+        )
         self._draw = tf.function(self._draw_chunk, jit_compile=jit_compile)
         self._score = tf.function(self._score_chunk, jit_compile=jit_compile)
 
@@ -50,20 +52,7 @@ class CachedSampler:
             Tensors for `draw` and `score`, equal to the same part of what
             `WaveNet.told` makes of the whole.
         """
-        places = np.arange(
-            first - CONTEXT_FRAMES, first + frames + CONTEXT_FRAMES
-        )
-        told = self._condition(at_frames(features, places))
-        if "conditioning" in told:
-            margin = (
-                CONTEXT_FRAMES * self.contract.hop_length // self.network.stride
-            )
-            told["conditioning"] = told["conditioning"][:, margin:-margin]
-        return told
-
-    def _float32_conditioning(self, features):
-        told = self.teacher.told(features)
-        return {name: tf.cast(x, tf.float32) for name, x in told.items()}
+        return self._told(features, first, frames)
 
     def chunks(
         self,

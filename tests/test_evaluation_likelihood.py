@@ -4,19 +4,24 @@ import math
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tiny_models
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
 from pwavenet_tf.config import HEADS
+from pwavenet_tf.distributions import MixtureOfLogistics
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.evaluation.likelihood import (
     INTERVALS,
     Likelihood,
     Score,
+    StudentLikelihood,
+    likelihood_of,
     share_inside,
 )
+from pwavenet_tf.ops import to_levels
 from pwavenet_tf.sampling import generate
 from pwavenet_tf.synthesis import Windows
 
@@ -161,3 +166,68 @@ def test_a_model_that_claims_twice_the_deviation_is_not_calibrated():
     # KL between Gaussians of deviations s and 2 s: ln 2 - 3 / 8.
     added = wide.bits_per_sample - true.bits_per_sample
     assert added == pytest.approx((math.log(2) - 3 / 8) / math.log(2), abs=0.02)
+
+
+def test_students_and_teachers_are_scored_each_in_its_way(teacher):
+    assert isinstance(likelihood_of(teacher, 40), Likelihood)
+    student = tiny_models.student()
+    assert isinstance(likelihood_of(student, 40), StudentLikelihood)
+
+
+def test_a_students_bits_are_those_of_a_teachers_head_at_the_same_place():
+    """Of one logistic, with the noise from TFP's inverse."""
+    student = tiny_models.calmer(tiny_models.student())
+    mel = tiny_models.mel(1, 3)
+    # The last frame is not a full one.
+    audio = tiny_models.audio(1, 3)[:, :-7]
+    padded = np.pad(audio, ((0, 0), (0, 7)))
+
+    @tf.function
+    def parameters():
+        distribution = student.distribution({"mel": mel})
+        noise = distribution.bijector.inverse(tf.constant(padded))
+        return student({"mel": mel, "noise": noise})
+
+    found = parameters()
+    # Raw scales above the head's soft floor: ln s = -10.4 + softplus(raw).
+    above = found["log_scale"].numpy() + 10.4
+    raw = np.log(np.expm1(above)) - 10.4 + 4.0
+    location = found["location"].numpy()
+    head = MixtureOfLogistics(
+        np.stack([0 * raw, location, raw], axis=-1).astype("float32")
+    )
+    expected = -np.mean(head.log_prob(padded)[0, :-7]) / math.log(2)
+    below, up_to = (np.float64(e)[0, :-7] for e in head.cumulative(padded))
+    score = StudentLikelihood(student)(audio[0], mel[0])
+    assert score.samples == audio.size == 53
+    assert score.bits_per_sample == pytest.approx(expected, rel=1e-4)
+    for mass, inside in score.calibration.items():
+        share = np.mean(share_inside(below, up_to, mass))
+        # A level at the interval's edge may fall to either side.
+        assert inside == pytest.approx(share, abs=0.5 / 53), mass
+
+
+@pytest.mark.parametrize("noise", ["logistic", "gaussian"])
+def test_a_students_own_samples_are_calibrated(noise):
+    student = tiny_models.calmer(tiny_models.student(noise=noise))
+    mel = tiny_models.mel(1, 400)
+    drawn = student({"mel": mel})
+    audio = to_levels(drawn["audio"]).numpy()[0]
+    score = StudentLikelihood(student)(audio, mel[0])
+    assert score.samples == 8_000
+    for mass, inside in score.calibration.items():
+        error = math.sqrt(mass * (1 - mass) / score.samples)
+        assert abs(inside - mass) < 4 * error, mass
+    # The entropy of the drawn noise, over levels of 2^-15.
+    expected = np.mean(drawn["log_scale"]) + student.noise_family.entropy
+    bits = expected / math.log(2) + 15
+    assert score.bits_per_sample == pytest.approx(bits, abs=0.05)
+
+
+def test_what_a_student_can_not_have_made_is_outside_and_has_no_bits():
+    """Wild flows whose inverse is unstable."""
+    student = tiny_models.student()
+    audio, mel = tiny_models.audio(1, 40)[0], tiny_models.mel(1, 40)[0]
+    score = StudentLikelihood(student)(audio, mel)
+    assert score.bits_per_sample == math.inf
+    assert score.inside_90 < 0.5

@@ -1,5 +1,8 @@
 """Claims about comparisons of models that are told more than a mel."""
 
+import html
+import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from pwavenet_tf.corpus.phones import Phone
 from pwavenet_tf.corpus.pitch import pitch_track
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.evaluation.compare import evaluate
+from pwavenet_tf.evaluation.scoring import IMPOSSIBLE, screen_table
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +38,19 @@ def dialogue(tmp_path_factory):
 def test_models_that_are_told_different_things_share_a_report(
     dialogue, tmp_path
 ):
-    """Heads, conditioning and kind of model differ."""
+    """Heads, conditioning and kind of model differ.
+
+    The student's flows are wild: they can't be inverted on recordings.
+    """
     everything = tiny_models.EVERYTHING
     models = {
         Path("all.keras"): tiny_models.teacher(
             conditioning=everything, head="mu_law"
         ),
         Path("mel.keras"): tiny_models.teacher(),
-        Path("quick.keras"): tiny_models.student(conditioning=everything),
+        Path("quick.keras"): tiny_models.calmer(
+            tiny_models.student(conditioning=everything), 4.0
+        ),
     }
     found = evaluate(
         models,
@@ -58,12 +67,20 @@ def test_models_that_are_told_different_things_share_a_report(
         "Griffin-Lim",
     ]
     bits = {voice: of.get("sample_bits") for voice, of in found.metrics.items()}
-    assert (bits["all"], bits["mel"], bits["quick"]) == (8, 16, None)
+    assert (bits["all"], bits["mel"], bits["quick"]) == (8, 16, 16)
     for name in ("mel", "linguistic", "pitch", "speaker"):
         penalty = f"swapped_{name}_penalty"
         assert penalty in found.metrics["all"]
         assert (penalty in found.metrics["mel"]) == (name == "mel")
+        assert penalty not in found.metrics["quick"]
     page = (tmp_path / "report.html").read_text("utf-8")
+    assert found.metrics["quick"]["bits_per_sample"] == math.inf
+    written = json.loads((tmp_path / "metrics.json").read_text())
+    assert written["quick"]["bits_per_sample"] is None
+    count = found.scorings[2].impossible
+    assert count > 0
+    for text in (page, screen_table(found.scorings)):
+        assert IMPOSSIBLE.format(count) in html.unescape(text)
     # One matrix, of two speakers; bits of other levels are not compared.
     assert page.count('<tr><th scope="row">anna</th>') == 1
     assert "codes of 8 bits are not compared" in page
@@ -129,3 +146,24 @@ def test_an_unknown_speaker_is_named_with_the_known_ones(dialogue, tmp_path):
             speaker_pattern="(.+)[.]",
         )
     assert not (tmp_path / "out").exists()
+
+
+def test_a_student_is_asked_whether_it_listens(dialogue, tmp_path):
+    student = tiny_models.calmer(
+        tiny_models.student(conditioning=tiny_models.EVERYTHING)
+    )
+    found = evaluate(
+        {Path("quick.keras"): student},
+        sorted(dialogue.glob("*.wav")),
+        tmp_path,
+        folder=dialogue,
+        speaker_pattern="_(.+)[.]",
+        sound=False,
+    )
+    for name in ("mel", "linguistic", "pitch", "speaker"):
+        penalty = found.metrics["quick"][f"swapped_{name}_penalty"]
+        assert math.isfinite(penalty)
+        # The recordings' pitch and phones are much alike.
+        assert penalty != 0.0 or name in ("pitch", "linguistic")
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert page.count('<tr><th scope="row">anna</th>') == 1

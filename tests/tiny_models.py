@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from pwavenet_tf.config import AudioContract, Conditioning
+from pwavenet_tf.phone_classifier import PhoneClassifier
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.teacher import WaveNet
 
@@ -22,6 +23,13 @@ EVERYTHING = Conditioning(
     speakers=("anna", "ben"),
     mean_pitch_hz=150.0,
 )
+
+PHONE_SIZES = {
+    "strides": (4, 5),
+    "dilations": ((1, 2), (1, 2), (1, 2)),
+    "channels": (4, 6, 8),
+    "lookahead_frames": 2,
+}
 
 
 def teacher(**changes) -> WaveNet:
@@ -46,6 +54,21 @@ def student(**changes) -> ParallelWaveNet:
         "conditioning": ON_MEL,
     }
     return randomised(ParallelWaveNet(CONTRACT, **(sizes | changes)))
+
+
+def phone_classifier(**changes) -> PhoneClassifier:
+    """A built classifier of three phones with random weights."""
+    phones = EVERYTHING.phones
+    sizes = PHONE_SIZES | changes
+    return randomised(PhoneClassifier(CONTRACT, phones, **sizes))
+
+
+def calmer(student: ParallelWaveNet, factor: float = 0.1) -> ParallelWaveNet:
+    """The student with smaller (μ, ln s): wild flows have wild inverses."""
+    for network in student.networks:
+        kernel = network.output_pair.kernel
+        kernel.assign(factor * kernel.numpy())
+    return student
 
 
 def randomised(model):

@@ -19,7 +19,7 @@ def tone(hertz: float, seconds: float, amplitude: float = 0.5) -> np.ndarray:
     return (amplitude * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
 
 
-def scoring(teacher: str, bits: float = 2.0, sample_bits: int = 16) -> Scoring:
+def scoring(model: str, bits: float = 2.0, sample_bits: int = 16) -> Scoring:
     """Of 20 recordings and 12 speakers, each recording worse by a bit."""
     names = [f"speaker-{number}" for number in range(12)]
     matrix = {
@@ -28,7 +28,7 @@ def scoring(teacher: str, bits: float = 2.0, sample_bits: int = 16) -> Scoring:
     }
     inside = tuple(1_000 * mass**1.5 for mass in INTERVALS)
     return Scoring(
-        teacher,
+        model,
         sample_bits,
         RATE,
         tuple(f"folder/file-{number}.wav" for number in range(20)),

@@ -5,12 +5,14 @@ it. Of each the level, the spectrum and the speed are measured, and beside them
 stands Griffin-Lim, which needs no training: a voice must beat it to be worth
 its training.
 
-A teacher also scores the recordings: the bits that it needs per sample, exact
-and by file, and whether it is as sure as it should be (half of the samples
-belong inside its 50 % intervals). And it is told wrong things, another
-recording's mel spectrogram, phones or pitch or another speaker: what that
-costs in bits is how much it listens. --nosound does this alone, which is
-quick where speaking would take a large teacher hours.
+Each model also scores the recordings: the bits that it needs per sample,
+exact and by file, and whether it is as sure as it should be (half of the
+samples belong inside its 50 % intervals). And it is told wrong things,
+another recording's mel spectrogram, phones or pitch or another speaker: what
+that costs in bits is how much it listens. --nosound does this alone, which is
+quick where speaking would take a large teacher hours. A student's flows must
+be inverted one sample after the other for it; a nano student's take half a
+second for a second of sound.
 
 It writes metrics.json and bits.csv for programs and report.html for people:
 players, waveforms and spectrograms side by side, in one file that can be sent
@@ -72,8 +74,8 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_boolean(
         "sound",
         True,
-        "<true|false>: Whether the models speak; with --nosound, teachers "
-        "score and nothing more is done.",
+        "<true|false>: Whether the models speak; with --nosound, they score "
+        "and nothing more is done.",
         flag_values=flag_values,
     )
 
@@ -105,7 +107,6 @@ def run(flag_values: flags.FlagValues) -> None:
         speaker_pattern=flag_values.speaker_pattern,
         sound=flag_values.sound,
     )
-    if found.scorings:
-        print(screen_table(found.scorings))
+    print(screen_table(found.scorings))
     print(f"The figures are in {out / 'metrics.json'},")
     print(f"the report is {out / 'report.html'}.")

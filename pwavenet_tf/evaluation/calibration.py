@@ -11,10 +11,10 @@ _TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 @dataclasses.dataclass(frozen=True)
 class CalibrationLine:
-    """One teacher's line within `WIDTH` by `HEIGHT`.
+    """One model's line within `WIDTH` by `HEIGHT`.
 
     Attributes:
-        name: The teacher.
+        name: The model.
         path: The line, as an SVG path.
         points: Where its dots are.
     """
@@ -30,7 +30,7 @@ class CalibrationDrawing:
 
     Attributes:
         diagonal: Where a calibrated model lies, as an SVG path.
-        lines: One for each teacher.
+        lines: One for each model.
         claimed: Ticks of the horizontal axis.
         inside: Ticks of the vertical axis.
     """
@@ -42,12 +42,12 @@ class CalibrationDrawing:
 
 
 def draw_calibration(
-    teachers: dict[str, dict[float, float]],
+    models: dict[str, dict[float, float]],
 ) -> CalibrationDrawing:
-    """Lays out the calibration of teachers; both axes run from 0 to 1.
+    """Lays out the calibration of models; both axes run from 0 to 1.
 
     Args:
-        teachers: The fraction inside by the mass of the interval, by teacher.
+        models: The fraction inside by the mass of the interval, by model.
     """
     return CalibrationDrawing(
         diagonal=_path([(_across(0), _upward(0)), (_across(1), _upward(1))]),
@@ -58,7 +58,7 @@ def draw_calibration(
                     name,
                     [(_across(mass), _upward(inside[mass])) for mass in inside],
                 )
-                for name, inside in teachers.items()
+                for name, inside in models.items()
             )
         ],
         claimed=[Tick(_across(tick), f"{tick:.0%}") for tick in _TICKS],

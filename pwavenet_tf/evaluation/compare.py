@@ -2,12 +2,12 @@
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 from tqdm import tqdm
 
 from pwavenet_tf.config import AudioContract
-from pwavenet_tf.errors import UserError
 from pwavenet_tf.evaluation.metrics import griffin_lim
 from pwavenet_tf.evaluation.recordings import (
     Heard,
@@ -18,7 +18,12 @@ from pwavenet_tf.evaluation.recordings import (
 )
 from pwavenet_tf.evaluation.report import Sentence, write_report
 from pwavenet_tf.evaluation.report_tables import REFERENCE
-from pwavenet_tf.evaluation.scoring import Scoring, score_all, write_bits
+from pwavenet_tf.evaluation.scoring import (
+    IMPOSSIBLE,
+    Scoring,
+    score_all,
+    write_bits,
+)
 from pwavenet_tf.evaluation.spoken import (
     measure,
     require_distinct,
@@ -27,7 +32,6 @@ from pwavenet_tf.evaluation.spoken import (
 )
 from pwavenet_tf.evaluation.training_log import training_curves
 from pwavenet_tf.files import written_aside
-from pwavenet_tf.teacher import WaveNet
 
 BASELINE = "Griffin-Lim"
 _SHOWN = 6
@@ -38,8 +42,9 @@ class Evaluation:
     """What was found.
 
     Attributes:
-        metrics: Value by metric by voice, as in `metrics.json`.
-        scorings: What each teacher says of the recordings.
+        metrics: Value by metric by voice, as in `metrics.json`, which has
+            null for what is infinite.
+        scorings: What each model says of the recordings.
     """
 
     metrics: dict[str, dict[str, float]]
@@ -57,14 +62,14 @@ def evaluate(
     speaker_pattern: str | None = None,
     sound: bool = True,
 ) -> Evaluation:
-    """Lets models speak recordings anew, and teachers score them.
+    """Lets models speak recordings anew, and score them.
 
     Args:
         models: Models by the file that they come from. All must share one
             acoustic contract; heads and conditioning may differ.
         recordings: Files to compare with.
-        out: Folder that gets `metrics.json`, `report.html`, with a teacher
-            `bits.csv`, and, in `sound`, what each voice speaks.
+        out: Folder that gets `metrics.json`, `bits.csv`, `report.html`, and,
+            in `sound`, what each voice speaks.
         texts: What is said, by the stem of the recording's file name.
         folder: Of the recordings: the place of `metadata.csv` and `labels`,
             and where speakers' paths start. The innermost one that holds all
@@ -72,7 +77,7 @@ def evaluate(
         labels: Another folder of label files, for models that read phones.
         speaker_pattern: See `pwavenet_tf.corpus.speakers`, for models that
             know speakers.
-        sound: Whether anything is spoken; if not, teachers only score.
+        sound: Whether anything is spoken; if not, models only score.
 
     Returns:
         The metrics: means over the recordings or, in scores, over all
@@ -80,23 +85,19 @@ def evaluate(
 
     Raises:
         UserError: If contracts differ, a recording can't be read or lacks
-            what a model must be told, two have one name, a student is to
-            score, or `out` can't be written.
+            what a model must be told, two have one name, or `out` can't be
+            written.
     """
     contract = common_contract(models)
     if sound:
         require_distinct(recordings)
-    else:
-        _require_teachers(models)
     folder = folder or common_folder(recordings)
     heard = hear(
         recordings, list(models.values()), folder, labels, speaker_pattern
     )
     names = _names(models)
     scorings = [
-        score_all(model, heard, names[path])
-        for path, model in models.items()
-        if isinstance(model, WaveNet)
+        score_all(model, heard, names[path]) for path, model in models.items()
     ]
     voices, measured = {}, {}
     if sound:
@@ -104,7 +105,7 @@ def evaluate(
         write_sound(heard, voices, Path(out) / "sound", contract)
     metrics = {voice: dict(values) for voice, values in measured.items()}
     for scoring in scorings:
-        metrics.setdefault(scoring.teacher, {}).update(scoring.metrics)
+        metrics.setdefault(scoring.model, {}).update(scoring.metrics)
     write_report(
         Path(out) / "report.html",
         title="Listening report" if sound else "Scores",
@@ -116,25 +117,25 @@ def evaluate(
         curves=[curve for path in models for curve in training_curves(path)],
         settings=_settings(models, contract),
     )
-    if scorings:
-        write_bits(Path(out) / "bits.csv", scorings)
+    write_bits(Path(out) / "bits.csv", scorings)
     content = {voice: dict(values) for voice, values in metrics.items()}
     for scoring in scorings:
         if scoring.listening and scoring.listening.speakers:
             matrix = scoring.listening.speakers.matrix
-            content[scoring.teacher]["speaker_matrix"] = matrix
+            content[scoring.model]["speaker_matrix"] = matrix
     with written_aside(Path(out) / "metrics.json") as aside:
-        aside.write_text(json.dumps(content, indent=1) + "\n", "ascii")
+        finite = json.dumps(_finite(content), indent=1, allow_nan=False)
+        aside.write_text(finite + "\n", "ascii")
     return Evaluation(metrics, scorings)
 
 
-def _require_teachers(models: dict[Path, Model]) -> None:
-    for path, model in models.items():
-        if not isinstance(model, WaveNet):
-            raise UserError(
-                f"{path}: is a student, which gives no probabilities; without "
-                "sound, give teachers only"
-            )
+def _finite(content: object) -> object:
+    """Null for numbers that JSON does not have."""
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content
 
 
 def _names(models: dict[Path, Model]) -> dict[Path, str]:
@@ -178,12 +179,19 @@ def _summary(
 ) -> str:
     count = f"{recordings} recording{'' if recordings == 1 else 's'}"
     scored = [
-        f"{one.teacher} needs {one.overall.bits_per_sample:.2f} of "
+        f"{one.model} needs {one.overall.bits_per_sample:.2f} of "
         f"{one.sample_bits} bits per sample"
         for one in scorings
+        if not one.impossible
     ]
+    impossible = "".join(
+        f" Of {one.model}: {IMPOSSIBLE.format(one.impossible)}."
+        for one in scorings
+        if one.impossible
+    )
     if not measured:
-        return f"{count}, scored. To tell them, {'; '.join(scored)}."
+        told = scored and f" To tell them, {'; '.join(scored)}."
+        return f"{count}, scored.{told or ''}{impossible}"
     own = measured[REFERENCE]["standard_deviation"]
     spoken = [
         f"{voice} is {values['log_spectral_distance']:.1f} dB away at "
@@ -198,7 +206,7 @@ def _summary(
     )
     if scored:
         text += f" To tell the recordings, {'; '.join(scored)}."
-    return text
+    return text + impossible
 
 
 def _sentences(

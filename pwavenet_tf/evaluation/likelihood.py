@@ -1,4 +1,4 @@
-"""How probable a teacher finds a recording, and how sure it is rightly."""
+"""How probable a model finds a recording, and how sure it is rightly."""
 
 import dataclasses
 import math
@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.model_inputs import Features, at_frames, require_features
+from pwavenet_tf.student import ParallelWaveNet
+from pwavenet_tf.student_likelihood import CachedInverse, level_mass
 from pwavenet_tf.synthesis import Windows
 from pwavenet_tf.teacher import WaveNet
 
@@ -18,10 +20,11 @@ _CHUNK_FRAMES = 80
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """What a teacher says of some samples; scores add up.
+    """What a model says of some samples; scores add up.
 
     Attributes:
-        nats: Sum of -ln p(x_t | x_<t, c).
+        nats: Sum of -ln P(x_t | x_<t, c). Infinite where the flows of a
+            student can't be inverted: z then grows beyond all numbers.
         samples: How many samples there are.
         inside: For each of `INTERVALS`, how many samples lie within the
             central interval of that mass; see `share_inside`.
@@ -39,7 +42,7 @@ class Score:
 
     @property
     def bits_per_sample(self) -> float:
-        """Mean of -log2 p(x_t | x_<t, c)."""
+        """Mean of -log2 P(x_t | x_<t, c)."""
         return self.nats / math.log(2) / self.samples
 
     @property
@@ -61,8 +64,11 @@ class Score:
         return self.calibration[0.9]
 
 
+_NOTHING = Score(0.0, 0, (0.0,) * len(INTERVALS))
+
+
 class Likelihood:
-    """Scores recordings exactly, in constant memory.
+    """Scores recordings with a teacher, exactly and in constant memory.
 
     Args:
         teacher: The teacher.
@@ -95,7 +101,7 @@ class Likelihood:
         )
         hop, frames = teacher.audio.hop_length, teacher.audio.frames(len(audio))
         hops = np.pad(audio, (0, frames * hop - len(audio))).reshape(-1, hop)
-        total = Score(0.0, 0, (0.0,) * len(INTERVALS))
+        total = _NOTHING
         for index in range(windows.count(frames)):
             wanted, start = index * windows.chunk, windows.start(index)
             places = np.arange(start, start + windows.length)
@@ -119,6 +125,55 @@ class Likelihood:
             distribution.log_prob(inputs["audio"]),
             *distribution.cumulative(inputs["audio"]),
         )
+
+
+class StudentLikelihood:
+    """Scores recordings with a student, exactly and in constant memory.
+
+    One sample after the other; for one recording at a time two cores are not
+    slower than for several.
+
+    Args:
+        student: The student.
+    """
+
+    def __init__(self, student: ParallelWaveNet) -> None:
+        self._student = student
+        self._inverse = CachedInverse(student)
+
+    def __call__(self, audio: np.ndarray, features: Features) -> Score:
+        """Scores a recording, every sample of it once.
+
+        Args:
+            audio: As in `Likelihood`.
+            features: As in `Likelihood`.
+
+        Returns:
+            The bits of 16-bit levels, as those of a teacher.
+
+        Raises:
+            UserError: If the features do not suit the student.
+        """
+        total = _NOTHING
+        for levels, found in self._inverse.chunks(audio, features):
+            mass = level_mass(self._student, levels, found)
+            below, up_to = mass.cumulative
+            total += _score(mass.log_prob[0], below[0], up_to[0])
+        return total
+
+
+def likelihood_of(
+    model: WaveNet | ParallelWaveNet, longest: int
+) -> Likelihood | StudentLikelihood:
+    """What scores recordings with a model.
+
+    Args:
+        model: Teacher or student.
+        longest: Samples of the longest recording.
+    """
+    if isinstance(model, ParallelWaveNet):
+        return StudentLikelihood(model)
+    return Likelihood(model, model.audio.frames(longest))
 
 
 def share_inside(

@@ -1,4 +1,4 @@
-"""Whether a teacher heeds what it is told, in bits."""
+"""Whether a model heeds what it is told, in bits."""
 
 import dataclasses
 import math
@@ -9,9 +9,12 @@ import numpy as np
 from tqdm import tqdm
 
 from pwavenet_tf.config import INPUT_ARRAYS
-from pwavenet_tf.evaluation.likelihood import Likelihood, Score
-from pwavenet_tf.evaluation.recordings import Heard
-from pwavenet_tf.teacher import WaveNet
+from pwavenet_tf.evaluation.likelihood import (
+    Likelihood,
+    Score,
+    StudentLikelihood,
+)
+from pwavenet_tf.evaluation.recordings import Heard, Model
 
 _Features = dict[str, np.ndarray]
 # Scores a recording, by its index, with features that may be wrong.
@@ -24,7 +27,7 @@ _SPEAKER_SECONDS = 300
 
 @dataclasses.dataclass(frozen=True)
 class Speakers:
-    """How much a teacher prefers the right speaker.
+    """How much a model prefers the right speaker.
 
     Attributes:
         recordings: How many were scored under every speaker.
@@ -44,7 +47,7 @@ class Speakers:
 
 @dataclasses.dataclass(frozen=True)
 class Listening:
-    """What it costs to tell a teacher something wrong.
+    """What it costs to tell a model something wrong.
 
     Attributes:
         recordings: How many swapped what is told of them.
@@ -71,8 +74,8 @@ class Listening:
 
 
 def listens(
-    teacher: WaveNet,
-    likelihood: Likelihood,
+    model: Model,
+    likelihood: Likelihood | StudentLikelihood,
     heard: list[Heard],
     scores: list[Score],
     name: str,
@@ -84,25 +87,25 @@ def listens(
     least.
 
     Args:
-        teacher: The teacher.
+        model: The model.
         likelihood: Its own.
         heard: The recordings.
         scores: Their scores with everything right.
-        name: What the progress bar calls the teacher.
+        name: What the progress bar calls the model.
 
     Returns:
         None if there are fewer than two recordings or the model is told
         nothing that could be wrong.
     """
-    conditioning = teacher.conditioning
+    conditioning = model.conditioning
     inputs = [one for one in conditioning.inputs if one != "speaker"]
     wrong = max(len(conditioning.speakers) - 1, 0)
     if len(heard) < 2 or not (inputs or wrong):
         return None
     swapped = _spread(len(heard), _SWAPPED_RECORDINGS)
-    spoken = _by_turns(heard, teacher.audio.sample_rate, wrong)
+    spoken = _by_turns(heard, model.audio.sample_rate, wrong)
     features = {
-        index: heard[index].features(teacher) for index in {*swapped, *spoken}
+        index: heard[index].features(model) for index in {*swapped, *spoken}
     }
     scored = swapped * len(inputs) + spoken * wrong
     with tqdm(

@@ -79,7 +79,7 @@ def write_report(
         metrics: Value by metric by voice; None where it was not measured.
         curves: Training curves.
         settings: Value by name by section.
-        scorings: What teachers say of the recordings.
+        scorings: What models say of the recordings.
 
     Raises:
         UserError: If a sentence has no voice, a voice has no samples or some

@@ -1,5 +1,6 @@
 """The report's tables, as its template shows them."""
 
+import math
 from collections.abc import Sequence
 
 from pwavenet_tf.evaluation import calibration
@@ -41,7 +42,7 @@ def score_section(scorings: Sequence[Scoring]) -> dict | None:
     """
     if not scorings:
         return None
-    table = metric_table({one.teacher: one.metrics for one in scorings})
+    table = metric_table({one.model: one.metrics for one in scorings})
     comparable = len({one.sample_bits for one in scorings}) == 1
     for row in table["rows"]:
         if not comparable and row["name"] == "bits_per_sample":
@@ -49,13 +50,13 @@ def score_section(scorings: Sequence[Scoring]) -> dict | None:
     return {
         "table": table,
         "comparable": comparable,
-        "teachers": [one.teacher for one in scorings],
+        "models": [one.model for one in scorings],
         "calibration": calibration.draw_calibration(
-            {one.teacher: one.overall.calibration for one in scorings}
+            {one.model: one.overall.calibration for one in scorings}
         ),
         "frame": calibration,
         "inside": {
-            one.teacher: (one.overall.inside_50, one.overall.inside_90)
+            one.model: (one.overall.inside_50, one.overall.inside_90)
             for one in scorings
         },
         "files": _files(scorings),
@@ -69,9 +70,8 @@ def score_section(scorings: Sequence[Scoring]) -> dict | None:
 
 def _files(scorings: Sequence[Scoring]) -> list[dict]:
     rows = by_file(list(scorings))
-    highest = max(
-        score.bits_per_sample for _, scores in rows for score in scores
-    )
+    bits = [score.bits_per_sample for _, scores in rows for score in scores]
+    highest = max(filter(math.isfinite, bits), default=0.0)
     return [
         {
             "name": file,
@@ -79,7 +79,7 @@ def _files(scorings: Sequence[Scoring]) -> list[dict]:
             "bits": [
                 {
                     "value": score.bits_per_sample,
-                    "share": score.bits_per_sample / highest if highest else 0,
+                    "share": _share(score.bits_per_sample, highest),
                 }
                 for score in scores
             ],
@@ -88,18 +88,26 @@ def _files(scorings: Sequence[Scoring]) -> list[dict]:
     ]
 
 
+def _share(value: float, highest: float) -> float:
+    """How far a bar or a tint goes; whole for what is infinite."""
+    if math.isinf(value):
+        return 1.0
+    return max(value, 0.0) / highest if highest > 0 else 0.0
+
+
 def _speaker_tables(scorings: Sequence[Scoring]) -> list[dict]:
-    """For each teacher of several speakers, its matrix with tints."""
+    """For each model of several speakers, its matrix with tints."""
     tables = []
     for one in scorings:
         if not (one.listening and one.listening.speakers):
             continue
         speakers = one.listening.speakers
         rows = speakers.matrix
-        highest = max(max(values.values()) for values in rows.values())
+        added = [value for values in rows.values() for value in values.values()]
+        highest = max(filter(math.isfinite, added), default=0.0)
         tables.append(
             {
-                "teacher": one.teacher,
+                "model": one.model,
                 "recordings": speakers.recordings,
                 "speakers": list(next(iter(rows.values()))),
                 "rows": {
@@ -108,7 +116,7 @@ def _speaker_tables(scorings: Sequence[Scoring]) -> list[dict]:
                             "own": speaker == true,
                             # No negative zero in print.
                             "value": round(value, 3) + 0.0,
-                            "share": max(value, 0) / highest if highest else 0,
+                            "share": _share(value, highest),
                         }
                         for speaker, value in values.items()
                     ]

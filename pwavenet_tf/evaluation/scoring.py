@@ -1,30 +1,37 @@
-"""Recordings scored by teachers: overall, by file, on paper and screen."""
+"""Recordings scored by models: overall, by file, on paper and screen."""
 
 import csv
 import dataclasses
 import functools
 import io
+import math
 import operator
 from pathlib import Path
 
 from tqdm import tqdm
 
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.evaluation.likelihood import Likelihood, Score
+from pwavenet_tf.evaluation.likelihood import Score, likelihood_of
 from pwavenet_tf.evaluation.listening import Listening, listens
-from pwavenet_tf.evaluation.recordings import Heard
+from pwavenet_tf.evaluation.recordings import Heard, Model
 from pwavenet_tf.files import written_aside
 from pwavenet_tf.teacher import WaveNet
 
 _SHOWN = 10
 
+# What is said of a student's `Scoring.impossible`.
+IMPOSSIBLE = (
+    "its flows can't be inverted along {} of the recordings: the noise that "
+    "would have made them grows without bound"
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Scoring:
-    """What a teacher says of all recordings.
+    """What a model says of all recordings.
 
     Attributes:
-        teacher: The teacher's name in the report.
+        model: The model's name in the report.
         sample_bits: Bits of one of the values whose probability it gives: 16
             for levels, 8 for μ-law codes. Bits per sample compare only where
             this is the same.
@@ -35,7 +42,7 @@ class Scoring:
             be measured.
     """
 
-    teacher: str
+    model: str
     sample_bits: int
     sample_rate: int
     files: tuple[str, ...]
@@ -46,6 +53,11 @@ class Scoring:
     def overall(self) -> Score:
         """The score of all samples."""
         return functools.reduce(operator.add, self.each)
+
+    @property
+    def impossible(self) -> int:
+        """How many recordings have no probability at all."""
+        return sum(not math.isfinite(score.nats) for score in self.each)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -59,19 +71,18 @@ class Scoring:
         } | (self.listening.metrics if self.listening else {})
 
 
-def score_all(teacher: WaveNet, heard: list[Heard], name: str) -> Scoring:
-    """Scores recordings with a teacher.
+def score_all(model: Model, heard: list[Heard], name: str) -> Scoring:
+    """Scores recordings with a model.
 
     Args:
-        teacher: The teacher.
+        model: Teacher or student.
         heard: The recordings, at least one.
-        name: The teacher's name.
+        name: The model's name.
 
     Raises:
-        UserError: If the teacher's probabilities are not finite.
+        UserError: If a teacher's probabilities are not finite.
     """
-    longest = max(len(one.audio) for one in heard)
-    likelihood = Likelihood(teacher, teacher.audio.frames(longest))
+    likelihood = likelihood_of(model, max(len(one.audio) for one in heard))
     each = []
     with tqdm(
         total=sum(len(one.audio) for one in heard),
@@ -82,25 +93,30 @@ def score_all(teacher: WaveNet, heard: list[Heard], name: str) -> Scoring:
     ) as bar:
         for one in heard:
             try:
-                score = likelihood(one.audio, one.features(teacher))
+                score = likelihood(one.audio, one.features(model))
             except UserError as fault:
                 raise UserError(f"{name} on {one.path}: {fault}") from fault
             each.append(score)
             bar.update(score.samples)
-    return Scoring(
-        teacher=name,
-        sample_bits=8 if teacher.head == "mu_law" else 16,
-        sample_rate=teacher.audio.sample_rate,
+    is_coarse = isinstance(model, WaveNet) and model.head == "mu_law"
+    scoring = Scoring(
+        model=name,
+        sample_bits=8 if is_coarse else 16,
+        sample_rate=model.audio.sample_rate,
         files=tuple(one.name for one in heard),
         each=tuple(each),
-        listening=listens(teacher, likelihood, heard, each, name),
+        listening=None,
     )
+    if scoring.impossible:
+        return scoring
+    listening = listens(model, likelihood, heard, each, name)
+    return dataclasses.replace(scoring, listening=listening)
 
 
 def write_bits(path: Path, scorings: list[Scoring]) -> None:
     """Writes the scores by file as CSV.
 
-    Its columns are file, seconds, and for each teacher bits per sample and
+    Its columns are file, seconds, and for each model bits per sample and
     the fractions inside the central 50 % and 90 % intervals.
 
     Raises:
@@ -111,7 +127,7 @@ def write_bits(path: Path, scorings: list[Scoring]) -> None:
     writer = csv.writer(content, lineterminator="\n")
     writer.writerow(
         ["file", "seconds"]
-        + [f"{one.teacher} {name}" for one in scorings for name in names]
+        + [f"{one.model} {name}" for one in scorings for name in names]
     )
     for file, scores in by_file(scorings):
         seconds = scores[0].samples / scorings[0].sample_rate
@@ -125,7 +141,7 @@ def write_bits(path: Path, scorings: list[Scoring]) -> None:
 
 
 def by_file(scorings: list[Scoring]) -> list[tuple[str, list[Score]]]:
-    """Every recording's name and its scores by the teachers."""
+    """Every recording's name and its scores by the models."""
     return [
         (file, [one.each[index] for one in scorings])
         for index, file in enumerate(scorings[0].files)
@@ -135,16 +151,18 @@ def by_file(scorings: list[Scoring]) -> list[tuple[str, list[Score]]]:
 def screen_table(scorings: list[Scoring]) -> str:
     """The scores in lines for a terminal, overall and of the first files."""
     lines = [
-        f"{'teacher':<24}{'bits/sample':>16}{'inside 50 %':>13}"
+        f"{'model':<24}{'bits/sample':>16}{'inside 50 %':>13}"
         f"{'inside 90 %':>13}"
     ]
     for one in scorings:
         score = one.overall
-        bits = f"{score.bits_per_sample:.3f} of {one.sample_bits}"
+        bits = f"{_bits(score)} of {one.sample_bits}"
         lines.append(
-            f"{one.teacher:<24}{bits:>16}{score.inside_50:>13.1%}"
+            f"{one.model:<24}{bits:>16}{score.inside_50:>13.1%}"
             f"{score.inside_90:>13.1%}"
         )
+        if one.impossible:
+            lines.append(f"  {IMPOSSIBLE.format(one.impossible)}")
         if one.listening:
             lines += [
                 f"  {name.replace('_', ' ')}: {value:.3f}"
@@ -154,8 +172,13 @@ def screen_table(scorings: list[Scoring]) -> str:
     if len(rows) > 1:
         lines.append("bits/sample by file:")
     for file, scores in rows[:_SHOWN] if len(rows) > 1 else ():
-        each = "".join(f"{score.bits_per_sample:>9.3f}" for score in scores)
+        each = "".join(f"{_bits(score):>9}" for score in scores)
         lines.append(f"  {file:<38}{each}")
     if len(rows) > _SHOWN:
         lines.append(f"  and {len(rows) - _SHOWN} more in bits.csv")
     return "\n".join(lines)
+
+
+def _bits(score: Score) -> str:
+    bits = score.bits_per_sample
+    return f"{bits:.3f}" if bits < 1e4 or math.isinf(bits) else f"{bits:.1e}"

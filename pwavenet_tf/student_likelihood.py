@@ -1,0 +1,238 @@
+"""The student's exact likelihood, by a cached sequential inverse.
+
+A student draws in parallel, but to say how probable given audio is, its flows
+must be inverted, x^{i-1}_t = (x^i_t - μ^i_t) / s^i_t, and the parameters at t
+need x^{i-1}_<t: one sample after the other, at a cost of O(layers) each.
+
+The step before decides on the next, as in any recursive filter, and flows may
+be such that it is unstable: a rounding error of x, or the noise of a recording
+that is unlike the student's, then grows from sample to sample. What is found
+is always the exact noise of audio within rounding of what was given, but for
+such a student that noise may be without bounds and the audio's density zero.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import scipy.special
+import tensorflow as tf
+from tqdm import tqdm
+
+from pwavenet_tf.cached_blocks import CachedState
+from pwavenet_tf.cached_flows import CachedFlows
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.level_mass import LevelMass
+from pwavenet_tf.model_inputs import (
+    Features,
+    batch_and_frames,
+    is_single,
+    require_features,
+)
+from pwavenet_tf.student import ParallelWaveNet
+from pwavenet_tf.told_frames import ToldFrames
+
+
+class Inverted(NamedTuple):
+    """What the student makes of given audio, each `(batch, time)`.
+
+    Attributes:
+        noise: z, which the flows would have made this audio of.
+        location: μ_tot, given x_<t.
+        log_scale: ln s_tot, given x_<t.
+    """
+
+    noise: tf.Tensor
+    location: tf.Tensor
+    log_scale: tf.Tensor
+
+
+# ln F of each family of noise.
+_LOG_CDF = {
+    "logistic": scipy.special.log_expit,
+    "gaussian": scipy.special.log_ndtr,
+}
+
+
+def log_density(student: ParallelWaveNet, found: Inverted) -> np.ndarray:
+    """ln p(x_t | x_<t) as a density, `(batch, time)`, nats."""
+    density = student.noise_family.log_prob(found.noise) - found.log_scale
+    return density.numpy()
+
+
+def level_mass(
+    student: ParallelWaveNet, audio: np.ndarray, found: Inverted
+) -> LevelMass:
+    """p(x_t | x_<t) over 16-bit levels, which compares with a teacher's.
+
+    Args:
+        student: The student.
+        audio: 16-bit levels, `(batch, time)`.
+        found: What was found of this audio.
+    """
+    location, log_scale = found.location.numpy(), found.log_scale.numpy()
+    return LevelMass(audio, location, log_scale, _LOG_CDF[student.noise])
+
+
+class CachedInverse:
+    """Inverts a student's flows along given audio.
+
+    Args:
+        student: The student. Its weights are read anew by every call.
+        chunk_frames: Frames inverted by one run of the compiled loop. Memory
+            depends on it, the result does not.
+        jit_compile: Compile the loop with XLA: some seconds for each new
+            batch size.
+    """
+
+    def __init__(
+        self,
+        student: ParallelWaveNet,
+        chunk_frames: int = 40,
+        jit_compile: bool = True,
+    ) -> None:
+        self.student = student
+        self.contract = student.audio
+        self.chunk_frames = chunk_frames
+        self.flows = CachedFlows(student)
+        self.initial_state = self.flows.initial_state
+        self.conditioning = ToldFrames(
+            student.conditioner,
+            self.contract.hop_length // student.conditioner.stride,
+        )
+        self._invert = tf.function(self._loop, jit_compile=jit_compile)
+
+    def log_prob(self, audio: np.ndarray, features: Features) -> np.ndarray:
+        """ln of the density of whole recordings.
+
+        Args:
+            audio: `(batch, time)`, any real numbers.
+            features: What the student reads, normalised as its contract says,
+                for as many frames; a mel spectrogram may stand alone.
+
+        Returns:
+            `(batch,)`, nats; without a batch axis if the features have none.
+            -inf where the noise grows beyond float32; see the module.
+
+        Raises:
+            UserError: If audio or features do not suit the student.
+        """
+        total = 0.0
+        for _, found in self.chunks(audio, features, progress=True):
+            density = log_density(self.student, found)
+            total += density.sum(axis=-1, dtype=np.float64)
+        total = np.where(np.isnan(total), -np.inf, total)
+        return total[0] if is_single(features) else total
+
+    def chunks(
+        self, audio: np.ndarray, features: Features, progress: bool = False
+    ) -> Iterator[tuple[np.ndarray, Inverted]]:
+        """Yields audio and what was found of it, piece by piece.
+
+        Args:
+            audio: As in `log_prob`.
+            features: As in `log_prob`.
+            progress: Whether to show a bar.
+        """
+        features = require_features(
+            features, self.contract, self.student.conditioning
+        )
+        batch, frames = batch_and_frames(features)
+        audio = _require_audio(audio, batch, frames, self.contract.hop_length)
+        samples = self.chunk_frames * self.contract.hop_length
+        state = self.initial_state(batch)
+        for start in tqdm(
+            range(0, audio.shape[1], samples),
+            desc="likelihood",
+            leave=False,
+            disable=None if progress else True,
+        ):
+            piece = audio[:, start : start + samples]
+            steps = piece.shape[1]
+            told = self.conditioning(
+                features, start // self.contract.hop_length, self.chunk_frames
+            )
+            # Always of one length, so that there is one compiled loop.
+            padded = np.pad(piece, ((0, 0), (0, samples - steps)))
+            found, state = self.invert(state, told, padded, steps)
+            yield piece, Inverted(*(one[:, :steps] for one in found))
+
+    def invert(
+        self,
+        state: CachedState,
+        conditioning: dict,
+        audio: np.ndarray,
+        steps: int | None = None,
+    ) -> tuple[Inverted, CachedState]:
+        """Inverts the flows along some audio.
+
+        Args:
+            state: From `initial_state` or from the call before.
+            conditioning: From `conditioning`, for as many samples.
+            audio: `(batch, time)`.
+            steps: How many samples are wanted; zeros come for the others.
+
+        Returns:
+            What was found, and the state behind the last wanted sample.
+        """
+        steps = tf.constant(audio.shape[1] if steps is None else steps)
+        audio = tf.convert_to_tensor(audio, tf.float32)
+        return self._invert(state, conditioning, audio, steps)
+
+    def _loop(self, state, told, audio, steps):
+        weights = self.flows.weights()
+        added = self.flows.projected(weights, told, state.position)
+        audio, samples = tf.transpose(audio), audio.shape[1]
+        outputs = tf.zeros((samples, len(Inverted._fields), audio.shape[1]))
+
+        def advance(step, state, outputs):
+            parameters, rings = self.flows.step(state, added(step), weights)
+            newest, found = _invert_sample(audio[step], parameters)
+            outputs = tf.tensor_scatter_nd_update(
+                outputs, [[step]], tf.stack(found)[tf.newaxis]
+            )
+            state = CachedState(rings, newest, state.position + 1)
+            return step + 1, state, outputs
+
+        _, state, outputs = tf.while_loop(
+            lambda step, *_: step < steps,
+            advance,
+            (0, state, outputs),
+            maximum_iterations=samples,
+        )
+        each = tf.unstack(tf.transpose(outputs, (1, 2, 0)))
+        return Inverted(*each), state
+
+
+def _invert_sample(x, parameters):
+    """What each flow reads, x^0 to x^{n-1}, and the sum of all flows."""
+    inputs = []
+    for location, log_scale in reversed(parameters):
+        x = (x - location) * tf.exp(-log_scale)
+        inputs.insert(0, x)
+    total_location = total_log_scale = tf.zeros_like(x)
+    for location, log_scale in parameters:
+        total_location = total_location * tf.exp(log_scale) + location
+        total_log_scale += log_scale
+    return tf.stack(inputs), Inverted(x, total_location, total_log_scale)
+
+
+def _require_audio(
+    audio: np.ndarray, batch: int, frames: int, hop_length: int
+) -> np.ndarray:
+    audio = np.atleast_2d(np.asarray(audio, np.float32))
+    if (
+        audio.ndim != 2
+        or len(audio) != batch
+        or (-(-audio.shape[1] // hop_length) != frames)
+    ):
+        raise UserError(
+            f"audio is {audio.shape}, but its features are of {batch} "
+            f"recordings of {frames} frames, {frames * hop_length} samples; "
+            "compute the features from this audio"
+        )
+    if not np.isfinite(audio).all():
+        raise UserError(
+            "the audio holds values that are not finite numbers; read it anew"
+        )
+    return audio
