@@ -26,6 +26,7 @@ from pwavenet_tf.quiet import import_tensorflow
 COMMANDS = (
     "prepare",
     "train-teacher",
+    "train-phones",
     "distill",
     "synthesize",
     "evaluate",

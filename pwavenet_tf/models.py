@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 
 from pwavenet_tf.errors import UserError
+from pwavenet_tf.phone_classifier import PhoneClassifier
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.teacher import WaveNet
 
@@ -17,24 +18,7 @@ def load_model(path: Path) -> WaveNet | ParallelWaveNet:
         UserError: If the file is missing, damaged, of another version, or
             holds another kind of model.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; name a .keras file")
-    if not zipfile.is_zipfile(path):
-        raise UserError(
-            f"{path}: is damaged or not a model; name a .keras file that "
-            "train-teacher or distill wrote"
-        )
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    # Keras, h5py, zipfile and json each have their own exceptions for a file
-    # that is not what it should be.
-    except Exception as error:
-        reason = (str(error).strip() or repr(error)).splitlines()[0][:120]
-        raise UserError(
-            f"{path}: is not a model that this version can load ({reason}); "
-            "name a .keras file that train-teacher or distill wrote"
-        ) from error
+    model = _load(path)
     if not isinstance(model, (WaveNet, ParallelWaveNet)):
         raise UserError(
             f"{path}: holds a {type(model).__name__}, neither a teacher nor "
@@ -51,6 +35,44 @@ def load_teacher(path: Path) -> WaveNet:
 def load_student(path: Path) -> ParallelWaveNet:
     """Loads a `student.keras`; see `load_model`."""
     return _of_kind(path, ParallelWaveNet, "a teacher", "student.keras")
+
+
+def load_phone_classifier(path: Path) -> PhoneClassifier:
+    """Loads a `phones.keras`.
+
+    Raises:
+        UserError: If the file is missing, damaged, of another version, or
+            holds another kind of model.
+    """
+    model = _load(path, "train-phones")
+    if not isinstance(model, PhoneClassifier):
+        raise UserError(
+            f"{path}: holds a {type(model).__name__}, not a phone "
+            "classifier; name a phones.keras that train-phones wrote"
+        )
+    return model
+
+
+def _load(path: Path, origin: str = "train-teacher or distill"):
+    """Any Keras model; `origin` is the command that writes the right one."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; name a .keras file")
+    if not zipfile.is_zipfile(path):
+        raise UserError(
+            f"{path}: is damaged or not a model; name a .keras file that "
+            f"{origin} wrote"
+        )
+    try:
+        return keras.saving.load_model(path, compile=False)
+    # Keras, h5py, zipfile and json each have their own exceptions for a file
+    # that is not what it should be.
+    except Exception as error:
+        reason = (str(error).strip() or repr(error)).splitlines()[0][:120]
+        raise UserError(
+            f"{path}: is not a model that this version can load ({reason}); "
+            f"name a .keras file that {origin} wrote"
+        ) from error
 
 
 def _of_kind(path: Path, kind: type, found: str, wanted: str):

@@ -14,6 +14,7 @@ from pwavenet_tf.conditioner import Conditioner
 from pwavenet_tf.distiller import Distiller
 from pwavenet_tf.flow_network import FlowNetwork
 from pwavenet_tf.layers import CausalConvolution, GatedBlock
+from pwavenet_tf.phone_classifier import PhoneClassifier
 from pwavenet_tf.stack import GatedStack
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.teacher import WaveNet
@@ -75,12 +76,19 @@ CASES = {
     ),
     WaveNet: (tiny_models.teacher, ({"audio": AUDIO, "mel": MEL},)),
     ParallelWaveNet: (tiny_models.student, ({"noise": NOISE, "mel": MEL},)),
+    PhoneClassifier: (tiny_models.phone_classifier, ({"audio": AUDIO},)),
     # Last, for its output is the student's and announced there.
     Distiller: (distiller, ({"noise": NOISE, "mel": MEL},)),
 }
 
 # Their outputs are likelihoods and scales: float32 under any policy.
-ALWAYS_FLOAT32 = {FlowNetwork, WaveNet, ParallelWaveNet, Distiller}
+ALWAYS_FLOAT32 = {
+    FlowNetwork,
+    WaveNet,
+    ParallelWaveNet,
+    PhoneClassifier,
+    Distiller,
+}
 
 
 def name_of(kind) -> str:
