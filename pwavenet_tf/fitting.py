@@ -1,0 +1,199 @@
+"""Fitting a model in a run that can be interrupted and continued."""
+
+import hashlib
+import math
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from pwavenet_tf.corpus.dataset import Corpus
+from pwavenet_tf.distiller import Distiller
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.files import written_aside
+from pwavenet_tf.health_monitor import HealthMonitor, StopWhenNotFinite
+from pwavenet_tf.training_config import TeacherTraining
+from pwavenet_tf.upsampling import CONTEXT_FRAMES
+
+_REPORTS = 10
+
+# An interruption loses at most so many steps.
+_LONGEST_REPORT = 1_000
+
+# Validation takes at most so much of a run: one of its batches for so many
+# steps of training.
+_STEPS_PER_VALIDATION_BATCH = 8
+
+# Some seconds of speech tell a student's level and spectrum.
+_HEALTH_SAMPLES = 100_000
+
+# What Keras calls the weights in a backup.
+_WEIGHTS = "latest.weights.h5"
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Saves a `.keras` file aside and renames it."""
+    with written_aside(path) as aside:
+        model.save(aside)
+
+
+def save_and_tidy(model: keras.Model, target: Path) -> None:
+    """Saves a model that `fit` has trained and removes the backup."""
+    save_model(model, target)
+    # Only now: where the model can't be saved, the backup is all there is.
+    shutil.rmtree(_backup_folder(target), ignore_errors=True)
+
+
+def _backup_folder(target: Path) -> Path:
+    return target.with_name(f"{target.stem}.backup")
+
+
+def fingerprint(*settings) -> str:
+    """What makes an interrupted run the same run when it is started again.
+
+    Args:
+        settings: All that the run depends on: arrays, and whatever else has
+            a `repr` that says everything.
+    """
+    digest = hashlib.sha256()
+    for one in settings:
+        is_array = isinstance(one, np.ndarray)
+        digest.update(one.tobytes() if is_array else repr(one).encode())
+    return digest.hexdigest()
+
+
+def _claim_backup(backup: Path, run: str) -> None:
+    """Refuses the backup of a run with other data, settings or teacher."""
+    mark = backup / "run.txt"
+    begun = (backup / _WEIGHTS).exists() and mark.is_file()
+    if begun and mark.read_text("ascii") != run:
+        raise UserError(
+            f"{backup}: belongs to an interrupted run with other data, "
+            "settings or teacher; remove it, or choose another --out"
+        )
+    with written_aside(mark) as aside:
+        aside.write_text(run, "ascii")
+
+
+def new_model_file(out: Path, name: str) -> Path:
+    """The file that a run is going to write, in a folder that there is.
+
+    Raises:
+        UserError: If there is a model already, or no folder can be made.
+    """
+    target = Path(out) / f"{name}.keras"
+    if target.exists():
+        raise UserError(
+            f"{target} is there already; choose another --out, or remove it "
+            "to train anew"
+        )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise UserError(
+            f"{target.parent} can't be made: {problem.strerror}; choose "
+            "another --out"
+        ) from problem
+    return target
+
+
+def fit(
+    model: keras.Model,
+    corpus: Corpus,
+    settings: TeacherTraining,
+    context: int,
+    target: Path,
+    run: str,
+    steps: int | None = None,
+) -> None:
+    """Fits with averaged weights under XLA, reporting ten times or more.
+
+    The health of a Distiller's student is watched; see `HealthMonitor`.
+    Beside `target` there will be the log, a CSV file, and while it lasts a
+    backup, from which an interrupted run continues.
+
+    Args:
+        model: The model, built, not compiled.
+        corpus: The prepared corpus.
+        settings: How to train.
+        context: Samples before those that count.
+        target: The file that the model will be saved in, by `save_and_tidy`.
+        run: The `fingerprint` of the run.
+        steps: Optimiser steps; those of the settings if left out.
+
+    Raises:
+        UserError: If there is the backup of another run, or if a loss, a
+            gradient or a weight stops being finite.
+    """
+    steps = steps or settings.steps
+    steps_per_report = min(math.ceil(steps / _REPORTS), _LONGEST_REPORT)
+    backup = _backup_folder(target)
+    _claim_backup(backup, run)
+    model.compile(_optimizer(settings, steps), jit_compile=True)
+    clips = {
+        "clip_length": settings.clip_length,
+        "context_frames": CONTEXT_FRAMES + corpus.contract.frames(context),
+        "lookahead_frames": CONTEXT_FRAMES,
+        "batch_size": settings.batch_size,
+    }
+    validation = corpus.validation_clips(**clips).take(
+        math.ceil(steps_per_report / _STEPS_PER_VALIDATION_BATCH)
+    )
+    model.fit(
+        corpus.training_clips(**clips),
+        validation_data=validation,
+        steps_per_epoch=steps_per_report,
+        epochs=math.ceil(steps / steps_per_report),
+        shuffle=False,
+        callbacks=[
+            StopWhenNotFinite(backup),
+            # First, so that its line holds the loss and not all figures.
+            keras.callbacks.ProgbarLogger(),
+            *_health_monitors(model, validation, settings),
+            keras.callbacks.BackupAndRestore(
+                backup, delete_checkpoint=False, double_checkpoint=True
+            ),
+            keras.callbacks.SwapEMAWeights(),
+            keras.callbacks.LambdaCallback(
+                on_epoch_end=lambda _, logs: logs.update(
+                    step=int(model.optimizer.iterations)
+                )
+            ),
+            # A run from the start must not add to the log of an older one.
+            keras.callbacks.CSVLogger(
+                target.with_suffix(".csv"),
+                append=(backup / _WEIGHTS).exists(),
+            ),
+        ],
+    )
+
+
+def _health_monitors(model, validation, settings: TeacherTraining):
+    """A monitor for a student, on clips from all over the validation."""
+    if not isinstance(model, Distiller):
+        return []
+    number = math.ceil(
+        _HEALTH_SAMPLES / (settings.batch_size * settings.clip_length)
+    )
+    apart = max(1, int(validation.cardinality()) // number)
+    clips = validation.shard(apart, 0).take(number)
+    return [HealthMonitor(list(clips.as_numpy_iterator()))]
+
+
+def _optimizer(settings: TeacherTraining, steps: int):
+    """Adam with a short warm-up, cosine decay and averaged weights."""
+    warmup = max(1, min(1_000, steps // 20))
+    return keras.optimizers.Adam(
+        keras.optimizers.schedules.CosineDecay(
+            settings.learning_rate / warmup,
+            max(1, steps - warmup),
+            warmup_target=settings.learning_rate,
+            warmup_steps=warmup,
+        ),
+        global_clipnorm=settings.clip_norm,
+        use_ema=True,
+        # A twentieth of the run: a longer average of a short run would still
+        # hold the initial weights.
+        ema_momentum=max(0.0, min(0.9999, 1.0 - 20.0 / steps)),
+    )
