@@ -15,6 +15,7 @@ INPUT_ARRAYS = {
 CONDITIONING_INPUTS = tuple(INPUT_ARRAYS)
 # Values of a frame; those of "mel" are the contract's, a speaker has none.
 ARRAY_WIDTHS = {"phones": 3, "timing": 2, "pitch": 2}
+FRAME_ARRAYS = ("mel", *ARRAY_WIDTHS)
 
 HEADS = ("mixture_of_logistics", "mu_law", "gaussian")
 
@@ -238,63 +239,4 @@ class StudentConfig:
     filter_width: int
     residual_channels: int
     gate_channels: int
-
-
-@dataclasses.dataclass(frozen=True)
-class TeacherTraining:
-    """How the teacher is trained.
-
-    Attributes:
-        steps: Optimiser steps of a whole run.
-        batch_size: Clips a step.
-        clip_length: Samples of each clip that count in the loss.
-        learning_rate: Adam's, at its peak; it decays to zero by a cosine.
-        clip_norm: The gradient's global norm is cut to this.
-    """
-
-    steps: int
-    batch_size: int
-    clip_length: int
-    learning_rate: float
-    clip_norm: float = 10.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Distillation(TeacherTraining):
-    """How the student is distilled.
-
-    Attributes:
-        inner_samples: Fresh draws per timestep in the cross-entropy.
-        kl_weight: Weight of the KL at the end of the run.
-        kl_weight_start: Its weight at the start; it grows exponentially.
-        power_weight: Weight of the power loss.
-    """
-
-    inner_samples: int = 16
-    kl_weight: float = 1.0
-    kl_weight_start: float = 1.0
-    power_weight: float = 1.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Preset:
-    """A complete set of settings.
-
-    Attributes:
-        name: What `preset` knows it by.
-        audio: The acoustic contract, without normalisation statistics.
-        conditioning: What teacher and student are told, without the
-            corpus's phones and speakers.
-        teacher: Sizes of the teacher.
-        teacher_training: How the teacher is trained.
-        student: Sizes of the student; `None` if none can be distilled.
-        distillation: How the student is distilled; `None` likewise.
-    """
-
-    name: str
-    audio: AudioContract
-    conditioning: Conditioning
-    teacher: TeacherConfig
-    teacher_training: TeacherTraining
-    student: StudentConfig | None = None
-    distillation: Distillation | None = None
+    noise: str = "logistic"

@@ -3,7 +3,6 @@
 import dataclasses
 from pathlib import Path
 
-from pwavenet_tf.config import Preset
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.corpus.prepare import prepare
 from pwavenet_tf.corpus.spoken import speak_corpus
@@ -13,6 +12,7 @@ from pwavenet_tf.export.saved_model import export_saved_model
 from pwavenet_tf.files import require_free
 from pwavenet_tf.presets import preset
 from pwavenet_tf.training import distill, train_teacher
+from pwavenet_tf.training_config import Preset
 
 _SENTENCES = 3
 

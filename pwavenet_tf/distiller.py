@@ -1,16 +1,32 @@
 """The Distiller: trains a student against a frozen teacher."""
 
+import dataclasses
 from collections.abc import Callable
 
 import keras
 from keras import ops
 
+from pwavenet_tf.config import FRAME_ARRAYS
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.losses.kl import cross_entropy, entropy, true_kl
+from pwavenet_tf.losses.contrastive import of_another_clip
+from pwavenet_tf.losses.divergence import divergence, has_closed_form
+from pwavenet_tf.losses.gaussian_kl import scale_regulariser
+from pwavenet_tf.losses.kl import entropy
+from pwavenet_tf.losses.perceptual import (
+    perceptual_losses,
+    require_same_contract,
+)
 from pwavenet_tf.losses.power import power_loss
-from pwavenet_tf.ops import LOG_BIN_WIDTH, weighted_mean
+from pwavenet_tf.ops import weighted_mean
+from pwavenet_tf.phone_classifier import PhoneClassifier
 from pwavenet_tf.student import ParallelWaveNet
+from pwavenet_tf.substrate import WATCHES_GRADIENTS, watch_gradient
 from pwavenet_tf.teacher import WaveNet
+from pwavenet_tf.training_config import PowerLoss
+
+# What teacher and student may be told, and what the student says.
+_TOLD = (*FRAME_ARRAYS, "speaker")
+_SPOKEN = ("audio", "location", "log_scale")
 
 
 def require_distillable(teacher: WaveNet) -> None:
@@ -33,19 +49,35 @@ class Distiller(keras.Model):
 
     Compile it with an optimiser alone and fit it on the clips that trained
     the teacher; then save `student`. The loss is
-    `kl_weight` · KL(student ‖ teacher) + `power_weight` · power loss. The
-    gradient of the KL runs through the teacher's activations into the
-    student's samples; the teacher's weights stay as they are.
+
+        kl_weight · [KL(S(c₁) ‖ T(c₁)) - contrastive · KL(S(c₁) ‖ T(c₂))]
+        + power_weight · power loss
+        + style_weight · style loss + feature_weight · feature loss
+
+    where c₂ is what another clip of the batch is told. The gradient of the
+    KL runs through the teacher's activations into the student's samples; the
+    teacher's weights stay as they are. Where student and teacher are both
+    Gaussian, the KL is ClariNet's (1807.07281): in closed form, with the
+    regulariser of its log-scales.
+
+    Each term is a metric of its own, and so is the norm of its gradient at
+    the student's output, its weight included: `gradient_kl` and so on.
 
     Args:
         teacher: The trained teacher. It is frozen here.
         student: The student, whose acoustic contract and conditioning must
             be the teacher's.
+        phone_classifier: Trained, with the same contract, for the style and
+            the feature loss; without one there are none. It is frozen here.
         inner_samples: Fresh draws per timestep in the cross-entropy.
         kl_weight: Weight of the KL, nats per sample; a number, or a schedule
             such as `keras.optimizers.schedules.ExponentialDecay`, called with
             the optimiser's step.
+        contrastive: γ; 0 spares the teacher its second pass.
         power_weight: Weight of the power loss.
+        power: Which spectra it compares.
+        style_weight: Weight of the style loss.
+        feature_weight: Weight of the feature reconstruction loss.
         seed: Seed of the inner draws.
 
     Raises:
@@ -58,9 +90,14 @@ class Distiller(keras.Model):
         self,
         teacher: WaveNet,
         student: ParallelWaveNet,
+        phone_classifier: PhoneClassifier | None = None,
         inner_samples: int = 16,
         kl_weight: float | Callable = 1.0,
+        contrastive: float = 0.3,
         power_weight: float = 1.0,
+        power: PowerLoss | None = None,
+        style_weight: float = 1.0,
+        feature_weight: float = 0.0,
         seed: int = 1,
         **kwargs,
     ) -> None:
@@ -77,15 +114,43 @@ class Distiller(keras.Model):
         self.teacher = teacher
         self.teacher.trainable = False
         self.student = student
+        self.phone_classifier = phone_classifier
+        if phone_classifier is not None:
+            require_same_contract(phone_classifier, student.audio)
+            phone_classifier.trainable = False
         self.inner_samples = inner_samples
         self.kl_weight = kl_weight
+        self.contrastive = contrastive
         self.power_weight = power_weight
+        self.power = power or PowerLoss()
+        self.style_weight = style_weight
+        self.feature_weight = feature_weight
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
+        self.closed_form = has_closed_form(
+            teacher.head_class, student.noise_family
+        )
         self.trackers = {
-            name: keras.metrics.Mean(name=name)
-            for name in ("kl", "cross_entropy", "entropy", "power", "level")
+            name: keras.metrics.Mean(name=name) for name in self._names()
         }
+
+    def _names(self) -> list[str]:
+        """Of all metrics, causes before what they bring about."""
+        terms = ["entropy", "cross_entropy", "kl"]
+        watched = ["kl"]
+        if self.closed_form:
+            terms.append("regulariser")
+        if self.contrastive:
+            terms.append("contrastive")
+            watched.append("contrastive")
+        terms.append("power")
+        watched.append("power")
+        if self.phone_classifier is not None:
+            terms += ["style", "feature"]
+            watched.append("perceptual")
+        if not WATCHES_GRADIENTS:
+            watched = []
+        return [*terms, *(f"gradient_{name}" for name in watched), "level"]
 
     def build(self, input_shape=None) -> None:
         for model in (self.teacher, self.student):
@@ -103,11 +168,12 @@ class Distiller(keras.Model):
 
         Args:
             x: The inputs, as given to `call`.
-            y: The recording for that mel spectrogram, `(batch, time)`.
+            y: The recording for that conditioning, `(batch, time)`.
             y_pred: What the student returned.
             sample_weight: `(batch, time)`: 1 where a sample counts.
+            training: Whether a gradient is going to be taken.
         """
-        del training
+        self._in_training = training
         terms = self.loss_terms(x, y, y_pred, sample_weight)
         loudness = terms.pop("recording_level")
         counted = None if sample_weight is None else ops.sum(sample_weight)
@@ -118,52 +184,96 @@ class Distiller(keras.Model):
         weight = self.kl_weight
         if callable(weight):
             weight = weight(self.optimizer.iterations)
-        return weight * terms["kl"] + self.power_weight * terms["power"]
+        divergence = terms["kl"] + terms.get("regulariser", 0.0)
+        if self.contrastive:
+            divergence = divergence - self.contrastive * terms["contrastive"]
+        loss = weight * divergence + self.power_weight * terms["power"]
+        if self.phone_classifier is not None:
+            loss = loss + self.style_weight * terms["style"]
+            loss = loss + self.feature_weight * terms["feature"]
+        return loss
+
+    def get_metrics_result(self):
+        """As in Keras; validation has no gradients to tell of."""
+        return {
+            name: value
+            for name, value in super().get_metrics_result().items()
+            if self._in_training or not name.startswith("gradient_")
+        }
 
     def loss_terms(self, inputs, recording, student_output, sample_weight=None):
         """The terms, unweighted.
 
         Returns:
             Scalars: `kl`, `cross_entropy` and `entropy` in true nats per
-            sample, `power`, `level` (the student's standard deviation over
-            the recording's) and `recording_level` (the recording's own).
+            sample, `contrastive` (the KL if the teacher is told of another
+            clip), `power`, `style` and `feature`, those that there are;
+            `regulariser` between Gaussians; `level` (the student's standard
+            deviation over the recording's) and `recording_level` (the
+            recording's own).
         """
+        terms = self._divergences(inputs, student_output, sample_weight)
         audio = student_output["audio"]
-        location = student_output["location"]
-        log_scale = student_output["log_scale"]
-        distribution = self.teacher.distribution(inputs | {"audio": audio})
-        crossed = weighted_mean(
-            cross_entropy(
-                distribution,
-                location,
-                log_scale,
-                self.inner_samples,
-                self.seed_generator,
-            ),
-            sample_weight,
-        )
-        own = weighted_mean(entropy(log_scale), sample_weight)
         if sample_weight is not None:
             audio, recording = audio * sample_weight, recording * sample_weight
-        power = power_loss(audio, recording, self.student.audio.sample_rate)
+        (heard,) = self._watched("power", audio)
+        rate = self.student.audio.sample_rate
+        terms["power"] = power_loss(heard, recording, rate, self.power)
+        if self.phone_classifier is not None:
+            (heard,) = self._watched("perceptual", audio)
+            terms |= perceptual_losses(self.phone_classifier, heard, recording)
         recording_level = ops.std(recording)
-        return {
-            "kl": true_kl(crossed, own),
-            "cross_entropy": crossed + LOG_BIN_WIDTH,
-            "entropy": own,
-            "power": power,
+        return terms | {
             "level": ops.std(audio) / (recording_level + 1e-6),
             "recording_level": recording_level,
         }
+
+    def _divergences(self, inputs, student_output, sample_weight) -> dict:
+        noise = self.student.noise_family
+        own = weighted_mean(
+            entropy(student_output["log_scale"], noise), sample_weight
+        )
+        told = {name: inputs[name] for name in _TOLD if name in inputs}
+        judged = {"kl": told}
+        if self.contrastive:
+            judged["contrastive"] = of_another_clip(told)
+        # The same draws for both: the difference is less noisy, and nothing
+        # at all where both are told the same.
+        key = self.seed_generator.next()
+        terms = {"entropy": own}
+        for name, told in judged.items():
+            audio, location, log_scale = self._watched(
+                name, *(student_output[part] for part in _SPOKEN)
+            )
+            teacher = self.teacher.distribution(told | {"audio": audio})
+            each = divergence(
+                teacher, location, log_scale, noise, self.inner_samples, key
+            )
+            terms[name] = weighted_mean(each, sample_weight)
+            if name == "kl" and self.closed_form:
+                each = scale_regulariser(teacher, log_scale)
+                terms["regulariser"] = weighted_mean(each, sample_weight)
+        return terms | {"cross_entropy": terms["kl"] + own}
+
+    def _watched(self, term: str, *tensors):
+        tracker = self.trackers.get(f"gradient_{term}")
+        if tracker is None:
+            return tensors
+        return watch_gradient(tracker.update_state, *tensors)
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
         return super().get_config() | {
             "teacher": serialize(self.teacher),
             "student": serialize(self.student),
+            "phone_classifier": serialize(self.phone_classifier),
             "inner_samples": self.inner_samples,
             "kl_weight": serialize(self.kl_weight),
+            "contrastive": self.contrastive,
             "power_weight": self.power_weight,
+            "power": dataclasses.asdict(self.power),
+            "style_weight": self.style_weight,
+            "feature_weight": self.feature_weight,
             "seed": self.seed,
         }
 
@@ -173,6 +283,7 @@ class Distiller(keras.Model):
             name: keras.saving.deserialize_keras_object(
                 config[name], custom_objects
             )
-            for name in ("teacher", "student", "kl_weight")
+            for name in ("teacher", "student", "phone_classifier", "kl_weight")
         }
+        nested["power"] = PowerLoss(**config["power"])
         return cls(**config | nested)

@@ -31,6 +31,12 @@ def standard_logistic(uniform):
     return ops.log(inside) - ops.log1p(-inside)
 
 
+def standard_normal(uniform):
+    """Normal(0, 1) noise from uniforms in [0, 1), by inversion."""
+    inside = open_unit_interval(uniform)
+    return math.sqrt(2.0) * ops.erfinv(2.0 * inside - 1.0)
+
+
 def to_levels(x):
     """Rounds to the nearest 16-bit level and clips to the range."""
     levels = ops.round(x * 32_768.0) / 32_768.0

@@ -9,26 +9,30 @@ from keras import ops
 
 from pwavenet_tf.bijectors import InverseAutoregressiveFlow
 from pwavenet_tf.conditioner import Conditioner
-from pwavenet_tf.config import AudioContract, Conditioning, StudentConfig
+from pwavenet_tf.config import (
+    FRAME_ARRAYS,
+    AudioContract,
+    Conditioning,
+    StudentConfig,
+)
+from pwavenet_tf.errors import UserError
 from pwavenet_tf.flow_network import FlowNetwork
-from pwavenet_tf.ops import standard_logistic
+from pwavenet_tf.noise_families import NOISES, NoiseFamily
 from pwavenet_tf.substrate import tfb, tfd
 
 # The scale of an untrained student's samples, about a recording's level.
 _INITIAL_SCALE = 0.05
-
-# The standard deviation of Logistic(0, 1).
-_NOISE_DEVIATION = math.pi / math.sqrt(3.0)
 
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
 class ParallelWaveNet(keras.Model):
     """Parallel WaveNet's student (1711.10433, section 3).
 
-    Logistic noise z passes through a chain of inverse autoregressive flows,
+    Noise z passes through a chain of inverse autoregressive flows,
     x^i_t = x^{i-1}_t · s^i_t + μ^i_t, all in the same order of time. So
-    x_t given z_<t is one logistic, with ln s_tot = Σ_i ln s^i and
-    μ_tot = Σ_i μ^i Π_{j>i} s^j, and x = μ_tot + s_tot · z.
+    x_t given z_<t is one logistic (or Gaussian, after the noise), with
+    ln s_tot = Σ_i ln s^i and μ_tot = Σ_i μ^i Π_{j>i} s^j, and
+    x = μ_tot + s_tot · z.
 
     Args:
         audio: The acoustic contract of the mel spectrograms it is given.
@@ -38,13 +42,14 @@ class ParallelWaveNet(keras.Model):
         filter_width: Filter width of the dilated convolutions.
         residual_channels: Channels between the layers.
         gate_channels: Channels behind each gate.
+        noise: `logistic`, as Parallel WaveNet has it, or `gaussian`, as
+            ClariNet (1807.07281).
         seed: Seed of the noise that `call` draws when it is given none.
 
     Call arguments:
         inputs: What `Conditioner` reads, and either `noise` `(batch, time)`
-            of Logistic(0, 1), where time = frames * hop length, or `mel`, for
-            as many frames as there is noise to be drawn. Other keys are
-            ignored.
+            of standard noise, where time = frames * hop length, or any series
+            of frames, for which noise is then drawn. Other keys are ignored.
 
     Returns:
         `{"audio", "location", "log_scale", "noise"}`, each `(batch, time)`
@@ -52,7 +57,8 @@ class ParallelWaveNet(keras.Model):
         clipped.
 
     Raises:
-        UserError: If the conditioning is at odds with the contract.
+        UserError: If the noise is not known, or the conditioning is at odds
+            with the contract.
     """
 
     def __init__(
@@ -63,18 +69,25 @@ class ParallelWaveNet(keras.Model):
         filter_width: int = 3,
         residual_channels: int = 64,
         gate_channels: int = 64,
+        noise: str = "logistic",
         seed: int = 0,
         **kwargs,
     ) -> None:
         # The noise stays float32 under mixed precision: the networks cast
         # what they read, the flows compute with the noise itself.
         super().__init__(autocast=False, **kwargs)
+        if noise not in NOISES:
+            raise UserError(
+                f"noise {noise!r} is not known; choose from {', '.join(NOISES)}"
+            )
         self.audio = AudioContract.from_config(audio)
         self.conditioning = Conditioning.from_config(conditioning)
         self.flow_dilations = tuple(tuple(flow) for flow in flow_dilations)
         self.filter_width = filter_width
         self.residual_channels = residual_channels
         self.gate_channels = gate_channels
+        self.noise = noise
+        self.noise_family: type[NoiseFamily] = NOISES[noise]
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.conditioner = Conditioner(
@@ -89,7 +102,7 @@ class ParallelWaveNet(keras.Model):
                 filter_width,
                 centre,
                 # Every flow hands on its input at e^centre of its level.
-                _NOISE_DEVIATION * math.exp(centre * index),
+                self.noise_family.deviation * math.exp(centre * index),
                 self.conditioner.stride,
                 dtype=self.dtype_policy,
             )
@@ -141,7 +154,7 @@ class ParallelWaveNet(keras.Model):
     def call(self, inputs):
         noise = inputs.get("noise")
         if noise is None:
-            noise = standard_logistic(
+            noise = self.noise_family.from_uniforms(
                 keras.random.uniform(
                     self._audio_shape(inputs),
                     dtype="float32",
@@ -164,7 +177,7 @@ class ParallelWaveNet(keras.Model):
         }
 
     def _audio_shape(self, inputs) -> tuple:
-        batch, frames, _ = ops.shape(inputs["mel"])
+        batch, frames, _ = ops.shape(_frames(inputs))
         return batch, frames * self.audio.hop_length
 
     def distribution(self, inputs) -> tfd.TransformedDistribution:
@@ -180,9 +193,33 @@ class ParallelWaveNet(keras.Model):
         """
         zeros = ops.zeros(self._audio_shape(inputs))
         return tfd.TransformedDistribution(
-            tfd.Independent(tfd.Logistic(zeros, ops.ones_like(zeros)), 1),
+            tfd.Independent(self.noise_family.distribution(zeros), 1),
             tfb.Chain(self.flows(inputs)[::-1]),
         )
+
+    def log_prob(self, audio, inputs):
+        """ln of the density of audio, exact, at O(layers) per sample.
+
+        As `distribution(inputs).log_prob(audio)`, but the flows are inverted
+        one sample after the other in one compiled loop. TensorFlow only, and
+        without a gradient; in constant memory, whatever the length.
+
+        Args:
+            audio: `(batch, time)`.
+            inputs: The conditioning, normalised as the contract says, for as
+                many frames; a mel spectrogram may stand alone.
+
+        Returns:
+            `(batch,)`, nats.
+
+        Raises:
+            UserError: If audio or inputs do not suit the student.
+        """
+        from pwavenet_tf.student_likelihood import CachedInverse
+
+        if not hasattr(self, "_inverse"):
+            self._inverse = CachedInverse(self)
+        return self._inverse.log_prob(audio, inputs)
 
     def copy_conditioner(self, teacher) -> None:
         """Starts the shared conditioner from the teacher's weights.
@@ -193,7 +230,7 @@ class ParallelWaveNet(keras.Model):
         self.conditioner.set_weights(teacher.conditioner.get_weights())
 
     def compute_output_shape(self, input_shape):
-        batch, frames, _ = input_shape["mel"]
+        batch, frames, _ = _frames(input_shape)
         time = None if frames is None else frames * self.audio.hop_length
         names = ("audio", "location", "log_scale", "noise")
         return dict.fromkeys(names, (batch, time))
@@ -206,5 +243,11 @@ class ParallelWaveNet(keras.Model):
             "filter_width": self.filter_width,
             "residual_channels": self.residual_channels,
             "gate_channels": self.gate_channels,
+            "noise": self.noise,
             "seed": self.seed,
         }
+
+
+def _frames(inputs):
+    """Any series of frames among the inputs, or among their shapes."""
+    return next(inputs[key] for key in FRAME_ARRAYS if key in inputs)

@@ -1,6 +1,10 @@
-"""TensorFlow Probability for whichever backend Keras runs on."""
+"""What differs between the backends that Keras runs on."""
+
+from collections.abc import Callable
 
 import keras
+
+WATCHES_GRADIENTS = keras.backend.backend() == "tensorflow"
 
 if keras.backend.backend() == "jax":
     from tensorflow_probability.substrates import jax as tfp
@@ -10,4 +14,25 @@ else:
 tfb = tfp.bijectors
 tfd = tfp.distributions
 
-__all__ = ["tfb", "tfd"]
+__all__ = ["WATCHES_GRADIENTS", "tfb", "tfd", "watch_gradient"]
+
+
+def watch_gradient(record: Callable, *tensors) -> tuple:
+    """The same tensors; `record` is given the norm of their joint gradient.
+
+    It happens on the way back, in each step of training. TensorFlow alone
+    can do this; elsewhere nothing is recorded.
+    """
+    if not WATCHES_GRADIENTS:
+        return tensors
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def identity(*tensors):
+        def gradient(*upstream):
+            record(tf.linalg.global_norm(upstream))
+            return upstream
+
+        return tuple(map(tf.identity, tensors)), gradient
+
+    return identity(*tensors)

@@ -15,7 +15,7 @@ from pwavenet_tf.model_inputs import (
     require_features,
 )
 from pwavenet_tf.noise import positional_uniforms
-from pwavenet_tf.ops import HIGHEST_LEVEL, LOWEST_LEVEL, standard_logistic
+from pwavenet_tf.ops import HIGHEST_LEVEL, LOWEST_LEVEL
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.teacher import WaveNet
 from pwavenet_tf.upsampling import CONTEXT_FRAMES
@@ -138,7 +138,7 @@ class Synthesizer:
             yield audio[:, (wanted - start) * hop : (end - start) * hop]
 
     def _flows(self, features, uniforms, temperature):
-        noise = temperature * standard_logistic(uniforms)
+        noise = temperature * self.student.noise_family.from_uniforms(uniforms)
         audio = self.student(features | {"noise": noise})["audio"]
         return tf.clip_by_value(audio, LOWEST_LEVEL, HIGHEST_LEVEL)
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from pwavenet_tf import cli
-from pwavenet_tf.config import Preset
 from pwavenet_tf.corpus.audio import write_audio
 from pwavenet_tf.presets import preset
+from pwavenet_tf.training_config import Preset
 
 RATE = 16_000
 STEPS = 4
@@ -49,8 +49,10 @@ def tiny_preset(**training) -> Preset:
             nano.student, flow_dilations=((1,), (2,)), **sizes
         ),
         teacher_training=dataclasses.replace(nano.teacher_training, **training),
+        # The contrastive loss takes two clips.
         distillation=dataclasses.replace(
-            nano.distillation, inner_samples=2, **training
+            nano.distillation,
+            **{"inner_samples": 2} | training | {"batch_size": 2},
         ),
     )
 
@@ -98,8 +100,8 @@ def tiny_run(tmp_path_factory) -> TinyRun:
 def other_run(tiny_run, tmp_path_factory) -> TinyRun:
     """Data of other recordings, and a teacher of that other contract."""
     from pwavenet_tf.corpus.dataset import Corpus
+    from pwavenet_tf.fitting import save_model
     from pwavenet_tf.teacher import WaveNet
-    from pwavenet_tf.training import save_model
 
     place = tmp_path_factory.mktemp("other")
     run = dataclasses.replace(

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from pwavenet_tf.config import Preset
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.teacher import WaveNet
+from pwavenet_tf.training_config import Preset
 
 # About as many as a language has.
 _PHONES = tuple(f"phone {number}" for number in range(1, 46))

@@ -3,8 +3,9 @@
 from absl import flags
 
 from pwavenet_tf.commands.path_flags import define_path, existing_folder
-from pwavenet_tf.config import CONDITIONING_INPUTS, Preset
+from pwavenet_tf.config import CONDITIONING_INPUTS
 from pwavenet_tf.errors import UserError
+from pwavenet_tf.training_config import Preset
 
 
 def define_conditioning(text: str, flag_values: flags.FlagValues) -> None:

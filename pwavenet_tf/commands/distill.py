@@ -3,16 +3,20 @@
 The student is a chain of inverse autoregressive flows: it turns noise into
 speech in one parallel pass. It never sees the teacher's training target;
 it learns by making sound and being told by the teacher how probable that
-sound is, and by matching the power of the recordings at every frequency.
+sound is, by being told how improbable it is for another clip, and by
+matching the power of the recordings at every frequency. With --phones it also
+learns to sound to a network that hears phones as the recordings do.
 
 A run writes RUN/student.keras. Watch the power loss and the level of the
 sound: a student that whispers has a level far below the recordings'.
 
-Before it:  pwavenet train-teacher
+Before it:  pwavenet train-teacher (and train-phones)
 After it:   pwavenet synthesize, evaluate, export
 
 Example:
   pwavenet distill --data=data --teacher=run/teacher.keras --out=run
+  pwavenet distill --data=data --teacher=run/teacher.keras --out=run \\
+      --phones=run/phones.keras
 """
 
 from pathlib import Path
@@ -28,7 +32,7 @@ from pwavenet_tf.commands.path_flags import (
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines --data, --teacher, --out and --steps."""
+    """Defines the flags."""
     define_path(
         "data",
         "DATA: Folder that `pwavenet prepare` wrote.",
@@ -47,6 +51,14 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         flag_values,
         writable_folder,
     )
+    define_path(
+        "phones",
+        "FILE: A phones.keras that train-phones wrote, for the perceptual "
+        "losses; without it there are none.",
+        flag_values,
+        existing_file,
+        required=False,
+    )
     flags.DEFINE_integer(
         "steps",
         None,
@@ -59,15 +71,22 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 def run(flag_values: flags.FlagValues) -> None:
     """Distils the student and says what comes next."""
     from pwavenet_tf.corpus.dataset import Corpus
-    from pwavenet_tf.models import load_teacher
+    from pwavenet_tf.models import load_phone_classifier, load_teacher
     from pwavenet_tf.presets import preset
     from pwavenet_tf.training import distill
 
     corpus = Corpus(Path(flag_values.data))
     teacher = load_teacher(Path(flag_values.teacher))
     out = Path(flag_values.out)
-    settings = preset(corpus.card.preset)
-    distill(corpus, teacher, settings, out, flag_values.steps)
+    phones = flag_values.phones
+    distill(
+        corpus,
+        teacher,
+        preset(corpus.card.preset),
+        out,
+        flag_values.steps,
+        phones and load_phone_classifier(Path(phones)),
+    )
     print(f"The student is {out / 'student.keras'}. Next:")
     print(
         f"  pwavenet synthesize --model={out / 'student.keras'} "

@@ -36,8 +36,9 @@ from pwavenet_tf.commands.path_flags import (
     existing_folder,
     writable_folder,
 )
-from pwavenet_tf.config import HEADS, Preset
+from pwavenet_tf.config import HEADS
 from pwavenet_tf.presets import preset, preset_names
+from pwavenet_tf.training_config import Preset
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pwavenet_tf.config import AudioContract, Preset
+from pwavenet_tf.config import AudioContract
 from pwavenet_tf.corpus.audio import find_audio, read_audio, to_levels
 from pwavenet_tf.corpus.card import CorpusCard, Recording, Refusal
 from pwavenet_tf.corpus.described import Describer, recorded_features
@@ -15,6 +15,7 @@ from pwavenet_tf.corpus.records import ShardWriter
 from pwavenet_tf.corpus.statistics import Statistics
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.files import require_free, written_aside
+from pwavenet_tf.training_config import Preset
 
 SHORTEST_SECONDS = 0.25
 LONGEST_SECONDS = 3600

@@ -11,8 +11,8 @@ from pwavenet_tf.ops import (
     HIGHEST_LEVEL,
     LOG_BIN_WIDTH,
     LOWEST_LEVEL,
-    open_unit_interval,
     soft_floor,
+    standard_normal,
     to_levels,
 )
 
@@ -50,11 +50,11 @@ class Gaussian(Head):
         return 2
 
     def __init__(self, parameters) -> None:
-        parameters = ops.cast(parameters, "float32")
-        self.location = parameters[..., 0]
-        self.log_scale = soft_floor(
-            parameters[..., 1] + _LOG_SCALE_CENTRE, _LOG_SCALE_FLOOR
-        )
+        self.parameters = ops.cast(parameters, "float32")
+        self.location = self.parameters[..., 0]
+        raw = self.parameters[..., 1] + _LOG_SCALE_CENTRE
+        self.log_scale = soft_floor(raw, _LOG_SCALE_FLOOR)
+        self._above_floor = ops.sigmoid(raw - _LOG_SCALE_FLOOR)
 
     def log_prob(self, levels):
         lower, upper = self._standardised_edges(levels)
@@ -65,24 +65,43 @@ class Gaussian(Head):
         return ops.where(ops.logical_or(is_lowest, is_highest), tail, inside)
 
     def log_prob_unbounded(self, x):
-        """ln of the mass in a level-wide bin around any real `x`, nats.
+        standardised, _, rest = self._inside_bin(x)
+        return self._log_density(standardised) + ops.logsumexp(rest, axis=-1)
 
-        Args:
-            x: `(...)`, or with further leading axes that broadcast. Neither
-                rounded nor clipped.
-        """
+    def log_prob_and_slopes(self, x):
+        standardised, step, rest = self._inside_bin(x)
+        value = self._log_density(standardised) + ops.logsumexp(rest, axis=-1)
+        share = ops.softmax(rest, axis=-1)
+        beyond = ops.expand_dims(standardised, -1) + step
+        by_standardised = -standardised - ops.sum(share * step, axis=-1)
+        by_log_scale = (
+            ops.sum(share * step * beyond, axis=-1)
+            - standardised * by_standardised
+            - 1.0
+        )
+        by_x = by_standardised * ops.exp(-self.log_scale)
+        by_parameters = ops.stack(
+            [-by_x, by_log_scale * self._above_floor], axis=-1
+        )
+        return value, by_x, ops.sum(by_parameters, axis=0)
+
+    def _inside_bin(self, x):
+        """Where x lies, in deviations, and the bin around it by five nodes."""
         inverse_scale = ops.exp(-self.log_scale)
         standardised = (x - self.location) * inverse_scale
         # ∫ φ(z + a t) dt = φ(z) ∫ exp(-a t (z + a t / 2)) dt over [-1, 1]:
         # the small rest is added to the large square only once.
         step = ops.expand_dims(HALF_BIN * inverse_scale, -1) * _NODES
         rest = -step * (ops.expand_dims(standardised, -1) + 0.5 * step)
+        return standardised, step, rest + _LOG_WEIGHTS
+
+    def _log_density(self, standardised):
+        """ln of the density at the bin's centre, times the bin's width."""
         return (
             LOG_BIN_WIDTH
             - 0.5 * math.log(2.0 * math.pi)
             - self.log_scale
             - 0.5 * ops.square(standardised)
-            + ops.logsumexp(rest + _LOG_WEIGHTS, axis=-1)
         )
 
     def cumulative(self, levels):
@@ -106,8 +125,7 @@ class Gaussian(Head):
 
         The temperature scales the deviation; 0 takes the location.
         """
-        inside = open_unit_interval(uniforms[..., 0])
-        noise = math.sqrt(2.0) * ops.erfinv(2.0 * inside - 1.0)
+        noise = standard_normal(uniforms[..., 0])
         scale = ops.exp(ops.minimum(self.log_scale, _LARGEST_LOG_SCALE))
         return to_levels(self.location + temperature * scale * noise)
 

@@ -16,8 +16,9 @@ class Head(abc.ABC):
             `channels` is what the class method of that name says.
 
     Attributes:
-        continuous: Whether the head also has `log_prob_unbounded`, the mass
-            around any real number, without which it cannot be distilled.
+        parameters: The parameters.
+        continuous: Whether the head also has `log_prob_unbounded` and
+            `log_prob_and_slopes`, without which it cannot be distilled.
         input_deviation: The standard deviation that a first layer should
             expect of `network_input`, so that kernels drawn with its inverse
             give outputs of about unit deviation.
@@ -86,6 +87,34 @@ class Head(abc.ABC):
             `(...)`. Where the head is coarser than 16 bits, as `MuLaw`, this
             is the probability of the whole code that the level belongs to.
         """
+
+    def log_prob_unbounded(self, x):
+        """ln of the mass in a level-wide bin around any real `x`, nats.
+
+        Distillation asks this of the student's samples, which are neither
+        rounded nor clipped: the edge levels' tails must not reward samples
+        beyond the range.
+
+        Args:
+            x: `(...)`, or with further leading axes that broadcast.
+
+        Returns:
+            The shape of `x`; differentiable once.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is not continuous")
+
+    def log_prob_and_slopes(self, x):
+        """`log_prob_unbounded` with its gradient, from one pass.
+
+        Args:
+            x: `(draws, batch, time)`.
+
+        Returns:
+            The value and its derivative by `x`, both `(draws, batch, time)`;
+            its derivative by the raw parameters, summed over the draws,
+            `(batch, time, channels)`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is not continuous")
 
     @abc.abstractmethod
     def cumulative(self, levels):

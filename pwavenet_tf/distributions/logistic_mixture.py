@@ -72,6 +72,25 @@ def mixture_log_prob(x, parameters, tails: bool):
     return _LOG_PROBS[tails](x, parameters)
 
 
+def mixture_log_prob_and_slopes(x, parameters):
+    """What `mixture_log_prob` without tails gives, with its gradient.
+
+    Args:
+        x: `(draws, batch, time)`.
+        parameters: `(batch, time, 3 * components)`.
+
+    Returns:
+        ln mass and its derivative by `x`, both `(draws, batch, time)`, and
+        its derivative by `parameters`, summed over the draws.
+    """
+    return _by_rows(
+        functools.partial(_value_and_gradient, False),
+        parameters,
+        x,
+        ops.ones_like(x),
+    )
+
+
 def _with_gradient(tails: bool):
     @ops.custom_gradient
     def log_prob(x, parameters):
@@ -79,12 +98,13 @@ def _with_gradient(tails: bool):
 
         def gradient(*args, upstream=None):
             upstream = args[0] if upstream is None else upstream
-            return _by_rows(
-                functools.partial(_gradient, tails),
+            _, *gradients = _by_rows(
+                functools.partial(_value_and_gradient, tails),
                 parameters,
                 x,
                 upstream,
             )
+            return tuple(gradients)
 
         return values, gradient
 
@@ -103,14 +123,22 @@ def _by_rows(function, parameters, *series):
     )
     if not isinstance(results, tuple):
         return ops.moveaxis(results, 0, -rank)
-    by_x, by_parameters = results
-    return ops.moveaxis(by_x, 0, -rank), by_parameters
+    value, by_x, by_parameters = results
+    return (
+        ops.moveaxis(value, 0, -rank),
+        ops.moveaxis(by_x, 0, -rank),
+        by_parameters,
+    )
 
 
 def _value(tails: bool, parameters, x):
     each, axis = _components(tails, parameters, x)
     terms, largest = _terms(each, axis)
-    return ops.squeeze(largest, axis) + ops.log(ops.sum(terms, axis=axis))
+    return _log_sum(largest, ops.sum(terms, axis=axis, keepdims=True), axis)
+
+
+def _log_sum(largest, total, axis: int):
+    return ops.squeeze(largest + ops.log(total), axis)
 
 
 def _terms(each: _Components, axis: int):
@@ -120,14 +148,14 @@ def _terms(each: _Components, axis: int):
     return ops.exp(exponent - largest) * each.factor, largest
 
 
-def _gradient(tails: bool, parameters, x, upstream):
-    """The gradients by `x` and by `parameters`, times `upstream`.
+def _value_and_gradient(tails: bool, parameters, x, upstream):
+    """The value; its gradients by `x` and `parameters`, times `upstream`.
 
     As for any mixture, that of ln P is the mean of the components' own,
     weighted by their posterior probabilities.
     """
     each, axis = _components(tails, parameters, x)
-    terms, _ = _terms(each, axis)
+    terms, largest = _terms(each, axis)
     total = ops.sum(terms, axis=axis, keepdims=True)
     posterior = terms * (ops.expand_dims(upstream, axis) / total)
     slope, growth = _slopes(tails, each)
@@ -142,7 +170,11 @@ def _gradient(tails: bool, parameters, x, upstream):
     above_floor = each.raw_scales + (LOG_SCALE_CENTRE - LOG_SCALE_FLOOR)
     parts[2] = parts[2] * ops.sigmoid(above_floor)
     by_parameters = ops.moveaxis(ops.concatenate(parts, axis=0), 0, -1)
-    return ops.sum(by_place, axis=axis), by_parameters
+    return (
+        _log_sum(largest, total, axis),
+        ops.sum(by_place, axis=axis),
+        by_parameters,
+    )
 
 
 def _components(tails: bool, parameters, x) -> tuple[_Components, int]:

@@ -8,6 +8,7 @@ from pwavenet_tf.distributions.logistic_mixture import (
     LOG_SCALE_CENTRE,
     LOG_SCALE_FLOOR,
     mixture_log_prob,
+    mixture_log_prob_and_slopes,
 )
 from pwavenet_tf.ops import (
     HALF_BIN,
@@ -69,16 +70,10 @@ class MixtureOfLogistics(Head):
         return mixture_log_prob(levels, self.parameters, tails=True)
 
     def log_prob_unbounded(self, x):
-        """ln of the mass in a level-wide bin around any real `x`, nats.
-
-        Distillation asks this of the student's samples, which are neither
-        rounded nor clipped: the edge levels' tails must not reward samples
-        beyond the range.
-
-        Args:
-            x: `(...)`, or with further leading axes that broadcast.
-        """
         return mixture_log_prob(x, self.parameters, tails=False)
+
+    def log_prob_and_slopes(self, x):
+        return mixture_log_prob_and_slopes(x, self.parameters)
 
     def cumulative(self, levels):
         inverse_scale = ops.exp(-self.log_scales)

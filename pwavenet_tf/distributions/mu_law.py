@@ -46,7 +46,7 @@ class MuLaw(Head):
         )
 
     def __init__(self, parameters) -> None:
-        self.logits = ops.cast(parameters, "float32")
+        self.parameters = self.logits = ops.cast(parameters, "float32")
 
     def log_prob(self, levels):
         codes = mu_law_encode(levels)

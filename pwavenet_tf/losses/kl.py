@@ -7,22 +7,37 @@ import keras
 from keras import ops
 
 from pwavenet_tf.distributions import Head
-from pwavenet_tf.ops import LOG_BIN_WIDTH, standard_logistic
+from pwavenet_tf.noise_families import NoiseFamily
+from pwavenet_tf.ops import LOG_BIN_WIDTH
+
+# Inner draws that are in memory at one time.
+_DRAWS_AT_ONCE = 4
+
+# Keeps the chunks' keys apart from those of other generators.
+_KEY_STEP = 1_000_003
 
 
-def entropy(log_scale):
-    """H of the student's logistic at each sample: ln s + 2, analytic.
+def entropy(log_scale, noise: type[NoiseFamily]):
+    """H of the student at each sample, analytic: ln s and the noise's own.
 
     Args:
         log_scale: ln s_tot, `(batch, time)`.
+        noise: The student's noise.
 
     Returns:
         `(batch, time)`, nats.
     """
-    return log_scale + 2.0
+    return log_scale + noise.entropy
 
 
-def cross_entropy(teacher: Head, location, log_scale, inner_samples: int, seed):
+def cross_entropy(
+    teacher: Head,
+    location,
+    log_scale,
+    noise: type[NoiseFamily],
+    inner_samples: int,
+    key,
+):
     """Estimates H(p_S(x_t | z_<t), p_T(x_t | x_<t)) at each sample.
 
     Given the teacher's distributions along one student sample, draws
@@ -31,21 +46,62 @@ def cross_entropy(teacher: Head, location, log_scale, inner_samples: int, seed):
     x itself. x̃ is neither rounded nor clipped, so the gradient reaches μ_tot
     and s_tot; through the teacher's parameters it reaches x_<t.
 
+    A few draws are made at a time, and their gradient is added up on the
+    way: memory does not grow with `inner_samples`.
+
     Args:
         teacher: p_T(x_t | x_<t), of shape `(batch, time)`, continuous.
         location: μ_tot, `(batch, time)`.
         log_scale: ln s_tot, `(batch, time)`.
+        noise: The student's noise.
         inner_samples: Draws at each timestep.
-        seed: An integer or a `keras.random.SeedGenerator`.
+        key: Decides the draws; from `keras.random.SeedGenerator.next`.
 
     Returns:
-        `(batch, time)`, nats against the mass of a 16-bit level.
+        `(batch, time)`, nats against the mass of a 16-bit level;
+        differentiable once.
     """
-    uniform = keras.random.uniform(
-        (inner_samples, *ops.shape(location)), dtype="float32", seed=seed
-    )
-    x = location + ops.exp(log_scale) * standard_logistic(uniform)
-    return -ops.mean(teacher.log_prob_unbounded(x), axis=0)
+    chunks, rest = divmod(inner_samples, _DRAWS_AT_ONCE)
+    shape = ops.shape(location)
+
+    @ops.custom_gradient
+    def estimate(location, log_scale, parameters):
+        head, scale = type(teacher)(parameters), ops.exp(log_scale)
+
+        def add(index, sums, draws=_DRAWS_AT_ONCE):
+            uniforms = keras.random.uniform(
+                (draws, *shape), dtype="float32", seed=_Key(key, index)
+            )
+            inner = noise.from_uniforms(uniforms)
+            value, by_x, by_parameters = head.log_prob_and_slopes(
+                location + scale * inner
+            )
+            added = (
+                ops.sum(value, axis=0),
+                ops.sum(by_x, axis=0),
+                ops.sum(by_x * inner, axis=0) * scale,
+                by_parameters,
+            )
+            return tuple(a - b for a, b in zip(sums, added, strict=True))
+
+        sums = (*[ops.zeros_like(location)] * 3, ops.zeros_like(parameters))
+        sums = ops.fori_loop(0, chunks, add, sums)
+        if rest:
+            sums = add(chunks, sums, rest)
+        value, *slopes = (one / inner_samples for one in sums)
+
+        def gradient(*args, upstream=None):
+            upstream = args[0] if upstream is None else upstream
+            by_location, by_log_scale, by_parameters = slopes
+            return (
+                by_location * upstream,
+                by_log_scale * upstream,
+                by_parameters * ops.expand_dims(upstream, -1),
+            )
+
+        return value, gradient
+
+    return estimate(location, log_scale, teacher.parameters)
 
 
 def true_kl(cross_entropy, entropy):
@@ -55,3 +111,15 @@ def true_kl(cross_entropy, entropy):
     their difference is too large by -ln of the bin's width, 10.397 nats.
     """
     return cross_entropy - entropy + LOG_BIN_WIDTH
+
+
+class _Key(keras.random.SeedGenerator):
+    """Gives Keras's random functions a key in place of a generator."""
+
+    def __init__(self, key, chunk) -> None:
+        offset = ops.stack([ops.cast(chunk, key.dtype) * _KEY_STEP, 0])
+        self._key = key + ops.cast(offset, key.dtype)
+
+    def next(self, ordered: bool = True):
+        del ordered
+        return self._key

@@ -3,31 +3,43 @@
 from keras import ops
 
 from pwavenet_tf.ops import stft_magnitude
-
-FFT_LENGTH = 2_048
-WINDOW_LENGTH = 1_024
-HOP_LENGTH = 256
-SPEECH_BAND_HZ = 3_000
+from pwavenet_tf.training_config import PowerLoss
 
 
-def power_loss(audio, recording, sample_rate: int):
-    """Mean of (|STFT(audio)| - |STFT(recording)|)² (1711.10433, section 4.1).
+def power_loss(audio, recording, sample_rate: int, settings: PowerLoss):
+    """Mean of (φ(audio) - φ(recording))² (1711.10433, section 4.1).
 
-    Half of it is the mean over all frequencies, half the mean over those
-    below 3 kHz, where speech has its power.
+    φ is |STFT| or |STFT|², frame by frame or averaged over time; see the
+    settings. A part of the loss, half of it usually, is the mean over the
+    frequencies below 3 kHz alone, where speech has its power; the rest is
+    the mean over all.
 
     Args:
-        audio: `(batch, time)`, at least 2,048 samples.
+        audio: `(batch, time)`, at least as long as the longest FFT.
         recording: `(batch, time)`, for the same conditioning.
         sample_rate: Hz.
+        settings: Which spectra are compared.
 
     Returns:
         A scalar; 0 for equal inputs.
     """
+    each = [
+        _at_resolution(audio, recording, sample_rate, settings, *resolution)
+        for resolution in settings.resolutions
+    ]
+    return sum(each) / len(each)
 
-    def spectrum(samples):
-        return stft_magnitude(samples, WINDOW_LENGTH, HOP_LENGTH, FFT_LENGTH)
 
-    squared = ops.square(spectrum(audio) - spectrum(recording))
-    low = squared[..., : round(SPEECH_BAND_HZ * FFT_LENGTH / sample_rate)]
-    return 0.5 * ops.mean(squared) + 0.5 * ops.mean(low)
+def _at_resolution(
+    audio, recording, sample_rate, settings, fft_length, window, hop
+):
+    def feature(samples):
+        spectrum = stft_magnitude(samples, window, hop, fft_length)
+        if settings.exponent == 2:
+            spectrum = ops.square(spectrum)
+        return ops.mean(spectrum, 1) if settings.average_time else spectrum
+
+    squared = ops.square(feature(audio) - feature(recording))
+    bins = max(1, round(settings.emphasis_hz * fft_length / sample_rate))
+    whole, low = ops.mean(squared), ops.mean(squared[..., :bins])
+    return whole + settings.emphasis * (low - whole)

@@ -1,0 +1,128 @@
+"""How models are trained, and presets: frozen dataclasses."""
+
+import dataclasses
+
+from pwavenet_tf.config import (
+    AudioContract,
+    Conditioning,
+    StudentConfig,
+    TeacherConfig,
+)
+from pwavenet_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class TeacherTraining:
+    """How the teacher is trained.
+
+    Attributes:
+        steps: Optimiser steps of a whole run.
+        batch_size: Clips a step.
+        clip_length: Samples of each clip that count in the loss.
+        learning_rate: Adam's, at its peak; it decays to zero by a cosine.
+        clip_norm: The gradient's global norm is cut to this.
+    """
+
+    steps: int
+    batch_size: int
+    clip_length: int
+    learning_rate: float
+    clip_norm: float = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class PowerLoss:
+    """Which spectra the power loss compares (1711.10433, section 4.1).
+
+    Attributes:
+        exponent: 1 compares |STFT|, 2 compares |STFT|².
+        average_time: Whether spectra are averaged over the clip before they
+            are compared, rather than compared frame by frame.
+        resolutions: `(FFT length, window length, hop length)` of each STFT,
+            in samples; the loss is their mean.
+        emphasis_hz: Below this the loss is counted once more.
+        emphasis: The share of the whole loss that this band alone makes up,
+            0 to 1.
+    """
+
+    exponent: int = 1
+    average_time: bool = False
+    resolutions: tuple[tuple[int, int, int], ...] = ((2_048, 1_024, 256),)
+    emphasis_hz: float = 3_000.0
+    emphasis: float = 0.5
+
+    def __post_init__(self) -> None:
+        # JSON has lists where Python has tuples.
+        resolutions = tuple(tuple(one) for one in self.resolutions)
+        object.__setattr__(self, "resolutions", resolutions)
+        if self.exponent not in (1, 2):
+            raise UserError(
+                f"power loss: exponent is {self.exponent}; choose 1 for the "
+                "magnitude or 2 for the power"
+            )
+        if not 0.0 <= self.emphasis <= 1.0:
+            raise UserError(
+                f"power loss: emphasis is {self.emphasis}; it is a share, "
+                "between 0 and 1"
+            )
+        for fft, window, hop in resolutions:
+            if not 0 < hop <= window <= fft:
+                raise UserError(
+                    "power loss: 0 < hop <= window <= FFT must hold in every "
+                    f"resolution, but one is (FFT {fft}, window {window}, "
+                    f"hop {hop})"
+                )
+        if not resolutions:
+            raise UserError("power loss: name at least one resolution")
+
+
+@dataclasses.dataclass(frozen=True)
+class Distillation(TeacherTraining):
+    """How the student is distilled.
+
+    Attributes:
+        inner_samples: Fresh draws per timestep in the cross-entropy.
+        kl_weight: Weight of the KL at the end of the run.
+        kl_weight_start: Its weight at the start; it grows exponentially.
+        contrastive: γ, the weight of the KL under another clip's
+            conditioning, which is subtracted; 0 for none. It takes at least
+            two clips a step.
+        power_weight: Weight of the power loss.
+        power: Which spectra the power loss compares.
+        style_weight: Weight of the style loss, once there is a phone
+            classifier.
+        feature_weight: Weight of the feature reconstruction loss, likewise.
+    """
+
+    inner_samples: int = 16
+    kl_weight: float = 1.0
+    kl_weight_start: float = 1.0
+    contrastive: float = 0.3
+    power_weight: float = 1.0
+    power: PowerLoss = PowerLoss()
+    style_weight: float = 1.0
+    feature_weight: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """A complete set of settings.
+
+    Attributes:
+        name: What `preset` knows it by.
+        audio: The acoustic contract, without normalisation statistics.
+        conditioning: What teacher and student are told, without the
+            corpus's phones and speakers.
+        teacher: Sizes of the teacher.
+        teacher_training: How the teacher is trained.
+        student: Sizes of the student; `None` if none can be distilled.
+        distillation: How the student is distilled; `None` likewise.
+    """
+
+    name: str
+    audio: AudioContract
+    conditioning: Conditioning
+    teacher: TeacherConfig
+    teacher_training: TeacherTraining
+    student: StudentConfig | None = None
+    distillation: Distillation | None = None
