@@ -1,15 +1,9 @@
 """The mixture's log-probability against TFP's: value, time and memory.
 
 Run as a module with the names of an implementation and of a compiler, it
-prints the peak memory of that one case as JSON: a peak can only be read off a
-process that has done nothing else.
+prints the peak memory of that one case.
 """
 
-import json
-import os
-import pathlib
-import resource
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +11,12 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from pwavenet_tf.benchmark.peak_memory import (
+    bytes_apart,
+    peak,
+    peak_from_here,
+    print_bytes,
+)
 from pwavenet_tf.distributions import MixtureOfLogistics
 from pwavenet_tf.substrate import tfb, tfd
 
@@ -26,9 +26,6 @@ _COMPONENTS = 10
 _REPETITIONS = 9
 _IMPLEMENTATIONS = ("ours", "tfp")
 _COMPILERS = ("graph", "xla")
-
-_LINUX_RESET = pathlib.Path("/proc/self/clear_refs")
-_LINUX_STATUS = pathlib.Path("/proc/self/status")
 
 
 def measure_log_prob() -> dict[str, float | dict[str, float]]:
@@ -57,7 +54,9 @@ def measure_log_prob() -> dict[str, float | dict[str, float]]:
         seconds = _seconds_in_turn(
             [_case(name, compiler) for name in _IMPLEMENTATIONS], raw, levels
         )
-        memory = [_bytes_apart(name, compiler) for name in _IMPLEMENTATIONS]
+        memory = [
+            bytes_apart(__name__, name, compiler) for name in _IMPLEMENTATIONS
+        ]
         figures[compiler] = {
             "ours_seconds": seconds[0],
             "tfp_seconds": seconds[1],
@@ -137,20 +136,6 @@ def _seconds_in_turn(cases: list[Callable], raw, levels) -> list[float]:
     return np.median(taken, axis=0).tolist()
 
 
-def _bytes_apart(implementation: str, compiler: str) -> int:
-    """Peak memory of a case, measured in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", __name__, implementation, compiler],
-        check=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        # glibc then hands every freed tensor back to the system, so that no
-        # memory from before can be used again without being seen.
-        env=os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"},
-    )
-    return json.loads(done.stdout.splitlines()[-1])["bytes"]
-
-
 def _peak_growth(implementation: str, compiler: str) -> int:
     """By how many bytes the first run at full size raises the peak.
 
@@ -167,25 +152,10 @@ def _peak_growth(implementation: str, compiler: str) -> int:
             tf.TensorSpec([None, None]),
         )
     case(*_inputs(_TINY_SHAPE))
-    before = _peak_from_here()
+    before = peak_from_here()
     case(*inputs)[0].numpy()
-    return _peak() - before
-
-
-def _peak_from_here() -> int:
-    """Resets the peak to the memory in use, where the system can do that."""
-    if _LINUX_RESET.exists():
-        _LINUX_RESET.write_text("5")
-    return _peak()
-
-
-def _peak() -> int:
-    """The most memory that this process has held so far, in bytes."""
-    if _LINUX_STATUS.exists():
-        status = _LINUX_STATUS.read_text()
-        return int(status.split("VmHWM:")[1].split()[0]) * 1_024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak() - before
 
 
 if __name__ == "__main__":
-    print(json.dumps({"bytes": _peak_growth(*sys.argv[1:])}))
+    print_bytes(_peak_growth(*sys.argv[1:]))

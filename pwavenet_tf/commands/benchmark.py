@@ -9,6 +9,8 @@ In one run, on untrained models, which are as fast as trained ones:
   student          the parallel pass
   log-probability  the mixture's value and gradient against TensorFlow
                    Probability's: difference, time and peak memory
+  inner draws      distillation's estimate by 1 to 64 draws a sample: variance,
+                   time and peak memory
 
 It takes about five minutes. The figures go to the screen and, as JSON, to a
 file. Compare them within one run only: machines have good and bad moments.
@@ -40,7 +42,7 @@ def run(flag_values: flags.FlagValues) -> None:
     """Prints the figures and writes them as JSON."""
     import json
 
-    from pwavenet_tf.benchmark import likelihood, synthesis
+    from pwavenet_tf.benchmark import inner_draws, likelihood, synthesis
     from pwavenet_tf.files import written_aside
 
     figures = {}
@@ -50,6 +52,7 @@ def run(flag_values: flags.FlagValues) -> None:
         ("length", synthesis.measure_length, _show_length),
         ("student", synthesis.measure_student, _show_student),
         ("log_probability", likelihood.measure_log_prob, _show_likelihood),
+        ("inner_draws", inner_draws.measure_inner_draws, _show_inner_draws),
     ):
         figures[name] = measure()
         show(figures[name])
@@ -107,4 +110,13 @@ def _show_likelihood(figures: dict) -> None:
             f"{one['tfp_seconds'] * 1e3:.0f} ms, "
             f"{one['ours_bytes'] / 2**20:.0f} against "
             f"{one['tfp_bytes'] / 2**20:.0f} MiB)"
+        )
+
+
+def _show_inner_draws(figures: dict) -> None:
+    print(f"\n{'inner draws':<14}{'variance':>10}{'ms':>8}{'MiB':>8}")
+    for draws, one in figures.items():
+        print(
+            f"{draws:<14}{'1 / ' + format(one['variance_ratio'], '.1f'):>10}"
+            f"{one['seconds'] * 1e3:>8.0f}{one['bytes'] / 2**20:>8.1f}"
         )

@@ -1,0 +1,49 @@
+"""The most memory that a computation takes.
+
+A peak can only be read off a process that has done nothing else: so a module
+that measures one runs itself anew, and that process prints what it saw.
+"""
+
+import json
+import os
+import pathlib
+import resource
+import subprocess
+import sys
+
+_LINUX_RESET = pathlib.Path("/proc/self/clear_refs")
+_LINUX_STATUS = pathlib.Path("/proc/self/status")
+
+
+def bytes_apart(module: str, *arguments: str) -> int:
+    """Runs a module that ends in `print_bytes`; returns what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        # glibc then hands every freed tensor back to the system, so that no
+        # memory from before can be used again without being seen.
+        env=os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"},
+    )
+    return json.loads(done.stdout.splitlines()[-1])["bytes"]
+
+
+def print_bytes(count: int) -> None:
+    """Hands a figure to the process that called `bytes_apart`."""
+    print(json.dumps({"bytes": count}))
+
+
+def peak_from_here() -> int:
+    """Resets the peak to the memory in use, where the system can do that."""
+    if _LINUX_RESET.exists():
+        _LINUX_RESET.write_text("5")
+    return peak()
+
+
+def peak() -> int:
+    """The most memory that this process has held so far, in bytes."""
+    if _LINUX_STATUS.exists():
+        status = _LINUX_STATUS.read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1_024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
