@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pwavenet_tf.distiller import Distiller
     from pwavenet_tf.distributions import Gaussian, MixtureOfLogistics, MuLaw
     from pwavenet_tf.errors import UserError
+    from pwavenet_tf.health_monitor import HealthMonitor, StopWhenNotFinite
+    from pwavenet_tf.phone_classifier import PhoneClassifier
+    from pwavenet_tf.phone_training import train_phones
     from pwavenet_tf.presets import preset
     from pwavenet_tf.sampling import generate
     from pwavenet_tf.student import ParallelWaveNet
@@ -40,8 +43,12 @@ __all__ = [
     "Gaussian",
     "InverseAutoregressiveFlow",
     "ParallelWaveNet",
+    "PhoneClassifier",
     "Distiller",
+    "HealthMonitor",
+    "StopWhenNotFinite",
     "train_teacher",
+    "train_phones",
     "distill",
     "generate",
     "Synthesizer",
@@ -60,8 +67,12 @@ _MODULES = {
     "Gaussian": "distributions",
     "InverseAutoregressiveFlow": "bijectors",
     "ParallelWaveNet": "student",
+    "PhoneClassifier": "phone_classifier",
     "Distiller": "distiller",
+    "HealthMonitor": "health_monitor",
+    "StopWhenNotFinite": "health_monitor",
     "train_teacher": "training",
+    "train_phones": "phone_training",
     "distill": "training",
     "generate": "sampling",
     "Synthesizer": "synthesis",
