@@ -31,6 +31,7 @@ COMMANDS = (
     "synthesize",
     "evaluate",
     "export",
+    "ablate",
     "benchmark",
     "demo",
 )

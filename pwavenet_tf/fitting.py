@@ -131,12 +131,7 @@ def fit(
     backup = _backup_folder(target)
     _claim_backup(backup, run)
     model.compile(_optimizer(settings, steps), jit_compile=True)
-    clips = {
-        "clip_length": settings.clip_length,
-        "context_frames": CONTEXT_FRAMES + corpus.contract.frames(context),
-        "lookahead_frames": CONTEXT_FRAMES,
-        "batch_size": settings.batch_size,
-    }
+    clips = clip_shape(corpus, settings, context)
     validation = corpus.validation_clips(**clips).take(
         math.ceil(steps_per_report / _STEPS_PER_VALIDATION_BATCH)
     )
@@ -167,6 +162,18 @@ def fit(
             ),
         ],
     )
+
+
+def clip_shape(
+    corpus: Corpus, settings: TeacherTraining, context: int
+) -> dict[str, int]:
+    """What `Corpus.training_clips` and `validation_clips` are told."""
+    return {
+        "clip_length": settings.clip_length,
+        "context_frames": CONTEXT_FRAMES + corpus.contract.frames(context),
+        "lookahead_frames": CONTEXT_FRAMES,
+        "batch_size": settings.batch_size,
+    }
 
 
 def _health_monitors(model, validation, settings: TeacherTraining):

@@ -99,8 +99,9 @@ def _whispering(measured: _Measures) -> str | None:
     over = measured.over_recorded("level_db")
     if not over < -LEVEL_DB:
         return None
-    ratio = measured["gradient_kl"] / max(measured["gradient_power"], 1e-30)
-    drowned = ""
+    power, drowned = measured["gradient_power"], ""
+    # Without any weight it is not drowned: it is not there.
+    ratio = measured["gradient_kl"] / power if power else 0.0
     if ratio > POWERLESS:
         drowned = (
             f" and the KL's gradient is {ratio:.0f} times the power loss's"

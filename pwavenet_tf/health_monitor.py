@@ -176,6 +176,10 @@ def _speaker(student) -> Callable:
     return speak
 
 
+class NotFiniteError(UserError):
+    """A loss, a gradient or a weight is no number any more."""
+
+
 class StopWhenNotFinite(keras.callbacks.Callback):
     """Ends a run in which a loss, a gradient or a weight is no number.
 
@@ -186,7 +190,7 @@ class StopWhenNotFinite(keras.callbacks.Callback):
             the message.
 
     Raises:
-        UserError: At the first such batch. It names the first of the terms
+        NotFiniteError: At the first such batch. It names the first of the terms
             that spoil each other; a gradient, logged as `gradient_…`, only
             if the terms themselves are finite.
     """
@@ -218,7 +222,7 @@ class StopWhenNotFinite(keras.callbacks.Callback):
         if name is None and bool(self._all_finite()):
             return
         step = int(self.model.optimizer.iterations)
-        raise UserError(
+        raise NotFiniteError(
             f"{self._what(name, logs)} in batch {batch + 1} of report "
             f"{self._epoch + 1} (step {step}); {self._last_good()}; "
             f"{_remedy(name)}, or begin again to go on from there"

@@ -10,6 +10,7 @@ from pwavenet_tf.distiller import Distiller, require_distillable
 from pwavenet_tf.distributions import Gaussian
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.fitting import fingerprint, fit, new_model_file, save_and_tidy
+from pwavenet_tf.losses.perceptual import require_same_contract
 from pwavenet_tf.phone_classifier import PhoneClassifier
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.teacher import WaveNet
@@ -59,6 +60,48 @@ def train_teacher(
     return teacher
 
 
+def require_suited(
+    corpus: Corpus,
+    teacher: WaveNet,
+    preset: Preset,
+    phone_classifier: PhoneClassifier | None = None,
+) -> None:
+    """Refuses what no student can be distilled from.
+
+    Raises:
+        UserError: As `distill` does, but for what is about files.
+    """
+    settings = preset.distillation
+    if settings is None:
+        raise UserError(
+            f"the preset {preset.name} has no student; choose another --preset"
+        )
+    require_distillable(teacher)
+    corpus.contract.require_equal(teacher.audio, "the data", "the teacher")
+    if corpus.conditioning(teacher.conditioning) != teacher.conditioning:
+        raise UserError(
+            "the data and the teacher know different phones, speakers or mean "
+            "pitch; give the data that the teacher was trained on"
+        )
+    if settings.contrastive and settings.batch_size < 2:
+        raise UserError(
+            "the contrastive loss needs two clips a step or more, but "
+            f"batch_size is {settings.batch_size}; raise it, or set "
+            "contrastive to 0"
+        )
+    if phone_classifier is not None:
+        require_same_contract(phone_classifier, corpus.contract)
+
+
+def distillation_context(teacher: WaveNet, student: ParallelWaveNet) -> int:
+    """Samples of each clip before those that count.
+
+    Both must have their whole past inside the clip: the student's samples
+    their noise, the teacher's distributions the student's samples.
+    """
+    return max(teacher.receptive_field, student.receptive_field)
+
+
 def distill(
     corpus: Corpus,
     teacher: WaveNet,
@@ -91,24 +134,8 @@ def distill(
             holds a student already or can't be written, or if the loss stops
             being finite.
     """
+    require_suited(corpus, teacher, preset, phone_classifier)
     settings = preset.distillation
-    if settings is None:
-        raise UserError(
-            f"the preset {preset.name} has no student; choose another --preset"
-        )
-    require_distillable(teacher)
-    corpus.contract.require_equal(teacher.audio, "the data", "the teacher")
-    if corpus.conditioning(teacher.conditioning) != teacher.conditioning:
-        raise UserError(
-            "the data and the teacher know different phones, speakers or mean "
-            "pitch; give the data that the teacher was trained on"
-        )
-    if settings.contrastive and settings.batch_size < 2:
-        raise UserError(
-            "the contrastive loss needs two clips a step or more, but "
-            f"batch_size is {settings.batch_size}; raise it, or set "
-            "contrastive to 0"
-        )
     target = new_model_file(out, "student")
     if teacher.head_class is Gaussian:
         sizes = dataclasses.replace(preset.student, noise="gaussian")
@@ -134,9 +161,7 @@ def distill(
         feature_weight=settings.feature_weight,
     )
     distiller.build()
-    # Both must have their whole past inside the clip: the student's samples
-    # their noise, the teacher's distributions the student's samples.
-    context = max(teacher.receptive_field, student.receptive_field)
+    context = distillation_context(teacher, student)
     judges = [teacher, phone_classifier] if phone_classifier else [teacher]
     weights = [weight for model in judges for weight in model.get_weights()]
     run = fingerprint(corpus.card, preset, steps, *weights)

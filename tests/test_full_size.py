@@ -49,10 +49,11 @@ def convolution_weights(stack: GatedStack) -> int:
     )
 
 
-def clip(frames: int = FRAMES):
+def clip(frames: int = FRAMES, batch: int = 1):
     generator = np.random.default_rng(0)
-    mel = generator.normal(size=(1, frames, PAPER.audio.mels))
-    audio = generator.normal(0.0, 0.1, (1, frames * PAPER.audio.hop_length))
+    mel = generator.normal(size=(batch, frames, PAPER.audio.mels))
+    samples = frames * PAPER.audio.hop_length
+    audio = generator.normal(0.0, 0.1, (batch, samples))
     audio = np.round(audio * 32_768).clip(-32_768, 32_767) / 32_768
     return mel.astype("float32"), audio.astype("float32")
 
@@ -142,17 +143,42 @@ def test_v1_has_the_published_layers_and_speaks() -> None:
 
 
 def test_the_distiller_takes_a_training_step(teacher, student) -> None:
-    mel, audio = clip()
+    mel, audio = clip(batch=2)
+    take_a_distillation_step(teacher, student, {"mel": mel}, audio)
+
+
+def take_a_distillation_step(teacher, student, inputs, audio) -> None:
     model = Distiller(teacher, student, inner_samples=2)
     model.compile(keras.optimizers.Adam(2e-4), run_eagerly=True)
     frozen = teacher.get_weights()
     before = [v.numpy() for v in student.trainable_variables]
-    values = model.train_on_batch({"mel": mel}, audio, return_dict=True)
+    values = model.train_on_batch(inputs, audio, return_dict=True)
     assert np.isfinite(list(values.values())).all()
     for old, variable in zip(before, student.trainable_variables, strict=True):
         assert (old != variable.numpy()).any(), variable.path
     for old, new in zip(frozen, teacher.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_the_multispeaker_student_has_30_layers_in_every_flow() -> None:
+    """A training step, and a second of two voices, which differ."""
+    many = preset("multispeaker")
+    told = dataclasses.replace(many.conditioning, speakers=("anna", "ben"))
+    teacher = WaveNet.from_preset(many, conditioning=told)
+    student = ParallelWaveNet.from_preset(many, conditioning=told)
+    assert [len(flow) for flow in student.flow_dilations] == [30] * 4
+    mel, audio = clip(batch=2)
+    inputs = {"mel": mel, "speaker": np.arange(2, dtype="int32")}
+    take_a_distillation_step(teacher, student, inputs, audio)
+    frames = many.audio.frames(many.audio.sample_rate)
+    same, _ = clip(frames)
+    speak = Synthesizer(student, chunk_frames=frames)
+    voices = [
+        speak({"mel": same[0], "speaker": name}, seed=1)
+        for name in ("anna", "ben")
+    ]
+    assert voices[0].shape == voices[1].shape == (24_000,)
+    assert np.abs(voices[0] - voices[1]).max() > 0.0
 
 
 def test_the_student_speaks_for_one_second(student) -> None:

@@ -41,9 +41,9 @@ from pwavenet_tf.commands.path_flags import (
     define_path,
     existing,
     existing_file,
+    require_apart,
     writable_folder,
 )
-from pwavenet_tf.errors import UserError
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
@@ -90,11 +90,7 @@ def run(flag_values: flags.FlagValues) -> None:
 
     models = {Path(path): load_model(path) for path in flag_values.model}
     reference, out = Path(flag_values.reference), Path(flag_values.out)
-    if out.resolve().is_relative_to(reference.resolve()):
-        raise UserError(
-            f"--out={out} lies within --reference={reference}, where its "
-            "sound would be taken for recordings; give another folder"
-        )
+    require_apart(out, reference)
     recordings = find_audio(reference)
     folder = reference if reference.is_dir() else reference.parent
     found = evaluate(

@@ -5,6 +5,7 @@ So a mistyped path is answered at once instead of after seconds of loading.
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 from absl import flags
 
@@ -87,3 +88,16 @@ def writable_file(name: str, path: str) -> None:
     if os.path.isdir(path):
         raise UserError(f"--{name}={path} is a folder; give a file's name")
     writable_folder(name, os.path.dirname(os.path.abspath(path)))
+
+
+def require_apart(out: Path, reference: Path) -> None:
+    """Refuses to write sound among the recordings.
+
+    Raises:
+        UserError: If `out` is or lies in `reference`.
+    """
+    if out.resolve().is_relative_to(reference.resolve()):
+        raise UserError(
+            f"--out={out} lies within --reference={reference}, where its "
+            "sound would be taken for recordings; give another folder"
+        )

@@ -8,6 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pwavenet_tf.config import AudioContract
+from pwavenet_tf.evaluation.ablation_table import Ablation, section
 from pwavenet_tf.evaluation.metrics import griffin_lim
 from pwavenet_tf.evaluation.recordings import (
     Heard,
@@ -61,6 +62,8 @@ def evaluate(
     labels: Path | None = None,
     speaker_pattern: str | None = None,
     sound: bool = True,
+    names: dict[Path, str] | None = None,
+    ablation: Ablation | None = None,
 ) -> Evaluation:
     """Lets models speak recordings anew, and score them.
 
@@ -78,6 +81,8 @@ def evaluate(
         speaker_pattern: See `pwavenet_tf.corpus.speakers`, for models that
             know speakers.
         sound: Whether anything is spoken; if not, models only score.
+        names: What each model is called; after its file, if left out.
+        ablation: What gets a section of its own in the report of `sound`.
 
     Returns:
         The metrics: means over the recordings or, in scores, over all
@@ -95,7 +100,7 @@ def evaluate(
     heard = hear(
         recordings, list(models.values()), folder, labels, speaker_pattern
     )
-    names = _names(models)
+    names = names or _names(models)
     scorings = [
         score_all(model, heard, names[path]) for path, model in models.items()
     ]
@@ -114,8 +119,13 @@ def evaluate(
         sentences=_sentences(heard, voices, texts or {}),
         metrics=measured,
         scorings=scorings,
-        curves=[curve for path in models for curve in training_curves(path)],
+        curves=[
+            curve
+            for path, name in names.items()
+            for curve in training_curves(path, name)
+        ],
         settings=_settings(models, contract),
+        ablation=ablation and section(ablation.rows(metrics)),
     )
     write_bits(Path(out) / "bits.csv", scorings)
     content = {voice: dict(values) for voice, values in metrics.items()}

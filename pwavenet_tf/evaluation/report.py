@@ -63,6 +63,7 @@ def write_report(
     curves: list[Curve],
     settings: dict[str, dict[str, object]],
     scorings: Sequence[Scoring] = (),
+    ablation: dict | None = None,
 ) -> None:
     """Writes the report as one self-contained HTML file.
 
@@ -80,6 +81,7 @@ def write_report(
         curves: Training curves.
         settings: Value by name by section.
         scorings: What models say of the recordings.
+        ablation: What `ablation_table.section` returned.
 
     Raises:
         UserError: If a sentence has no voice, a voice has no samples or some
@@ -105,6 +107,7 @@ def write_report(
         sentences=[_sentence(each, sample_rate) for each in sentences],
         metrics=metric_table(metrics),
         scores=score_section(scorings),
+        ablation=ablation,
         curves=[
             (curve, curve_drawing.draw_curve(curve.points)) for curve in curves
         ],

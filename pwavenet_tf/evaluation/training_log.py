@@ -15,12 +15,14 @@ _UNITS = {
 }
 
 
-def training_curves(model: Path) -> list[Curve]:
+def training_curves(model: Path, name: str | None = None) -> list[Curve]:
     """What was measured on held-out recordings; none without a log.
 
     Args:
         model: The model's file.
+        name: The model's name in the report; that of its file if left out.
     """
+    title = name or model.stem
     log = model.with_suffix(".csv")
     if not log.is_file():
         return []
@@ -29,7 +31,7 @@ def training_curves(model: Path) -> list[Curve]:
     names = [name for name in (rows[0] if rows else ()) if name is not None]
     losses = [
         Curve(
-            f"{model.stem}: {name.removeprefix('val_').replace('_', ' ')} on "
+            f"{title}: {name.removeprefix('val_').replace('_', ' ')} on "
             "held-out recordings",
             _UNITS.get(name.removeprefix("val_"), ""),
             [point for row in rows for point in _point(row, name)],
@@ -39,7 +41,7 @@ def training_curves(model: Path) -> list[Curve]:
     ]
     return losses + [
         Curve(
-            f"{model.stem}: {_measured(name)} over the recordings'",
+            f"{title}: {_measured(name)} over the recordings'",
             "dB",
             [point for row in rows for point in _excess(row, name)],
         )

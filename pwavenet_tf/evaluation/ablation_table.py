@@ -1,0 +1,196 @@
+"""The table of an ablation: on screen, as a CSV file and in the report."""
+
+import csv
+import dataclasses
+import io
+import math
+from pathlib import Path
+
+from pwavenet_tf.ablation import Trained
+from pwavenet_tf.evaluation.measures import format_number
+from pwavenet_tf.evaluation.report_tables import REFERENCE
+from pwavenet_tf.files import written_aside
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A measure of the table.
+
+    Attributes:
+        name: As in `ablation.csv`.
+        label: For a reader.
+        hint: Its unit, or what it is a share of.
+        best: `lower`, or the value that it should have; None if no value is
+            better than another.
+        head: Above its numbers on the screen; without one it is not shown.
+    """
+
+    name: str
+    label: str
+    hint: str
+    best: str | float | None
+    head: str = ""
+
+
+COLUMNS = (
+    Column("kl", "KL", "nats a sample", "lower", "KL"),
+    Column("entropy", "Entropy", "nats a sample", None, "entropy"),
+    Column("power", "Power", "loss", "lower", "power"),
+    Column("style", "Style", "loss", "lower", "style"),
+    Column("tilt", "Tilt", "dB/octave off", 0.0),
+    Column("band_above_6000_db", "Above 6 kHz", "dB off", 0.0, ">6kHz"),
+    Column("level", "Level", "1 is recorded", 1.0, "level"),
+    Column("log_spectral_distance", "Distance", "dB", "lower", "dB"),
+    Column("bits_per_sample", "Bits", "per sample", "lower", "bits"),
+)
+
+# Only in the CSV file.
+_MORE_TERMS = ("cross_entropy", "regulariser", "contrastive", "feature")
+_MORE_HEALTH = ("log_scale_50", "at_floor")
+_HEARD = ("log_spectral_distance", "bits_per_sample")
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A voice of the table.
+
+    Attributes:
+        name: The variant, or whom it is compared with.
+        losses: What it was trained with; empty for another voice.
+        values: Value by measure; None where it could not be measured.
+        problem: Why there is no student.
+    """
+
+    name: str
+    losses: str
+    values: dict[str, float | None]
+    problem: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Ablation:
+    """What an evaluation is told of an ablation.
+
+    Attributes:
+        trained: The students, as `pwavenet_tf.ablation.ablate` returns them.
+        held_out: As `held_out_measures` returns them.
+    """
+
+    trained: list[Trained]
+    held_out: dict[str, dict[str, float]]
+
+    def rows(self, metrics: dict[str, dict[str, float]]) -> list[Row]:
+        """The variants in the order of training, then the other voices.
+
+        Args:
+            metrics: As `Evaluation` has them.
+        """
+        loudness = metrics[REFERENCE]["standard_deviation"]
+        rows = []
+        for one in self.trained:
+            name = one.variant.name
+            values = _held_out(self.held_out.get(name, {})) | _heard(
+                metrics.get(name, {}), loudness
+            )
+            rows.append(Row(name, one.variant.losses, values, one.problem))
+        known = {REFERENCE, *(row.name for row in rows)}
+        return rows + [
+            Row(voice, "", _heard(of, loudness))
+            for voice, of in metrics.items()
+            if voice not in known
+        ]
+
+
+def _held_out(measured: dict[str, float]) -> dict[str, float]:
+    """Terms of the loss, and how far the sound is off the recordings'."""
+    shown = [column.name for column in COLUMNS]
+    terms = {
+        name: measured[name]
+        for name in (*shown, *_MORE_TERMS)
+        if name in measured and name != "level"
+    }
+    health = {
+        name.removeprefix("health_"): value
+        for name, value in measured.items()
+        if name.startswith("health_")
+    }
+    off = {
+        name: value - health[f"recorded_{name}"]
+        for name, value in health.items()
+        if name == "tilt" or name.startswith("band_")
+    }
+    return terms | off | {n: health[n] for n in _MORE_HEALTH if n in health}
+
+
+def _heard(
+    metrics: dict[str, float], loudness: float
+) -> dict[str, float | None]:
+    """What was measured of a voice that spoke the recordings anew."""
+    values = {name: metrics[name] for name in _HEARD if name in metrics}
+    if "standard_deviation" in metrics:
+        values["level"] = metrics["standard_deviation"] / loudness
+    return values
+
+
+def best_of(column: Column, rows: list[Row]) -> set[str]:
+    """The variants with the best value; none without competition."""
+    if column.best is None:
+        return set()
+    known = {
+        row.name: value
+        for row in rows
+        if row.losses
+        and (value := row.values.get(column.name)) is not None
+        and math.isfinite(value)
+    }
+    cost = {
+        name: value if column.best == "lower" else abs(value - column.best)
+        for name, value in known.items()
+    }
+    if len(cost) < 2:
+        return set()
+    return {name for name in cost if cost[name] == min(cost.values())}
+
+
+def section(rows: list[Row]) -> dict:
+    """The table as the report's template shows it."""
+    return {
+        "columns": COLUMNS,
+        "rows": rows,
+        "best": {column.name: best_of(column, rows) for column in COLUMNS},
+    }
+
+
+def write_table(path: Path, rows: list[Row]) -> None:
+    """Writes the table as CSV: empty where nothing was measured.
+
+    Raises:
+        UserError: If `path` can't be written.
+    """
+    names = list(
+        dict.fromkeys(
+            [column.name for column in COLUMNS]
+            + [name for row in rows for name in row.values]
+        )
+    )
+    content = io.StringIO(newline="")
+    writer = csv.writer(content, lineterminator="\n")
+    writer.writerow(["variant", "losses", *names, "problem"])
+    for row in rows:
+        values = [row.values.get(name) for name in names]
+        writer.writerow([row.name, row.losses, *values, row.problem])
+    with written_aside(path) as aside:
+        aside.write_text(content.getvalue(), "utf-8")
+
+
+def screen_table(rows: list[Row]) -> str:
+    """The table for a terminal of 80 columns."""
+    shown = [column for column in COLUMNS if column.head]
+    lines = [f"{'':<13}" + "".join(f"{one.head:>8}" for one in shown)]
+    for row in rows:
+        if row.problem:
+            lines.append(f"{row.name:<13}   came to no end")
+            continue
+        values = [format_number(row.values.get(one.name)) for one in shown]
+        lines.append(f"{row.name:<13}" + "".join(f"{v:>8}" for v in values))
+    return "\n".join(lines)
