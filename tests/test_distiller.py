@@ -7,30 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_models
-from tensorflow_probability import distributions as tfd
+from tiny_distiller import FRAMES, GRADIENTS, NAMES, clips, distiller
 
 from pwavenet_tf.config import AudioContract
 from pwavenet_tf.distiller import Distiller
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.student import ParallelWaveNet
-
-# The power loss wants one whole Fourier transform of 2,048 samples.
-FRAMES = 104
-NAMES = ["kl", "cross_entropy", "entropy", "contrastive", "power", "level"]
-GRADIENTS = ["gradient_kl", "gradient_contrastive", "gradient_power"]
-
-
-def clips(batch: int = 2):
-    recording = tiny_models.audio(batch, FRAMES)
-    weight = np.ones_like(recording)
-    weight[:, :32] = 0.0
-    return {"mel": tiny_models.mel(batch, FRAMES)}, recording, weight
-
-
-def distiller(**settings) -> Distiller:
-    made = Distiller(tiny_models.teacher(), tiny_models.student(), **settings)
-    made.build()
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -217,129 +199,6 @@ def test_a_schedule_weighs_the_kl(step) -> None:
     )
     expected = (0.5, 0.05)[step // 10] * (kl - 0.3 * wrong) + 2.0 * power
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
-
-
-def told_alike(batch: int = 2) -> tuple:
-    """Clips that are all told the same."""
-    inputs, recording, weight = clips(batch)
-    return {"mel": np.repeat(inputs["mel"][:1], batch, 0)}, recording, weight
-
-
-@pytest.mark.parametrize("noise", ["logistic", "gaussian"])
-@pytest.mark.parametrize("head", ["mixture_of_logistics", "gaussian"])
-def test_told_the_same_twice_the_kl_counts_one_minus_gamma(head, noise) -> None:
-    """To the last bit but rounding: both judge with the same draws."""
-    teacher = tiny_models.teacher(head=head)
-    inputs, recording, weight = told_alike()
-    losses = []
-    for contrastive in (0.0, 0.3):
-        model = Distiller(
-            teacher,
-            tiny_models.student(noise=noise),
-            inner_samples=5,
-            contrastive=contrastive,
-            power_weight=0.0,
-        )
-        model.build()
-        model.compile("adam", run_eagerly=True)
-        output = model.student(inputs | {"noise": tiny_models.noise(2, FRAMES)})
-        terms = model.loss_terms(inputs, recording, output, weight)
-        losses.append(terms["kl"] - contrastive * terms.get("contrastive", 0))
-    np.testing.assert_allclose(losses[1], 0.7 * losses[0], rtol=1e-5)
-
-
-def test_the_wrong_conditioning_is_the_neighbours(output, untrained) -> None:
-    """Against a second pass that is told so by hand."""
-    inputs, recording, weight = clips()
-    swapped = {"mel": inputs["mel"][::-1]}
-    state = untrained.seed_generator.state.numpy()
-    terms = untrained.loss_terms(inputs, recording, output, weight)
-    untrained.seed_generator.state.assign(state)
-    by_hand = untrained.loss_terms(swapped, recording, output, weight)
-    np.testing.assert_allclose(terms["contrastive"], by_hand["kl"], rtol=1e-5)
-    assert terms["contrastive"] != terms["kl"]
-
-
-def test_one_clip_has_no_neighbour() -> None:
-    model = distiller()
-    inputs, recording, weight = clips(1)
-    with pytest.raises(UserError, match="batch_size 2"):
-        model.loss_terms(inputs, recording, model(inputs), weight)
-
-
-def test_between_gaussians_the_kl_is_clarinets_in_closed_form() -> None:
-    """Against TFP, the regulariser by hand; the draws make no difference."""
-    model = Distiller(
-        tiny_models.teacher(head="gaussian"),
-        tiny_models.student(noise="gaussian"),
-        contrastive=0.0,
-    )
-    model.build()
-    inputs, recording, _ = clips()
-    output = model(inputs | {"noise": tiny_models.noise(2, FRAMES)})
-    terms = model.loss_terms(inputs, recording, output)
-    teacher = model.teacher.distribution(inputs | {"audio": output["audio"]})
-    student = tfd.Normal(
-        output["location"], tf.exp(tf.maximum(output["log_scale"], -7.0))
-    )
-    teachers = tfd.Normal(
-        teacher.location, tf.exp(tf.maximum(teacher.log_scale, -7.0))
-    )
-    expected = tf.reduce_mean(tfd.kl_divergence(student, teachers))
-    np.testing.assert_allclose(terms["kl"], expected, rtol=1e-3)
-    difference = teacher.log_scale - output["log_scale"]
-    np.testing.assert_allclose(
-        terms["regulariser"], 4.0 * tf.reduce_mean(difference**2), rtol=1e-4
-    )
-
-
-def test_the_perceptual_losses_reach_the_student_alone() -> None:
-    classifier = tiny_models.phone_classifier()
-    model = Distiller(
-        tiny_models.teacher(),
-        tiny_models.student(),
-        classifier,
-        inner_samples=1,
-        feature_weight=1.0,
-    )
-    model.compile("adam", run_eagerly=True)
-    inputs, recording, weight = clips()
-    before = [v.numpy() for v in classifier.variables]
-    model.train_on_batch(inputs, recording, sample_weight=weight)
-    result = {k: float(v) for k, v in model.get_metrics_result().items()}
-    assert result["style"] > 0.0 and result["feature"] > 0.0
-    assert result["gradient_perceptual"] > 0.0
-    assert {v.path for v in model.trainable_variables} == {
-        v.path for v in model.student.trainable_variables
-    }
-    for old, variable in zip(before, classifier.variables, strict=True):
-        np.testing.assert_array_equal(old, variable)
-
-
-def test_each_terms_gradient_is_measured_at_the_students_output() -> None:
-    """Against a tape of its own; validation tells of no gradients."""
-    model = distiller(inner_samples=2, kl_weight=0.5, power_weight=3.0)
-    model.compile("adam", run_eagerly=True)
-    inputs, recording, weight = clips()
-    noisy = inputs | {"noise": tiny_models.noise(2, FRAMES)}
-    state = model.seed_generator.state.numpy()
-    output = model(noisy)
-    spoken = {k: output[k] for k in ("audio", "location", "log_scale")}
-    with tf.GradientTape() as tape:
-        tape.watch(spoken)
-        terms = model.loss_terms(inputs, recording, output | spoken, weight)
-        weighted = 3.0 * terms["power"]
-    expected = tf.linalg.global_norm([tape.gradient(weighted, spoken)["audio"]])
-    model.seed_generator.state.assign(state)
-    model.reset_metrics()
-    values = model.train_on_batch(
-        noisy, recording, sample_weight=weight, return_dict=True
-    )
-    np.testing.assert_allclose(values["gradient_power"], expected, rtol=1e-4)
-    tested = model.test_on_batch(
-        noisy, recording, sample_weight=weight, return_dict=True
-    )
-    assert not set(tested) & set(GRADIENTS)
 
 
 def test_saved_and_loaded_distiller_is_the_same(tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""The distillation's terms against integrals and closed forms."""
+"""The KL by inner draws, against integrals and closed forms."""
 
 import keras
 import numpy as np
@@ -6,19 +6,13 @@ import pytest
 import scipy.signal
 import scipy.stats
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from pwavenet_tf.distributions import Gaussian, MixtureOfLogistics
-from pwavenet_tf.errors import UserError
 from pwavenet_tf.losses.divergence import divergence
-from pwavenet_tf.losses.gaussian_kl import gaussian_kl, scale_regulariser
 from pwavenet_tf.losses.kl import cross_entropy, entropy, true_kl
-from pwavenet_tf.losses.power import power_loss
 from pwavenet_tf.noise_families import GaussianNoise, LogisticNoise
 from pwavenet_tf.ops import LOG_BIN_WIDTH
-from pwavenet_tf.training_config import PowerLoss
 
-SAMPLE_RATE = 16_000
 NOISES = {
     LogisticNoise: scipy.stats.logistic,
     GaussianNoise: scipy.stats.norm,
@@ -235,160 +229,3 @@ def test_nothing_is_rounded_on_the_gradients_path() -> None:
         estimate = (above - below).numpy() / (2.0 * step)
         assert (found.numpy() != 0.0).all()
         np.testing.assert_allclose(found, estimate, rtol=2e-2, atol=2e-2)
-
-
-def gaussians(time: int = 200):
-    generator = np.random.default_rng(0)
-    raw = generator.normal(0.0, 0.3, (1, time, 2)).astype("float32")
-    location = generator.normal(0.0, 0.1, (1, time)).astype("float32")
-    log_scale = generator.uniform(-5.0, -2.0, (1, time)).astype("float32")
-    return Gaussian(raw), location, log_scale
-
-
-def test_gaussian_kl_is_tfps() -> None:
-    teacher, location, log_scale = gaussians()
-    expected = tfp.distributions.Normal(
-        np.float64(location), np.exp(np.float64(log_scale))
-    ).kl_divergence(
-        tfp.distributions.Normal(
-            np.float64(teacher.location), np.exp(np.float64(teacher.log_scale))
-        )
-    )
-    np.testing.assert_allclose(
-        gaussian_kl(teacher, location, log_scale), expected, rtol=1e-4
-    )
-
-
-def test_inner_draws_estimate_the_closed_form() -> None:
-    """The mass of levels against the density, within a hundredth of a nat."""
-    teacher, location, log_scale = gaussians()
-    crossed = compiled(
-        Gaussian,
-        teacher.parameters,
-        location,
-        log_scale,
-        GaussianNoise,
-        2_000,
-        key(),
-    )
-    found = true_kl(crossed, entropy(log_scale, GaussianNoise))
-    expected = gaussian_kl(teacher, location, log_scale)
-    np.testing.assert_allclose(found, expected, rtol=0.1, atol=0.3)
-    assert np.mean(found) == pytest.approx(np.mean(expected), rel=0.01)
-
-
-def test_equal_gaussians_have_no_kl_no_regulariser_and_no_gradient() -> None:
-    teacher, _, _ = gaussians()
-    watched = (
-        tf.constant(teacher.location),
-        tf.constant(teacher.log_scale),
-    )
-    with tf.GradientTape() as tape:
-        tape.watch(watched)
-        kl = gaussian_kl(teacher, *watched)
-        total = kl + scale_regulariser(teacher, watched[1])
-    np.testing.assert_array_equal(total, 0.0)
-    for gradient in tape.gradient(total, watched):
-        np.testing.assert_allclose(gradient, 0.0, atol=1e-5)
-
-
-def test_the_regulariser_sees_scales_below_the_floor_of_the_kl() -> None:
-    teacher = Gaussian(np.full((1, 1, 2), -6.0, "f4"))
-    for log_scale, growing in ((-8.0, False), (-20.0, True)):
-        scale = np.full((1, 1), log_scale, "f4")
-        low, lower = (gaussian_kl(teacher, scale * 0, s) for s in (scale, -7.0))
-        np.testing.assert_allclose(low, lower)
-        regulariser = scale_regulariser(teacher, scale)
-        expected = 4.0 * (teacher.log_scale - log_scale) ** 2
-        np.testing.assert_allclose(regulariser, expected, rtol=1e-5)
-        assert (regulariser.numpy() > 100.0).all() == growing
-
-
-def recordings(seed: int) -> np.ndarray:
-    shape = (2, 3_000)
-    noise = np.random.default_rng(seed).normal(0.0, 0.1, shape)
-    return noise.astype("float32")
-
-
-FORMS = [
-    PowerLoss(),
-    PowerLoss(exponent=2),
-    PowerLoss(average_time=True),
-    PowerLoss(resolutions=((2_048, 1_024, 256), (512, 256, 64))),
-    PowerLoss(exponent=2, average_time=True, emphasis=0.0),
-    PowerLoss(emphasis=1.0, emphasis_hz=1_000.0),
-]
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_power_loss_is_zero_for_equal_inputs_only(form) -> None:
-    audio = recordings(0)
-    assert power_loss(audio, audio, SAMPLE_RATE, form) == 0.0
-    assert power_loss(audio, recordings(1), SAMPLE_RATE, form) > 0.0
-    assert power_loss(0.5 * audio, audio, SAMPLE_RATE, form) > 0.0
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_power_loss_is_scipys_spectra_compared(form) -> None:
-    """With the means taken by hand."""
-    audio, recording = recordings(0), recordings(1)
-
-    def feature(x, fft, window, hop):
-        shape = scipy.signal.get_window("hann", window)
-        frames = np.lib.stride_tricks.sliding_window_view(x, fft, axis=1)
-        padded = np.pad(shape, (fft - window) // 2)
-        spectrum = np.abs(np.fft.rfft(frames[:, ::hop] * padded))
-        spectrum = spectrum**form.exponent
-        return (
-            spectrum.mean(1, keepdims=True) if form.average_time else spectrum
-        )
-
-    expected = []
-    for resolution in form.resolutions:
-        squared = np.square(
-            feature(audio, *resolution) - feature(recording, *resolution)
-        )
-        hertz = np.fft.rfftfreq(resolution[0], 1 / SAMPLE_RATE)
-        low = squared[..., hertz < form.emphasis_hz]
-        share = form.emphasis
-        expected.append((1 - share) * squared.mean() + share * low.mean())
-    found = power_loss(audio, recording, SAMPLE_RATE, form)
-    np.testing.assert_allclose(found, np.mean(expected), rtol=1e-4)
-
-
-def test_averaged_over_time_the_order_of_frames_does_not_count() -> None:
-    """Frames that do not overlap, in another order."""
-    form = PowerLoss(average_time=True, resolutions=((500, 500, 500),))
-    audio, recording = recordings(0), recordings(1)
-    shuffled = audio.reshape(2, 6, 500)[:, [3, 1, 5, 0, 4, 2]].reshape(2, -1)
-    found, expected = (
-        power_loss(x, recording, SAMPLE_RATE, form) for x in (shuffled, audio)
-    )
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "words"),
-    [
-        ({"exponent": 3}, "exponent is 3"),
-        ({"emphasis": 1.5}, "between 0 and 1"),
-        ({"resolutions": ()}, "at least one"),
-        ({"resolutions": ((512, 1_024, 256),)}, "FFT 512, window 1024"),
-    ],
-)
-def test_impossible_power_losses_are_refused(wrong, words) -> None:
-    with pytest.raises(UserError, match=words):
-        PowerLoss(**wrong)
-
-
-def test_power_loss_has_a_finite_gradient_at_silence() -> None:
-    silence = tf.zeros((1, 3_000))
-    with tf.GradientTape() as tape:
-        tape.watch(silence)
-        loss = power_loss(silence, recordings(0)[:1], SAMPLE_RATE, PowerLoss())
-    assert np.isfinite(tape.gradient(loss, silence).numpy()).all()
-    nearly = tf.constant(1e-6 * recordings(1)[:1])
-    with tf.GradientTape() as tape:
-        tape.watch(nearly)
-        loss = power_loss(nearly, recordings(0)[:1], SAMPLE_RATE, PowerLoss())
-    assert np.abs(tape.gradient(loss, nearly).numpy()).max() > 0.0
