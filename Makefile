@@ -19,7 +19,7 @@ demo: $(INSTALLED) ## the whole way in 8 minutes [CORPUS=folder] [OUT=runs/demo]
 	@.venv/bin/pwavenet demo --out="$(OUT)" $(if $(CORPUS),--corpus="$(CORPUS)")
 
 test: $(INSTALLED) ## run the fast tests
-	@.venv/bin/python -m pytest -m "not slow"
+	@.venv/bin/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: $(INSTALLED) ## run the tests that take long
 	@.venv/bin/python -m pytest -m slow

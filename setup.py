@@ -41,6 +41,7 @@ setup(
             "build>=1.2",
             "hypothesis>=6.100",
             "pytest>=8.2",
+            "pytest-xdist>=3.6",
             "ruff>=0.8",
             "wheel>=0.43",
         ],

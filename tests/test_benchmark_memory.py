@@ -1,6 +1,7 @@
 """Claims about memory, each measured in a process of its own."""
 
 import numpy as np
+import pytest
 
 from pwavenet_tf.benchmark import inner_draws, peak_memory
 
@@ -11,14 +12,15 @@ def test_peak_memory_counts_what_is_held_and_given_back() -> None:
     assert peak_memory.peak() - before >= 0.9 * held.nbytes
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_inner_draws() -> None:
     """64 draws take hardly more than the four that are made at a time.
 
-    Kept whole, 64 draws at two clips of 10,000 samples would take 5 MiB for
-    each intermediate result and component.
+    Kept whole, 64 draws of 80,000 samples would take 20 MiB for each of
+    several results, beside the 10 MiB of the parameters.
     """
     few, many = (
         peak_memory.bytes_apart(inner_draws.__name__, str(draws))
         for draws in (4, 64)
     )
-    assert many < 1.6 * few
+    assert many < 2 * few

@@ -146,6 +146,7 @@ def backup_of(folder: Path, corpus, teacher) -> list[np.ndarray]:
     return student.get_weights()
 
 
+@pytest.mark.slow
 def test_the_spoilt_term_of_a_real_run_is_named(broken) -> None:
     by_value, by_gradient = broken.messages
     assert "the loss became nan, its term power nan," in by_value
@@ -159,6 +160,7 @@ def test_the_spoilt_term_of_a_real_run_is_named(broken) -> None:
         assert "\n" not in message
 
 
+@pytest.mark.slow
 def test_the_last_good_checkpoint_is_kept_and_loads(broken) -> None:
     for files in broken.files:
         assert files == ["student.backup", "student.csv"]
@@ -171,6 +173,7 @@ def test_the_last_good_checkpoint_is_kept_and_loads(broken) -> None:
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_from_its_last_good_checkpoint(broken) -> None:
     assert [min(weights) for weights in broken.weights] == [0, 4]
     with (broken.folder / "student.csv").open(newline="") as file:
