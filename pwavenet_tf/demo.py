@@ -76,7 +76,8 @@ def _short(full: Preset) -> Preset:
         teacher_training=dataclasses.replace(
             full.teacher_training, steps=280, batch_size=1
         ),
+        # One clip a step has no other to be contrasted with.
         distillation=dataclasses.replace(
-            full.distillation, steps=350, batch_size=1
+            full.distillation, steps=350, batch_size=1, contrastive=0.0
         ),
     )
