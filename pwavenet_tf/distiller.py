@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from pwavenet_tf.config import FRAME_ARRAYS
+from pwavenet_tf.distributions import ContinuousHead
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.losses.contrastive import of_another_clip
 from pwavenet_tf.losses.divergence import divergence, has_closed_form
@@ -35,7 +36,7 @@ def require_distillable(teacher: WaveNet) -> None:
     Raises:
         UserError: If its output is not continuous.
     """
-    if not teacher.head_class.continuous:
+    if not issubclass(teacher.head_class, ContinuousHead):
         raise UserError(
             f"a teacher with the head {teacher.head} hears codes, through "
             "which no gradient reaches a student; train one with "

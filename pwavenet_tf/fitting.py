@@ -142,7 +142,7 @@ def fit(
         epochs=math.ceil(steps / steps_per_report),
         shuffle=False,
         callbacks=[
-            StopWhenNotFinite(backup),
+            StopWhenNotFinite(backup / _WEIGHTS),
             # First, so that its line holds the loss and not all figures.
             keras.callbacks.ProgbarLogger(),
             *_health_monitors(model, validation, settings),
@@ -176,15 +176,18 @@ def clip_shape(
     }
 
 
+def spread(clips, settings: TeacherTraining, samples: int):
+    """Batches from all over a validation that come to so many samples."""
+    number = math.ceil(samples / (settings.batch_size * settings.clip_length))
+    apart = max(1, int(clips.cardinality()) // number)
+    return clips.shard(apart, 0).take(number)
+
+
 def _health_monitors(model, validation, settings: TeacherTraining):
     """A monitor for a student, on clips from all over the validation."""
     if not isinstance(model, Distiller):
         return []
-    number = math.ceil(
-        _HEALTH_SAMPLES / (settings.batch_size * settings.clip_length)
-    )
-    apart = max(1, int(validation.cardinality()) // number)
-    clips = validation.shard(apart, 0).take(number)
+    clips = spread(validation, settings, _HEALTH_SAMPLES)
     return [HealthMonitor(list(clips.as_numpy_iterator()))]
 
 

@@ -186,8 +186,8 @@ class StopWhenNotFinite(keras.callbacks.Callback):
     It raises before anything is saved, so the last checkpoint stays as it is.
 
     Args:
-        backup: Folder of the `BackupAndRestore` of this run, to be named in
-            the message.
+        checkpoint: Where this run keeps its last weights, to be named in the
+            message.
 
     Raises:
         NotFiniteError: At the first such batch. It names the first of the terms
@@ -195,9 +195,9 @@ class StopWhenNotFinite(keras.callbacks.Callback):
             if the terms themselves are finite.
     """
 
-    def __init__(self, backup: Path | None = None) -> None:
+    def __init__(self, checkpoint: Path | None = None) -> None:
         super().__init__()
-        self._backup = backup
+        self._checkpoint = checkpoint
         self._epoch = 0
         self._all_finite = None
 
@@ -245,10 +245,9 @@ class StopWhenNotFinite(keras.callbacks.Callback):
         return f"the loss became {logs['loss']}, its term {name} {value},"
 
     def _last_good(self) -> str:
-        path = self._backup and self._backup / "latest.weights.h5"
-        if path is None or not path.exists():
+        if self._checkpoint is None or not self._checkpoint.exists():
             return "there is no checkpoint yet"
-        return f"the last good checkpoint is {path}"
+        return f"the last good checkpoint is {self._checkpoint}"
 
 
 def first_not_finite(logs: Mapping[str, float]) -> str | None:

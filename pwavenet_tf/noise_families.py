@@ -7,6 +7,7 @@ shape, moved to μ_tot and scaled by s_tot.
 import abc
 import math
 
+import scipy.special
 from keras import ops
 
 from pwavenet_tf.ops import standard_logistic, standard_normal
@@ -35,6 +36,11 @@ class NoiseFamily(abc.ABC):
 
     @staticmethod
     @abc.abstractmethod
+    def log_cdf(noise):
+        """ln F, NumPy in and out: exact far into the lower tail."""
+
+    @staticmethod
+    @abc.abstractmethod
     def distribution(like):
         """It as a TFP distribution, of the shape of `like`."""
 
@@ -45,6 +51,7 @@ class LogisticNoise(NoiseFamily):
     deviation = math.pi / math.sqrt(3.0)
     entropy = 2.0
     from_uniforms = staticmethod(standard_logistic)
+    log_cdf = staticmethod(scipy.special.log_expit)
 
     @staticmethod
     def log_prob(noise):
@@ -64,6 +71,7 @@ class GaussianNoise(NoiseFamily):
     deviation = 1.0
     entropy = 0.5 * math.log(2.0 * math.pi * math.e)
     from_uniforms = staticmethod(standard_normal)
+    log_cdf = staticmethod(scipy.special.log_ndtr)
 
     @staticmethod
     def log_prob(noise):

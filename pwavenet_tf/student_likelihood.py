@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import scipy.special
 import tensorflow as tf
 from tqdm import tqdm
 
@@ -47,13 +46,6 @@ class Inverted(NamedTuple):
     log_scale: tf.Tensor
 
 
-# ln F of each family of noise.
-_LOG_CDF = {
-    "logistic": scipy.special.log_expit,
-    "gaussian": scipy.special.log_ndtr,
-}
-
-
 def log_density(student: ParallelWaveNet, found: Inverted) -> np.ndarray:
     """ln p(x_t | x_<t) as a density, `(batch, time)`, nats."""
     density = student.noise_family.log_prob(found.noise) - found.log_scale
@@ -71,7 +63,7 @@ def level_mass(
         found: What was found of this audio.
     """
     location, log_scale = found.location.numpy(), found.log_scale.numpy()
-    return LevelMass(audio, location, log_scale, _LOG_CDF[student.noise])
+    return LevelMass(audio, location, log_scale, student.noise_family.log_cdf)
 
 
 class CachedInverse:

@@ -130,9 +130,8 @@ def distill(
     Raises:
         UserError: If corpus, teacher and phone classifier have different
             contracts, if a step has too few clips for the contrastive loss,
-            if `out`
-            holds a student already or can't be written, or if the loss stops
-            being finite.
+            if `out` holds a student already or can't be written, or if the
+            loss stops being finite.
     """
     require_suited(corpus, teacher, preset, phone_classifier)
     settings = preset.distillation

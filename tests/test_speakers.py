@@ -14,8 +14,8 @@ from pwavenet_tf.evaluation.recordings import Heard
 from pwavenet_tf.presets import doubling, preset
 from pwavenet_tf.training import train_teacher
 
-# The recordings' own rate: what is upsampled has nothing above 4 kHz, and the
-# past decides the next sample whoever speaks.
+# The recordings' own rate: what is upsampled has nothing above 4 kHz that
+# could tell voices apart.
 AUDIO = AudioContract(
     sample_rate=8_000,
     hop_length=100,

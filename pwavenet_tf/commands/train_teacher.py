@@ -96,13 +96,15 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 def run(flag_values: flags.FlagValues) -> None:
     """Trains the teacher and says what comes next."""
     from pwavenet_tf.corpus.dataset import Corpus
+    from pwavenet_tf.distributions import ContinuousHead
     from pwavenet_tf.training import train_teacher
 
     data, out = Path(flag_values.data), Path(flag_values.out)
     settings, model = _settings(flag_values), out / "teacher.keras"
     teacher = train_teacher(Corpus(data), settings, out, flag_values.steps)
     print(f"The teacher is {model}. Next:")
-    if settings.student and teacher.head_class.continuous:
+    distillable = issubclass(teacher.head_class, ContinuousHead)
+    if settings.student and distillable:
         print(f"  pwavenet distill --data={data} --teacher={model} --out={out}")
     else:
         print(

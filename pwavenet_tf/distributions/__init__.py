@@ -2,7 +2,7 @@
 
 from pwavenet_tf import config
 from pwavenet_tf.distributions.gaussian import Gaussian
-from pwavenet_tf.distributions.head import Head
+from pwavenet_tf.distributions.head import ContinuousHead, Head
 from pwavenet_tf.distributions.logistic_mixture import LOG_SCALE_FLOOR
 from pwavenet_tf.distributions.mixture_of_logistics import MixtureOfLogistics
 from pwavenet_tf.distributions.mu_law import MuLaw
@@ -13,6 +13,7 @@ HEADS: dict[str, type[Head]] = dict(
 
 __all__ = [
     "HEADS",
+    "ContinuousHead",
     "LOG_SCALE_FLOOR",
     "Gaussian",
     "Head",

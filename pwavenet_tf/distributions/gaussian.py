@@ -5,7 +5,7 @@ import math
 import numpy as np
 from keras import ops
 
-from pwavenet_tf.distributions.head import Head
+from pwavenet_tf.distributions.head import ContinuousHead
 from pwavenet_tf.ops import (
     HALF_BIN,
     HIGHEST_LEVEL,
@@ -32,7 +32,7 @@ _LOG_WEIGHTS = np.log(_WEIGHTS / 2.0).astype("float32")
 _NODES = _NODES.astype("float32")
 
 
-class Gaussian(Head):
+class Gaussian(ContinuousHead):
     """A Gaussian over 16-bit levels (ClariNet, 1807.07281).
 
     A level has the mass of its bin, P(j) = Φ((j + ½ - μ) / σ) -

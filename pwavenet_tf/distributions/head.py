@@ -17,14 +17,11 @@ class Head(abc.ABC):
 
     Attributes:
         parameters: The parameters.
-        continuous: Whether the head also has `log_prob_unbounded` and
-            `log_prob_and_slopes`, without which it cannot be distilled.
         input_deviation: The standard deviation that a first layer should
             expect of `network_input`, so that kernels drawn with its inverse
             give outputs of about unit deviation.
     """
 
-    continuous: bool = True
     # That of usual recordings, full scale being 1.
     input_deviation: float = 0.1
 
@@ -88,34 +85,6 @@ class Head(abc.ABC):
             is the probability of the whole code that the level belongs to.
         """
 
-    def log_prob_unbounded(self, x):
-        """ln of the mass in a level-wide bin around any real `x`, nats.
-
-        Distillation asks this of the student's samples, which are neither
-        rounded nor clipped: the edge levels' tails must not reward samples
-        beyond the range.
-
-        Args:
-            x: `(...)`, or with further leading axes that broadcast.
-
-        Returns:
-            The shape of `x`; differentiable once.
-        """
-        raise NotImplementedError(f"{type(self).__name__} is not continuous")
-
-    def log_prob_and_slopes(self, x):
-        """`log_prob_unbounded` with its gradient, from one pass.
-
-        Args:
-            x: `(draws, batch, time)`.
-
-        Returns:
-            The value and its derivative by `x`, both `(draws, batch, time)`;
-            its derivative by the raw parameters, summed over the draws,
-            `(batch, time, channels)`.
-        """
-        raise NotImplementedError(f"{type(self).__name__} is not continuous")
-
     @abc.abstractmethod
     def cumulative(self, levels):
         """P(X < level) and P(X <= level).
@@ -144,3 +113,39 @@ class Head(abc.ABC):
     @abc.abstractmethod
     def mean(self):
         """The mean before rounding and clipping, `(...)`."""
+
+
+class ContinuousHead(Head):
+    """A head that judges any real number: a student can be distilled from it.
+
+    Its levels have the mass of a density's bins, so that what lies between
+    them and beyond them has a probability and a gradient too.
+    """
+
+    @abc.abstractmethod
+    def log_prob_unbounded(self, x):
+        """ln of the mass in a level-wide bin around any real `x`, nats.
+
+        Distillation asks this of the student's samples, which are neither
+        rounded nor clipped: the edge levels' tails must not reward samples
+        beyond the range.
+
+        Args:
+            x: `(...)`, or with further leading axes that broadcast.
+
+        Returns:
+            The shape of `x`; differentiable once.
+        """
+
+    @abc.abstractmethod
+    def log_prob_and_slopes(self, x):
+        """`log_prob_unbounded` with its gradient, from one pass.
+
+        Args:
+            x: `(draws, batch, time)`.
+
+        Returns:
+            The value and its derivative by `x`, both `(draws, batch, time)`;
+            its derivative by the raw parameters, summed over the draws,
+            `(batch, time, channels)`.
+        """

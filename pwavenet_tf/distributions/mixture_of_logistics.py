@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from pwavenet_tf.distributions.head import Head
+from pwavenet_tf.distributions.head import ContinuousHead
 from pwavenet_tf.distributions.logistic_mixture import (
     LOG_SCALE_CENTRE,
     LOG_SCALE_FLOOR,
@@ -27,7 +27,7 @@ _INITIAL_LOG_SCALES = (-3.0, 1.5)
 _LARGEST_LOG_SCALE = 40.0
 
 
-class MixtureOfLogistics(Head):
+class MixtureOfLogistics(ContinuousHead):
     """A mixture of logistics over 16-bit audio (PixelCNN++, 1701.05517).
 
     P(j) = Σ_i π_i [σ((j + ½ - μ_i) / s_i) - σ((j - ½ - μ_i) / s_i)], on the

@@ -27,7 +27,6 @@ class MuLaw(Head):
             codes. Computed with in float32.
     """
 
-    continuous = False
     # One channel of a one-hot input is 1: it picks one row of the kernel.
     input_deviation = 1.0
 

@@ -1,13 +1,11 @@
 """Students on held-out clips: every term of the loss, and their health."""
 
-import math
-
 import keras
 from tqdm import tqdm
 
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.distiller import Distiller
-from pwavenet_tf.fitting import clip_shape
+from pwavenet_tf.fitting import clip_shape, spread
 from pwavenet_tf.health_monitor import HealthMonitor
 from pwavenet_tf.phone_classifier import PhoneClassifier
 from pwavenet_tf.student import ParallelWaveNet
@@ -57,7 +55,8 @@ def held_out_measures(
     )
     judge.build()
     judge.compile(jit_compile=True)
-    clips = _clips(corpus, settings, distillation_context(teacher, first))
+    shape = clip_shape(corpus, settings, distillation_context(teacher, first))
+    clips = spread(corpus.validation_clips(**shape), settings, _SAMPLES)
     monitor = HealthMonitor(list(clips.as_numpy_iterator()))
     monitor.set_model(judge)
     found = {}
@@ -75,11 +74,3 @@ def held_out_measures(
             for name, value in monitor.measures().items()
         }
     return found
-
-
-def _clips(corpus: Corpus, settings: Distillation, context: int):
-    """Clips from all over the validation, some half a minute of them."""
-    clips = corpus.validation_clips(**clip_shape(corpus, settings, context))
-    number = math.ceil(_SAMPLES / (settings.batch_size * settings.clip_length))
-    apart = max(1, int(clips.cardinality()) // number)
-    return clips.shard(apart, 0).take(number)

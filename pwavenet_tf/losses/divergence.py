@@ -1,6 +1,6 @@
 """KL(student ‖ teacher) at each sample, in closed form where there is one."""
 
-from pwavenet_tf.distributions import Gaussian, Head
+from pwavenet_tf.distributions import ContinuousHead, Gaussian, Head
 from pwavenet_tf.losses.gaussian_kl import gaussian_kl
 from pwavenet_tf.losses.kl import cross_entropy, entropy, true_kl
 from pwavenet_tf.noise_families import GaussianNoise, NoiseFamily
@@ -12,7 +12,7 @@ def has_closed_form(head: type[Head], noise: type[NoiseFamily]) -> bool:
 
 
 def divergence(
-    teacher: Head,
+    teacher: ContinuousHead,
     location,
     log_scale,
     noise: type[NoiseFamily],
@@ -22,7 +22,7 @@ def divergence(
     """KL(p_S(x_t | z_<t) ‖ p_T(x_t | x_<t)).
 
     Args:
-        teacher: p_T(x_t | x_<t), of shape `(batch, time)`, continuous.
+        teacher: p_T(x_t | x_<t), of shape `(batch, time)`.
         location: μ_tot, `(batch, time)`.
         log_scale: ln s_tot, `(batch, time)`.
         noise: The student's noise.

@@ -6,7 +6,7 @@ KL = H(P_S, P_T) - H(P_S) (1711.10433, section 3.1), per sample and in nats.
 import keras
 from keras import ops
 
-from pwavenet_tf.distributions import Head
+from pwavenet_tf.distributions import ContinuousHead
 from pwavenet_tf.noise_families import NoiseFamily
 from pwavenet_tf.ops import LOG_BIN_WIDTH
 
@@ -31,7 +31,7 @@ def entropy(log_scale, noise: type[NoiseFamily]):
 
 
 def cross_entropy(
-    teacher: Head,
+    teacher: ContinuousHead,
     location,
     log_scale,
     noise: type[NoiseFamily],
@@ -50,7 +50,7 @@ def cross_entropy(
     way: memory does not grow with `inner_samples`.
 
     Args:
-        teacher: p_T(x_t | x_<t), of shape `(batch, time)`, continuous.
+        teacher: p_T(x_t | x_<t), of shape `(batch, time)`.
         location: μ_tot, `(batch, time)`.
         log_scale: ln s_tot, `(batch, time)`.
         noise: The student's noise.
