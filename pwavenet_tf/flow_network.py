@@ -5,6 +5,11 @@ from keras import ops
 
 from pwavenet_tf.stack import GatedStack
 
+# Of the last layer's weights. The residuals of many layers add up before it:
+# at 0.01 thirty untrained layers made μ so loud that the inverse of the flow,
+# a recursive filter, was unstable.
+_OUTPUT_DEVIATION = 0.003
+
 # How far one flow's ln s may leave its centre. Wider bounds let a scale run
 # away within one bad step.
 LOG_SCALE_REACH = 2.0
@@ -71,7 +76,9 @@ class FlowNetwork(keras.layers.Layer):
         )
         self.output_pair = keras.layers.Dense(
             2,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+            kernel_initializer=keras.initializers.RandomNormal(
+                stddev=_OUTPUT_DEVIATION
+            ),
             dtype="float32",
         )
 

@@ -15,7 +15,12 @@ from pwavenet_tf.config import (
     TeacherConfig,
 )
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.training_config import Distillation, Preset, TeacherTraining
+from pwavenet_tf.training_config import (
+    Distillation,
+    PowerLoss,
+    Preset,
+    TeacherTraining,
+)
 
 
 def doubling(layers: int, rounds: int = 1) -> tuple[int, ...]:
@@ -49,8 +54,8 @@ _NANO = Preset(
         clip_length=6_000,
         learning_rate=2e-3,
         inner_samples=6,
-        kl_weight_start=0.003,
-        power_weight=20.0,
+        power_weight=5.0,
+        power=PowerLoss(exponents=((1.0, 1.0), (0.3, 16.0))),
     ),
 )
 

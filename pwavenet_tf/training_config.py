@@ -35,7 +35,9 @@ class PowerLoss:
     """Which spectra the power loss compares (1711.10433, section 4.1).
 
     Attributes:
-        exponent: 1 compares |STFT|, 2 compares |STFT|².
+        exponents: `(p, weight)` for each comparison of |STFT|ᵖ: p = 2 is the
+            paper's, 1 heeds the loudest parts less. At 0.3, which is about
+            how loud a part sounds, hiss and noise in pauses count too.
         average_time: Whether spectra are averaged over the clip before they
             are compared, rather than compared frame by frame.
         resolutions: `(FFT length, window length, hop length)` of each STFT,
@@ -45,7 +47,7 @@ class PowerLoss:
             0 to 1.
     """
 
-    exponent: int = 1
+    exponents: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
     average_time: bool = False
     resolutions: tuple[tuple[int, int, int], ...] = ((2_048, 1_024, 256),)
     emphasis_hz: float = 3_000.0
@@ -53,27 +55,32 @@ class PowerLoss:
 
     def __post_init__(self) -> None:
         # JSON has lists where Python has tuples.
-        resolutions = tuple(tuple(one) for one in self.resolutions)
-        object.__setattr__(self, "resolutions", resolutions)
-        if self.exponent not in (1, 2):
-            raise UserError(
-                f"power loss: exponent is {self.exponent}; choose 1 for the "
-                "magnitude or 2 for the power"
-            )
+        for name in ("exponents", "resolutions"):
+            rows = tuple(tuple(row) for row in getattr(self, name))
+            object.__setattr__(self, name, rows)
+            if not rows:
+                raise UserError(
+                    f"power loss: {name} is empty; name at least one"
+                )
+        for exponent, weight in self.exponents:
+            if not (0.0 < exponent <= 2.0 and weight >= 0.0):
+                raise UserError(
+                    f"power loss: |STFT| to the {exponent} with the weight "
+                    f"{weight}; take an exponent above 0 and up to 2, and a "
+                    "weight of 0 or more"
+                )
         if not 0.0 <= self.emphasis <= 1.0:
             raise UserError(
                 f"power loss: emphasis is {self.emphasis}; it is a share, "
                 "between 0 and 1"
             )
-        for fft, window, hop in resolutions:
+        for fft, window, hop in self.resolutions:
             if not 0 < hop <= window <= fft:
                 raise UserError(
                     "power loss: 0 < hop <= window <= FFT must hold in every "
                     f"resolution, but one is (FFT {fft}, window {window}, "
                     f"hop {hop})"
                 )
-        if not resolutions:
-            raise UserError("power loss: name at least one resolution")
 
 
 @dataclasses.dataclass(frozen=True)

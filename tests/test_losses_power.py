@@ -1,5 +1,7 @@
 """The power loss against SciPy's spectra."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.signal
@@ -21,10 +23,11 @@ def recordings(seed: int) -> np.ndarray:
 
 FORMS = [
     PowerLoss(),
-    PowerLoss(exponent=2),
+    PowerLoss(exponents=((2, 1),)),
     PowerLoss(average_time=True),
     PowerLoss(resolutions=((2_048, 1_024, 256), (512, 256, 64))),
-    PowerLoss(exponent=2, average_time=True, emphasis=0.0),
+    PowerLoss(exponents=((2, 1),), average_time=True, emphasis=0.0),
+    PowerLoss(exponents=((1, 5), (0.3, 80))),
     PowerLoss(emphasis=1.0, emphasis_hz=1_000.0),
 ]
 
@@ -42,27 +45,31 @@ def test_power_loss_is_scipys_spectra_compared(form) -> None:
     """With the means taken by hand."""
     audio, recording = recordings(0), recordings(1)
 
-    def feature(x, fft, window, hop):
+    def feature(x, exponent, fft, window, hop):
         shape = scipy.signal.get_window("hann", window)
         frames = np.lib.stride_tricks.sliding_window_view(x, fft, axis=1)
         padded = np.pad(shape, (fft - window) // 2)
         spectrum = np.abs(np.fft.rfft(frames[:, ::hop] * padded))
-        spectrum = spectrum**form.exponent
+        spectrum = spectrum**exponent
         return (
             spectrum.mean(1, keepdims=True) if form.average_time else spectrum
         )
 
     expected = []
-    for resolution in form.resolutions:
-        squared = np.square(
-            feature(audio, *resolution) - feature(recording, *resolution)
+    for resolution, (exponent, weight) in itertools.product(
+        form.resolutions, form.exponents
+    ):
+        squared = weight * np.square(
+            feature(audio, exponent, *resolution)
+            - feature(recording, exponent, *resolution)
         )
         hertz = np.fft.rfftfreq(resolution[0], 1 / SAMPLE_RATE)
         low = squared[..., hertz < form.emphasis_hz]
         share = form.emphasis
         expected.append((1 - share) * squared.mean() + share * low.mean())
     found = power_loss(audio, recording, SAMPLE_RATE, form)
-    np.testing.assert_allclose(found, np.mean(expected), rtol=1e-4)
+    expected = np.sum(expected) / len(form.resolutions)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_averaged_over_time_the_order_of_frames_does_not_count() -> None:
@@ -79,9 +86,12 @@ def test_averaged_over_time_the_order_of_frames_does_not_count() -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"exponent": 3}, "exponent is 3"),
+        ({"exponents": ((3, 1),)}, "to the 3 with the weight 1"),
+        ({"exponents": ((0, 1),)}, "above 0"),
+        ({"exponents": ((1, -1),)}, "weight of 0 or more"),
+        ({"exponents": ()}, "exponents is empty"),
         ({"emphasis": 1.5}, "between 0 and 1"),
-        ({"resolutions": ()}, "at least one"),
+        ({"resolutions": ()}, "resolutions is empty"),
         ({"resolutions": ((512, 1_024, 256),)}, "FFT 512, window 1024"),
     ],
 )
@@ -90,14 +100,34 @@ def test_impossible_power_losses_are_refused(wrong, words) -> None:
         PowerLoss(**wrong)
 
 
-def test_power_loss_has_a_finite_gradient_at_silence() -> None:
-    silence = tf.zeros((1, 3_000))
-    with tf.GradientTape() as tape:
-        tape.watch(silence)
-        loss = power_loss(silence, recordings(0)[:1], SAMPLE_RATE, PowerLoss())
-    assert np.isfinite(tape.gradient(loss, silence).numpy()).all()
-    nearly = tf.constant(1e-6 * recordings(1)[:1])
-    with tf.GradientTape() as tape:
-        tape.watch(nearly)
-        loss = power_loss(nearly, recordings(0)[:1], SAMPLE_RATE, PowerLoss())
-    assert np.abs(tape.gradient(loss, nearly).numpy()).max() > 0.0
+@pytest.mark.parametrize("exponent", [0.3, 1, 2])
+def test_power_loss_has_a_finite_gradient_at_silence(exponent) -> None:
+    form = PowerLoss(exponents=((exponent, 1),))
+
+    def gradient(audio):
+        audio = tf.constant(audio)
+        with tf.GradientTape() as tape:
+            tape.watch(audio)
+            loss = power_loss(audio, recordings(0)[:1], SAMPLE_RATE, form)
+        return tape.gradient(loss, audio).numpy()
+
+    assert np.isfinite(gradient(np.zeros((1, 3_000), "float32"))).all()
+    assert np.isfinite(gradient(1e-6 * recordings(1)[:1])).all()
+    assert np.abs(gradient(1e-3 * recordings(1)[:1])).max() > 0.0
+
+
+def test_small_exponents_heed_quiet_parts_more() -> None:
+    """White noise 40 dB under a loud tone, against the tone 3 dB louder."""
+    seconds = np.arange(3_000) / SAMPLE_RATE
+    tone = 0.3 * np.sin(2 * np.pi * 440 * seconds)[None].astype("float32")
+    noisy, louder = tone + 0.01 * recordings(0)[:1], 1.41 * tone
+
+    def share(exponent):
+        form = PowerLoss(exponents=((exponent, 1),))
+        hiss, level = (
+            power_loss(audio, tone, SAMPLE_RATE, form)
+            for audio in (noisy, louder)
+        )
+        return hiss / level
+
+    assert share(0.3) > 100 * share(1.0) > 10_000 * share(2.0)

@@ -129,18 +129,24 @@ def test_a_second_of_audio_comes_back_to_its_noise() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("noise", NOISES)
-def test_a_second_of_a_nano_students_audio_comes_back_to_its_noise(
-    noise,
+@pytest.mark.parametrize(
+    ("name", "noise"),
+    [("nano", "logistic"), ("nano", "gaussian"), ("paper", "logistic")],
+)
+def test_a_second_of_a_presets_audio_comes_back_to_its_noise(
+    name, noise
 ) -> None:
-    student = ParallelWaveNet.from_preset(preset("nano"))
+    """Untrained: what training makes of the inverse, docs/distillation.md."""
+    student = ParallelWaveNet.from_preset(preset(name))
     student = ParallelWaveNet.from_config(
         student.get_config() | {"noise": noise}
     )
+    rate, hop = student.audio.sample_rate, student.audio.hop_length
+    frames = -(-rate // hop)
     generator = np.random.default_rng(0)
-    mel = generator.normal(size=(1, 80, 80)).astype("float32")
-    expected = student({"mel": mel})
-    assert expected["audio"].shape == (1, 16_000)
+    mel = generator.normal(size=(1, frames, 80)).astype("float32")
+    expected = tf.function(student, jit_compile=True)({"mel": mel})
+    assert expected["audio"].shape[1] >= rate
     found = whole(CachedInverse(student), expected["audio"].numpy(), mel)
     assert worst(found, expected) < 1e-4
 

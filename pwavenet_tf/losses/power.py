@@ -9,7 +9,7 @@ from pwavenet_tf.training_config import PowerLoss
 def power_loss(audio, recording, sample_rate: int, settings: PowerLoss):
     """Mean of (φ(audio) - φ(recording))² (1711.10433, section 4.1).
 
-    φ is |STFT| or |STFT|², frame by frame or averaged over time; see the
+    φ is |STFT| to some power, frame by frame or averaged over time; see the
     settings. A part of the loss, half of it usually, is the mean over the
     frequencies below 3 kHz alone, where speech has its power; the rest is
     the mean over all.
@@ -33,13 +33,19 @@ def power_loss(audio, recording, sample_rate: int, settings: PowerLoss):
 def _at_resolution(
     audio, recording, sample_rate, settings, fft_length, window, hop
 ):
-    def feature(samples):
-        spectrum = stft_magnitude(samples, window, hop, fft_length)
-        if settings.exponent == 2:
-            spectrum = ops.square(spectrum)
-        return ops.mean(spectrum, 1) if settings.average_time else spectrum
-
-    squared = ops.square(feature(audio) - feature(recording))
+    own, theirs = (
+        stft_magnitude(samples, window, hop, fft_length)
+        for samples in (audio, recording)
+    )
     bins = max(1, round(settings.emphasis_hz * fft_length / sample_rate))
-    whole, low = ops.mean(squared), ops.mean(squared[..., :bins])
-    return whole + settings.emphasis * (low - whole)
+    total = 0.0
+    for exponent, weight in settings.exponents:
+
+        def feature(magnitude, exponent=exponent):
+            raised = magnitude**exponent
+            return ops.mean(raised, 1) if settings.average_time else raised
+
+        squared = ops.square(feature(own) - feature(theirs))
+        whole, low = ops.mean(squared), ops.mean(squared[..., :bins])
+        total += weight * (whole + settings.emphasis * (low - whole))
+    return total
