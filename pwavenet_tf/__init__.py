@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pwavenet_tf.synthesis import Synthesizer
     from pwavenet_tf.teacher import WaveNet
     from pwavenet_tf.training import distill, train_teacher
+    from pwavenet_tf.training_config import PowerLoss
 
 __version__ = "0.1.0"
 
@@ -45,6 +46,7 @@ __all__ = [
     "ParallelWaveNet",
     "PhoneClassifier",
     "Distiller",
+    "PowerLoss",
     "HealthMonitor",
     "StopWhenNotFinite",
     "train_teacher",
@@ -69,6 +71,7 @@ _MODULES = {
     "ParallelWaveNet": "student",
     "PhoneClassifier": "phone_classifier",
     "Distiller": "distiller",
+    "PowerLoss": "training_config",
     "HealthMonitor": "health_monitor",
     "StopWhenNotFinite": "health_monitor",
     "train_teacher": "training",
@@ -91,7 +94,12 @@ if os.path.isfile(os.path.join(_beside, "export", "__init__.py")) and (
 def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if _MODULES[name] not in ("config", "errors", "presets"):
+    if _MODULES[name] not in (
+        "config",
+        "errors",
+        "presets",
+        "training_config",
+    ):
         _load_models()
     module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
     value = globals()[name] = getattr(module, name)

@@ -108,8 +108,8 @@ def _whispering(measured: _Measures) -> str | None:
         )
     return (
         f"whispering: the student's energy is {-over:.0f} dB below the "
-        f"recordings'{drowned}; raise power_weight or start the KL's weight "
-        "lower"
+        f"recordings'{drowned}; raise power_weight or lower the KL's "
+        "weight"
     )
 
 
@@ -163,8 +163,8 @@ def _hiss(measured: _Measures) -> str | None:
         return None
     return (
         f"hiss: the band {_BAND_WORDS[found[1]]} is {found[0]:.0f} dB over "
-        "the recordings'; train longer, raise inner_samples or the KL's "
-        "weight at the end"
+        "the recordings'; train longer, raise inner_samples, or give a "
+        "small exponent of the power loss more weight"
     )
 
 
@@ -196,7 +196,8 @@ def _noisy_pauses(measured: _Measures) -> str | None:
         return None
     return (
         "noisy pauses: where the recordings are quietest the student is "
-        f"{over:.0f} dB above them; train longer or raise inner_samples"
+        f"{over:.0f} dB above them; train longer, raise inner_samples, or "
+        "give a small exponent of the power loss more weight"
     )
 
 

@@ -3,8 +3,6 @@
 import dataclasses
 from pathlib import Path
 
-import keras
-
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.distiller import Distiller, require_distillable
 from pwavenet_tf.distributions import Gaussian
@@ -144,15 +142,12 @@ def distill(
     )
     student.build()
     student.copy_conditioner(teacher)
-    growth = settings.kl_weight / settings.kl_weight_start
     distiller = Distiller(
         teacher,
         student,
         phone_classifier,
         inner_samples=settings.inner_samples,
-        kl_weight=keras.optimizers.schedules.ExponentialDecay(
-            settings.kl_weight_start, steps or settings.steps, growth
-        ),
+        kl_weight=settings.kl_weight,
         contrastive=settings.contrastive,
         power_weight=settings.power_weight,
         power=settings.power,

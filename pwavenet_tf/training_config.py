@@ -89,8 +89,7 @@ class Distillation(TeacherTraining):
 
     Attributes:
         inner_samples: Fresh draws per timestep in the cross-entropy.
-        kl_weight: Weight of the KL at the end of the run.
-        kl_weight_start: Its weight at the start; it grows exponentially.
+        kl_weight: Weight of the KL.
         contrastive: γ, the weight of the KL under another clip's
             conditioning, which is subtracted; 0 for none. It takes at least
             two clips a step.
@@ -103,7 +102,6 @@ class Distillation(TeacherTraining):
 
     inner_samples: int = 16
     kl_weight: float = 1.0
-    kl_weight_start: float = 1.0
     contrastive: float = 0.3
     power_weight: float = 1.0
     power: PowerLoss = PowerLoss()
