@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from pwavenet_tf.checkpoint import Checkpoint, load_checkpoint
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.distiller import Distiller
 from pwavenet_tf.errors import UserError
@@ -18,7 +19,7 @@ from pwavenet_tf.upsampling import CONTEXT_FRAMES
 
 _REPORTS = 10
 
-# An interruption loses at most so many steps.
+# In steps: of a long run one wants to hear more often.
 _LONGEST_REPORT = 1_000
 
 # Validation takes at most so much of a run: one of its batches for so many
@@ -28,8 +29,7 @@ _STEPS_PER_VALIDATION_BATCH = 8
 # Some seconds of speech tell a student's level and spectrum.
 _HEALTH_SAMPLES = 100_000
 
-# What Keras calls the weights in a backup.
-_WEIGHTS = "latest.weights.h5"
+_CHECKPOINT = "latest.weights.h5"
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -66,7 +66,7 @@ def fingerprint(*settings) -> str:
 def _claim_backup(backup: Path, run: str) -> None:
     """Refuses the backup of a run with other data, settings or teacher."""
     mark = backup / "run.txt"
-    begun = (backup / _WEIGHTS).exists() and mark.is_file()
+    begun = (backup / _CHECKPOINT).exists() and mark.is_file()
     if begun and mark.read_text("ascii") != run:
         raise UserError(
             f"{backup}: belongs to an interrupted run with other data, "
@@ -74,6 +74,9 @@ def _claim_backup(backup: Path, run: str) -> None:
         )
     with written_aside(mark) as aside:
         aside.write_text(run, "ascii")
+    # What a run that was killed while it wrote has left.
+    for unfinished in backup.glob(".unfinished-*"):
+        unfinished.unlink()
 
 
 def new_model_file(out: Path, name: str) -> Path:
@@ -128,40 +131,53 @@ def fit(
     """
     steps = steps or settings.steps
     steps_per_report = min(math.ceil(steps / _REPORTS), _LONGEST_REPORT)
+    reports = math.ceil(steps / steps_per_report)
     backup = _backup_folder(target)
     _claim_backup(backup, run)
+    checkpoint = backup / _CHECKPOINT
     model.compile(_optimizer(settings, steps), jit_compile=True)
     clips = clip_shape(corpus, settings, context)
     validation = corpus.validation_clips(**clips).take(
         math.ceil(steps_per_report / _STEPS_PER_VALIDATION_BATCH)
     )
-    model.fit(
-        corpus.training_clips(**clips),
-        validation_data=validation,
-        steps_per_epoch=steps_per_report,
-        epochs=math.ceil(steps / steps_per_report),
-        shuffle=False,
-        callbacks=[
-            StopWhenNotFinite(backup / _WEIGHTS),
-            # First, so that its line holds the loss and not all figures.
-            keras.callbacks.ProgbarLogger(),
-            *_health_monitors(model, validation, settings),
-            keras.callbacks.BackupAndRestore(
-                backup, delete_checkpoint=False, double_checkpoint=True
+    while (step := load_checkpoint(model, checkpoint)) < (
+        reports * steps_per_report
+    ):
+        report, done = divmod(step, steps_per_report)
+        model.fit(
+            corpus.training_clips(**clips, first_batch=step),
+            validation_data=validation,
+            steps_per_epoch=steps_per_report - done,
+            initial_epoch=report,
+            # Epochs are of equal length: what is left of one goes first.
+            epochs=report + 1 if done else reports,
+            shuffle=False,
+            callbacks=_callbacks(
+                model, validation, settings, checkpoint, target
             ),
-            keras.callbacks.SwapEMAWeights(),
-            keras.callbacks.LambdaCallback(
-                on_epoch_end=lambda _, logs: logs.update(
-                    step=int(model.optimizer.iterations)
-                )
-            ),
-            # A run from the start must not add to the log of an older one.
-            keras.callbacks.CSVLogger(
-                target.with_suffix(".csv"),
-                append=(backup / _WEIGHTS).exists(),
-            ),
-        ],
-    )
+        )
+    # The checkpoint holds the last step's weights, the run ends with averages.
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+
+
+def _callbacks(model, validation, settings, checkpoint: Path, target: Path):
+    return [
+        StopWhenNotFinite(checkpoint),
+        # First, so that its line holds the loss and not all figures.
+        keras.callbacks.ProgbarLogger(),
+        *_health_monitors(model, validation, settings),
+        Checkpoint(checkpoint),
+        keras.callbacks.SwapEMAWeights(),
+        keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda _, logs: logs.update(
+                step=int(model.optimizer.iterations)
+            )
+        ),
+        # A run from the start must not add to the log of an older one.
+        keras.callbacks.CSVLogger(
+            target.with_suffix(".csv"), append=checkpoint.exists()
+        ),
+    ]
 
 
 def clip_shape(

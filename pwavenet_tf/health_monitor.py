@@ -271,6 +271,4 @@ def first_not_finite(logs: Mapping[str, float]) -> str | None:
 
 def _remedy(name: str | None) -> str:
     term = (name or "").removeprefix(_GRADIENT)
-    return _REMEDIES.get(
-        term, "lower the learning rate or start the KL's weight lower"
-    )
+    return _REMEDIES.get(term, "lower the learning rate or the KL's weight")

@@ -224,6 +224,23 @@ def test_same_seed_draws_the_same_clips(corpus):
     assert not np.array_equal(first(7), first(8))
 
 
+@settings(
+    max_examples=6,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(first_batch=st.integers(0, 60), batch=st.integers(1, 3))
+def test_a_run_goes_on_with_the_clips_that_come_next(
+    corpus, first_batch, batch
+):
+    """Wherever it stopped, in whichever pass."""
+    whole = corpus.training_clips(4_000, 3, 1, batch, seed=3)
+    rest = corpus.training_clips(4_000, 3, 1, batch, 3, first_batch)
+    expected = clips_of(whole.skip(first_batch).take(4))
+    for one, other in zip(clips_of(rest.take(4)), expected, strict=True):
+        require_equal(one, other)
+
+
 def test_iterating_again_draws_the_same_clips(corpus):
     clips = corpus.training_clips(4_000, 3, 1, 4).take(3)
     again = zip(clips_of(clips), clips_of(clips), strict=True)

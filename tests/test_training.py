@@ -3,11 +3,6 @@
 import contextlib
 import csv
 import dataclasses
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import keras
@@ -239,39 +234,3 @@ def test_a_preset_of_another_contract_is_refused(corpus, tmp_path):
     with pytest.raises(UserError, match=r"highest_hz \(8000.0 against 7000.0"):
         training.train_teacher(corpus, settings, tmp_path / "run")
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.slow
-def test_a_killed_run_goes_on_where_it_stopped(tiny_run, corpus, tmp_path):
-    script = (
-        "import sys; from pathlib import Path;"
-        "sys.path.insert(0, sys.argv[1]);"
-        "from tiny_run import tiny_preset;"
-        "from pwavenet_tf.corpus.dataset import Corpus;"
-        "from pwavenet_tf.training import train_teacher;"
-        "train_teacher(Corpus(sys.argv[2]), tiny_preset(), "
-        "Path(sys.argv[3]), 2_000)"
-    )
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            script,
-            os.path.dirname(__file__),
-            tiny_run.data,
-            tmp_path,
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    log = tmp_path / "teacher.csv"
-    while process.poll() is None and not (log.exists() and len(rows(log)) > 1):
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    done = len(rows(log))
-    assert not (tmp_path / "teacher.keras").exists()
-    training.train_teacher(corpus, tiny_preset(), tmp_path, 2_000)
-    steps = [int(row["step"]) for row in rows(log)]
-    assert steps == [200 * report for report in range(1, 11)]
-    assert 1 < done < 10

@@ -17,7 +17,7 @@ from pwavenet_tf.errors import UserError
 if TYPE_CHECKING:
     import tensorflow as tf
 
-_SHUFFLE_BYTES = 64 * 2**20
+_SHUFFLE_BYTES = 32 * 2**20
 _SHARDS_AT_ONCE = 4
 
 
@@ -67,6 +67,7 @@ class Corpus:
         lookahead_frames: int,
         batch_size: int,
         seed: int = 0,
+        first_batch: int = 0,
     ) -> "tf.data.Dataset":
         """Random clips of the training recordings, without end.
 
@@ -81,6 +82,9 @@ class Corpus:
             lookahead_frames: Frames behind them.
             batch_size: Clips in a batch.
             seed: Any integer.
+            first_batch: How many batches are left out: an interrupted run
+                goes on with the clips that come next, at the cost of a part
+                of one pass at most.
 
         Raises:
             UserError: If a length cannot be.
@@ -90,45 +94,77 @@ class Corpus:
         window = self._window(
             clip_length, context_frames, lookahead_frames, batch_size
         )
-        shards = self._shards("training")
+        recordings = len(self.card.training)
+        first_pass, passed_over = divmod(
+            first_batch * batch_size, self._clips("training", window)
+        )
+        held = max(
+            8 * batch_size,
+            _SHUFFLE_BYTES // window.clip_bytes(self.contract.mels),
+        )
 
         def one_pass(number):
-            order = tf.random.experimental.stateless_shuffle(
-                shards, seed=[seed, number]
-            )
-            return tf.data.Dataset.from_tensor_slices(order).interleave(
-                tf.data.TFRecordDataset, cycle_length=_SHARDS_AT_ONCE
-            )
+            def cut(place, record):
+                return self._drawn_clips(
+                    record, window, [seed, number * recordings + place]
+                )
 
-        def cut(number, record):
-            _, levels, features = parse(record, self.card)
-            frames = tf.shape(features["mel"])[0]
-            clips = window.clips(frames)
-            lead = tf.random.stateless_uniform(
-                (),
-                seed=[seed, number],
-                maxval=clips * window.clip_frames - frames + 1,
-                dtype=tf.int32,
+            # Not `Dataset.shuffle`, whose state a run could not find again.
+            def mixed(place, clips):
+                order = tf.random.experimental.stateless_shuffle(
+                    tf.range(tf.shape(clips[0])[0]),
+                    seed=[seed, -1 - (number * recordings + place)],
+                )
+                return tf.nest.map_structure(
+                    lambda values: tf.gather(values, order), clips
+                )
+
+            order = tf.random.experimental.stateless_shuffle(
+                self._shards("training"), seed=[seed, number]
             )
-            return window.cut(levels, features, clips, lead)
+            return (
+                tf.data.Dataset.from_tensor_slices(order)
+                .interleave(
+                    tf.data.TFRecordDataset, cycle_length=_SHARDS_AT_ONCE
+                )
+                .enumerate()
+                .map(cut, num_parallel_calls=tf.data.AUTOTUNE)
+                .unbatch()
+                .batch(held)
+                .enumerate()
+                .map(mixed)
+                .prefetch(1)
+                .unbatch()
+            )
 
         clips = (
-            tf.data.Dataset.counter()
+            tf.data.Dataset.counter(first_pass)
             .flat_map(one_pass)
-            .enumerate()
-            .map(cut, num_parallel_calls=tf.data.AUTOTUNE)
-            .unbatch()
-            .shuffle(
-                max(
-                    8 * batch_size,
-                    _SHUFFLE_BYTES // window.clip_bytes(self.contract.mels),
-                ),
-                seed=seed,
-                # Each iterator begins anew, so the seed decides alone.
-                reshuffle_each_iteration=False,
-            )
+            .skip(passed_over)
         )
         return self._batched(clips, window, batch_size)
+
+    def _drawn_clips(self, record, window: Window, seed) -> tuple:
+        """All clips of a recording, beginning at a drawn place."""
+        import tensorflow as tf
+
+        _, levels, features = parse(record, self.card)
+        frames = tf.shape(features["mel"])[0]
+        clips = window.clips(frames)
+        lead = tf.random.stateless_uniform(
+            (),
+            seed=seed,
+            maxval=clips * window.clip_frames - frames + 1,
+            dtype=tf.int32,
+        )
+        return window.cut(levels, features, clips, lead)
+
+    def _clips(self, split: Split, window: Window) -> int:
+        """How many clips a pass over all recordings gives."""
+        return sum(
+            window.clips(self.contract.frames(one.samples))
+            for one in self.card.recordings(split)
+        )
 
     def validation_clips(
         self,
@@ -167,10 +203,7 @@ class Corpus:
             clips.element_spec,
         )
         clips = clips.concatenate(tf.data.Dataset.from_tensor_slices(empty))
-        total = sum(
-            window.clips(self.contract.frames(one.samples))
-            for one in self.card.validation
-        )
+        total = self._clips("validation", window)
         return self._batched(clips, window, batch_size).apply(
             tf.data.experimental.assert_cardinality(-(-total // batch_size))
         )

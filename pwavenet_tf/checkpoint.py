@@ -1,0 +1,88 @@
+"""The checkpoint from which an interrupted run goes on."""
+
+import os
+import time
+from pathlib import Path
+
+import keras
+
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.files import written_aside
+
+# An interruption loses at most so much work.
+SECONDS_BETWEEN = 300.0
+
+
+def load_checkpoint(model: keras.Model, path: Path) -> int:
+    """Puts a run's state back into its model, if there is a checkpoint.
+
+    Args:
+        model: Built and compiled as it was when the checkpoint was saved.
+        path: The file of a `Checkpoint`.
+
+    Returns:
+        How many steps the run has done; 0 without a checkpoint.
+
+    Raises:
+        UserError: If the file is damaged, or of another model.
+    """
+    model.optimizer.build(model.trainable_variables)
+    if path.exists():
+        try:
+            model.load_weights(path)
+        except (OSError, ValueError, KeyError) as problem:
+            raise UserError(
+                f"{path}: does not fit this version's model or is damaged "
+                f"({str(problem).splitlines()[0]}); remove it to begin anew"
+            ) from problem
+    return int(model.optimizer.iterations)
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves all that a run needs to go on just as if nothing had happened.
+
+    One file holds the weights, the optimiser's state with the averaged
+    weights and the step, and the state of every random generator. It is
+    written aside and renamed, so that at any moment there is one whole file,
+    of one moment. Saved are the last step of each epoch and, in between, a
+    step every few minutes.
+
+    Place it before `SwapEMAWeights`, which replaces the weights by their
+    averages.
+
+    Args:
+        path: The file, its name ending in `.weights.h5`.
+
+    Raises:
+        UserError: If the file can't be written; the one before is kept.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = Path(path)
+        self._saved_at = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None) -> None:
+        if time.monotonic() - self._saved_at > SECONDS_BETWEEN:
+            self._save()
+
+    def on_epoch_end(self, epoch, logs=None) -> None:
+        self._save()
+
+    def _save(self) -> None:
+        try:
+            with written_aside(self._path) as aside:
+                self.model.save_weights(aside)
+                # A machine that dies must not leave a name without content.
+                with aside.open("rb") as file:
+                    os.fsync(file.fileno())
+        except UserError as problem:
+            raise UserError(
+                f"{problem}; {self._kept()}, begin again to go on from there"
+            ) from problem
+        self._saved_at = time.monotonic()
+
+    def _kept(self) -> str:
+        if self._path.exists():
+            return "the checkpoint before it is whole"
+        return "there is no checkpoint yet"
