@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.files import written_aside
+from pwavenet_tf.strategies import written_by_chief
 
 # An interruption loses at most so much work.
 SECONDS_BETWEEN = 300.0
@@ -35,7 +35,12 @@ def load_checkpoint(model: keras.Model, path: Path) -> int:
                 f"{path}: does not fit this version's model or is damaged "
                 f"({str(problem).splitlines()[0]}); remove it to begin anew"
             ) from problem
-    return int(model.optimizer.iterations)
+    return step_of(model)
+
+
+def step_of(model: keras.Model) -> int:
+    """How many steps a model's optimiser has done, over any devices."""
+    return int(keras.ops.convert_to_numpy(model.optimizer.iterations))
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -71,7 +76,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _save(self) -> None:
         try:
-            with written_aside(self._path) as aside:
+            with written_by_chief(self._path) as aside:
                 self.model.save_weights(aside)
                 # A machine that dies must not leave a name without content.
                 with aside.open("rb") as file:

@@ -20,6 +20,11 @@ from pwavenet_tf.losses.perceptual import (
 from pwavenet_tf.losses.power import power_loss
 from pwavenet_tf.ops import weighted_mean
 from pwavenet_tf.phone_classifier import PhoneClassifier
+from pwavenet_tf.replicas import (
+    ReplicatedModel,
+    next_key,
+    share_of_batch,
+)
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.substrate import WATCHES_GRADIENTS, watch_gradient
 from pwavenet_tf.teacher import WaveNet
@@ -45,7 +50,7 @@ def require_distillable(teacher: WaveNet) -> None:
 
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
-class Distiller(keras.Model):
+class Distiller(ReplicatedModel):
     """Probability density distillation (1711.10433, sections 3 and 4).
 
     Compile it with an optimiser alone and fit it on the clips that trained
@@ -188,11 +193,14 @@ class Distiller(keras.Model):
         divergence = terms["kl"] + terms.get("regulariser", 0.0)
         if self.contrastive:
             divergence = divergence - self.contrastive * terms["contrastive"]
-        loss = weight * divergence + self.power_weight * terms["power"]
+        spectral = self.power_weight * terms["power"]
         if self.phone_classifier is not None:
-            loss = loss + self.style_weight * terms["style"]
-            loss = loss + self.feature_weight * terms["feature"]
-        return loss
+            spectral = spectral + self.style_weight * terms["style"]
+            spectral = spectral + self.feature_weight * terms["feature"]
+        return (
+            weight * divergence * share_of_batch(counted)
+            + spectral * share_of_batch()
+        )
 
     def get_metrics_result(self):
         """As in Keras; validation has no gradients to tell of."""
@@ -240,7 +248,7 @@ class Distiller(keras.Model):
             judged["contrastive"] = of_another_clip(told)
         # The same draws for both: the difference is less noisy, and nothing
         # at all where both are told the same.
-        key = self.seed_generator.next()
+        key = next_key(self.seed_generator)
         terms = {"entropy": own}
         for name, told in judged.items():
             audio, location, log_scale = self._watched(

@@ -8,12 +8,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from pwavenet_tf.checkpoint import Checkpoint, load_checkpoint
+from pwavenet_tf.checkpoint import Checkpoint, load_checkpoint, step_of
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.distiller import Distiller
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.files import written_aside
 from pwavenet_tf.health_monitor import HealthMonitor, StopWhenNotFinite
+from pwavenet_tf.replicas import GlobalClipAdam, replica_count
+from pwavenet_tf.strategies import is_chief, written_by_chief
 from pwavenet_tf.training_config import TeacherTraining
 from pwavenet_tf.upsampling import CONTEXT_FRAMES
 
@@ -34,7 +36,7 @@ _CHECKPOINT = "latest.weights.h5"
 
 def save_model(model: keras.Model, path: Path) -> None:
     """Saves a `.keras` file aside and renames it."""
-    with written_aside(path) as aside:
+    with written_by_chief(path) as aside:
         model.save(aside)
 
 
@@ -42,7 +44,8 @@ def save_and_tidy(model: keras.Model, target: Path) -> None:
     """Saves a model that `fit` has trained and removes the backup."""
     save_model(model, target)
     # Only now: where the model can't be saved, the backup is all there is.
-    shutil.rmtree(_backup_folder(target), ignore_errors=True)
+    if is_chief():
+        shutil.rmtree(_backup_folder(target), ignore_errors=True)
 
 
 def _backup_folder(target: Path) -> Path:
@@ -72,6 +75,8 @@ def _claim_backup(backup: Path, run: str) -> None:
             f"{backup}: belongs to an interrupted run with other data, "
             "settings or teacher; remove it, or choose another --out"
         )
+    if not is_chief():
+        return
     with written_aside(mark) as aside:
         aside.write_text(run, "ascii")
     # What a run that was killed while it wrote has left.
@@ -129,13 +134,19 @@ def fit(
         UserError: If there is the backup of another run, or if a loss, a
             gradient or a weight stops being finite.
     """
+    if settings.batch_size % replica_count():
+        raise UserError(
+            f"a step's {settings.batch_size} clips cannot be divided among "
+            f"{replica_count()} devices; change batch_size, or train with "
+            "--strategy=single"
+        )
     steps = steps or settings.steps
     steps_per_report = min(math.ceil(steps / _REPORTS), _LONGEST_REPORT)
     reports = math.ceil(steps / steps_per_report)
     backup = _backup_folder(target)
     _claim_backup(backup, run)
     checkpoint = backup / _CHECKPOINT
-    model.compile(_optimizer(settings, steps), jit_compile=True)
+    model.compile(_optimizer(settings, steps), jit_compile=replica_count() == 1)
     clips = clip_shape(corpus, settings, context)
     validation = corpus.validation_clips(**clips).take(
         math.ceil(steps_per_report / _STEPS_PER_VALIDATION_BATCH)
@@ -161,22 +172,27 @@ def fit(
 
 
 def _callbacks(model, validation, settings, checkpoint: Path, target: Path):
+    # One of several workers shows and logs what all have done.
+    progress, log = [], []
+    if is_chief():
+        progress = [keras.callbacks.ProgbarLogger()]
+        # A run from the start must not add to the log of an older one.
+        log = [
+            keras.callbacks.CSVLogger(
+                target.with_suffix(".csv"), append=checkpoint.exists()
+            )
+        ]
     return [
         StopWhenNotFinite(checkpoint),
         # First, so that its line holds the loss and not all figures.
-        keras.callbacks.ProgbarLogger(),
+        *progress,
         *_health_monitors(model, validation, settings),
         Checkpoint(checkpoint),
         keras.callbacks.SwapEMAWeights(),
         keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda _, logs: logs.update(
-                step=int(model.optimizer.iterations)
-            )
+            on_epoch_end=lambda _, logs: logs.update(step=step_of(model))
         ),
-        # A run from the start must not add to the log of an older one.
-        keras.callbacks.CSVLogger(
-            target.with_suffix(".csv"), append=checkpoint.exists()
-        ),
+        *log,
     ]
 
 
@@ -210,14 +226,14 @@ def _health_monitors(model, validation, settings: TeacherTraining):
 def _optimizer(settings: TeacherTraining, steps: int):
     """Adam with a short warm-up, cosine decay and averaged weights."""
     warmup = max(1, min(1_000, steps // 20))
-    return keras.optimizers.Adam(
+    return GlobalClipAdam(
         keras.optimizers.schedules.CosineDecay(
             settings.learning_rate / warmup,
             max(1, steps - warmup),
             warmup_target=settings.learning_rate,
             warmup_steps=warmup,
         ),
-        global_clipnorm=settings.clip_norm,
+        global_clipnorm=settings.clip_norm / replica_count(),
         use_ema=True,
         # A twentieth of the run: a longer average of a short run would still
         # hold the initial weights.

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from pwavenet_tf.checkpoint import step_of
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.flow_network import LOG_SCALE_REACH
 from pwavenet_tf.health import counted_runs, scale_measures, sound_measures
@@ -221,7 +222,7 @@ class StopWhenNotFinite(keras.callbacks.Callback):
         name = first_not_finite(logs)
         if name is None and bool(self._all_finite()):
             return
-        step = int(self.model.optimizer.iterations)
+        step = step_of(self.model)
         raise NotFiniteError(
             f"{self._what(name, logs)} in batch {batch + 1} of report "
             f"{self._epoch + 1} (step {step}); {self._last_good()}; "

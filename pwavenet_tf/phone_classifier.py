@@ -10,6 +10,7 @@ from keras import ops
 from pwavenet_tf.config import AudioContract
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.ops import weighted_mean
+from pwavenet_tf.replicas import ReplicatedModel, share_of_batch
 from pwavenet_tf.stack import GatedStack
 
 # The level of speech, which the first stack divides by.
@@ -57,7 +58,7 @@ def pooling_strides(hop_length: int, count: int) -> tuple[int, ...]:
 
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
-class PhoneClassifier(keras.Model):
+class PhoneClassifier(ReplicatedModel):
     """A WaveNet-like classifier of phones (1711.10433, section 4.2).
 
     Stacks of gated, dilated convolutions, each slower than the one before:
@@ -273,7 +274,7 @@ class PhoneClassifier(keras.Model):
         counted = ops.sum(weight)
         self.trackers["cross_entropy"].update_state(loss, counted)
         self.trackers["accuracy"].update_state(accuracy, counted)
-        return loss
+        return loss * share_of_batch(counted)
 
     def compute_output_shape(self, input_shape):
         batch, time = input_shape["audio"]

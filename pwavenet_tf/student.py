@@ -18,6 +18,7 @@ from pwavenet_tf.config import (
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.flow_network import FlowNetwork
 from pwavenet_tf.noise_families import NOISES, NoiseFamily
+from pwavenet_tf.replicas import Key, next_key
 from pwavenet_tf.substrate import tfb, tfd
 
 # The scale of an untrained student's samples, about a recording's level.
@@ -158,7 +159,7 @@ class ParallelWaveNet(keras.Model):
                 keras.random.uniform(
                     self._audio_shape(inputs),
                     dtype="float32",
-                    seed=self.seed_generator,
+                    seed=Key(next_key(self.seed_generator)),
                 )
             )
         x, total_location = noise, ops.zeros_like(noise)

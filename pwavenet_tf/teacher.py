@@ -10,6 +10,7 @@ from pwavenet_tf.config import AudioContract, Conditioning, TeacherConfig
 from pwavenet_tf.distributions import HEADS, Head
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.ops import weighted_mean
+from pwavenet_tf.replicas import ReplicatedModel, share_of_batch
 from pwavenet_tf.stack import GatedStack
 
 # What is told holds for many samples in every layer, and Adam moves all
@@ -19,7 +20,7 @@ _TOLD_SCALE = 0.1
 
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
-class WaveNet(keras.Model):
+class WaveNet(ReplicatedModel):
     """Autoregressive WaveNet (1609.03499; 1711.10433, section 2).
 
     p(x | c) = Π_t p(x_t | x_<t, c), each factor a distribution over levels of
@@ -196,7 +197,7 @@ class WaveNet(keras.Model):
         loss = weighted_mean(negative, sample_weight)
         counted = None if sample_weight is None else ops.sum(sample_weight)
         self.nats.update_state(loss, counted)
-        return loss
+        return loss * share_of_batch(counted)
 
     def compute_output_shape(self, input_shape):
         channels = self.head_class.channels(self.mixture_components)

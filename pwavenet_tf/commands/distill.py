@@ -29,6 +29,10 @@ from pwavenet_tf.commands.path_flags import (
     existing_folder,
     writable_folder,
 )
+from pwavenet_tf.commands.strategy_flag import (
+    chosen_strategy,
+    define_strategy,
+)
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
@@ -66,6 +70,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         lower_bound=1,
         flag_values=flag_values,
     )
+    define_strategy(flag_values)
 
 
 def run(flag_values: flags.FlagValues) -> None:
@@ -76,17 +81,17 @@ def run(flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.training import distill
 
     corpus = Corpus(Path(flag_values.data))
-    teacher = load_teacher(Path(flag_values.teacher))
     out = Path(flag_values.out)
     phones = flag_values.phones
-    distill(
-        corpus,
-        teacher,
-        preset(corpus.card.preset),
-        out,
-        flag_values.steps,
-        phones and load_phone_classifier(Path(phones)),
-    )
+    with chosen_strategy(flag_values).scope():
+        distill(
+            corpus,
+            load_teacher(Path(flag_values.teacher)),
+            preset(corpus.card.preset),
+            out,
+            flag_values.steps,
+            phones and load_phone_classifier(Path(phones)),
+        )
     print(f"The student is {out / 'student.keras'}. Next:")
     print(
         f"  pwavenet synthesize --model={out / 'student.keras'} "

@@ -36,6 +36,10 @@ from pwavenet_tf.commands.path_flags import (
     existing_folder,
     writable_folder,
 )
+from pwavenet_tf.commands.strategy_flag import (
+    chosen_strategy,
+    define_strategy,
+)
 from pwavenet_tf.config import HEADS
 from pwavenet_tf.presets import preset, preset_names
 from pwavenet_tf.training_config import Preset
@@ -91,6 +95,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         lower_bound=1,
         flag_values=flag_values,
     )
+    define_strategy(flag_values)
 
 
 def run(flag_values: flags.FlagValues) -> None:
@@ -101,7 +106,8 @@ def run(flag_values: flags.FlagValues) -> None:
 
     data, out = Path(flag_values.data), Path(flag_values.out)
     settings, model = _settings(flag_values), out / "teacher.keras"
-    teacher = train_teacher(Corpus(data), settings, out, flag_values.steps)
+    with chosen_strategy(flag_values).scope():
+        teacher = train_teacher(Corpus(data), settings, out, flag_values.steps)
     print(f"The teacher is {model}. Next:")
     distillable = issubclass(teacher.head_class, ContinuousHead)
     if settings.student and distillable:

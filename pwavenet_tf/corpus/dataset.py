@@ -283,8 +283,14 @@ class Corpus:
             weight = window.weight(first_sample, counted_sample, samples)
             return inputs, audio, weight
 
+        # Several workers share each batch; they do not read other files.
+        options = tf.data.Options()
+        options.experimental_distribute.auto_shard_policy = (
+            tf.data.experimental.AutoShardPolicy.DATA
+        )
         return (
             clips.batch(batch_size, drop_remainder=True)
             .map(finish, num_parallel_calls=tf.data.AUTOTUNE)
             .prefetch(tf.data.AUTOTUNE)
+            .with_options(options)
         )

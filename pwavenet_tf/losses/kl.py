@@ -9,6 +9,7 @@ from keras import ops
 from pwavenet_tf.distributions import ContinuousHead
 from pwavenet_tf.noise_families import NoiseFamily
 from pwavenet_tf.ops import LOG_BIN_WIDTH
+from pwavenet_tf.replicas import Key
 
 # Inner draws that are in memory at one time.
 _DRAWS_AT_ONCE = 4
@@ -70,7 +71,7 @@ def cross_entropy(
 
         def add(index, sums, draws=_DRAWS_AT_ONCE):
             uniforms = keras.random.uniform(
-                (draws, *shape), dtype="float32", seed=_Key(key, index)
+                (draws, *shape), dtype="float32", seed=_key_of_chunk(key, index)
             )
             inner = noise.from_uniforms(uniforms)
             value, by_x, by_parameters = head.log_prob_and_slopes(
@@ -113,13 +114,6 @@ def true_kl(cross_entropy, entropy):
     return cross_entropy - entropy + LOG_BIN_WIDTH
 
 
-class _Key(keras.random.SeedGenerator):
-    """Gives Keras's random functions a key in place of a generator."""
-
-    def __init__(self, key, chunk) -> None:
-        offset = ops.stack([ops.cast(chunk, key.dtype) * _KEY_STEP, 0])
-        self._key = key + ops.cast(offset, key.dtype)
-
-    def next(self, ordered: bool = True):
-        del ordered
-        return self._key
+def _key_of_chunk(key, chunk) -> Key:
+    offset = ops.stack([ops.cast(chunk, key.dtype) * _KEY_STEP, 0])
+    return Key(key + ops.cast(offset, key.dtype))
