@@ -14,6 +14,7 @@ from pwavenet_tf.distiller import Distiller
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.files import written_aside
 from pwavenet_tf.health_monitor import HealthMonitor, StopWhenNotFinite
+from pwavenet_tf.progress import ProgressBar
 from pwavenet_tf.replicas import GlobalClipAdam, replica_count
 from pwavenet_tf.strategies import is_chief, written_by_chief
 from pwavenet_tf.training_config import TeacherTraining
@@ -143,6 +144,7 @@ def fit(
     steps = steps or settings.steps
     steps_per_report = min(math.ceil(steps / _REPORTS), _LONGEST_REPORT)
     reports = math.ceil(steps / steps_per_report)
+    total = reports * steps_per_report
     backup = _backup_folder(target)
     _claim_backup(backup, run)
     checkpoint = backup / _CHECKPOINT
@@ -151,9 +153,7 @@ def fit(
     validation = corpus.validation_clips(**clips).take(
         math.ceil(steps_per_report / _STEPS_PER_VALIDATION_BATCH)
     )
-    while (step := load_checkpoint(model, checkpoint)) < (
-        reports * steps_per_report
-    ):
+    while (step := load_checkpoint(model, checkpoint)) < total:
         report, done = divmod(step, steps_per_report)
         model.fit(
             corpus.training_clips(**clips, first_batch=step),
@@ -163,19 +163,33 @@ def fit(
             # Epochs are of equal length: what is left of one goes first.
             epochs=report + 1 if done else reports,
             shuffle=False,
+            verbose=0,
             callbacks=_callbacks(
-                model, validation, settings, checkpoint, target
+                model,
+                validation,
+                settings,
+                checkpoint,
+                target,
+                total,
             ),
         )
     # The checkpoint holds the last step's weights, the run ends with averages.
     model.optimizer.finalize_variable_values(model.trainable_variables)
 
 
-def _callbacks(model, validation, settings, checkpoint: Path, target: Path):
+def _callbacks(
+    model,
+    validation,
+    settings: TeacherTraining,
+    checkpoint: Path,
+    target: Path,
+    steps: int,
+) -> list[keras.callbacks.Callback]:
     # One of several workers shows and logs what all have done.
     progress, log = [], []
     if is_chief():
-        progress = [keras.callbacks.ProgbarLogger()]
+        samples = settings.batch_size * settings.clip_length
+        progress = [ProgressBar(steps, samples)]
         # A run from the start must not add to the log of an older one.
         log = [
             keras.callbacks.CSVLogger(
@@ -184,7 +198,6 @@ def _callbacks(model, validation, settings, checkpoint: Path, target: Path):
         ]
     return [
         StopWhenNotFinite(checkpoint),
-        # First, so that its line holds the loss and not all figures.
         *progress,
         *_health_monitors(model, validation, settings),
         Checkpoint(checkpoint),
