@@ -1,13 +1,21 @@
-# `make` lists what can be made. Everything is installed into .venv.
+# `make` lists what can be made. Everything is installed into .venv; the io lane
+# (TensorFlow 2.17, where tensorflow-io works) into .venv-io.
 
 PYTHON ?= python3
 CORPUS ?=
 OUT ?= runs/demo
 
+IO_PYTHON ?= $(PYTHON)
+
 INSTALLED := .venv/.installed
 PIP := .venv/bin/python -m pip -qq --disable-pip-version-check
+IO_INSTALLED := .venv-io/.installed
+IO_TESTS := tests/test_corpus_audio.py tests/test_corpus_decoding.py \
+	tests/test_corpus_features.py tests/test_corpus_flac_check.py \
+	tests/test_io_lane.py
+IO_PIP := .venv-io/bin/python -m pip -qq --disable-pip-version-check
 
-.PHONY: help install demo test test-slow lint format clean
+.PHONY: help install install-io demo test test-io test-slow lint format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' \
@@ -21,6 +29,11 @@ demo: $(INSTALLED) ## the whole way in 8 minutes [CORPUS=folder] [OUT=runs/demo]
 test: $(INSTALLED) ## run the fast tests
 	@.venv/bin/python -m pytest -m "not slow" -n 2 --dist loadfile
 
+install-io: $(IO_INSTALLED) ## make .venv-io with TensorFlow 2.17 (3 GB)
+
+test-io: $(IO_INSTALLED) ## what depends on tensorflow-io, beside TensorFlow 2.17
+	@.venv-io/bin/python -m pytest $(IO_TESTS)
+
 test-slow: $(INSTALLED) ## run the tests that take long
 	@.venv/bin/python -m pytest -m slow
 
@@ -32,8 +45,8 @@ format: $(INSTALLED) ## put the code into the common style
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
-clean: ## remove .venv and everything that was built
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+clean: ## remove .venv, .venv-io and everything that was built
+	rm -rf .venv .venv-io build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): setup.py constraints.txt
@@ -47,4 +60,13 @@ $(INSTALLED): setup.py constraints.txt
 	disk, a few minutes"
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install --constraint constraints.txt --editable ".[demo,test]"
+	@touch $@
+
+$(IO_INSTALLED): setup.py constraints-io.txt
+	@$(IO_PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' \
+		2>/dev/null || { echo "The io lane needs Python 3.11 or 3.12, but IO_PYTHON=$(IO_PYTHON) is \
+	$$($(IO_PYTHON) --version 2>/dev/null || echo missing); name another: make IO_PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
+	@echo "Installing TensorFlow 2.17 and pwavenet_tf into .venv-io: a few minutes"
+	@$(IO_PYTHON) -m venv .venv-io
+	@$(IO_PIP) install --constraint constraints-io.txt --editable ".[test]"
 	@touch $@

@@ -24,6 +24,8 @@ from pwavenet_tf.errors import UserError
 from pwavenet_tf.quiet import import_tensorflow
 
 COMMANDS = (
+    "download",
+    "audit",
     "prepare",
     "train-teacher",
     "train-phones",
@@ -100,10 +102,19 @@ def _run(name: str, arguments: list[str]) -> None:
     if _HELP.intersection(arguments):
         print(usage.command_help(name, command, values))
         return
-    _parse(name, values, arguments)
-    import_tensorflow()
-    _log_errors_only()
+    _parse(name, values, _with_flag(command, arguments))
+    if getattr(command, "NEEDS_TENSORFLOW", True):
+        import_tensorflow()
+        _log_errors_only()
     command.run(values)
+
+
+def _with_flag(command: ModuleType, arguments: list[str]) -> list[str]:
+    """A command's one word that stands without a flag, given its flag."""
+    flag = getattr(command, "WORD", None)
+    if flag is None or not arguments or arguments[0].startswith("-"):
+        return arguments
+    return [f"--{flag}={arguments[0]}", *arguments[1:]]
 
 
 def _log_errors_only() -> None:

@@ -30,8 +30,8 @@ def define_speaker_pattern(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "speaker_pattern",
         None,
-        "REGEX: Its one group finds the speaker in a recording's path; the "
-        "folder it lies in, if left out.",
+        "REGEX: Its one group finds the speaker in a recording's path; what "
+        "the layout tells, usually the folder it lies in, if left out.",
         flag_values=flag_values,
     )
 

@@ -2,25 +2,31 @@
 
 Every WAV, FLAC, MP3 and OGG file in the folder and its subfolders is mixed
 to one channel, brought to the preset's sample rate and analysed into a mel
-spectrogram. A file that cannot be used (silent, too short, damaged) is left
-out and named with the reason; it never stops the others. One recording in
-ten is held out to measure progress on.
+spectrogram. Each is audited first, as pwavenet audit does it: one that cannot
+be used (silent, too short, damaged, badly clipped) is left out and named with
+the reason; it never stops the others. One recording in ten is held out to
+measure progress on.
+
+The layouts of LJ Speech, VCTK and LibriTTS are known by themselves, with their
+texts and speakers, and so is a CSV manifest with the columns path, speaker and
+text: name it as --corpus, or call it manifest.csv in the folder.
 
 What a model can be told later is decided here:
   mel         the mel spectrogram; it is always there
   linguistic  the phone, its neighbours, position and duration. Phones come
               from label files (HTK, Festival, or CSV: start, end, phone), one
               for each recording, in RECORDINGS/labels or --labels; without
-              one, a recording is aligned with its text in metadata.csv (name|
-              text), which needs eSpeak NG (pip install pwavenet_tf[demo])
+              one, a recording is aligned with its text, which the layout or
+              metadata.csv (name|text) tells; that needs eSpeak NG
+              (pip install pwavenet_tf[demo])
   pitch       F0 and voicing
-  speaker     who speaks: the folder that the recording lies in, or what
-              --speaker_pattern finds in its path
+  speaker     who speaks: what the layout tells, else the folder that the
+              recording lies in, or what --speaker_pattern finds in its path
 
 An hour of one clear voice is a good start; ten minutes are enough to try.
 The recordings themselves are never changed.
 
-Before it:  nothing; this comes first.
+Before it:  nothing, or pwavenet audit
 After it:   pwavenet train-teacher
 
 Example:
@@ -30,6 +36,7 @@ Example:
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -39,6 +46,7 @@ from pwavenet_tf.commands.conditioning_flags import (
     define_labels,
     define_speaker_pattern,
 )
+from pwavenet_tf.commands.limit_flags import chosen_limits, define_limits
 from pwavenet_tf.commands.path_flags import (
     define_path,
     existing,
@@ -47,13 +55,21 @@ from pwavenet_tf.commands.path_flags import (
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.presets import preset, preset_names
 
+if TYPE_CHECKING:
+    pass
+
 # Flags that mean nothing without an input.
 _NEEDED = {"labels": "linguistic", "speaker_pattern": "speaker"}
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     """Defines the flags."""
-    define_path("corpus", "DIR: Folder of recordings.", flag_values, existing)
+    define_path(
+        "corpus",
+        "DIR: Folder of recordings, or a CSV manifest.",
+        flag_values,
+        existing,
+    )
     define_path(
         "out",
         "DATA: Folder to write the data to; it must not hold anything yet.",
@@ -75,11 +91,15 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     )
     define_labels(flag_values)
     define_speaker_pattern(flag_values)
+    define_limits(flag_values)
 
 
 def run(flag_values: flags.FlagValues) -> None:
     """Prepares the corpus and says what became of it."""
+    from pwavenet_tf.corpus.audit import audit
+    from pwavenet_tf.corpus.layouts import find_layout
     from pwavenet_tf.corpus.prepare import prepare
+    from pwavenet_tf.files import require_free
 
     out = Path(flag_values.out)
     settings = preset(flag_values.preset)
@@ -90,25 +110,37 @@ def run(flag_values: flags.FlagValues) -> None:
             raise UserError(
                 f"--{flag} is of use only with {needed} among --conditioning"
             )
+    limits = chosen_limits(flag_values)
+    require_free(out)
+    layout = find_layout(Path(flag_values.corpus))
+    found = audit(
+        layout, limits, settings.audio.sample_rate, "linguistic" in inputs
+    )
     card = prepare(
-        Path(flag_values.corpus),
+        found,
         out,
         settings,
         inputs,
         flag_values.labels and Path(flag_values.labels),
         flag_values.speaker_pattern,
     )
+    print(layout)
     for split in ("training", "validation"):
         print(
             f"{split + ':':<12}{len(card.recordings(split)):>6} recordings"
             f"{card.seconds(split) / 60:>9.1f} minutes"
         )
-    for name, found in (("phones:", card.phones), ("speakers:", card.speakers)):
-        if found:
-            print(f"{name:<12}{len(found):>6} ({' '.join(found)})")
+    for name, listed in (
+        ("phones:", card.phones),
+        ("speakers:", card.speakers),
+    ):
+        if listed:
+            print(f"{name:<12}{len(listed):>6} ({' '.join(listed)})")
     print(f"{'left out:':<12}{len(card.refused):>6} files")
     for refusal in card.refused:
         print(f"  {refusal.file}: {refusal.reason}")
+    if warned := len(found.warned):
+        print(f"{'warnings:':<12}{warned:>6} files; pwavenet audit tells them")
     print(f"The data is in {out}. Next:")
     told = ",".join(inputs) or "none"
     print(

@@ -1,7 +1,9 @@
 """Audio files in and out."""
 
 import io
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,10 @@ HIGHEST_SAMPLE = 1 - 2**-15
 _UNKNOWN_WAV_LENGTH = 0x7FFFF000
 # An MP3 may state its length wrongly by as much as a frame.
 _MP3_TOLERANCE = 1152
+# A damaged header may state any length, so no file is read in one piece.
+_BLOCK_FRAMES = 2**20
+# And any rate: from 1 Hz a second would become hours.
+LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
 
 
 def find_audio(place: Path) -> list[Path]:
@@ -69,16 +75,45 @@ def read_audio(path: Path, sample_rate: int | None = None) -> np.ndarray:
     """
     path = Path(path)
     _require_content(path)
-    audio, file_rate = _decode(path)
+    return finished(path, *_decode(path), sample_rate)
+
+
+def finished(
+    path: Path, audio: np.ndarray, rate: int, sample_rate: int | None
+) -> np.ndarray:
+    """What becomes of decoded audio: it is checked, resampled and clipped.
+
+    Args:
+        path: The file it was decoded from, for the message.
+        audio: float32 `(time,)`.
+        rate: Its rate, Hz.
+        sample_rate: The rate to resample to, Hz; none, if None.
+
+    Returns:
+        float32 `(time,)` in [-1, 1 - 2^-15].
+
+    Raises:
+        UserError: If there are no samples, if one is NaN or infinite, or if
+            the rate is none that audio has.
+    """
     if not np.isfinite(audio).all():
         raise UserError(f"{path}: holds NaN or infinite samples; write it anew")
-    if sample_rate not in (None, file_rate):
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise UserError(
+            f"{path}: states a sample rate of {rate} Hz; copy it anew"
+        )
+    if sample_rate not in (None, rate):
         import soxr
 
-        audio = soxr.resample(audio, file_rate, sample_rate, quality="VHQ")
+        audio = soxr.resample(audio, rate, sample_rate, quality="VHQ")
     if not audio.size:
         raise UserError(f"{path}: holds no samples")
     return np.clip(audio, -1, np.float32(HIGHEST_SAMPLE))
+
+
+def openable(path: Path) -> str | bytes:
+    """A path as `soundfile` takes it, which chokes on a name not in UTF-8."""
+    return str(path) if os.name == "nt" else os.fsencode(path)
 
 
 def to_levels(audio: np.ndarray) -> np.ndarray:
@@ -133,10 +168,10 @@ def _decode(path: Path) -> tuple[np.ndarray, int]:
     import soundfile
 
     try:
-        with soundfile.SoundFile(path) as file:
-            channels = file.read(dtype="float32", always_2d=True)
-            truncated = _is_truncated(file, len(channels), path)
-            sample_rate = file.samplerate
+        with soundfile.SoundFile(openable(path)) as file:
+            audio = np.concatenate(list(_mono_blocks(file)))
+            truncated = is_truncated(file, len(audio), path)
+            rate = file.samplerate
     # soundfile raises TypeError for a suffix that it takes for headerless.
     except (soundfile.SoundFileError, TypeError) as error:
         raise UserError(
@@ -148,10 +183,19 @@ def _decode(path: Path) -> tuple[np.ndarray, int]:
             f"{path}: is truncated, it ends before the length it states; "
             "copy it anew"
         )
-    return channels.mean(axis=1), sample_rate
+    return audio, rate
 
 
-def _is_truncated(file, decoded: int, path: Path) -> bool:
+def _mono_blocks(file) -> Iterator[np.ndarray]:
+    """The channels' mean, float32 `(time,)` each, the last one empty."""
+    while True:
+        block = file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
+        yield block.mean(axis=1)
+        if not len(block):
+            return
+
+
+def is_truncated(file, decoded: int, path: Path) -> bool:
     """Whether a decoded `soundfile.SoundFile` ends before it should.
 
     libsndfile itself refuses truncated FLAC only.

@@ -10,6 +10,7 @@ from pwavenet_tf.config import AudioContract, Conditioning
 from pwavenet_tf.corpus.alignment import Aligner
 from pwavenet_tf.corpus.features import LogMel
 from pwavenet_tf.corpus.label_files import find_labels, read_labels
+from pwavenet_tf.corpus.layouts import Layout, Source, find_layout
 from pwavenet_tf.corpus.phones import (
     SILENCE,
     Phone,
@@ -52,11 +53,12 @@ class Describer:
     Args:
         contract: The acoustic contract.
         inputs: What is asked for, as in `Conditioning.inputs`.
-        folder: The folder of recordings, whose `metadata.csv` tells the
-            texts and whose `labels` folder, if there is one, the phones.
+        folder: The folder of recordings, whose `labels` folder, if there is
+            one, tells the phones.
         labels: Another folder of label files.
-        speaker_pattern: See `pwavenet_tf.corpus.speakers`; the folder that a
-            recording lies in, if left out.
+        speaker_pattern: See `pwavenet_tf.corpus.speakers`; what the layout
+            says, or else the folder that a recording lies in, if left out.
+        layout: Tells texts and speakers; found out, if left out.
 
     Raises:
         UserError: If the pattern is none.
@@ -69,14 +71,20 @@ class Describer:
         folder: Path,
         labels: Path | None = None,
         speaker_pattern: str | None = None,
+        layout: Layout | None = None,
     ) -> None:
         self._contract = contract
         self._inputs = inputs
         self._labels = labels or Path(folder) / "labels"
         self._pattern = compiled(speaker_pattern or FOLDER)
         self._log_mel = LogMel(contract)
-        self._texts = {}
+        self._has_pattern = speaker_pattern is not None
+        self._sources: dict[str, Source] = {}
+        self._texts: dict[str, str] = {}
+        if {"linguistic", "speaker"}.intersection(inputs):
+            self._sources = _sources(folder, layout)
         if "linguistic" in inputs:
+            # Told of recordings too that do not lie in the folder.
             self._texts = read_spoken_texts(folder)
         self._aligner: Aligner | None = None
 
@@ -93,12 +101,24 @@ class Describer:
         """
         found = {}
         if "speaker" in self._inputs:
-            found["speaker"] = speaker_of(name, self._pattern)
+            found["speaker"] = self._speaker(name)
         if "linguistic" in self._inputs:
             found["phones"] = self._phones(name, audio)
         if "pitch" in self._inputs:
             found["pitch"] = pitch_track(audio, self._contract)
         return Description(self._log_mel(audio), **found)
+
+    def _speaker(self, name: str) -> str:
+        source = self._sources.get(name)
+        if self._has_pattern or source is None or source.speaker is None:
+            return speaker_of(name, self._pattern)
+        return source.speaker
+
+    def _text(self, name: str) -> str | None:
+        source = self._sources.get(name)
+        if source is None or source.text is None:
+            return self._texts.get(Path(name).stem)
+        return source.text
 
     def _phones(self, name: str, audio: np.ndarray) -> list[Phone]:
         label_file = find_labels(self._labels, name)
@@ -107,7 +127,7 @@ class Describer:
             phones = read_labels(label_file)
             _require_fit(phones, seconds, label_file)
             return filled(phones, seconds)
-        text = self._texts.get(Path(name).stem)
+        text = self._text(name)
         if text is None:
             raise UserError(
                 f"{name}: nothing tells its phones; put a label file into "
@@ -116,6 +136,16 @@ class Describer:
             )
         self._aligner = self._aligner or Aligner()
         return self._aligner.align(text, audio, self._contract.sample_rate)
+
+
+def _sources(folder: Path, layout: Layout | None) -> dict[str, Source]:
+    """Recordings by name; none where the folder holds none."""
+    if layout is None:
+        try:
+            layout = find_layout(folder)
+        except UserError:
+            return {}
+    return {source.name: source for source in layout.sources}
 
 
 def _require_fit(phones: list[Phone], seconds: float, source: Path) -> None:

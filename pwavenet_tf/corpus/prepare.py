@@ -1,15 +1,18 @@
 """Recordings to a prepared corpus: audit, features, shards and card."""
 
 import dataclasses
-import hashlib
 from pathlib import Path
 
 import numpy as np
 
 from pwavenet_tf.config import AudioContract
-from pwavenet_tf.corpus.audio import find_audio, read_audio, to_levels
+from pwavenet_tf.corpus.audio import to_levels
+from pwavenet_tf.corpus.audit import CorpusAudit, audit, drawn_order, reason
+from pwavenet_tf.corpus.audit.limits import Limits
 from pwavenet_tf.corpus.card import CorpusCard, Recording, Refusal
+from pwavenet_tf.corpus.decoding import decoded
 from pwavenet_tf.corpus.described import Describer, recorded_features
+from pwavenet_tf.corpus.layouts import Layout, find_layout
 from pwavenet_tf.corpus.phones import learn_phones
 from pwavenet_tf.corpus.records import ShardWriter
 from pwavenet_tf.corpus.statistics import Statistics
@@ -17,36 +20,35 @@ from pwavenet_tf.errors import UserError
 from pwavenet_tf.files import require_free, written_aside
 from pwavenet_tf.training_config import Preset
 
-SHORTEST_SECONDS = 0.25
-LONGEST_SECONDS = 3600
 # One recording in so many is held out.
 VALIDATION_INTERVAL = 10
 
 
 def prepare(
-    corpus: Path,
+    corpus: Path | CorpusAudit,
     out: Path,
     preset: Preset,
     inputs: tuple[str, ...] = ("mel",),
     labels: Path | None = None,
     speaker_pattern: str | None = None,
 ) -> CorpusCard:
-    """Prepares a folder of recordings for training.
+    """Prepares a corpus of recordings for training.
 
-    Files that cannot be used are left out, with the reason in the card. One
-    recording in ten, at least one, is held out for validation; which ones
-    depends on the files' paths within `corpus` alone. With speakers, nobody
-    is held out of whom nothing is trained on.
+    Recordings that the audit sends to quarantine are left out, with the
+    reasons in the card. One recording in ten, at least one, is held out for
+    validation; which ones depends on the files' paths within `corpus` alone.
+    With speakers, nobody is held out of whom nothing is trained on.
 
     Args:
-        corpus: Folder of WAV, FLAC, MP3 and OGG files, searched recursively.
+        corpus: Folder of WAV, FLAC, MP3 and OGG files, searched recursively,
+            or a CSV manifest; or what `audit` found out about it.
         out: Folder to write; it appears only when it is complete.
         preset: Its acoustic contract is followed.
         inputs: What models are to be told, as in `Conditioning.inputs`. The
             mel spectrogram is always there.
         labels: Folder of label files for `linguistic`; `corpus/labels`, if
             there is one, when left out. Recordings without a label file are
-            aligned with their texts in `corpus/metadata.csv`.
+            aligned with their transcripts.
         speaker_pattern: For `speaker`; see `pwavenet_tf.corpus.speakers`.
 
     Returns:
@@ -58,59 +60,79 @@ def prepare(
             written.
     """
     contract = dataclasses.replace(preset.audio, mel_mean=(), mel_deviation=())
-    corpus, out = Path(corpus), Path(out)
+    out = Path(out)
     require_free(out)
-    files = find_audio(corpus)
-    base = corpus if corpus.is_dir() else corpus.parent
-    names = {path.relative_to(base).as_posix(): path for path in files}
-    describe = Describer(contract, inputs, base, labels, speaker_pattern)
+    if isinstance(corpus, CorpusAudit):
+        layout = corpus.layout
+    else:
+        layout = find_layout(corpus)
+    # Before the audit, which takes long: labels and speakers may be amiss.
+    describe = Describer(
+        contract, inputs, layout.folder, labels, speaker_pattern, layout
+    )
+    if not isinstance(corpus, CorpusAudit):
+        spoken = "linguistic" in inputs
+        corpus = audit(layout, Limits(), contract.sample_rate, spoken)
     with written_aside(out) as folder:
         folder.mkdir()
-        card = _fill(folder, names, contract, preset.name, corpus, describe)
+        card = _fill(folder, corpus, contract, preset.name, describe)
         card.save(folder)
     return card
 
 
 def _fill(
     folder: Path,
-    names: dict[str, Path],
+    audited: CorpusAudit,
     contract: AudioContract,
     preset_name: str,
-    corpus: Path,
     describe: Describer,
 ) -> CorpusCard:
-    """Writes the shards in one pass over the recordings."""
+    """Writes the shards in one pass over the accepted recordings."""
     from tqdm import tqdm
 
-    training, validation, refused = [], [], []
+    training, validation = [], []
+    refused = [
+        Refusal(one.source.name, "; ".join(one.reasons))
+        for one in audited.quarantined
+    ]
     statistics = Statistics(contract.mels)
     ids: dict[str, int] = {}
     speakers: dict[str, int] = {}
+    sources = sorted(
+        (one.source for one in audited.accepted),
+        key=lambda one: drawn_order(one.name),
+    )
     with (
         ShardWriter(folder, "training") as training_shards,
         ShardWriter(folder, "validation") as validation_shards,
     ):
-        for name in tqdm(
-            sorted(names, key=_drawn_order),
+        for source, (_, audio) in tqdm(
+            zip(
+                sources,
+                decoded((one.path for one in sources), contract.sample_rate),
+                strict=True,
+            ),
             desc="prepare",
+            total=len(sources),
             unit="file",
             disable=None,
         ):
+            name = source.name
             try:
-                levels = _usable_levels(names[name], contract.sample_rate)
-                found = describe(name, levels.astype(np.float32) / 32768)
+                if isinstance(audio, UserError):
+                    raise audio
+                levels = to_levels(audio)
+                told = describe(name, levels.astype(np.float32) / 32768)
             except UserError as fault:
-                reason = str(fault).removeprefix(f"{names[name]}: ")
-                reason = reason.removeprefix(f"{name}: ")
-                refused.append(Refusal(name, reason))
+                refused.append(Refusal(name, reason(source, fault)))
                 continue
-            if found.phones is not None:
-                learn_phones(ids, found.phones)
-            features = recorded_features(found, ids, contract)
-            if found.speaker is not None:
-                number = speakers.setdefault(found.speaker, len(speakers))
+            if told.phones is not None:
+                learn_phones(ids, told.phones)
+            features = recorded_features(told, ids, contract)
+            if told.speaker is not None:
+                number = speakers.setdefault(told.speaker, len(speakers))
                 features["speaker"] = np.int32(number)
-            recording = Recording(name, len(levels), found.speaker)
+            recording = Recording(name, len(levels), told.speaker)
             if _is_held_out(recording, training, validation):
                 validation.append(recording)
                 validation_shards.write(name, levels, features)
@@ -118,7 +140,7 @@ def _fill(
                 training.append(recording)
                 training_shards.write(name, levels, features)
                 statistics.add(features)
-        _require_enough(training, validation, refused, corpus)
+        _require_enough(training, validation, refused, audited.layout)
         return CorpusCard(
             preset=preset_name,
             contract=statistics.written_into(contract),
@@ -151,45 +173,23 @@ def _sorted(entries: list) -> tuple:
     return tuple(sorted(entries, key=lambda entry: entry.file))
 
 
-def _drawn_order(name: str) -> bytes:
-    """A random order of the files that is the same on every machine."""
-    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
-
-
-def _usable_levels(path: Path, sample_rate: int) -> np.ndarray:
-    levels = to_levels(read_audio(path, sample_rate))
-    seconds = len(levels) / sample_rate
-    if seconds < SHORTEST_SECONDS:
-        raise UserError(
-            f"{path}: is shorter than {SHORTEST_SECONDS} s ({seconds:.3f} s)"
-        )
-    if seconds > LONGEST_SECONDS:
-        raise UserError(
-            f"{path}: lasts {seconds / 3600:.1f} h; cut it into files of at "
-            "most one hour"
-        )
-    if levels.min() == levels.max():
-        raise UserError(f"{path}: is digitally silent")
-    return levels
-
-
 def _require_enough(
     training: list[Recording],
     validation: list[Recording],
     refused: list[Refusal],
-    corpus: Path,
+    layout: Layout,
 ) -> None:
     if training and validation:
         return
     usable = len(training) + len(validation)
     if usable >= 2:
         raise UserError(
-            f"{corpus}: no speaker has two recordings, one to train on and "
-            "one to hold out; is the speaker pattern right?"
+            f"{layout.folder}: no speaker has two recordings, one to train on "
+            "and one to hold out; is the speaker pattern right?"
         )
     reasons = "; ".join(f"{one.file}: {one.reason}" for one in refused[:3])
     raise UserError(
-        f"{corpus}: {usable} of {usable + len(refused)} recordings can be "
-        "used and two are needed, one to train on and one to hold out"
+        f"{layout.folder}: {usable} of {usable + len(refused)} recordings can "
+        "be used and two are needed, one to train on and one to hold out"
         + (f"; refused were {reasons}" if reasons else "")
     )

@@ -1,0 +1,131 @@
+"""The audit of a corpus: every recording measured and judged."""
+
+import collections
+import dataclasses
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from pwavenet_tf.corpus.audit.limits import Limits
+from pwavenet_tf.corpus.audit.measures import Measures, measure
+from pwavenet_tf.corpus.audit.verdict import Audit, Judge
+from pwavenet_tf.corpus.layouts import Layout, Source
+from pwavenet_tf.errors import UserError
+
+# Enough that no thread waits for the one before it, and few enough that a
+# corpus of a million files does not stand in a queue.
+_AHEAD = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class CorpusAudit:
+    """What was found out about a corpus.
+
+    Attributes:
+        layout: How it is laid out.
+        limits: What it was judged by.
+        sample_rate: The rate that it is for, Hz.
+        audits: One for each recording, sorted by name.
+    """
+
+    layout: Layout
+    limits: Limits
+    sample_rate: int
+    audits: tuple[Audit, ...]
+
+    @property
+    def accepted(self) -> tuple[Audit, ...]:
+        """Those that can be trained on."""
+        return tuple(one for one in self.audits if one.accepted)
+
+    @property
+    def quarantined(self) -> tuple[Audit, ...]:
+        """Those that cannot."""
+        return tuple(one for one in self.audits if not one.accepted)
+
+    @property
+    def warned(self) -> tuple[Audit, ...]:
+        """Accepted ones with a warning."""
+        return tuple(one for one in self.accepted if one.warnings)
+
+
+def audit(
+    layout: Layout,
+    limits: Limits,
+    sample_rate: int,
+    spoken: bool = True,
+    threads: int | None = None,
+) -> CorpusAudit:
+    """Measures and judges every recording.
+
+    Each thread holds some seconds of one recording at a time, whatever its
+    length.
+
+    Args:
+        layout: From `find_layout`.
+        limits: What is accepted.
+        sample_rate: The rate that the corpus is for, Hz.
+        spoken: As `Judge` has it.
+        threads: That measure; as many as there are cores, if None.
+    """
+    from tqdm import tqdm
+
+    judge = Judge(limits, sample_rate, spoken, layout.transcripts > 0)
+    # The order in which `prepare` takes them, so that it takes the same ones
+    # of several duplicates.
+    sources = sorted(layout.sources, key=lambda one: drawn_order(one.name))
+    audits = [
+        Audit(source, None, (reason(source, found),))
+        if isinstance(found, UserError)
+        else judge(source, found)
+        for source, found in tqdm(
+            _measured(sources, threads or os.cpu_count() or 1),
+            desc=f"audit ({layout.kind})",
+            total=len(sources),
+            unit="file",
+            disable=None,
+        )
+    ]
+    return CorpusAudit(
+        layout,
+        limits,
+        sample_rate,
+        tuple(sorted(audits, key=lambda one: one.source.name)),
+    )
+
+
+def reason(source: Source, fault: UserError) -> str:
+    """What a fault says, without the name of the file that says it."""
+    text = str(fault).removeprefix(f"{source.path}: ")
+    return text.removeprefix(f"{source.name}: ")
+
+
+def drawn_order(name: str) -> bytes:
+    """A random order of the files that is the same on every machine."""
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+
+
+def _measured(
+    sources: Iterable[Source], threads: int
+) -> Iterator[tuple[Source, Measures | UserError]]:
+    """In the order of `sources`. Decoders and transforms free the GIL."""
+    waiting: collections.deque[tuple[Source, Future]] = collections.deque()
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for source in sources:
+            waiting.append((source, pool.submit(_measure, source)))
+            if len(waiting) > threads * _AHEAD:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        for first, future in waiting:
+            yield first, future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _measure(source: Source) -> Measures | UserError:
+    try:
+        return measure(source.path)
+    except UserError as fault:
+        return fault

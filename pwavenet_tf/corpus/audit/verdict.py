@@ -1,0 +1,166 @@
+"""The verdict on a recording: accepted, or quarantined with reasons."""
+
+import dataclasses
+from collections.abc import Iterator
+
+from pwavenet_tf.corpus.audit.limits import Limits
+from pwavenet_tf.corpus.audit.measures import Measures
+from pwavenet_tf.corpus.layouts import Source
+
+
+@dataclasses.dataclass(frozen=True)
+class Audit:
+    """What became of one recording.
+
+    Attributes:
+        source: The recording.
+        measures: None if it could not be read.
+        reasons: Why it is in quarantine, in words; empty if it is accepted.
+        warnings: What else is to be known.
+    """
+
+    source: Source
+    measures: Measures | None
+    reasons: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        return not self.reasons
+
+
+class Judge:
+    """Judges the recordings of one corpus, one after the other.
+
+    Of recordings with the same samples the first one judged is the original.
+
+    Args:
+        limits: What is accepted.
+        sample_rate: The rate that the corpus is for, Hz.
+        spoken: Whether transcripts are to be spoken; if not, one that cannot
+            belong to its recording is a warning only.
+        transcribed: Whether a recording without a transcript is worth a
+            warning.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        sample_rate: int,
+        spoken: bool = True,
+        transcribed: bool = False,
+    ) -> None:
+        self._limits = limits
+        self._sample_rate = sample_rate
+        self._spoken = spoken
+        self._transcribed = transcribed
+        self._originals: dict[str, str] = {}
+
+    def __call__(self, source: Source, measures: Measures) -> Audit:
+        """The verdict on a recording that could be read."""
+        reasons, warnings = [], []
+        for refuses, text in (
+            *_length(measures, self._limits),
+            *_sound(measures, self._limits),
+            *_frequencies(measures, self._limits, self._sample_rate),
+            *self._transcript(source, measures),
+            *self._duplicate(source, measures),
+        ):
+            (reasons if refuses else warnings).append(text)
+        return Audit(source, measures, tuple(reasons), tuple(warnings))
+
+    def _transcript(self, source: Source, measures: Measures) -> Iterator:
+        if source.text is None:
+            if self._transcribed:
+                yield False, "has no transcript"
+            return
+        rate = len(source.text.strip()) / measures.seconds
+        if _below(rate, self._limits.slowest_speech) or _above(
+            rate, self._limits.fastest_speech
+        ):
+            yield (
+                self._spoken,
+                f"has {rate:.1f} characters of transcript in a second: it is "
+                "that of another recording, or one of them is cut off",
+            )
+
+    def _duplicate(self, source: Source, measures: Measures) -> Iterator:
+        first = self._originals.setdefault(measures.content, source.name)
+        if first != source.name:
+            yield (
+                self._limits.quarantine_duplicates,
+                f"has the same samples as {first}",
+            )
+
+
+def _length(measures: Measures, limits: Limits) -> Iterator:
+    seconds = measures.seconds
+    if seconds < limits.shortest_seconds:
+        yield (
+            True,
+            f"is shorter than {limits.shortest_seconds:g} s ({seconds:.3f} s)",
+        )
+    if seconds > limits.longest_seconds:
+        yield (
+            True,
+            f"is longer than {limits.longest_seconds:g} s "
+            f"({seconds / 3600:.2f} h); cut it into pieces",
+        )
+
+
+def _sound(measures: Measures, limits: Limits) -> Iterator:
+    if measures.silent:
+        yield True, "is digitally silent"
+        return
+    for value, most, warned, text in (
+        (
+            measures.clipped_share,
+            limits.most_clipped,
+            limits.warn_clipped,
+            f"is clipped ({measures.clipped_share:.2%} of its samples)",
+        ),
+        (
+            abs(measures.offset),
+            limits.most_offset,
+            limits.warn_offset,
+            f"has an offset of {measures.offset:.3f} of full scale (DC)",
+        ),
+        (
+            measures.silence_share,
+            limits.most_silence,
+            limits.warn_silence,
+            f"is mostly pauses ({measures.silence_share:.0%})",
+        ),
+    ):
+        if _above(value, most) or _above(value, warned):
+            yield _above(value, most), text
+    snr = measures.snr_db
+    if _below(snr, limits.least_snr) or _below(snr, limits.warn_snr):
+        yield _below(snr, limits.least_snr), f"is noisy (SNR {snr:.1f} dB)"
+
+
+def _frequencies(
+    measures: Measures, limits: Limits, sample_rate: int
+) -> Iterator:
+    if measures.silent:
+        return
+    highest, share = measures.bandwidth_hz, limits.warn_bandwidth or 0.0
+    text = f"holds nothing above {highest:.0f} Hz"
+    if highest < share * measures.sample_rate / 2:
+        text += (
+            f" though sampled at {measures.sample_rate} Hz: it was sampled "
+            "lower before, or compressed with loss"
+        )
+    elif highest < share * sample_rate / 2:
+        text += f", and is brought to {sample_rate} Hz"
+    elif not _below(highest, limits.least_bandwidth):
+        return
+    yield _below(highest, limits.least_bandwidth), text
+
+
+def _below(value: float | None, limit: float | None) -> bool:
+    return value is not None and limit is not None and value < limit
+
+
+def _above(value: float, limit: float | None) -> bool:
+    return limit is not None and value > limit

@@ -1,0 +1,220 @@
+"""Public corpora, fetched so that an interruption costs nothing."""
+
+import dataclasses
+import hashlib
+import http.client
+import shutil
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+from pwavenet_tf.corpus.unpacking import unpack
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.files import require_free
+
+_CHUNK = 1 << 18
+_TIMEOUT_SECONDS = 30
+# Without a single byte more, so many times in a row, it is given up.
+_FRUITLESS_ATTEMPTS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A corpus that can be had.
+
+    Attributes:
+        name: In words.
+        url: A tar archive with one folder in it.
+        size: Of the archive, bytes.
+        sha256: Of the archive, hexadecimal.
+        unpacked_size: Of what is in it, bytes.
+        licence: What may be done with it.
+    """
+
+    name: str
+    url: str
+    size: int
+    sha256: str
+    unpacked_size: int
+    licence: str
+
+    @property
+    def archive(self) -> str:
+        """The archive's file name."""
+        return Path(urllib.parse.urlsplit(self.url).path).name
+
+
+DATASETS = {
+    "ljspeech": Dataset(
+        name="LJ Speech 1.1",
+        url="https://data.keithito.com/data/speech/LJSpeech-1.1.tar.bz2",
+        size=2_748_572_632,
+        sha256=(
+            "be1a30453f28eb8dd26af4101ae40cbf2c50413b1bb21936cbcdc6fae3de8aa5"
+        ),
+        unpacked_size=3_801_111_440,
+        licence="public domain",
+    ),
+}
+
+
+def download(dataset: Dataset, out: Path, pause_seconds: float = 2.0) -> None:
+    """Fetches a corpus, checks it and unpacks it.
+
+    What has arrived lies in a file beside `out` whose name ends in `.part`; it
+    is gone on from there, now or another time, and it is removed once the
+    corpus is unpacked.
+
+    Args:
+        dataset: The corpus.
+        out: Folder to write; it appears only when it is complete.
+        pause_seconds: Between attempts.
+
+    Raises:
+        UserError: If `out` already holds something or there is no room, if
+            the server cannot be reached, breaks off again and again or has no
+            such file, or if what came is not what it should be.
+    """
+    out = Path(out).absolute()
+    require_free(out)
+    part = out.parent / f"{dataset.archive}.part"
+    _require_room(dataset, part)
+    _fetch_all(dataset, part, pause_seconds)
+    _require_whole(dataset, part)
+    unpack(part, out)
+    part.unlink()
+
+
+def _arrived(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
+def _require_room(dataset: Dataset, part: Path) -> None:
+    missing = max(dataset.size - _arrived(part), 0)
+    needed = missing + dataset.unpacked_size
+    place = next(parent for parent in part.parents if parent.exists())
+    free = shutil.disk_usage(place).free
+    if free < needed:
+        raise UserError(
+            f"{place}: has {free / 1e9:.1f} GB free and "
+            f"{needed / 1e9:.1f} GB are needed for {dataset.name}; make room "
+            "or name another place"
+        )
+
+
+def _fetch_all(dataset: Dataset, part: Path, pause_seconds: float) -> None:
+    """Goes on until all has arrived."""
+    from tqdm import tqdm
+
+    fruitless = 0
+    with tqdm(
+        total=dataset.size,
+        initial=_arrived(part),
+        desc=dataset.archive,
+        unit="B",
+        unit_scale=True,
+        disable=None,
+    ) as bar:
+        while (before := _arrived(part)) < dataset.size:
+            try:
+                _fetch(dataset.url, part, bar)
+                fault = "the connection was closed"
+            except urllib.error.HTTPError as error:
+                if error.code < http.client.INTERNAL_SERVER_ERROR:
+                    raise _refused(dataset, part, error) from error
+                fault = f"the server answers {error.code} {error.reason}"
+            except (OSError, http.client.HTTPException) as error:
+                if _is_of_the_disk(error):
+                    raise
+                fault = str(getattr(error, "reason", error) or error)
+            fruitless = 0 if _arrived(part) > before else fruitless + 1
+            if fruitless == _FRUITLESS_ATTEMPTS:
+                raise _unreachable(dataset, part, fault)
+            if _arrived(part) < dataset.size:
+                time.sleep(pause_seconds)
+
+
+def _is_of_the_disk(error: Exception) -> bool:
+    """Sockets' errors have no file name, and urllib wraps them besides."""
+    return isinstance(error, OSError) and error.filename is not None
+
+
+def _fetch(url: str, part: Path, bar) -> None:
+    """One attempt, from where the last one stopped."""
+    start = _arrived(part)
+    request = urllib.request.Request(url)
+    if start:
+        request.add_header("Range", f"bytes={start}-")
+    with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
+        if answer.status != http.client.PARTIAL_CONTENT:
+            # A server without ranges begins anew.
+            start = 0
+        part.parent.mkdir(parents=True, exist_ok=True)
+        bar.reset(bar.total)
+        bar.update(start)
+        with open(part, "ab" if start else "wb") as file:
+            while chunk := answer.read(_CHUNK):
+                _write(file, chunk, part)
+                bar.update(len(chunk))
+
+
+def _write(file, chunk: bytes, part: Path) -> None:
+    try:
+        file.write(chunk)
+        file.flush()
+    except OSError as error:
+        # A file's errors do not know its name, unlike those of opening it.
+        raise OSError(error.errno, error.strerror, str(part)) from error
+
+
+def _require_whole(dataset: Dataset, part: Path) -> None:
+    """Refuses an archive that is not the one it should be."""
+    from tqdm import tqdm
+
+    size = _arrived(part)
+    digest = hashlib.sha256()
+    with (
+        open(part, "rb") as file,
+        tqdm(
+            total=size, desc="check", unit="B", unit_scale=True, disable=None
+        ) as bar,
+    ):
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            bar.update(len(chunk))
+    if size == dataset.size and digest.hexdigest() == dataset.sha256:
+        return
+    part.unlink()
+    raise UserError(
+        f"{dataset.url}: what came is not {dataset.name} ({size} bytes with "
+        f"the SHA-256 {digest.hexdigest()}, expected were {dataset.size} with "
+        f"{dataset.sha256}); it was removed: run it again, or name another "
+        "--url"
+    )
+
+
+def _refused(
+    dataset: Dataset, part: Path, error: urllib.error.HTTPError
+) -> UserError:
+    if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
+        # The server's file ends before the one that is looked for.
+        part.unlink()
+        return UserError(
+            f"{dataset.url}: is not {dataset.name}, it is too short; what "
+            "came was removed: name another --url"
+        )
+    return UserError(
+        f"{dataset.url}: the server answers {error.code} ({error.reason}); "
+        "name another --url, or try again later"
+    )
+
+
+def _unreachable(dataset: Dataset, part: Path, fault: str) -> UserError:
+    host = urllib.parse.urlsplit(dataset.url).netloc
+    return UserError(
+        f"{host}: cannot be reached or breaks off ({fault}) after "
+        f"{_arrived(part)} of {dataset.size} bytes; run it again to go on "
+        f"from there, or fetch {dataset.url} by other means to {part}"
+    )

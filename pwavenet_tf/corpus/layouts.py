@@ -1,0 +1,275 @@
+"""How a corpus is laid out: its recordings, who speaks and what is said.
+
+Known by themselves are, in this order:
+
+- a CSV manifest, named itself or `manifest.csv` in the folder
+  (`pwavenet_tf.corpus.manifest`);
+- VCTK: `wav48*/p225/p225_001*.flac` and `txt/p225/p225_001.txt`;
+- LibriTTS: `84/121123/84_121123_1_0.wav` with `….normalized.txt` beside it,
+  perhaps in folders of subsets;
+- LJ Speech: `metadata.csv` (`pwavenet_tf.corpus.texts`) and `wavs/`;
+- a plain folder, where the outermost folder that a recording lies in is its
+  speaker, and which may have a `metadata.csv` too.
+"""
+
+import dataclasses
+from pathlib import Path
+
+from pwavenet_tf.corpus.audio import find_audio
+from pwavenet_tf.corpus.manifest import is_manifest, read_manifest
+from pwavenet_tf.corpus.speakers import FOLDER, compiled
+from pwavenet_tf.corpus.texts import read_spoken_texts
+from pwavenet_tf.errors import UserError
+
+MANIFEST = "manifest.csv"
+# Of the two microphones of VCTK 0.92 the first has rumble; of two speakers
+# there is no other.
+_MICROPHONES = ("_mic2", "_mic1")
+_LIBRITTS_TEXT = ".normalized.txt"
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A recording and what the layout tells of it.
+
+    Attributes:
+        path: The file.
+        name: Its path within the corpus, with `/`.
+        speaker: Who speaks, if it is told.
+        text: What is said, as it is spoken, if it is told.
+    """
+
+    path: Path
+    name: str
+    speaker: str | None = None
+    text: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """A corpus as it was found.
+
+    Attributes:
+        kind: `manifest`, `VCTK`, `LibriTTS`, `LJ Speech` or `plain folder`.
+        folder: What names are relative to.
+        sources: The recordings, sorted by name.
+        unheard: Transcripts without a recording, by name.
+        passed_over: Audio files in the folder that are no recordings of the
+            corpus: a second microphone, or what a manifest does not name.
+    """
+
+    kind: str
+    folder: Path
+    sources: tuple[Source, ...]
+    unheard: tuple[str, ...] = ()
+    passed_over: int = 0
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """Who speaks, sorted."""
+        found = {one.speaker for one in self.sources}
+        return tuple(sorted(found - {None}))
+
+    @property
+    def transcripts(self) -> int:
+        """How many recordings have one."""
+        return sum(one.text is not None for one in self.sources)
+
+    def __str__(self) -> str:
+        """One line for the screen."""
+        parts = [f"{self.kind}: {_count(len(self.sources), 'recording')}"]
+        if self.speakers:
+            parts.append(_count(len(self.speakers), "speaker"))
+        if self.transcripts or self.unheard:
+            parts.append(f"{self.transcripts} with a transcript")
+        if self.unheard:
+            lost = _count(len(self.unheard), "transcript")
+            parts.append(f"{lost} without a recording")
+        if self.passed_over:
+            others = _count(self.passed_over, "other audio file")
+            parts.append(f"{others} passed over")
+        return ", ".join(parts)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def find_layout(corpus: Path) -> Layout:
+    """Finds out how a corpus is laid out.
+
+    Args:
+        corpus: A folder, a CSV manifest, or a single audio file.
+
+    Raises:
+        UserError: If there is no such place or no audio in it, or if its
+            manifest or a transcript cannot be read.
+    """
+    corpus = Path(corpus)
+    manifest = corpus if is_manifest(corpus) else corpus / MANIFEST
+    if manifest.is_file():
+        return _manifest(manifest, corpus)
+    found = find_audio(corpus)
+    folder = corpus if corpus.is_dir() else corpus.parent
+    layout = (
+        _vctk(folder, found)
+        or _libritts(folder, found)
+        or _by_table(folder, found)
+    )
+    if corpus.is_dir():
+        return layout
+    # Beside a single recording the others' transcripts are no mismatch.
+    return dataclasses.replace(layout, unheard=())
+
+
+def _name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
+
+
+def _layout(kind: str, folder: Path, sources: list, **others) -> Layout:
+    ordered = sorted(sources, key=lambda source: source.name)
+    return Layout(kind, folder, tuple(ordered), **others)
+
+
+def _manifest(manifest: Path, corpus: Path) -> Layout:
+    folder = manifest.parent
+    sources = [
+        Source(folder / row.path, row.path, row.speaker, row.text)
+        for row in read_manifest(manifest)
+    ]
+    beside = 0
+    if corpus.is_dir():
+        named = {source.path.resolve() for source in sources}
+        beside = sum(
+            path.resolve() not in named for path in _audio_or_none(corpus)
+        )
+    unheard = [
+        source.name
+        for source in sources
+        if source.text is not None and not source.path.is_file()
+    ]
+    return _layout(
+        "manifest",
+        folder,
+        sources,
+        unheard=tuple(sorted(unheard)),
+        passed_over=beside,
+    )
+
+
+def _audio_or_none(folder: Path) -> list[Path]:
+    try:
+        return find_audio(folder)
+    except UserError:
+        return []
+
+
+def _vctk(folder: Path, found: list[Path]) -> Layout | None:
+    if not (folder / "txt").is_dir():
+        return None
+    inside = [path.relative_to(folder).parts for path in found]
+    spoken: dict[tuple[str, str], Path] = {}
+    others = 0
+    for path, parts in zip(found, inside, strict=True):
+        if len(parts) != 3 or not parts[0].startswith("wav48"):
+            others += 1
+            continue
+        utterance = (parts[1], _without_microphone(path.stem))
+        others += utterance in spoken
+        spoken[utterance] = min(
+            path, spoken.get(utterance, path), key=_microphone
+        )
+    if not spoken:
+        return None
+    texts = {
+        (path.parent.name, path.stem): path
+        for path in (folder / "txt").glob("*/*.txt")
+    }
+    sources = [
+        Source(
+            path,
+            _name(path, folder),
+            utterance[0],
+            _read(texts.pop(utterance, None)),
+        )
+        for utterance, path in spoken.items()
+    ]
+    return _layout(
+        "VCTK",
+        folder,
+        sources,
+        unheard=_names(texts.values(), folder),
+        passed_over=others,
+    )
+
+
+def _microphone(path: Path) -> int:
+    ends = [path.stem.endswith(microphone) for microphone in _MICROPHONES]
+    return ends.index(True) if any(ends) else -1
+
+
+def _without_microphone(stem: str) -> str:
+    for microphone in _MICROPHONES:
+        stem = stem.removesuffix(microphone)
+    return stem
+
+
+def _libritts(folder: Path, found: list[Path]) -> Layout | None:
+    def text_of(path: Path) -> Path:
+        return path.with_name(path.stem + _LIBRITTS_TEXT)
+
+    if not any(text_of(path).is_file() for path in found):
+        return None
+    texts = set(folder.rglob("*" + _LIBRITTS_TEXT))
+    sources = []
+    for path in found:
+        text = text_of(path)
+        # By the whole path, for the folder of one speaker may be the corpus.
+        speaker = path.resolve().parent.parent.name
+        is_there = text in texts
+        texts.discard(text)
+        sources.append(
+            Source(
+                path,
+                _name(path, folder),
+                speaker or None,
+                _read(text) if is_there else None,
+            )
+        )
+    return _layout("LibriTTS", folder, sources, unheard=_names(texts, folder))
+
+
+def _by_table(folder: Path, found: list[Path]) -> Layout:
+    texts = read_spoken_texts(folder)
+    is_lj = bool(texts) and (folder / "wavs").is_dir()
+    pattern = compiled(FOLDER)
+    sources = []
+    for path in found:
+        name = _name(path, folder)
+        outermost = None if is_lj else pattern.search(name)
+        sources.append(
+            Source(
+                path,
+                name,
+                outermost and outermost[1],
+                texts.get(path.stem),
+            )
+        )
+    heard = {path.stem for path in found}
+    return _layout(
+        "LJ Speech" if is_lj else "plain folder",
+        folder,
+        sources,
+        unheard=tuple(sorted(set(texts) - heard)),
+    )
+
+
+def _names(paths, folder: Path) -> tuple[str, ...]:
+    return tuple(sorted(_name(path, folder) for path in paths))
+
+
+def _read(path: Path | None) -> str | None:
+    """A transcript on one line."""
+    if path is None:
+        return None
+    return " ".join(path.read_text("utf-8", errors="replace").split())
