@@ -111,3 +111,20 @@ def test_the_saved_teacher_is_what_was_asked_for(
     else:
         assert not teacher.conditioner.weights
     assert all(np.isfinite(one).all() for one in teacher.get_weights())
+
+
+@pytest.mark.parametrize(
+    ("strategy", "words"),
+    [("multiworker", "TF_CONFIG is not set"), ("tpu", "no TPU is found")],
+)
+def test_machines_that_are_not_there_end_in_one_line(
+    data, strategy, words, capsys, monkeypatch
+):
+    for name in ("TF_CONFIG", "TPU_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    run = data.parent / "nowhere"
+    places = [f"--data={data}", f"--out={run}", f"--strategy={strategy}"]
+    assert cli.main(["train-teacher", *places]) == 2
+    said = capsys.readouterr().err
+    assert words in said and said.count("\n") == 1
+    assert not run.exists()
