@@ -24,6 +24,7 @@ setup(
         "python_version < '3.13' and sys_platform != 'win32'",
         "numpy>=1.26",
         "absl-py>=2.1",
+        "h5py>=3.10",
         "soundfile>=0.12",
         "soxr>=0.5",
         # Before 0.11 pyin without centring gives every frame too early.

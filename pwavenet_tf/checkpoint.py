@@ -4,10 +4,13 @@ import os
 import time
 from pathlib import Path
 
+import h5py
 import keras
 
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.strategies import written_by_chief
+
+_RANDOM_STATES = "random_states"
 
 # An interruption loses at most so much work.
 SECONDS_BETWEEN = 300.0
@@ -30,12 +33,32 @@ def load_checkpoint(model: keras.Model, path: Path) -> int:
     if path.exists():
         try:
             model.load_weights(path)
+            _load_random_states(model, path)
         except (OSError, ValueError, KeyError) as problem:
             raise UserError(
                 f"{path}: does not fit this version's model or is damaged "
                 f"({str(problem).splitlines()[0]}); remove it to begin anew"
             ) from problem
     return step_of(model)
+
+
+def _random_states(model: keras.Model) -> list:
+    """The states of all random generators, which are none of the weights."""
+    weights = {id(weight) for weight in model.weights}
+    return [one for one in model.variables if id(one) not in weights]
+
+
+def _add_random_states(model: keras.Model, path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        for number, state in enumerate(_random_states(model)):
+            values = keras.ops.convert_to_numpy(state)
+            file[f"{_RANDOM_STATES}/{number}"] = values
+
+
+def _load_random_states(model: keras.Model, path: Path) -> None:
+    with h5py.File(path) as file:
+        for number, state in enumerate(_random_states(model)):
+            state.assign(file[f"{_RANDOM_STATES}/{number}"][()])
 
 
 def step_of(model: keras.Model) -> int:
@@ -68,7 +91,10 @@ class Checkpoint(keras.callbacks.Callback):
         self._saved_at = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None) -> None:
-        if time.monotonic() - self._saved_at > SECONDS_BETWEEN:
+        # The last step of an epoch is saved behind the validation, which draws
+        # random numbers too: a run that skipped it would go on differently.
+        last = batch + 1 == self.params["steps"]
+        if not last and time.monotonic() - self._saved_at > SECONDS_BETWEEN:
             self._save()
 
     def on_epoch_end(self, epoch, logs=None) -> None:
@@ -78,6 +104,7 @@ class Checkpoint(keras.callbacks.Callback):
         try:
             with written_by_chief(self._path) as aside:
                 self.model.save_weights(aside)
+                _add_random_states(self.model, aside)
                 # A machine that dies must not leave a name without content.
                 with aside.open("rb") as file:
                     os.fsync(file.fileno())

@@ -157,6 +157,37 @@ def test_a_run_stopped_between_two_reports_goes_on_from_there(
     assert reported(tmp_path / "teacher.csv") == list(range(4, 41, 4))
 
 
+def test_a_stopped_student_ends_with_the_weights_of_a_whole_run(
+    tiny_run, tmp_path, monkeypatch
+):
+    """Bit for bit: noise and draws go on as well as the clips."""
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN", 0.0)
+    corpus, teacher = Corpus(tiny_run.data), load_teacher(tiny_run.teacher)
+
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if checkpoint.step_of(self.model) == 6:
+                raise KeyboardInterrupt
+
+    def run(out):
+        keras.utils.set_random_seed(0)
+        return training.distill(corpus, teacher, tiny_preset(), out, 20)
+
+    whole = run(tmp_path / "whole").get_weights()
+    callbacks = fitting._callbacks
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(
+            fitting, "_callbacks", lambda *given: [*callbacks(*given), Stop()]
+        )
+        run(tmp_path / "stopped")
+    keras.utils.set_random_seed(1)
+    found = training.distill(
+        corpus, teacher, tiny_preset(), tmp_path / "stopped", 20
+    )
+    for one, other in zip(whole, found.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("fault", ["half of it", "another model's"])
 def test_a_checkpoint_that_does_not_fit_is_named(
     tiny_run, tmp_path, fault, monkeypatch
