@@ -13,6 +13,7 @@ from pwavenet_tf.errors import UserError
 from pwavenet_tf.flow_network import LOG_SCALE_REACH
 from pwavenet_tf.health import counted_runs, scale_measures, sound_measures
 from pwavenet_tf.health_diagnosis import diagnose
+from pwavenet_tf.replicas import is_replicated
 
 # Of its reach: there a flow's ln s has 2 % of its gradient left.
 _SATURATED = 0.99
@@ -41,13 +42,16 @@ _REMEDIES = {
 _GRADIENT = "gradient_"
 
 
-def _compiled(function: Callable) -> Callable:
-    """The function under XLA, where TensorFlow is the backend."""
+def _compiled(function: Callable, model: keras.Model) -> Callable:
+    """The function as a graph, where TensorFlow is the backend.
+
+    Under XLA, unless the model's weights lie on several devices.
+    """
     if keras.backend.backend() != "tensorflow":
         return function
     import tensorflow as tf
 
-    return tf.function(function, jit_compile=True)
+    return tf.function(function, jit_compile=not is_replicated(model))
 
 
 class HealthMonitor(keras.callbacks.Callback):
@@ -86,7 +90,7 @@ class HealthMonitor(keras.callbacks.Callback):
 
     def set_model(self, model) -> None:
         super().set_model(model)
-        self._speak = _compiled(_speaker(model.student))
+        self._speak = _compiled(_speaker(model.student), model)
 
     def on_epoch_begin(self, epoch, logs=None) -> None:
         self._found = None
@@ -203,7 +207,7 @@ class StopWhenNotFinite(keras.callbacks.Callback):
         self._all_finite = None
 
     def on_train_begin(self, logs=None) -> None:
-        self._all_finite = _compiled(self._weights_are_finite)
+        self._all_finite = _compiled(self._weights_are_finite, self.model)
 
     def _weights_are_finite(self):
         return ops.all(

@@ -22,6 +22,17 @@ def replica_count() -> int:
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
+def is_replicated(model: keras.Model) -> bool:
+    """Whether a model was built to train over several replicas.
+
+    Unlike `replica_count` it can be asked outside of the strategy's scope.
+    """
+    return (
+        keras.backend.backend() == "tensorflow"
+        and model.distribute_strategy.num_replicas_in_sync > 1
+    )
+
+
 def share_of_batch(counted=None):
     """What this replica holds of the global batch, 0 to 1.
 
@@ -95,17 +106,9 @@ class ReplicatedModel(keras.Model):
     issue 20585).
     """
 
-    @property
-    def _is_replicated(self) -> bool:
-        # Not `replica_count`: `fit` may be called outside of the scope.
-        return (
-            keras.backend.backend() == "tensorflow"
-            and self.distribute_strategy.num_replicas_in_sync > 1
-        )
-
     def make_train_function(self, force=False):
         """As in Keras, for several replicas too."""
-        if not self._is_replicated:
+        if not is_replicated(self):
             return super().make_train_function(force)
         if self.train_function is None or force:
             self.train_function = self._over_replicas(self.train_step)
@@ -113,7 +116,7 @@ class ReplicatedModel(keras.Model):
 
     def make_test_function(self, force=False):
         """As in Keras, for several replicas too."""
-        if not self._is_replicated:
+        if not is_replicated(self):
             return super().make_test_function(force)
         if self.test_function is None or force:
             self.test_function = self._over_replicas(self.test_step)
@@ -137,7 +140,7 @@ class ReplicatedModel(keras.Model):
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Keras would reduce a batch over the workers here, which fails, only
         # to see its shapes; these models know theirs.
-        if not (self.built and self._is_replicated):
+        if not (self.built and is_replicated(self)):
             super()._maybe_symbolic_build(iterator, data_batch)
         elif not self.optimizer.built:
             with self.distribute_strategy.scope():

@@ -34,6 +34,7 @@ TOLD = {
     "mel": tiny_models.mel(CLIPS, FRAMES),
     "noise": tiny_models.noise(CLIPS, FRAMES),
     "audio": RECORDING,
+    "phones": tiny_models.features(CLIPS, FRAMES)["phones"],
 }
 # The replicas hold unequal shares of what counts.
 WEIGHT = np.ones_like(RECORDING)
@@ -54,6 +55,10 @@ def distiller():
     )
     made.build()
     return made
+
+
+def classifier():
+    return tiny_models.phone_classifier()
 
 
 def plain_step(replicas):
@@ -96,10 +101,20 @@ def keys(strategy) -> np.ndarray:
         )
 
 
+def noises(strategy) -> np.ndarray:
+    """What a student draws on each device."""
+    with strategy.scope():
+        student = tiny_models.student()
+        told = {"mel": TOLD["mel"]}
+        drawn = strategy.run(lambda: student(told)["noise"])
+        return np.stack(strategy.experimental_local_results(drawn))
+
+
 def main() -> None:
     strategy = choose_strategy("mirrored")
     found = {"replicas": strategy.num_replicas_in_sync, "keys": keys(strategy)}
-    for make in (teacher, distiller):
+    found["noises"] = noises(strategy)
+    for make in (teacher, distiller, classifier):
         for optimizer in (plain_step, clipped_step):
             for where in (None, strategy):
                 loss, moved = changes(make, optimizer, where)

@@ -10,11 +10,8 @@ from PIL import Image
 
 from pwavenet_tf.evaluation.curves import HEIGHT, WIDTH, draw_curve
 from pwavenet_tf.evaluation.figures import draw_voices
-from pwavenet_tf.evaluation.measures import (
-    best_voices,
-    format_number,
-    format_setting,
-)
+from pwavenet_tf.evaluation.measures import best_voices, format_setting
+from pwavenet_tf.pages import format_number
 
 RATE = 16_000
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from pwavenet_tf.errors import UserError
+from pwavenet_tf.models import load_student, load_teacher
 from pwavenet_tf.replicas import replica_count, share_of_batch
 from pwavenet_tf.strategies import choose_strategy, is_chief
 
@@ -32,7 +33,7 @@ def steps(tmp_path_factory) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("optimizer", ["plain_step", "clipped_step"])
-@pytest.mark.parametrize("model", ["teacher", "distiller"])
+@pytest.mark.parametrize("model", ["teacher", "distiller", "classifier"])
 def test_two_devices_take_the_steps_of_one(steps, model, optimizer) -> None:
     """Plain steps are the gradients themselves; clips count unequally."""
     assert steps["replicas"] == 2
@@ -49,6 +50,8 @@ def test_two_devices_take_the_steps_of_one(steps, model, optimizer) -> None:
 def test_devices_draw_numbers_of_their_own(steps) -> None:
     keys = steps["keys"].reshape(-1, 2)
     assert len(np.unique(keys, axis=0)) == len(keys) == 6
+    one, other = steps["noises"]
+    assert np.abs(one - other).mean() > 0.5
 
 
 def test_alone_a_model_holds_the_whole_batch() -> None:
@@ -63,6 +66,27 @@ def test_machines_that_are_not_there_are_refused(monkeypatch) -> None:
         choose_strategy("multiworker")
     with pytest.raises(UserError, match="'gpu' is not known; choose from auto"):
         choose_strategy("gpu")
+
+
+@pytest.mark.slow
+def test_a_teacher_and_a_student_are_trained_over_two_devices(
+    tiny_run, tmp_path
+) -> None:
+    """Whole runs, with reports, health and checkpoints."""
+    folder = os.path.dirname(__file__)
+    done = subprocess.run(
+        [
+            *(sys.executable, os.path.join(folder, "replica_run.py")),
+            *(str(tiny_run.data), str(tmp_path)),
+        ],
+        env=os.environ | {"PYTHONPATH": os.path.dirname(folder)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2_000:]
+    for load, name in ((load_teacher, "teacher"), (load_student, "student")):
+        trained = load(tmp_path / f"{name}.keras")
+        assert all(np.isfinite(one).all() for one in trained.get_weights())
 
 
 def begin_worker(number, ports, data, out, steps) -> subprocess.Popen:

@@ -36,7 +36,6 @@ Example:
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -54,9 +53,6 @@ from pwavenet_tf.commands.path_flags import (
 )
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.presets import preset, preset_names
-
-if TYPE_CHECKING:
-    pass
 
 # Flags that mean nothing without an input.
 _NEEDED = {"labels": "linguistic", "speaker_pattern": "speaker"}

@@ -113,7 +113,7 @@ class Corpus:
             def mixed(place, clips):
                 order = tf.random.experimental.stateless_shuffle(
                     tf.range(tf.shape(clips[0])[0]),
-                    seed=[seed, -1 - (number * recordings + place)],
+                    seed=tf.random.fold_in([seed, -1 - number], place),
                 )
                 return tf.nest.map_structure(
                     lambda values: tf.gather(values, order), clips

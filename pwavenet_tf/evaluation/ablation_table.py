@@ -7,9 +7,9 @@ import math
 from pathlib import Path
 
 from pwavenet_tf.ablation import Trained
-from pwavenet_tf.evaluation.measures import format_number
 from pwavenet_tf.evaluation.report_tables import REFERENCE
 from pwavenet_tf.files import written_aside
+from pwavenet_tf.pages import format_number
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from pwavenet_tf.evaluation.measures import format_number
+from pwavenet_tf.pages import format_number
 
 WIDTH, HEIGHT = 420, 190
 LEFT, RIGHT, _TOP, _BOTTOM = 52, 12, 10, 24

@@ -3,7 +3,8 @@
 import dataclasses
 import math
 
-NOT_MEASURED = "–"
+from pwavenet_tf.pages import NOT_MEASURED
+
 _CLOSER = "closer to the recording"
 _BITS = "bits per sample"
 
@@ -97,29 +98,6 @@ def best_voices(
     if len(cost) < 2:
         return set()
     return {voice for voice in cost if cost[voice] == min(cost.values())}
-
-
-def format_number(value: float | None) -> str:
-    """A number for a reader: three significant digits or a whole number.
-
-    10.1, 0.0701, 24,300, −3.8×10⁻⁷; `NOT_MEASURED` for None and NaN.
-    """
-    if value is None or math.isnan(value):
-        return NOT_MEASURED
-    sign = "−" if value < 0 else ""
-    size = abs(value)
-    if math.isinf(size):
-        return f"{sign}∞"
-    if size == int(size) and size < 1e7:
-        return f"{sign}{int(size):,}"
-    exponent = int(f"{size:.2e}".split("e")[1])
-    if -4 <= exponent <= 6:
-        return f"{sign}{float(f'{size:.3g}'):,.{max(2 - exponent, 0)}f}"
-    mantissa, exponent = f"{size:.1e}".split("e")
-    superscript = str(int(exponent)).translate(
-        str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-    )
-    return f"{sign}{mantissa}×10{superscript}"
 
 
 def format_setting(value: object) -> str:

@@ -19,6 +19,7 @@ from pwavenet_tf.evaluation.report_tables import (
 )
 from pwavenet_tf.evaluation.scoring import Scoring
 from pwavenet_tf.files import written_aside
+from pwavenet_tf.pages import page_environment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,16 +88,7 @@ def write_report(
         UserError: If a sentence has no voice, a voice has no samples or some
             that are not finite, or the file cannot be written.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("pwavenet_tf.evaluation", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = measures.format_number
+    environment = page_environment("pwavenet_tf.evaluation")
     environment.filters["setting"] = measures.format_setting
     page = environment.get_template("report.html.j2").render(
         title=title,

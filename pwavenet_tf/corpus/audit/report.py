@@ -16,8 +16,8 @@ from pwavenet_tf.corpus.audit.summary import (
     seconds,
     values,
 )
-from pwavenet_tf.evaluation.measures import format_number
 from pwavenet_tf.files import require_free, written_aside
+from pwavenet_tf.pages import format_number, page_environment
 
 JSON_NAME, PAGE_NAME, LIST_NAME = "audit.json", "audit.html", "quarantine.csv"
 # The page stays one that a browser opens; the JSON file has them all.
@@ -67,16 +67,7 @@ def write_audit(found: CorpusAudit, out: Path, title: str) -> None:
 
 
 def _page(found: CorpusAudit, title: str) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("pwavenet_tf.corpus.audit", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = format_number
+    environment = page_environment("pwavenet_tf.corpus.audit")
     drawn = [(quantity, histogram(found, quantity)) for quantity in QUANTITIES]
     return environment.get_template("audit.html.j2").render(
         title=title,

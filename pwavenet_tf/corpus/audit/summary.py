@@ -9,7 +9,7 @@ import numpy as np
 
 from pwavenet_tf.corpus.audit import CorpusAudit
 from pwavenet_tf.corpus.audit.verdict import Audit
-from pwavenet_tf.evaluation.measures import format_number
+from pwavenet_tf.pages import format_number
 
 FORMAT = 1
 
