@@ -32,11 +32,14 @@ setup(
         "scipy>=1.11",
         "matplotlib>=3.8",
         "jinja2>=3.1",
+        # What Keras's TensorBoard callback and tf.summary write with.
+        "tensorboard>=2.17",
         "tqdm>=4.66",
         # TensorFlow Probability imports distutils, which Python 3.12 dropped.
         "setuptools>=70",
     ],
     extras_require={
+        "beam": ["apache-beam>=2.60"],
         "demo": ["espeakng-loader>=0.2.4"],
         "test": [
             "build>=1.2",
