@@ -31,11 +31,13 @@ COMMANDS = (
     "train-phones",
     "distill",
     "synthesize",
+    "synthesize-batch",
     "evaluate",
     "export",
     "ablate",
     "benchmark",
     "demo",
+    "export-corpus",
 )
 
 _HELP = {"help", "--help", "-help", "-h"}

@@ -26,6 +26,13 @@ What a model can be told later is decided here:
 An hour of one clear voice is a good start; ten minutes are enough to try.
 The recordings themselves are never changed.
 
+With --runner, the recordings are measured and analysed by the workers of an
+Apache Beam runner (pip install 'pwavenet_tf[beam]'): by several processes of
+this machine, or by a cluster that sees --corpus and --out under the same
+absolute paths. The data is the same to the byte. Until it is complete, what is
+finished lies in .preparing-DATA beside it, as much again as the data: a run
+that was killed is taken up by the same command.
+
 Before it:  nothing, or pwavenet audit
 After it:   pwavenet train-teacher
 
@@ -33,6 +40,9 @@ Example:
   pwavenet prepare --corpus=recordings --out=data
   pwavenet prepare --corpus=digits --out=data --conditioning=mel,speaker \\
       --speaker_pattern='_(.+)_'
+  pwavenet prepare --corpus=recordings --out=data --runner=DirectRunner \\
+      --runner_options='--direct_num_workers=4
+      --direct_running_mode=multi_processing'
 """
 
 from pathlib import Path
@@ -51,6 +61,7 @@ from pwavenet_tf.commands.path_flags import (
     existing,
     writable_folder,
 )
+from pwavenet_tf.commands.runner_flags import chosen_runner, define_runner
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.presets import preset, preset_names
 
@@ -88,6 +99,12 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     define_labels(flag_values)
     define_speaker_pattern(flag_values)
     define_limits(flag_values)
+    define_runner(
+        "NAME: Runner of Apache Beam that does the work: DirectRunner, "
+        "FlinkRunner, SparkRunner, DataflowRunner. Without it, this process "
+        "does.",
+        flag_values,
+    )
 
 
 def run(flag_values: flags.FlagValues) -> None:
@@ -107,19 +124,30 @@ def run(flag_values: flags.FlagValues) -> None:
                 f"--{flag} is of use only with {needed} among --conditioning"
             )
     limits = chosen_limits(flag_values)
+    runner = None
+    if flag_values.runner or flag_values.runner_options:
+        runner = chosen_runner(flag_values)
     require_free(out)
     layout = find_layout(Path(flag_values.corpus))
-    found = audit(
-        layout, limits, settings.audio.sample_rate, "linguistic" in inputs
-    )
-    card = prepare(
-        found,
-        out,
-        settings,
+    told = (
         inputs,
         flag_values.labels and Path(flag_values.labels),
         flag_values.speaker_pattern,
     )
+    if runner is None:
+        found = audit(
+            layout,
+            limits,
+            settings.audio.sample_rate,
+            "linguistic" in inputs,
+        )
+        card = prepare(found, out, settings, *told)
+    else:
+        from pwavenet_tf.beam.preparation import prepare_on_beam
+
+        card, found = prepare_on_beam(
+            layout, out, settings, *told, limits, runner
+        )
     print(layout)
     for split in ("training", "validation"):
         print(

@@ -23,7 +23,6 @@ Example:
       --out=sound
 """
 
-import math
 from pathlib import Path
 
 from absl import flags
@@ -38,6 +37,7 @@ from pwavenet_tf.commands.path_flags import (
     existing_file,
     writable_folder,
 )
+from pwavenet_tf.commands.sampling_flags import define_sampling
 from pwavenet_tf.errors import UserError
 
 
@@ -77,33 +77,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         flag_values,
         writable_folder,
     )
-    flags.DEFINE_integer(
-        "seed",
-        0,
-        "N: Where the random noise starts.",
-        lower_bound=0,
-        upper_bound=2**63 - 1,
-        flag_values=flag_values,
-    )
-    flags.DEFINE_float(
-        "temperature",
-        1.0,
-        "T: Scale of the noise.",
-        lower_bound=0.0,
-        flag_values=flag_values,
-    )
-    flags.register_validator(
-        "temperature", _require_finite, flag_values=flag_values
-    )
-
-
-def _require_finite(temperature: float) -> bool:
-    if not math.isfinite(temperature):
-        raise UserError(
-            f"--temperature={temperature} is not a finite number; 1 samples "
-            "from the model itself"
-        )
-    return True
+    define_sampling(flag_values)
 
 
 def run(flag_values: flags.FlagValues) -> None:

@@ -1,18 +1,23 @@
 """Recordings to a prepared corpus: audit, features, shards and card."""
 
 import dataclasses
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from pwavenet_tf.config import AudioContract
 from pwavenet_tf.corpus.audio import to_levels
-from pwavenet_tf.corpus.audit import CorpusAudit, audit, drawn_order, reason
+from pwavenet_tf.corpus.audit import CorpusAudit, audit, drawn, reason
 from pwavenet_tf.corpus.audit.limits import Limits
 from pwavenet_tf.corpus.card import CorpusCard, Recording, Refusal
 from pwavenet_tf.corpus.decoding import decoded
-from pwavenet_tf.corpus.described import Describer, recorded_features
-from pwavenet_tf.corpus.layouts import Layout, find_layout
+from pwavenet_tf.corpus.described import (
+    Describer,
+    Description,
+    recorded_features,
+)
+from pwavenet_tf.corpus.layouts import Layout, Source, find_layout
 from pwavenet_tf.corpus.phones import learn_phones
 from pwavenet_tf.corpus.records import ShardWriter
 from pwavenet_tf.corpus.statistics import Statistics
@@ -22,6 +27,9 @@ from pwavenet_tf.training_config import Preset
 
 # One recording in so many is held out.
 VALIDATION_INTERVAL = 10
+
+# The levels int16 `(time,)` and what was found out, or why there is neither.
+Described = tuple[np.ndarray, Description] | UserError
 
 
 def prepare(
@@ -59,7 +67,7 @@ def prepare(
             recordings, or if `out` already holds something or cannot be
             written.
     """
-    contract = dataclasses.replace(preset.audio, mel_mean=(), mel_deviation=())
+    contract = without_statistics(preset)
     out = Path(out)
     require_free(out)
     if isinstance(corpus, CorpusAudit):
@@ -73,9 +81,74 @@ def prepare(
     if not isinstance(corpus, CorpusAudit):
         spoken = "linguistic" in inputs
         corpus = audit(layout, Limits(), contract.sample_rate, spoken)
+    found = described(accepted(corpus), describe, contract.sample_rate)
+    return assemble(out, corpus, contract, preset.name, found)
+
+
+def without_statistics(preset: Preset) -> AudioContract:
+    """A preset's contract, in which no corpus has left its statistics."""
+    return dataclasses.replace(preset.audio, mel_mean=(), mel_deviation=())
+
+
+def accepted(audited: CorpusAudit) -> list[Source]:
+    """The recordings that the audit lets pass, as they are drawn."""
+    return drawn(one.source for one in audited.accepted)
+
+
+def described(
+    sources: list[Source], describe: Describer, sample_rate: int
+) -> Iterator[tuple[Source, Described]]:
+    """Decodes and describes recordings, each by itself.
+
+    Args:
+        sources: The recordings.
+        describe: What describes them.
+        sample_rate: The rate that they are brought to, Hz.
+
+    Yields:
+        Each recording, in the order given, with what became of it.
+    """
+    paths = (one.path for one in sources)
+    for source, (_, audio) in zip(
+        sources, decoded(paths, sample_rate), strict=True
+    ):
+        try:
+            if isinstance(audio, UserError):
+                raise audio
+            levels = to_levels(audio)
+            told = describe(source.name, levels.astype(np.float32) / 32768)
+        except UserError as fault:
+            yield source, fault
+        else:
+            yield source, (levels, told)
+
+
+def assemble(
+    out: Path,
+    audited: CorpusAudit,
+    contract: AudioContract,
+    preset_name: str,
+    found: Iterable[tuple[Source, Described]],
+) -> CorpusCard:
+    """Writes the corpus in one pass; all that depends on an order is here.
+
+    Args:
+        out: Folder to write; it appears only when it is complete.
+        audited: The audit; who is in its quarantine is told in the card.
+        contract: From `without_statistics`.
+        preset_name: For the card.
+        found: As `described` yields it, of `accepted(audited)`.
+
+    Returns:
+        The card, which is in `out` as well.
+
+    Raises:
+        UserError: If fewer than two recordings are usable, or if `out` cannot
+            be written.
+    """
     with written_aside(out) as folder:
         folder.mkdir()
-        card = _fill(folder, corpus, contract, preset.name, describe)
+        card = _fill(folder, audited, contract, preset_name, found)
         card.save(folder)
     return card
 
@@ -85,7 +158,7 @@ def _fill(
     audited: CorpusAudit,
     contract: AudioContract,
     preset_name: str,
-    describe: Describer,
+    found: Iterable[tuple[Source, Described]],
 ) -> CorpusCard:
     """Writes the shards in one pass over the accepted recordings."""
     from tqdm import tqdm
@@ -98,34 +171,22 @@ def _fill(
     statistics = Statistics(contract.mels)
     ids: dict[str, int] = {}
     speakers: dict[str, int] = {}
-    sources = sorted(
-        (one.source for one in audited.accepted),
-        key=lambda one: drawn_order(one.name),
-    )
     with (
         ShardWriter(folder, "training") as training_shards,
         ShardWriter(folder, "validation") as validation_shards,
     ):
-        for source, (_, audio) in tqdm(
-            zip(
-                sources,
-                decoded((one.path for one in sources), contract.sample_rate),
-                strict=True,
-            ),
+        for source, one in tqdm(
+            found,
             desc="prepare",
-            total=len(sources),
+            total=len(audited.accepted),
             unit="file",
             disable=None,
         ):
             name = source.name
-            try:
-                if isinstance(audio, UserError):
-                    raise audio
-                levels = to_levels(audio)
-                told = describe(name, levels.astype(np.float32) / 32768)
-            except UserError as fault:
-                refused.append(Refusal(name, reason(source, fault)))
+            if isinstance(one, UserError):
+                refused.append(Refusal(name, reason(source, one)))
                 continue
+            levels, told = one
             if told.phones is not None:
                 learn_phones(ids, told.phones)
             features = recorded_features(told, ids, contract)

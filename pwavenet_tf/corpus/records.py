@@ -148,6 +148,7 @@ def _example(
         key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
         for key, value in contents.items()
     }
+    # Deterministic, or else the order of the features differs between runs.
     return tf.train.Example(
         features=tf.train.Features(feature=features)
-    ).SerializeToString()
+    ).SerializeToString(deterministic=True)

@@ -71,21 +71,39 @@ def audit(
     """
     from tqdm import tqdm
 
+    measured = tqdm(
+        _measured(drawn(layout.sources), threads or os.cpu_count() or 1),
+        desc=f"audit ({layout.kind})",
+        total=len(layout.sources),
+        unit="file",
+        disable=None,
+    )
+    return judged(layout, limits, sample_rate, spoken, measured)
+
+
+def judged(
+    layout: Layout,
+    limits: Limits,
+    sample_rate: int,
+    spoken: bool,
+    measured: Iterable[tuple[Source, Measures | UserError]],
+) -> CorpusAudit:
+    """Judges what was measured.
+
+    Args:
+        layout: From `find_layout`.
+        limits: What is accepted.
+        sample_rate: The rate that the corpus is for, Hz.
+        spoken: As `Judge` has it.
+        measured: The sources as `drawn` orders them, and what `measure` gave
+            or raised for each.
+    """
     judge = Judge(limits, sample_rate, spoken, layout.transcripts > 0)
-    # The order in which `prepare` takes them, so that it takes the same ones
-    # of several duplicates.
-    sources = sorted(layout.sources, key=lambda one: drawn_order(one.name))
     audits = [
         Audit(source, None, (reason(source, found),))
         if isinstance(found, UserError)
         else judge(source, found)
-        for source, found in tqdm(
-            _measured(sources, threads or os.cpu_count() or 1),
-            desc=f"audit ({layout.kind})",
-            total=len(sources),
-            unit="file",
-            disable=None,
-        )
+        for source, found in measured
     ]
     return CorpusAudit(
         layout,
@@ -99,6 +117,15 @@ def reason(source: Source, fault: UserError) -> str:
     """What a fault says, without the name of the file that says it."""
     text = str(fault).removeprefix(f"{source.path}: ")
     return text.removeprefix(f"{source.name}: ")
+
+
+def drawn(sources: Iterable[Source]) -> list[Source]:
+    """In `drawn_order`.
+
+    The audit and `prepare` both go by it, so that they take the same one of
+    several duplicates.
+    """
+    return sorted(sources, key=lambda one: drawn_order(one.name))
 
 
 def drawn_order(name: str) -> bytes:

@@ -1,0 +1,183 @@
+"""Running a Beam job on the runner that the user names."""
+
+import contextlib
+import dataclasses
+import io
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.files import written_aside
+
+if TYPE_CHECKING:
+    import apache_beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+_WORKERS_LOG_LEVEL = "default_sdk_harness_log_level"
+
+
+@dataclasses.dataclass(frozen=True)
+class Runner:
+    """Where a job runs.
+
+    Attributes:
+        name: Of a Beam runner, `DirectRunner` for instance.
+        options: Beam's pipeline options, `--name=value` each.
+    """
+
+    name: str = "DirectRunner"
+    options: tuple[str, ...] = ()
+
+
+def run_job(
+    runner: Runner,
+    inputs: Path,
+    lines: Iterable[str],
+    transform: "apache_beam.PTransform",
+    progress: "Progress",
+) -> None:
+    """Applies a transform to lines of text, and waits until it is done.
+
+    Args:
+        runner: Where.
+        inputs: A file for the lines, that every worker must be able to read:
+            a job that carried a large corpus itself would be refused.
+        lines: ASCII, without line breaks.
+        transform: From a collection of lines to nothing.
+        progress: Of what is shown meanwhile.
+
+    Raises:
+        UserError: If there is no such runner, an option is wrong, or the
+            transform raised one.
+    """
+    options = _options(runner)
+    import apache_beam as beam
+
+    with written_aside(inputs) as aside, open(aside, "w") as file:
+        file.writelines(f"{line}\n" for line in lines)
+    try:
+        pipeline = beam.Pipeline(options=options)
+    except (ValueError, ImportError, AttributeError) as fault:
+        message = " ".join(str(fault).split())
+        raise UserError(
+            f"--runner={runner.name} cannot be used ({message}); DirectRunner "
+            "runs on this machine"
+        ) from fault
+    _ = (
+        pipeline
+        | "Inputs" >> beam.Create([str(inputs)])
+        | "Lines" >> beam.FlatMap(_read_lines)
+        | "Spread" >> beam.Reshuffle()
+        | "Work" >> transform
+    )
+    with _told_by_worker(), _errors_only(), progress:
+        pipeline.run().wait_until_finish()
+    inputs.unlink()
+
+
+class Progress(contextlib.ExitStack):
+    """A progress bar of files that appear, whoever writes them.
+
+    Args:
+        description: What is done.
+        total: How many files there will be.
+        count: Tells how many there are.
+    """
+
+    def __init__(
+        self, description: str, total: int, count: Callable[[], int]
+    ) -> None:
+        super().__init__()
+        self._description = description
+        self._total = total
+        self._count = count
+
+    def __enter__(self) -> "Progress":
+        from tqdm import tqdm
+
+        bar = self.enter_context(
+            tqdm(
+                desc=self._description,
+                total=self._total,
+                unit="file",
+                disable=None,
+            )
+        )
+        if not bar.disable:
+            done = threading.Event()
+            watcher = threading.Thread(target=self._watch, args=(bar, done))
+            watcher.start()
+            self.callback(watcher.join)
+            self.callback(done.set)
+        return self
+
+    def _watch(self, bar, done: threading.Event) -> None:
+        finished = False
+        while not finished:
+            finished = done.wait(1.0)
+            bar.update(self._count() - bar.n)
+
+
+def _options(runner: Runner) -> "PipelineOptions":
+    from apache_beam.options.pipeline_options import (
+        PipelineOptions,
+        TypeOptions,
+    )
+
+    given = list(runner.options)
+    if not any(_WORKERS_LOG_LEVEL in option for option in given):
+        given.append(f"--{_WORKERS_LOG_LEVEL}=ERROR")
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            options = PipelineOptions(given, runner=runner.name)
+            options.get_all_options(retain_unknown_options=True)
+    except SystemExit as fault:
+        message = said.getvalue().strip().splitlines()[-1]
+        raise UserError(
+            f"--runner_options: {message.partition('error: ')[2]}"
+        ) from fault
+    if "direct" in runner.name.lower():
+        # Or else Beam looks for another runner to stand in for it, a program
+        # that it downloads. Our jobs have no triggers.
+        options.view_as(TypeOptions).allow_unsafe_triggers = True
+    return options
+
+
+def _read_lines(path: str) -> Iterator[str]:
+    with open(path) as file:
+        yield from (line.rstrip("\n") for line in file)
+
+
+@contextlib.contextmanager
+def _errors_only() -> Iterator[None]:
+    """Keeps from the screen what Beam warns of, and errors that it raises."""
+    levels = {"": logging.ERROR, "apache_beam.runners": logging.CRITICAL}
+    before = {name: logging.getLogger(name).level for name in levels}
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
+
+
+@contextlib.contextmanager
+def _told_by_worker() -> Iterator[None]:
+    """A worker's `UserError`, without what Beam and other processes add."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, UserError):
+            message = str(error)
+        # From another process it comes as the text of its traceback.
+        elif found := re.findall(r"^\S*\bUserError: (.*)$", str(error), re.M):
+            message = found[-1]
+        else:
+            raise
+        raise UserError(message.partition(" [while running")[0]) from error

@@ -1,0 +1,236 @@
+"""The preparation of a corpus as Beam jobs.
+
+Workers measure and describe the recordings, each by itself, into a folder
+beside the corpus. What depends on an order (duplicates, who is held out, ids,
+statistics, shards) is then done here, by the code that does it without Beam.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import apache_beam as beam
+
+from pwavenet_tf.beam import finished, import_tensorflow_in_worker
+from pwavenet_tf.beam.jobs import Progress, Runner, run_job
+from pwavenet_tf.config import AudioContract
+from pwavenet_tf.corpus.audit import CorpusAudit, drawn, judged
+from pwavenet_tf.corpus.audit.limits import Limits
+from pwavenet_tf.corpus.audit.measures import measure
+from pwavenet_tf.corpus.card import CorpusCard
+from pwavenet_tf.corpus.described import Describer
+from pwavenet_tf.corpus.label_files import find_labels
+from pwavenet_tf.corpus.layouts import Layout, Source
+from pwavenet_tf.corpus.prepare import (
+    accepted,
+    assemble,
+    described,
+    without_statistics,
+)
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.files import require_free
+from pwavenet_tf.training_config import Preset
+
+# Few enough that the last worker is soon done, and enough that a group's
+# graph of decoders is worth building.
+_GROUP = 8
+_INPUTS = "inputs.jsonl"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Job:
+    """What a worker has to know to describe recordings."""
+
+    contract: AudioContract
+    inputs: tuple[str, ...]
+    folder: Path
+    labels: Path | None
+    speaker_pattern: str | None
+
+    def describer(self, sources: Iterable[Source] | None) -> Describer:
+        """Describes recordings; `sources` tell their texts and speakers."""
+        layout = Layout("", self.folder, tuple(sources or ()))
+        return Describer(
+            self.contract,
+            self.inputs,
+            self.folder,
+            self.labels,
+            self.speaker_pattern,
+            layout,
+        )
+
+    @property
+    def tells_sources(self) -> bool:
+        """Whether the describer asks for texts or speakers."""
+        return bool({"linguistic", "speaker"}.intersection(self.inputs))
+
+    def file_name(self, source: Source) -> str:
+        """Of the finished description."""
+        files = []
+        if "linguistic" in self.inputs:
+            labels = self.labels or self.folder / "labels"
+            texts = self.folder / "metadata.csv"
+            files = [find_labels(labels, source.name), texts]
+        stamps = [(file, finished.stamp(file)) for file in files]
+        return finished.file_name(source, ".npz", self, stamps)
+
+
+def prepare_on_beam(
+    layout: Layout,
+    out: Path,
+    preset: Preset,
+    inputs: tuple[str, ...] = ("mel",),
+    labels: Path | None = None,
+    speaker_pattern: str | None = None,
+    limits: Limits | None = None,
+    runner: Runner | None = None,
+) -> tuple[CorpusCard, CorpusAudit]:
+    """Audits and prepares a corpus as Beam jobs.
+
+    The files are byte for byte those of `pwavenet_tf.prepare`. What is
+    finished lies in `.preparing-NAME` beside `out` until the corpus is whole:
+    a run that was killed is taken up by the next one. Every worker must see
+    the recordings and `out` under the same paths; those of another machine
+    need absolute ones.
+
+    Args:
+        layout: From `find_layout`.
+        out: As `prepare` has it, and so are the next four.
+        preset: Its acoustic contract is followed.
+        inputs: What models are to be told.
+        labels: Folder of label files.
+        speaker_pattern: For `speaker`.
+        limits: What the audit accepts.
+        runner: Where the jobs run; on this machine, if None.
+
+    Returns:
+        The card, and the audit.
+
+    Raises:
+        UserError: As `prepare`, or if the runner cannot be used.
+    """
+    # Absolute, because `.` has neither a name nor a parent.
+    out = Path(os.path.abspath(out))
+    require_free(out)
+    contract = without_statistics(preset)
+    job = _Job(contract, inputs, layout.folder, labels, speaker_pattern)
+    # Before the work, which takes long: the pattern may be amiss.
+    job.describer(None)
+    runner = runner or Runner()
+    work = out.with_name(f".preparing-{out.name}")
+    work.mkdir(parents=True, exist_ok=True)
+    audited = _audit(
+        layout,
+        limits or Limits(),
+        contract.sample_rate,
+        "linguistic" in inputs,
+        work,
+        runner,
+    )
+    results = [
+        (source, work / job.file_name(source)) for source in accepted(audited)
+    ]
+    worker = _Describe(job, work / _INPUTS)
+    _run(runner, work, results, worker, "describe", ".npz")
+    found = (
+        (source, finished.load_description(path)) for source, path in results
+    )
+    card = assemble(out, audited, contract, preset.name, found)
+    shutil.rmtree(work, ignore_errors=True)
+    return card, audited
+
+
+def _audit(
+    layout: Layout,
+    limits: Limits,
+    sample_rate: int,
+    spoken: bool,
+    work: Path,
+    runner: Runner,
+) -> CorpusAudit:
+    """As `pwavenet_tf.corpus.audit.audit`, measured by workers."""
+    results = [
+        (source, work / finished.file_name(source, ".json"))
+        for source in drawn(layout.sources)
+    ]
+    _run(runner, work, results, _Measure(), f"audit ({layout.kind})", ".json")
+    measured = (
+        (source, finished.load_measures(path)) for source, path in results
+    )
+    return judged(layout, limits, sample_rate, spoken, measured)
+
+
+class _Measure(beam.DoFn):
+    """Measures a group of recordings for the audit."""
+
+    def process(self, group: str) -> None:
+        for source, path in _unfinished(group):
+            try:
+                found = measure(source.path)
+            except UserError as fault:
+                found = fault
+            finished.save_measures(path, found)
+
+
+class _Describe(beam.DoFn):
+    """Decodes and describes a group of recordings."""
+
+    def __init__(self, job: _Job, inputs: Path) -> None:
+        self._job = job
+        self._inputs = inputs
+
+    def setup(self) -> None:
+        import_tensorflow_in_worker()
+        sources = None
+        if self._job.tells_sources:
+            with open(self._inputs) as file:
+                sources = [one for line in file for one, _ in _entries(line)]
+        self._describe = self._job.describer(sources)
+
+    def process(self, group: str) -> None:
+        unfinished = list(_unfinished(group))
+        found = described(
+            [source for source, _ in unfinished],
+            self._describe,
+            self._job.contract.sample_rate,
+        )
+        for (_, path), (_, one) in zip(unfinished, found, strict=True):
+            finished.save_description(path, one)
+
+
+def _run(
+    runner: Runner,
+    work: Path,
+    results: list[tuple[Source, Path]],
+    work_on_group: beam.DoFn,
+    description: str,
+    suffix: str,
+) -> None:
+    groups = (
+        json.dumps([_entry(*one) for one in results[first : first + _GROUP]])
+        for first in range(0, len(results), _GROUP)
+    )
+    progress = Progress(
+        description,
+        len(results),
+        lambda: sum(1 for _ in work.glob(f"[!.]*{suffix}")),
+    )
+    run_job(runner, work / _INPUTS, groups, beam.ParDo(work_on_group), progress)
+
+
+def _entry(source: Source, result: Path) -> tuple:
+    told = source.name, source.speaker, source.text
+    return (str(source.path), *told, str(result))
+
+
+def _entries(group: str) -> Iterator[tuple[Source, Path]]:
+    for path, *told, result in json.loads(group):
+        yield Source(Path(path), *told), Path(result)
+
+
+def _unfinished(group: str) -> Iterator[tuple[Source, Path]]:
+    """Without those that an earlier run or another worker has finished."""
+    return (one for one in _entries(group) if not one[1].exists())

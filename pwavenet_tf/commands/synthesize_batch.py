@@ -1,0 +1,112 @@
+"""Speaks a whole corpus as a job of Apache Beam.
+
+Every recording (WAV, FLAC, MP3, OGG), mel spectrogram (.npy) and .npz file in
+the folder and its subfolders, or that a CSV manifest names in its column path,
+becomes a sound file of the same name, exactly as pwavenet synthesize makes it.
+The job runs where --runner says, on several processes or machines
+(pip install 'pwavenet_tf[beam]'). A cluster has to see --model, --input and
+--out under the same absolute paths.
+
+A file that cannot be spoken takes nothing from the others: it is told, with
+the reason, on the screen and in failed.csv, and the exit status is 2. After a
+mishap run the same command again: what is there already stays.
+
+Before it:  pwavenet distill (or train-teacher)
+After it:   listen
+
+Example:
+  pwavenet synthesize-batch --model=run/student.keras --input=recordings \\
+      --out=sound
+  pwavenet synthesize-batch --model=run/student.keras --input=list.csv \\
+      --out=sound --runner_options='--direct_num_workers=4
+      --direct_running_mode=multi_processing'
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from pwavenet_tf.commands.conditioning_flags import (
+    define_labels,
+    define_speaker_pattern,
+)
+from pwavenet_tf.commands.path_flags import (
+    define_path,
+    existing,
+    existing_file,
+    writable_folder,
+)
+from pwavenet_tf.commands.runner_flags import chosen_runner, define_runner
+from pwavenet_tf.commands.sampling_flags import define_sampling
+from pwavenet_tf.errors import UserError
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines the flags."""
+    define_path(
+        "model",
+        "FILE: A student.keras or teacher.keras.",
+        flag_values,
+        existing_file,
+    )
+    define_path(
+        "input",
+        "DIR: Folder of recordings, .npy and .npz files, or a CSV manifest.",
+        flag_values,
+        existing,
+    )
+    define_path(
+        "out",
+        "DIR: Folder to write the sound files to; empty, or what the same "
+        "command has begun to write.",
+        flag_values,
+        writable_folder,
+    )
+    flags.DEFINE_string(
+        "speaker",
+        None,
+        "NAME: Who is to speak, for a model of several speakers.",
+        flag_values=flag_values,
+    )
+    define_speaker_pattern(flag_values)
+    define_labels(flag_values)
+    define_sampling(flag_values)
+    define_runner(
+        "NAME: Runner of Apache Beam: DirectRunner (this machine, if left "
+        "out), FlinkRunner, SparkRunner, DataflowRunner.",
+        flag_values,
+    )
+
+
+def run(flag_values: flags.FlagValues) -> None:
+    """Speaks what there is, and says what could not be spoken."""
+    runner = chosen_runner(flag_values)
+    from pwavenet_tf.beam.speech import FAILURES_NAME, Speech, speak_on_beam
+
+    out = Path(flag_values.out)
+    spoken = speak_on_beam(
+        Speech(
+            Path(flag_values.model),
+            Path(flag_values.input),
+            flag_values.seed,
+            flag_values.temperature,
+            flag_values.speaker,
+            flag_values.speaker_pattern,
+            flag_values.labels and Path(flag_values.labels),
+        ),
+        out,
+        runner,
+    )
+    failed = len(spoken.failures)
+    print(
+        f"The sound is in {out}: {spoken.utterances - failed} of "
+        f"{spoken.utterances} files"
+        + (f", {spoken.earlier} of an earlier run." if spoken.earlier else ".")
+    )
+    for name, reason in spoken.failures:
+        print(f"  {name}: {reason}")
+    if failed:
+        raise UserError(
+            f"{failed} of {spoken.utterances} files could not be spoken; "
+            f"{out / FAILURES_NAME} lists them"
+        )

@@ -1,0 +1,187 @@
+"""Synthesis as a Beam job, against the one without."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_models
+from tiny_run import contents, write_recordings
+
+pytest.importorskip("apache_beam", reason="apache-beam is not installed")
+
+from pwavenet_tf import cli  # noqa: E402
+from pwavenet_tf.beam import finished, speech  # noqa: E402
+from pwavenet_tf.fitting import save_model  # noqa: E402
+
+TWO_PROCESSES = (
+    "--runner_options=--direct_num_workers=2 "
+    "--direct_running_mode=multi_processing"
+)
+
+
+def run(capsys, *arguments):
+    capsys.readouterr()
+    status = cli.main([str(one) for one in arguments])
+    return status, *capsys.readouterr()
+
+
+@pytest.fixture(scope="module")
+def student(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "student.keras"
+    save_model(tiny_models.student(), path)
+    return path
+
+
+def inputs_of_all_kinds(folder: Path) -> None:
+    write_recordings(folder, 2)
+    (folder / "deep").mkdir()
+    (folder / "tone-1.wav").rename(folder / "deep" / "tone-1.wav")
+    np.save(folder / "deep/mel.npy", tiny_models.mel(frames=200)[0])
+    np.savez(folder / "named.npz", mel=tiny_models.mel(frames=30)[0])
+
+
+def test_the_sound_is_that_of_synthesize(student, tmp_path, capsys):
+    place, out = tmp_path / "in", tmp_path / "sound"
+    inputs_of_all_kinds(place)
+    drawn = f"--model={student}", "--seed=5", "--temperature=0.8"
+    flags = *drawn, f"--input={place}", f"--out={out}"
+    status, text, error = run(capsys, "synthesize-batch", *flags)
+    assert (status, error) == (0, "") and "4 of 4 files" in text
+    for name in (".", "deep"):
+        one = f"--input={place / name}", f"--out={tmp_path / 'oracle' / name}"
+        assert run(capsys, "synthesize", *drawn, *one)[0] == 0
+    made = contents(out)
+    assert made.pop("synthesis.json")
+    assert made == contents(tmp_path / "oracle")
+
+
+def test_a_bad_file_is_told_and_the_rest_is_spoken_once(
+    student, tmp_path, capsys
+):
+    place, out = tmp_path / "in", tmp_path / "sound"
+    inputs_of_all_kinds(place)
+    (place / "letter.wav").write_text("Dear reader")
+    flags = f"--model={student}", f"--input={place}", f"--out={out}"
+    flags = "synthesize-batch", *flags
+    status, text, error = run(capsys, *flags)
+    assert status == 2 and "  letter.wav: is damaged or not audio" in text
+    assert error.count("\n") == 1 and "1 of 5 files could not be" in error
+    assert '\nletter.wav,"is damaged' in (out / "failed.csv").read_text()
+    # A sound is missing, another older than its input, a worker was killed.
+    before = {path: finished.stamp(path) for path in out.rglob("*.wav")}
+    (out / "deep/mel.wav").unlink()
+    os.utime(out / "named.wav", ns=(0, 0))
+    (out / ".unfinished-1-x.wav").touch()
+    shutil.copy(place / "tone-0.wav", place / "letter.wav")
+    status, text, _ = run(capsys, *flags)
+    assert status == 0 and "5 of 5 files, 2 of an earlier run" in text
+    after = {path: finished.stamp(path) for path in out.rglob("*.wav")}
+    kept = {path for path in before if before[path] == after[path]}
+    assert kept == {out / "tone-0.wav", out / "deep/tone-1.wav"}
+    assert set(after) == set(before) | {out / "letter.wav"}
+    assert not list(out.rglob(".unfinished-*"))
+    assert not (out / "failed.csv").exists()
+    status, _, error = run(capsys, *flags, "--seed=1")
+    assert status == 2 and "of another model, input or setting" in error
+
+
+def test_a_manifest_names_what_is_spoken(student, tmp_path, capsys):
+    inputs_of_all_kinds(tmp_path / "in")
+    manifest = tmp_path / "in" / "list.csv"
+    manifest.write_text("path\ndeep/mel.npy\ngone.wav\n")
+    out = f"--out={tmp_path / 'sound'}"
+    status, text, _ = run(
+        *(capsys, "synthesize-batch", f"--model={student}"),
+        *(f"--input={manifest}", out),
+    )
+    assert status == 2 and "  gone.wav: no such file" in text
+    sounds = list((tmp_path / "sound").rglob("*.wav"))
+    assert sounds == [tmp_path / "sound/deep/mel.wav"]
+
+
+def test_a_worker_loads_the_model_once(student, tmp_path, monkeypatch):
+    inputs_of_all_kinds(tmp_path / "in")
+    loaded, spoken = [], []
+
+    class Counted(speech._Voice):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            loaded.append(self)
+
+        def speak(self, utterance):
+            spoken.append(utterance.name)
+            return super().speak(utterance)
+
+    monkeypatch.setattr(speech, "_Voice", Counted)
+    told = speech.Speech(student, tmp_path / "in")
+    assert speech.speak_on_beam(told, tmp_path / "out").failures == ()
+    # And one before the job, to see that it can be loaded at all.
+    assert len(loaded) == 2 and len(spoken) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--runner=Nonesuch",), "--runner=Nonesuch cannot be used"),
+        (
+            ("--runner_options=--direct_running_mode=x",),
+            "--runner_options: argument --direct_running_mode: invalid choice",
+        ),
+        (("--runner_options='",), "No closing quotation"),
+        (("--speaker=ben",), "it knows one voice only"),
+        (("--out={place}/in/sound",), "lies within"),
+        (("--out={place}/full",), "already holds something"),
+        (("--input={place}/in/tone-0.wav",), "by pwavenet synthesize"),
+        (("--input={place}/empty",), "holds neither recordings nor"),
+        (("--input={place}/twice",), "would both become"),
+        (("--model={place}/in/tone-0.wav",), "is damaged or not a model"),
+        (("--temperature=nan",), "--temperature=nan is not"),
+    ],
+)
+def test_bad_input_is_one_line(student, tmp_path, capsys, arguments, said):
+    for name in ("empty", "full", "twice"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "full/letter").touch()
+    for suffix in (".wav", ".npy"):
+        (tmp_path / "twice/one").with_suffix(suffix).touch()
+    write_recordings(tmp_path / "in", 1)
+    flags = f"--model={student}", f"--input={tmp_path / 'in'}"
+    flags = *flags, f"--out={tmp_path / 'out'}"
+    given = (one.format(place=tmp_path) for one in arguments)
+    status, text, error = run(capsys, "synthesize-batch", *flags, *given)
+    assert (status, text) == (2, "")
+    assert error.startswith("pwavenet synthesize-batch: ") and said in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.rglob("out/*.wav"))
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_same_sound(student, tmp_path):
+    place = tmp_path / "in"
+    inputs_of_all_kinds(place)
+    (place / "letter.wav").write_text("Dear reader")
+    flags = "synthesize-batch", f"--model={student}", f"--input={place}"
+    assert cli.main([*flags, f"--out={tmp_path / 'a'}"]) == 2
+    assert cli.main([*flags, f"--out={tmp_path / 'b'}", TWO_PROCESSES]) == 2
+    sound = contents(tmp_path / "a")
+    assert sum(name.endswith(".wav") for name in sound) == 4
+    assert sound == contents(tmp_path / "b")
+
+
+@pytest.mark.parametrize("command", ["prepare", "synthesize-batch"])
+def test_without_beam_it_is_said_how_to_install_it(
+    command, student, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    write_recordings(tmp_path / "in", 1)
+    flags = {
+        "prepare": ["--corpus={}/in", "--runner=DirectRunner"],
+        "synthesize-batch": [f"--model={student}", "--input={}/in"],
+    }[command]
+    flags = [flag.format(tmp_path) for flag in flags]
+    status, _, error = run(capsys, command, *flags, f"--out={tmp_path}/out")
+    assert status == 2 and error.count("\n") == 1
+    assert "pip install 'pwavenet_tf[beam]'" in error
