@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pwavenet_tf.bijectors import InverseAutoregressiveFlow
+    from pwavenet_tf.checkpoint import Checkpoint
     from pwavenet_tf.config import AudioContract, Conditioning
     from pwavenet_tf.corpus.dataset import Corpus
+    from pwavenet_tf.corpus.features import LogMel
     from pwavenet_tf.corpus.prepare import prepare
+    from pwavenet_tf.corpus.statistics import with_mel_statistics
     from pwavenet_tf.distiller import Distiller
     from pwavenet_tf.distributions import Gaussian, MixtureOfLogistics, MuLaw
     from pwavenet_tf.errors import UserError
@@ -23,7 +26,9 @@ if TYPE_CHECKING:
     from pwavenet_tf.phone_classifier import PhoneClassifier
     from pwavenet_tf.phone_training import train_phones
     from pwavenet_tf.presets import preset
+    from pwavenet_tf.progress import ProgressBar
     from pwavenet_tf.sampling import generate
+    from pwavenet_tf.speech_board import SpeechBoard
     from pwavenet_tf.student import ParallelWaveNet
     from pwavenet_tf.synthesis import Synthesizer
     from pwavenet_tf.teacher import WaveNet
@@ -38,6 +43,8 @@ __all__ = [
     "Conditioning",
     "prepare",
     "Corpus",
+    "LogMel",
+    "with_mel_statistics",
     "WaveNet",
     "MixtureOfLogistics",
     "MuLaw",
@@ -47,8 +54,11 @@ __all__ = [
     "PhoneClassifier",
     "Distiller",
     "PowerLoss",
+    "ProgressBar",
+    "SpeechBoard",
     "HealthMonitor",
     "StopWhenNotFinite",
+    "Checkpoint",
     "train_teacher",
     "train_phones",
     "distill",
@@ -63,6 +73,8 @@ _MODULES = {
     "Conditioning": "config",
     "prepare": "corpus.prepare",
     "Corpus": "corpus.dataset",
+    "LogMel": "corpus.features",
+    "with_mel_statistics": "corpus.statistics",
     "WaveNet": "teacher",
     "MixtureOfLogistics": "distributions",
     "MuLaw": "distributions",
@@ -72,8 +84,11 @@ _MODULES = {
     "PhoneClassifier": "phone_classifier",
     "Distiller": "distiller",
     "PowerLoss": "training_config",
+    "ProgressBar": "progress",
+    "SpeechBoard": "speech_board",
     "HealthMonitor": "health_monitor",
     "StopWhenNotFinite": "health_monitor",
+    "Checkpoint": "checkpoint",
     "train_teacher": "training",
     "train_phones": "phone_training",
     "distill": "training",

@@ -113,7 +113,15 @@ def inverse_normalised(mel: Array, contract: AudioContract) -> Array:
 
 
 class LogMel:
-    """Log-mel spectrogram of recordings of any length in bounded memory."""
+    """Log-mel spectrogram of recordings of any length in bounded memory.
+
+    Args:
+        contract: The acoustic contract; with statistics, `Corpus.contract`
+            or `with_mel_statistics`, the bands are normalised by them.
+
+    Example:
+        mel = LogMel(corpus.contract)(audio)
+    """
 
     def __init__(self, contract: AudioContract) -> None:
         import tensorflow as tf

@@ -2,11 +2,14 @@
 
 import dataclasses
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
 from pwavenet_tf.config import AudioContract
+from pwavenet_tf.corpus.features import LogMel
 from pwavenet_tf.corpus.pitch import UNVOICED_HZ
+from pwavenet_tf.errors import UserError
 
 # A band that hardly varies (above the recordings' own bandwidth, say) must
 # not have its noise blown up: 0.1 in natural log is 0.9 dB.
@@ -56,3 +59,30 @@ class Statistics:
             mel_mean=tuple(mean.round(6).tolist()),
             mel_deviation=tuple(deviation.round(6).tolist()),
         )
+
+
+def with_mel_statistics(
+    contract: AudioContract, recordings: Iterable[np.ndarray]
+) -> AudioContract:
+    """The contract for a corpus of one's own, without `prepare`.
+
+    Args:
+        contract: A preset's acoustic contract.
+        recordings: float32 `(time,)` each, in [-1, 1), at its sample rate.
+
+    Returns:
+        The contract with the mean and deviation of each mel band over all
+        frames: what `LogMel` and the models are to be built with.
+
+    Raises:
+        UserError: If there is no recording.
+    """
+    raw = dataclasses.replace(contract, mel_mean=(), mel_deviation=())
+    log_mel, statistics = LogMel(raw), Statistics(raw.mels)
+    empty = True
+    for recording in recordings:
+        statistics.add({"mel": log_mel(recording)})
+        empty = False
+    if empty:
+        raise UserError("there are no recordings to take statistics of")
+    return statistics.written_into(raw)

@@ -1,0 +1,59 @@
+"""Plain Keras: python keras_workflow.py 16_KHZ_MONO_WAVS OUT EPOCHS STEPS"""
+
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import soundfile
+import tensorflow as tf
+
+import pwavenet_tf as pw
+
+wavs, out, epochs, steps = sys.argv[1:]
+nano = pw.preset("nano")
+# Frames of a clip: the models' past, those that count, the upsampler's reach.
+parts, hop = (14, 40, 3), nano.audio.hop_length
+size, weight = sum(parts), np.repeat([0.0, 1.0, 0.0], np.multiply(parts, hop))
+files = sorted(Path(wavs).glob("*.wav"))
+sounds = [soundfile.read(one, dtype="float32")[0] for one in files]
+contract = pw.with_mel_statistics(nano.audio, sounds)
+speech = [(sound, pw.LogMel(contract)(sound)) for sound in sounds]
+
+
+def clips():
+    while True:
+        audio, mel = speech[np.random.randint(len(speech))]
+        first = np.random.randint(len(mel) - size)
+        audio = audio[first * hop :][: size * hop]
+        yield {"audio": audio, "mel": mel[first:][:size]}, audio, weight
+
+
+audio, mel = tf.TensorSpec(size * hop), tf.TensorSpec((size, contract.mels))
+signature = {"audio": audio, "mel": mel}, audio, audio
+data = tf.data.Dataset.from_generator(clips, output_signature=signature)
+data = data.batch(2, drop_remainder=True).prefetch(2)
+
+
+class Speak(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        sound = pw.Synthesizer(self.model.student)(speech[0][1], seed=1)
+        soundfile.write(f"{out}/{epoch + 1}.wav", sound, contract.sample_rate)
+
+
+def fit(model, rate, callback):
+    adam = keras.optimizers.Adam(rate, global_clipnorm=10.0)
+    model.compile(adam, jit_compile=True)
+    run = {"epochs": int(epochs), "steps_per_epoch": int(steps)}
+    callbacks = [callback, pw.StopWhenNotFinite()]
+    model.fit(data, callbacks=callbacks, shuffle=False, **run)
+
+
+teacher = pw.WaveNet.from_preset(nano, contract)
+fit(teacher, 2e-3, keras.callbacks.CSVLogger(f"{out}/teacher.csv"))
+teacher.save(f"{out}/teacher.keras")
+student = pw.ParallelWaveNet.from_preset(nano, contract)
+student.build()
+student.copy_conditioner(teacher)
+fit(pw.Distiller(teacher, student, power_weight=5.0), 1e-3, Speak())
+student.save(f"{out}/student.keras")

@@ -1,0 +1,83 @@
+"""The script that shows the plain Keras workflow."""
+
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import soundfile
+from tiny_run import tiny_preset
+
+import pwavenet_tf
+from pwavenet_tf.config import AudioContract
+from pwavenet_tf.corpus.audio import write_audio
+from pwavenet_tf.corpus.features import LogMel
+from pwavenet_tf.corpus.statistics import with_mel_statistics
+from pwavenet_tf.errors import UserError
+
+SCRIPT = Path(__file__).resolve().parents[1] / "docs" / "keras_workflow.py"
+EPOCHS = 2
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """A folder of two 16 kHz recordings of noise, over a second long."""
+    folder = tmp_path_factory.mktemp("recordings")
+    for number, samples in enumerate((17_000, 20_123)):
+        noise = np.random.default_rng(number).normal(0, 0.1, samples)
+        write_audio(folder / f"{number}.wav", noise, 16_000)
+    return folder
+
+
+def require_written(out: Path) -> None:
+    """Both models load, the log and a sound for each epoch are there."""
+    teacher = keras.saving.load_model(out / "teacher.keras")
+    student = keras.saving.load_model(out / "student.keras")
+    assert len((out / "teacher.csv").read_text().splitlines()) == EPOCHS + 1
+    assert teacher.audio == student.audio
+    assert len(teacher.audio.mel_mean) == teacher.audio.mels
+    for epoch in range(EPOCHS):
+        sound, rate = soundfile.read(out / f"{epoch + 1}.wav")
+        assert rate == 16_000
+        assert len(sound) == 17_000
+        assert sound.std() > 0
+
+
+def test_it_is_under_sixty_lines():
+    assert len(SCRIPT.read_text().splitlines()) < 60
+
+
+def test_it_runs_with_tiny_models(recordings, tmp_path, monkeypatch):
+    monkeypatch.setattr(pwavenet_tf, "preset", lambda name: tiny_preset())
+    arguments = [recordings, tmp_path, EPOCHS, 2]
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *map(str, arguments)])
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+    require_written(tmp_path)
+
+
+@pytest.mark.slow
+def test_it_runs_as_a_user_would_run_it(recordings, tmp_path):
+    arguments = [recordings, tmp_path, EPOCHS, 1]
+    subprocess.run([sys.executable, SCRIPT, *map(str, arguments)], check=True)
+    require_written(tmp_path)
+
+
+def test_mel_statistics_normalise_every_band_over_all_recordings():
+    contract = AudioContract(mels=20)
+    generator = np.random.default_rng(0)
+    sounds = [
+        generator.normal(0, level, samples).astype(np.float32)
+        for level, samples in ((0.1, 9_000), (0.01, 30_000))
+    ]
+    contract = with_mel_statistics(contract, sounds)
+    every = np.concatenate([LogMel(contract)(sound) for sound in sounds])
+    np.testing.assert_allclose(every.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(every.std(axis=0), 1, atol=1e-4)
+
+
+def test_mel_statistics_of_nothing_are_refused():
+    with pytest.raises(UserError, match="no recordings"):
+        with_mel_statistics(AudioContract(), [])
