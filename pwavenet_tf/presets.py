@@ -49,7 +49,7 @@ _NANO = Preset(
         steps=4_000, batch_size=2, clip_length=10_000, learning_rate=2e-3
     ),
     distillation=Distillation(
-        steps=4_000,
+        steps=12_000,
         batch_size=2,
         clip_length=6_000,
         learning_rate=2e-3,
