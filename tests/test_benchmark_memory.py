@@ -20,7 +20,7 @@ def test_memory_does_not_grow_with_the_inner_draws() -> None:
     several results, beside the 10 MiB of the parameters.
     """
     few, many = (
-        peak_memory.bytes_apart(inner_draws.__name__, str(draws))
+        peak_memory.figures_apart(inner_draws.__name__, str(draws))["bytes"]
         for draws in (4, 64)
     )
     assert many < 2 * few

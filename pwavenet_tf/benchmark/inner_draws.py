@@ -13,10 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from pwavenet_tf.benchmark.peak_memory import (
-    bytes_apart,
+    figures_apart,
     peak,
     peak_from_here,
-    print_bytes,
+    print_figures,
 )
 from pwavenet_tf.distributions import MixtureOfLogistics
 from pwavenet_tf.losses.kl import cross_entropy
@@ -50,7 +50,7 @@ def measure_inner_draws() -> dict[int, dict[str, float]]:
         figures[draws] = {
             "variance_ratio": single / variance,
             "seconds": _seconds(draws),
-            "bytes": bytes_apart(__name__, str(draws)),
+            **figures_apart(__name__, str(draws)),
         }
     return figures
 
@@ -117,4 +117,4 @@ def _peak_growth(draws: int) -> int:
 
 
 if __name__ == "__main__":
-    print_bytes(_peak_growth(int(sys.argv[1])))
+    print_figures(bytes=_peak_growth(int(sys.argv[1])))

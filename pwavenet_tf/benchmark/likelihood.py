@@ -12,10 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from pwavenet_tf.benchmark.peak_memory import (
-    bytes_apart,
+    figures_apart,
     peak,
     peak_from_here,
-    print_bytes,
+    print_figures,
 )
 from pwavenet_tf.distributions import MixtureOfLogistics
 from pwavenet_tf.substrate import tfb, tfd
@@ -55,7 +55,8 @@ def measure_log_prob() -> dict[str, float | dict[str, float]]:
             [_case(name, compiler) for name in _IMPLEMENTATIONS], raw, levels
         )
         memory = [
-            bytes_apart(__name__, name, compiler) for name in _IMPLEMENTATIONS
+            figures_apart(__name__, name, compiler)["bytes"]
+            for name in _IMPLEMENTATIONS
         ]
         figures[compiler] = {
             "ours_seconds": seconds[0],
@@ -158,4 +159,4 @@ def _peak_growth(implementation: str, compiler: str) -> int:
 
 
 if __name__ == "__main__":
-    print_bytes(_peak_growth(*sys.argv[1:]))
+    print_figures(bytes=_peak_growth(*sys.argv[1:]))

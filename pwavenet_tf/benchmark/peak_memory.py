@@ -15,8 +15,8 @@ _LINUX_RESET = pathlib.Path("/proc/self/clear_refs")
 _LINUX_STATUS = pathlib.Path("/proc/self/status")
 
 
-def bytes_apart(module: str, *arguments: str) -> int:
-    """Runs a module that ends in `print_bytes`; returns what it printed."""
+def figures_apart(module: str, *arguments: str) -> dict[str, float]:
+    """Runs a module that ends in `print_figures`; returns what it printed."""
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         check=True,
@@ -26,12 +26,12 @@ def bytes_apart(module: str, *arguments: str) -> int:
         # memory from before can be used again without being seen.
         env=os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"},
     )
-    return json.loads(done.stdout.splitlines()[-1])["bytes"]
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def print_bytes(count: int) -> None:
-    """Hands a figure to the process that called `bytes_apart`."""
-    print(json.dumps({"bytes": count}))
+def print_figures(**figures: float) -> None:
+    """Hands figures to the process that called `figures_apart`."""
+    print(json.dumps(figures))
 
 
 def peak_from_here() -> int:

@@ -11,8 +11,10 @@ In one run, on untrained models, which are as fast as trained ones:
                    Probability's: difference, time and peak memory
   inner draws      distillation's estimate by 1 to 64 draws a sample: variance,
                    time and peak memory
+  preparation      `prepare` on 15, 30 and 60 minutes of audio: time and memory
+  pipeline         clips delivered against clips trained on
 
-It takes about five minutes. The figures go to the screen and, as JSON, to a
+It takes about ten minutes. The figures go to the screen and, as JSON, to a
 file. Compare them within one run only: machines have good and bad moments.
 
 Before it:  nothing.
@@ -42,7 +44,13 @@ def run(flag_values: flags.FlagValues) -> None:
     """Prints the figures and writes them as JSON."""
     import json
 
-    from pwavenet_tf.benchmark import inner_draws, likelihood, synthesis
+    from pwavenet_tf.benchmark import (
+        inner_draws,
+        likelihood,
+        pipeline,
+        preparation,
+        synthesis,
+    )
     from pwavenet_tf.files import written_aside
 
     figures = {}
@@ -53,6 +61,8 @@ def run(flag_values: flags.FlagValues) -> None:
         ("student", synthesis.measure_student, _show_student),
         ("log_probability", likelihood.measure_log_prob, _show_likelihood),
         ("inner_draws", inner_draws.measure_inner_draws, _show_inner_draws),
+        ("preparation", preparation.measure_preparation, _show_preparation),
+        ("pipeline", pipeline.measure_pipeline, _show_pipeline),
     ):
         figures[name] = measure()
         show(figures[name])
@@ -120,3 +130,20 @@ def _show_inner_draws(figures: dict) -> None:
             f"{draws:<14}{'1 / ' + format(one['variance_ratio'], '.1f'):>10}"
             f"{one['seconds'] * 1e3:>8.0f}{one['bytes'] / 2**20:>8.1f}"
         )
+
+
+def _show_preparation(figures: dict) -> None:
+    print(f"\n{'prepare':<12}{'seconds':>10}{'× real time':>13}{'MiB':>8}")
+    for minutes, one in figures.items():
+        print(
+            f"{f'{minutes} minutes':<12}{one['seconds']:>10.1f}"
+            f"{one['times_real_time']:>13.0f}{one['bytes'] / 2**20:>8.0f}"
+        )
+
+
+def _show_pipeline(figures: dict) -> None:
+    print(
+        f"\nthe input pipeline delivers {figures['delivered']:,.0f} samples/s, "
+        f"the teacher's training step takes {figures['consumed']:,.0f}: "
+        f"{figures['ratio']:.0f} times as many"
+    )
