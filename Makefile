@@ -1,11 +1,13 @@
 # `make` lists what can be made. Everything is installed into .venv; the io lane
-# (TensorFlow 2.17, where tensorflow-io works) into .venv-io.
+# (TensorFlow 2.17, where tensorflow-io works) into .venv-io, the jax lane (JAX
+# without TensorFlow) into .venv-jax.
 
 PYTHON ?= python3
 CORPUS ?=
 OUT ?= runs/demo
 
 IO_PYTHON ?= $(PYTHON)
+JAX_PYTHON ?= $(PYTHON)
 
 INSTALLED := .venv/.installed
 PIP := .venv/bin/python -m pip -qq --disable-pip-version-check
@@ -14,11 +16,14 @@ IO_TESTS := tests/test_corpus_audio.py tests/test_corpus_decoding.py \
 	tests/test_corpus_features.py tests/test_corpus_flac_check.py \
 	tests/test_io_lane.py
 IO_PIP := .venv-io/bin/python -m pip -qq --disable-pip-version-check
+JAX_INSTALLED := .venv-jax/.installed
+JAX_PIP := .venv-jax/bin/python -m pip -qq --disable-pip-version-check
 
-.PHONY: help install install-io demo test test-io test-slow lint format clean
+.PHONY: help install install-io install-jax demo test test-io test-jax test-slow \
+	lint format clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' \
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' \
 		$(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## make .venv with TensorFlow and this package (3 GB)
@@ -34,6 +39,11 @@ install-io: $(IO_INSTALLED) ## make .venv-io with TensorFlow 2.17 (3 GB)
 test-io: $(IO_INSTALLED) ## what depends on tensorflow-io, beside TensorFlow 2.17
 	@.venv-io/bin/python -m pytest $(IO_TESTS)
 
+install-jax: $(JAX_INSTALLED) ## make .venv-jax with JAX, without TensorFlow (1 GB)
+
+test-jax: $(INSTALLED) $(JAX_INSTALLED) ## what JAX trains against TensorFlow
+	@.venv/bin/python -m pytest tests/test_jax_lane.py
+
 test-slow: $(INSTALLED) ## run the tests that take long
 	@.venv/bin/python -m pytest -m slow
 
@@ -45,8 +55,8 @@ format: $(INSTALLED) ## put the code into the common style
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
-clean: ## remove .venv, .venv-io and everything that was built
-	rm -rf .venv .venv-io build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+clean: ## remove the environments and everything that was built
+	rm -rf .venv .venv-io .venv-jax build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): setup.py constraints.txt
@@ -69,4 +79,14 @@ $(IO_INSTALLED): setup.py constraints-io.txt
 	@echo "Installing TensorFlow 2.17 and pwavenet_tf into .venv-io: a few minutes"
 	@$(IO_PYTHON) -m venv .venv-io
 	@$(IO_PIP) install --constraint constraints-io.txt --editable ".[test]"
+	@touch $@
+
+$(JAX_INSTALLED): setup.py constraints-jax.txt
+	@$(JAX_PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+		2>/dev/null || { echo "The jax lane needs Python 3.11 to 3.13, but JAX_PYTHON=$(JAX_PYTHON) is \
+	$$($(JAX_PYTHON) --version 2>/dev/null || echo missing); name another: make JAX_PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	@echo "Installing JAX and pwavenet_tf into .venv-jax: a minute"
+	@$(JAX_PYTHON) -m venv .venv-jax
+	@$(JAX_PIP) install --requirement constraints-jax.txt
+	@$(JAX_PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -26,7 +26,7 @@ from pwavenet_tf.replicas import (
     share_of_batch,
 )
 from pwavenet_tf.student import ParallelWaveNet
-from pwavenet_tf.substrate import WATCHES_GRADIENTS, watch_gradient
+from pwavenet_tf.substrate import WATCHES_GRADIENTS, freeze, watch_gradient
 from pwavenet_tf.teacher import WaveNet
 from pwavenet_tf.training_config import PowerLoss
 
@@ -118,12 +118,12 @@ class Distiller(ReplicatedModel):
                 "the student with conditioning=teacher.conditioning"
             )
         self.teacher = teacher
-        self.teacher.trainable = False
+        freeze(teacher)
         self.student = student
         self.phone_classifier = phone_classifier
         if phone_classifier is not None:
             require_same_contract(phone_classifier, student.audio)
-            phone_classifier.trainable = False
+            freeze(phone_classifier)
         self.inner_samples = inner_samples
         self.kl_weight = kl_weight
         self.contrastive = contrastive

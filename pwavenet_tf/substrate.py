@@ -14,7 +14,17 @@ else:
 tfb = tfp.bijectors
 tfd = tfp.distributions
 
-__all__ = ["WATCHES_GRADIENTS", "tfb", "tfd", "watch_gradient"]
+__all__ = ["WATCHES_GRADIENTS", "freeze", "tfb", "tfd", "watch_gradient"]
+
+
+def freeze(model: keras.Model) -> None:
+    """Keeps training from changing a model.
+
+    A model that was saved frozen is loaded with free layers; and on
+    TensorFlow Keras does nothing where an attribute has its value already.
+    """
+    model.trainable = True
+    model.trainable = False
 
 
 def watch_gradient(record: Callable, *tensors) -> tuple:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pwavenet_tf.benchmark import inner_draws, peak_memory
+from pwavenet_tf.benchmark import inner_draws, peak_memory, preparation
 
 
 def test_peak_memory_counts_what_is_held_and_given_back() -> None:
@@ -24,3 +24,13 @@ def test_memory_does_not_grow_with_the_inner_draws() -> None:
         for draws in (4, 64)
     )
     assert many < 2 * few
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_hours_prepared() -> None:
+    """Kept, the 15 minutes more would take 27 MiB of levels alone."""
+    short, long = (
+        peak_memory.figures_apart(preparation.__name__, minutes)["bytes"]
+        for minutes in ("2", "17")
+    )
+    assert long - short < 20 * 2**20

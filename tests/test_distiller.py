@@ -209,7 +209,10 @@ def test_saved_and_loaded_distiller_is_the_same(tmp_path) -> None:
     loaded = keras.saving.load_model(path)
     assert loaded.get_config() == model.get_config()
     assert loaded.kl_weight(10) == schedule(10)
+    # Its own list too: what the optimiser of the loaded one would move.
     assert loaded.teacher.trainable_variables == []
+    moved = [one.path for one in loaded.trainable_variables]
+    assert moved == [one.path for one in loaded.student.trainable_variables]
     inputs = clips()[0]
     noisy = inputs | {"noise": tiny_models.noise(2, FRAMES)}
     np.testing.assert_array_equal(loaded(noisy)["audio"], model(noisy)["audio"])

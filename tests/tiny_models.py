@@ -1,7 +1,6 @@
 """Teachers and students small enough for exact checks, and their inputs."""
 
 import numpy as np
-import tensorflow as tf
 
 from pwavenet_tf.config import AudioContract, Conditioning
 from pwavenet_tf.phone_classifier import PhoneClassifier
@@ -119,6 +118,9 @@ def jacobian(function, x: np.ndarray) -> np.ndarray:
     `function` maps `(batch, time)` to `(batch, time)`, each row by itself:
     so row t of a batch of copies can stand for output t.
     """
+    # Here, so that the rest serves where there is no TensorFlow.
+    import tensorflow as tf
+
     copies = tf.tile(tf.constant(x)[None], (len(x), 1))
     with tf.GradientTape() as tape:
         tape.watch(copies)

@@ -13,6 +13,7 @@ In one run, on untrained models, which are as fast as trained ones:
                    time and peak memory
   preparation      `prepare` on 15, 30 and 60 minutes of audio: time and memory
   pipeline         clips delivered against clips trained on
+  precision        a teacher's training step in float32, bfloat16 and float16
 
 It takes about ten minutes. The figures go to the screen and, as JSON, to a
 file. Compare them within one run only: machines have good and bad moments.
@@ -47,6 +48,7 @@ def run(flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.benchmark import (
         inner_draws,
         likelihood,
+        mixed_precision,
         pipeline,
         preparation,
         synthesis,
@@ -63,6 +65,11 @@ def run(flag_values: flags.FlagValues) -> None:
         ("inner_draws", inner_draws.measure_inner_draws, _show_inner_draws),
         ("preparation", preparation.measure_preparation, _show_preparation),
         ("pipeline", pipeline.measure_pipeline, _show_pipeline),
+        (
+            "precision",
+            mixed_precision.measure_mixed_precision,
+            _show_mixed_precision,
+        ),
     ):
         figures[name] = measure()
         show(figures[name])
@@ -147,3 +154,12 @@ def _show_pipeline(figures: dict) -> None:
         f"the teacher's training step takes {figures['consumed']:,.0f}: "
         f"{figures['ratio']:.0f} times as many"
     )
+
+
+def _show_mixed_precision(figures: dict) -> None:
+    print()
+    for precision, seconds in figures.items():
+        print(
+            f"a training step in {precision:<10}{seconds * 1e3:>8.0f} ms, "
+            f"{seconds / figures['float32']:.2f} of float32's"
+        )

@@ -91,8 +91,12 @@ class Corpus:
         """
         import tensorflow as tf
 
-        window = self._window(
-            clip_length, context_frames, lookahead_frames, batch_size
+        window = Window.of(
+            self.contract,
+            clip_length,
+            context_frames,
+            lookahead_frames,
+            batch_size,
         )
         recordings = len(self.card.training)
         first_pass, passed_over = divmod(
@@ -184,8 +188,12 @@ class Corpus:
         """
         import tensorflow as tf
 
-        window = self._window(
-            clip_length, context_frames, lookahead_frames, batch_size
+        window = Window.of(
+            self.contract,
+            clip_length,
+            context_frames,
+            lookahead_frames,
+            batch_size,
         )
 
         def cut(record):
@@ -254,23 +262,6 @@ class Corpus:
 
     def _shards(self, split: Split) -> list[str]:
         return [str(self._folder / name) for name in self.card.shards(split)]
-
-    def _window(
-        self, clip_length: int, context: int, lookahead: int, batch_size: int
-    ) -> Window:
-        hop = self.contract.hop_length
-        if clip_length < hop or clip_length % hop:
-            raise UserError(
-                f"clip_length {clip_length} is not a positive multiple of "
-                f"the hop length {hop}"
-            )
-        if min(context, lookahead) < 0 or batch_size < 1:
-            raise UserError(
-                "context_frames and lookahead_frames must not be negative "
-                "and batch_size must be positive, but they are "
-                f"{context}, {lookahead}, {batch_size}"
-            )
-        return Window(hop, clip_length // hop, context, lookahead)
 
     def _batched(
         self, clips: "tf.data.Dataset", window: Window, batch_size: int

@@ -4,6 +4,9 @@ import dataclasses
 
 import numpy as np
 
+from pwavenet_tf.config import AudioContract
+from pwavenet_tf.errors import UserError
+
 
 @dataclasses.dataclass(frozen=True)
 class Window:
@@ -13,6 +16,34 @@ class Window:
     clip_frames: int
     context_frames: int
     lookahead_frames: int
+
+    @classmethod
+    def of(
+        cls,
+        contract: AudioContract,
+        clip_length: int,
+        context_frames: int,
+        lookahead_frames: int,
+        batch_size: int,
+    ) -> "Window":
+        """The window of clips as `Corpus.training_clips` is told of them.
+
+        Raises:
+            UserError: If a length cannot be.
+        """
+        hop = contract.hop_length
+        if clip_length < hop or clip_length % hop:
+            raise UserError(
+                f"clip_length {clip_length} is not a positive multiple of "
+                f"the hop length {hop}"
+            )
+        if min(context_frames, lookahead_frames) < 0 or batch_size < 1:
+            raise UserError(
+                "context_frames and lookahead_frames must not be negative "
+                "and batch_size must be positive, but they are "
+                f"{context_frames}, {lookahead_frames}, {batch_size}"
+            )
+        return cls(hop, clip_length // hop, context_frames, lookahead_frames)
 
     @property
     def frames(self) -> int:
