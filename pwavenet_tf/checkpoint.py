@@ -2,6 +2,7 @@
 
 import os
 import time
+import warnings
 from pathlib import Path
 
 import h5py
@@ -11,6 +12,7 @@ from pwavenet_tf.errors import UserError
 from pwavenet_tf.strategies import written_by_chief
 
 _RANDOM_STATES = "random_states"
+_BATCHES = "batches"
 
 # An interruption loses at most so much work.
 SECONDS_BETWEEN = 300.0
@@ -24,22 +26,33 @@ def load_checkpoint(model: keras.Model, path: Path) -> int:
         path: The file of a `Checkpoint`.
 
     Returns:
-        How many steps the run has done; 0 without a checkpoint.
+        How many batches the run has learnt from; 0 without a checkpoint.
 
     Raises:
         UserError: If the file is damaged, or of another model.
     """
-    model.optimizer.build(model.trainable_variables)
+    # One that scales the loss would add its variables once more.
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
     if path.exists():
         try:
-            model.load_weights(path)
+            with warnings.catch_warnings():
+                # Keras goes on without the optimiser's state, with a warning.
+                warnings.filterwarnings("error", message="Skipping variable")
+                model.load_weights(path)
             _load_random_states(model, path)
-        except (OSError, ValueError, KeyError) as problem:
+            return _batches(path)
+        except (OSError, ValueError, KeyError, UserWarning) as problem:
             raise UserError(
                 f"{path}: does not fit this version's model or is damaged "
                 f"({str(problem).splitlines()[0]}); remove it to begin anew"
             ) from problem
-    return step_of(model)
+    return 0
+
+
+def _batches(path: Path) -> int:
+    with h5py.File(path) as file:
+        return int(file[_BATCHES][()])
 
 
 def _random_states(model: keras.Model) -> list:
@@ -89,8 +102,13 @@ class Checkpoint(keras.callbacks.Callback):
         super().__init__()
         self._path = Path(path)
         self._saved_at = time.monotonic()
+        self._batches = 0
+
+    def on_train_begin(self, logs=None) -> None:
+        self._batches = _batches(self._path) if self._path.exists() else 0
 
     def on_train_batch_end(self, batch, logs=None) -> None:
+        self._batches += 1
         # The last step of an epoch is saved behind the validation, which draws
         # random numbers too: a run that skipped it would go on differently.
         last = batch + 1 == self.params["steps"]
@@ -105,6 +123,8 @@ class Checkpoint(keras.callbacks.Callback):
             with written_by_chief(self._path) as aside:
                 self.model.save_weights(aside)
                 _add_random_states(self.model, aside)
+                with h5py.File(aside, "a") as file:
+                    file[_BATCHES] = self._batches
                 # A machine that dies must not leave a name without content.
                 with aside.open("rb") as file:
                     os.fsync(file.fileno())

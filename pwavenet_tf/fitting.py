@@ -32,6 +32,10 @@ _STEPS_PER_VALIDATION_BATCH = 8
 # Some seconds of speech tell a student's level and spectrum.
 _HEALTH_SAMPLES = 100_000
 
+# Two voices are heard for two seconds, out of so many clips the fullest: the
+# last one of a recording may be short.
+_HEARD, _HEARD_SECONDS, _HEARD_FROM = 2, 2.0, 10
+
 _CHECKPOINT = "latest.weights.h5"
 
 
@@ -115,6 +119,7 @@ def fit(
     target: Path,
     run: str,
     steps: int | None = None,
+    tensorboard: Path | None = None,
 ) -> None:
     """Fits with averaged weights under XLA, reporting ten times or more.
 
@@ -130,10 +135,13 @@ def fit(
         target: The file that the model will be saved in, by `save_and_tidy`.
         run: The `fingerprint` of the run.
         steps: Optimiser steps; those of the settings if left out.
+        tensorboard: Folder for TensorBoard, in which the run has one of the
+            model's name; see `SpeechBoard`.
 
     Raises:
-        UserError: If there is the backup of another run, or if a loss, a
-            gradient or a weight stops being finite.
+        UserError: If there is the backup of another run, if `tensorboard`
+            can't be written or shows another run, or if a loss, a gradient or
+            a weight stops being finite.
     """
     if settings.batch_size % replica_count():
         raise UserError(
@@ -153,6 +161,9 @@ def fit(
     validation = corpus.validation_clips(**clips).take(
         math.ceil(steps_per_report / _STEPS_PER_VALIDATION_BATCH)
     )
+    board = []
+    if tensorboard:
+        board = [_board(tensorboard / target.stem, corpus, clips)]
     while (step := load_checkpoint(model, checkpoint)) < total:
         report, done = divmod(step, steps_per_report)
         model.fit(
@@ -171,6 +182,7 @@ def fit(
                 checkpoint,
                 target,
                 total,
+                board,
             ),
         )
     # The checkpoint holds the last step's weights, the run ends with averages.
@@ -184,6 +196,7 @@ def _callbacks(
     checkpoint: Path,
     target: Path,
     steps: int,
+    board: list[keras.callbacks.Callback],
 ) -> list[keras.callbacks.Callback]:
     # One of several workers shows and logs what all have done.
     progress, log = [], []
@@ -201,6 +214,7 @@ def _callbacks(
         *progress,
         *_health_monitors(model, validation, settings),
         Checkpoint(checkpoint),
+        *board,
         keras.callbacks.SwapEMAWeights(),
         keras.callbacks.LambdaCallback(
             on_epoch_end=lambda _, logs: logs.update(step=step_of(model))
@@ -234,6 +248,23 @@ def _health_monitors(model, validation, settings: TeacherTraining):
         return []
     clips = spread(validation, settings, _HEALTH_SAMPLES)
     return [HealthMonitor(list(clips.as_numpy_iterator()))]
+
+
+def _board(folder: Path, corpus: Corpus, shape: dict[str, int]):
+    """Reports for TensorBoard, on clips long enough to be listened to."""
+    # TensorFlow only, unlike the other callbacks.
+    from pwavenet_tf.speech_board import SpeechBoard
+
+    contract = corpus.contract
+    frames = contract.frames(round(_HEARD_SECONDS * contract.sample_rate))
+    length = frames * contract.hop_length
+    clips = corpus.validation_clips(
+        **shape | {"clip_length": length, "batch_size": 1}
+    )
+    apart = max(1, int(clips.cardinality()) // _HEARD_FROM)
+    found = clips.shard(apart, 0).take(_HEARD_FROM).as_numpy_iterator()
+    fullest = sorted(found, key=lambda clip: -clip[-1].sum())
+    return SpeechBoard(folder, fullest[:_HEARD])
 
 
 def _optimizer(settings: TeacherTraining, steps: int):

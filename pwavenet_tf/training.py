@@ -10,13 +10,18 @@ from pwavenet_tf.errors import UserError
 from pwavenet_tf.fitting import fingerprint, fit, new_model_file, save_and_tidy
 from pwavenet_tf.losses.perceptual import require_same_contract
 from pwavenet_tf.phone_classifier import PhoneClassifier
+from pwavenet_tf.precision import in_precision, policy
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.teacher import WaveNet
 from pwavenet_tf.training_config import Preset
 
 
 def train_teacher(
-    corpus: Corpus, preset: Preset, out: Path, steps: int | None = None
+    corpus: Corpus,
+    preset: Preset,
+    out: Path,
+    steps: int | None = None,
+    tensorboard: Path | None = None,
 ) -> WaveNet:
     """Trains the preset's teacher and writes `out/teacher.keras`.
 
@@ -28,14 +33,16 @@ def train_teacher(
         preset: Sizes and training settings.
         out: Folder of the run; it is made if need be.
         steps: Optimiser steps; the preset's own number if left out.
+        tensorboard: Folder for TensorBoard: reports go to `teacher` in it;
+            see `SpeechBoard`. Nothing is written if left out.
 
     Returns:
         The trained teacher.
 
     Raises:
         UserError: If corpus and preset have different contracts, if `out`
-            holds a teacher already or can't be written, or if the loss stops
-            being finite.
+            holds a teacher already, if it or `tensorboard` can't be written,
+            or if the loss stops being finite.
     """
     settings = preset.teacher_training
     dataclasses.replace(
@@ -45,15 +52,18 @@ def train_teacher(
     target = new_model_file(out, "teacher")
     teacher = WaveNet.from_preset(preset, corpus.contract, conditioning)
     teacher.build()
+    trained = in_precision(teacher, settings.precision)
     fit(
-        teacher,
+        trained,
         corpus,
         settings,
         teacher.receptive_field,
         target,
         fingerprint(corpus.card, preset, steps),
         steps,
+        tensorboard,
     )
+    teacher.set_weights(trained.get_weights())
     save_and_tidy(teacher, target)
     return teacher
 
@@ -107,6 +117,7 @@ def distill(
     out: Path,
     steps: int | None = None,
     phone_classifier: PhoneClassifier | None = None,
+    tensorboard: Path | None = None,
 ) -> ParallelWaveNet:
     """Distils the preset's student and writes `out/student.keras`.
 
@@ -121,6 +132,8 @@ def distill(
         steps: Optimiser steps; the preset's own number if left out.
         phone_classifier: Trained by `train_phones`, for the perceptual
             losses; without it there are none.
+        tensorboard: Folder for TensorBoard: reports go to `student` in it;
+            see `SpeechBoard`. Nothing is written if left out.
 
     Returns:
         The trained student.
@@ -128,8 +141,8 @@ def distill(
     Raises:
         UserError: If corpus, teacher and phone classifier have different
             contracts, if a step has too few clips for the contrastive loss,
-            if `out` holds a student already or can't be written, or if the
-            loss stops being finite.
+            if `out` holds a student already, if it or `tensorboard` can't be
+            written, or if the loss stops being finite.
     """
     require_suited(corpus, teacher, preset, phone_classifier)
     settings = preset.distillation
@@ -142,9 +155,10 @@ def distill(
     )
     student.build()
     student.copy_conditioner(teacher)
+    trained = in_precision(student, settings.precision)
     distiller = Distiller(
-        teacher,
-        student,
+        in_precision(teacher, settings.precision),
+        trained,
         phone_classifier,
         inner_samples=settings.inner_samples,
         kl_weight=settings.kl_weight,
@@ -153,12 +167,14 @@ def distill(
         power=settings.power,
         style_weight=settings.style_weight,
         feature_weight=settings.feature_weight,
+        dtype=policy(settings.precision),
     )
     distiller.build()
     context = distillation_context(teacher, student)
     judges = [teacher, phone_classifier] if phone_classifier else [teacher]
     weights = [weight for model in judges for weight in model.get_weights()]
     run = fingerprint(corpus.card, preset, steps, *weights)
-    fit(distiller, corpus, settings, context, target, run, steps)
+    fit(distiller, corpus, settings, context, target, run, steps, tensorboard)
+    student.set_weights(trained.get_weights())
     save_and_tidy(student, target)
     return student

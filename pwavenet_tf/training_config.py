@@ -10,6 +10,10 @@ from pwavenet_tf.config import (
 )
 from pwavenet_tf.errors import UserError
 
+# In which networks compute. bfloat16 has the range of float32; float16 has
+# more digits and needs its loss scaled, which Keras does.
+PRECISIONS = ("float32", "bfloat16", "float16")
+
 
 @dataclasses.dataclass(frozen=True)
 class TeacherTraining:
@@ -21,6 +25,8 @@ class TeacherTraining:
         clip_length: Samples of each clip that count in the loss.
         learning_rate: Adam's, at its peak; it decays to zero by a cosine.
         clip_norm: The gradient's global norm is cut to this.
+        precision: What the networks compute in meanwhile, one of
+            `PRECISIONS`; weights, likelihoods and what is saved are float32.
     """
 
     steps: int
@@ -28,6 +34,14 @@ class TeacherTraining:
     clip_length: int
     learning_rate: float
     clip_norm: float = 10.0
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise UserError(
+                f"precision {self.precision!r} is not known; choose from "
+                f"{', '.join(PRECISIONS)}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,6 +19,7 @@ Example:
       --phones=run/phones.keras
 """
 
+import dataclasses
 from pathlib import Path
 
 from absl import flags
@@ -29,9 +30,17 @@ from pwavenet_tf.commands.path_flags import (
     existing_folder,
     writable_folder,
 )
+from pwavenet_tf.commands.precision_flag import (
+    define_precision,
+    with_precision,
+)
 from pwavenet_tf.commands.strategy_flag import (
     chosen_strategy,
     define_strategy,
+)
+from pwavenet_tf.commands.tensorboard_flag import (
+    chosen_tensorboard,
+    define_tensorboard,
 )
 
 
@@ -70,7 +79,9 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         lower_bound=1,
         flag_values=flag_values,
     )
+    define_precision(flag_values)
     define_strategy(flag_values)
+    define_tensorboard(flag_values)
 
 
 def run(flag_values: flags.FlagValues) -> None:
@@ -81,16 +92,21 @@ def run(flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.training import distill
 
     corpus = Corpus(Path(flag_values.data))
+    chosen = preset(corpus.card.preset)
+    settings = dataclasses.replace(
+        chosen, distillation=with_precision(chosen.distillation, flag_values)
+    )
     out = Path(flag_values.out)
     phones = flag_values.phones
     with chosen_strategy(flag_values).scope():
         distill(
             corpus,
             load_teacher(Path(flag_values.teacher)),
-            preset(corpus.card.preset),
+            settings,
             out,
             flag_values.steps,
             phones and load_phone_classifier(Path(phones)),
+            chosen_tensorboard(flag_values),
         )
     print(f"The student is {out / 'student.keras'}. Next:")
     print(

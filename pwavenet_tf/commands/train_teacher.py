@@ -36,9 +36,17 @@ from pwavenet_tf.commands.path_flags import (
     existing_folder,
     writable_folder,
 )
+from pwavenet_tf.commands.precision_flag import (
+    define_precision,
+    with_precision,
+)
 from pwavenet_tf.commands.strategy_flag import (
     chosen_strategy,
     define_strategy,
+)
+from pwavenet_tf.commands.tensorboard_flag import (
+    chosen_tensorboard,
+    define_tensorboard,
 )
 from pwavenet_tf.config import HEADS
 from pwavenet_tf.presets import preset, preset_names
@@ -95,7 +103,9 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         lower_bound=1,
         flag_values=flag_values,
     )
+    define_precision(flag_values)
     define_strategy(flag_values)
+    define_tensorboard(flag_values)
 
 
 def run(flag_values: flags.FlagValues) -> None:
@@ -107,7 +117,13 @@ def run(flag_values: flags.FlagValues) -> None:
     data, out = Path(flag_values.data), Path(flag_values.out)
     settings, model = _settings(flag_values), out / "teacher.keras"
     with chosen_strategy(flag_values).scope():
-        teacher = train_teacher(Corpus(data), settings, out, flag_values.steps)
+        teacher = train_teacher(
+            Corpus(data),
+            settings,
+            out,
+            flag_values.steps,
+            chosen_tensorboard(flag_values),
+        )
     print(f"The teacher is {model}. Next:")
     distillable = issubclass(teacher.head_class, ContinuousHead)
     if settings.student and distillable:
@@ -133,5 +149,8 @@ def _settings(flag_values: flags.FlagValues) -> Preset:
         chosen.teacher, head=flag_values.head or chosen.teacher.head
     )
     return dataclasses.replace(
-        chosen, conditioning=conditioning, teacher=teacher
+        chosen,
+        conditioning=conditioning,
+        teacher=teacher,
+        teacher_training=with_precision(chosen.teacher_training, flag_values),
     )
