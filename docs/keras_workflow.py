@@ -11,12 +11,14 @@ import tensorflow as tf
 import pwavenet_tf as pw
 
 wavs, out, epochs, steps = sys.argv[1:]
+Path(out).mkdir(parents=True, exist_ok=True)
 nano = pw.preset("nano")
 # Frames of a clip: the models' past, those that count, the upsampler's reach.
 parts, hop = (14, 40, 3), nano.audio.hop_length
 size, weight = sum(parts), np.repeat([0.0, 1.0, 0.0], np.multiply(parts, hop))
 files = sorted(Path(wavs).glob("*.wav"))
 sounds = [soundfile.read(one, dtype="float32")[0] for one in files]
+sounds = [one for one in sounds if len(one) > size * hop]
 contract = pw.with_mel_statistics(nano.audio, sounds)
 speech = [(sound, pw.LogMel(contract)(sound)) for sound in sounds]
 
@@ -44,16 +46,14 @@ class Speak(keras.callbacks.Callback):
 def fit(model, rate, callback):
     adam = keras.optimizers.Adam(rate, global_clipnorm=10.0)
     model.compile(adam, jit_compile=True)
-    run = {"epochs": int(epochs), "steps_per_epoch": int(steps)}
-    callbacks = [callback, pw.StopWhenNotFinite()]
-    model.fit(data, callbacks=callbacks, shuffle=False, **run)
+    run = dict(epochs=int(epochs), steps_per_epoch=int(steps), shuffle=False)
+    model.fit(data, callbacks=[callback, pw.StopWhenNotFinite()], **run)
 
 
 teacher = pw.WaveNet.from_preset(nano, contract)
 fit(teacher, 2e-3, keras.callbacks.CSVLogger(f"{out}/teacher.csv"))
 teacher.save(f"{out}/teacher.keras")
 student = pw.ParallelWaveNet.from_preset(nano, contract)
-student.build()
 student.copy_conditioner(teacher)
 fit(pw.Distiller(teacher, student, power_weight=5.0), 1e-3, Speak())
 student.save(f"{out}/student.keras")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pwavenet_tf.bijectors import InverseAutoregressiveFlow
-    from pwavenet_tf.checkpoint import Checkpoint
+    from pwavenet_tf.checkpoint import Checkpoint, load_checkpoint
     from pwavenet_tf.config import AudioContract, Conditioning
     from pwavenet_tf.corpus.dataset import Corpus
     from pwavenet_tf.corpus.features import LogMel
@@ -59,6 +59,7 @@ __all__ = [
     "HealthMonitor",
     "StopWhenNotFinite",
     "Checkpoint",
+    "load_checkpoint",
     "train_teacher",
     "train_phones",
     "distill",
@@ -89,6 +90,7 @@ _MODULES = {
     "HealthMonitor": "health_monitor",
     "StopWhenNotFinite": "health_monitor",
     "Checkpoint": "checkpoint",
+    "load_checkpoint": "checkpoint",
     "train_teacher": "training",
     "train_phones": "phone_training",
     "distill": "training",

@@ -93,22 +93,25 @@ class Checkpoint(keras.callbacks.Callback):
 
     Args:
         path: The file, its name ending in `.weights.h5`.
+        batches: What `load_checkpoint` has returned for it.
 
     Raises:
         UserError: If the file can't be written; the one before is kept.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, batches: int = 0) -> None:
         super().__init__()
-        self._path = Path(path)
+        self.path = Path(path)
         self._saved_at = time.monotonic()
-        self._batches = 0
+        self._batches = batches
 
-    def on_train_begin(self, logs=None) -> None:
-        self._batches = _batches(self._path) if self._path.exists() else 0
+    def on_epoch_begin(self, epoch, logs=None) -> None:
+        self._seen = -1
 
     def on_train_batch_end(self, batch, logs=None) -> None:
-        self._batches += 1
+        # One call may stand for several batches.
+        self._batches += batch - self._seen
+        self._seen = batch
         # The last step of an epoch is saved behind the validation, which draws
         # random numbers too: a run that skipped it would go on differently.
         last = batch + 1 == self.params["steps"]
@@ -120,7 +123,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _save(self) -> None:
         try:
-            with written_by_chief(self._path) as aside:
+            with written_by_chief(self.path) as aside:
                 self.model.save_weights(aside)
                 _add_random_states(self.model, aside)
                 with h5py.File(aside, "a") as file:
@@ -135,6 +138,6 @@ class Checkpoint(keras.callbacks.Callback):
         self._saved_at = time.monotonic()
 
     def _kept(self) -> str:
-        if self._path.exists():
+        if self.path.exists():
             return "the checkpoint before it is whole"
         return "there is no checkpoint yet"

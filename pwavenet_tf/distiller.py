@@ -20,6 +20,7 @@ from pwavenet_tf.losses.perceptual import (
 from pwavenet_tf.losses.power import power_loss
 from pwavenet_tf.ops import weighted_mean
 from pwavenet_tf.phone_classifier import PhoneClassifier
+from pwavenet_tf.precision import unscaled
 from pwavenet_tf.replicas import (
     ReplicatedModel,
     next_key,
@@ -268,7 +269,7 @@ class Distiller(ReplicatedModel):
         tracker = self.trackers.get(f"gradient_{term}")
         if tracker is None:
             return tensors
-        return watch_gradient(tracker.update_state, *tensors)
+        return watch_gradient(unscaled(tracker.update_state, self), *tensors)
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object

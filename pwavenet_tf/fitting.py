@@ -179,7 +179,7 @@ def fit(
                 model,
                 validation,
                 settings,
-                checkpoint,
+                Checkpoint(checkpoint, step),
                 target,
                 total,
                 board,
@@ -193,7 +193,7 @@ def _callbacks(
     model,
     validation,
     settings: TeacherTraining,
-    checkpoint: Path,
+    checkpoint: Checkpoint,
     target: Path,
     steps: int,
     board: list[keras.callbacks.Callback],
@@ -206,14 +206,14 @@ def _callbacks(
         # A run from the start must not add to the log of an older one.
         log = [
             keras.callbacks.CSVLogger(
-                target.with_suffix(".csv"), append=checkpoint.exists()
+                target.with_suffix(".csv"), append=checkpoint.path.exists()
             )
         ]
     return [
-        StopWhenNotFinite(checkpoint),
+        StopWhenNotFinite(checkpoint.path),
         *progress,
         *_health_monitors(model, validation, settings),
-        Checkpoint(checkpoint),
+        checkpoint,
         *board,
         keras.callbacks.SwapEMAWeights(),
         keras.callbacks.LambdaCallback(

@@ -1,6 +1,9 @@
 """Mixed precision: networks compute in 16 bits, all else in 32."""
 
+from collections.abc import Callable
+
 import keras
+from keras import ops
 
 
 def policy(precision: str) -> str:
@@ -27,3 +30,27 @@ def in_precision(model: keras.Model, precision: str) -> keras.Model:
     copy.build()
     copy.set_weights(model.get_weights())
     return copy
+
+
+def unscaled(record: Callable, model: keras.Model) -> Callable:
+    """Records gradients' norms as they are where the loss is not scaled.
+
+    Args:
+        record: Takes a norm and its weight.
+        model: Whose gradients they are.
+
+    Returns:
+        Takes a norm. One that is not finite is left out if the loss is
+        scaled: Keras then leaves out the step and lowers the scale.
+    """
+    # Before it is compiled it has none.
+    optimizer = getattr(model, "optimizer", None)
+    if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return record
+
+    def record_unscaled(norm):
+        finite = ops.isfinite(norm)
+        norm = ops.where(finite, norm, 0.0) / optimizer.dynamic_scale
+        record(norm, ops.cast(finite, "float32"))
+
+    return record_unscaled

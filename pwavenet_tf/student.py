@@ -228,6 +228,8 @@ class ParallelWaveNet(keras.Model):
         An upsampler that starts from random weights may saturate before the
         flows learn to listen to it.
         """
+        if not self.built:
+            self.build()
         self.conditioner.set_weights(teacher.conditioner.get_weights())
 
     def compute_output_shape(self, input_shape):
