@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pwavenet_tf.bijectors import InverseAutoregressiveFlow
-    from pwavenet_tf.checkpoint import Checkpoint, load_checkpoint
+    from pwavenet_tf.callbacks.checkpoint import Checkpoint, load_checkpoint
+    from pwavenet_tf.callbacks.health_monitor import (
+        HealthMonitor,
+        StopWhenNotFinite,
+    )
+    from pwavenet_tf.callbacks.progress import ProgressBar
+    from pwavenet_tf.callbacks.speech_board import SpeechBoard
     from pwavenet_tf.config import AudioContract, Conditioning
     from pwavenet_tf.corpus.dataset import Corpus
     from pwavenet_tf.corpus.features import LogMel
@@ -22,13 +28,10 @@ if TYPE_CHECKING:
     from pwavenet_tf.distiller import Distiller
     from pwavenet_tf.distributions import Gaussian, MixtureOfLogistics, MuLaw
     from pwavenet_tf.errors import UserError
-    from pwavenet_tf.health_monitor import HealthMonitor, StopWhenNotFinite
     from pwavenet_tf.phone_classifier import PhoneClassifier
     from pwavenet_tf.phone_training import train_phones
     from pwavenet_tf.presets import preset
-    from pwavenet_tf.progress import ProgressBar
     from pwavenet_tf.sampling import generate
-    from pwavenet_tf.speech_board import SpeechBoard
     from pwavenet_tf.student import ParallelWaveNet
     from pwavenet_tf.synthesis import Synthesizer
     from pwavenet_tf.teacher import WaveNet
@@ -85,12 +88,12 @@ _MODULES = {
     "PhoneClassifier": "phone_classifier",
     "Distiller": "distiller",
     "PowerLoss": "training_config",
-    "ProgressBar": "progress",
-    "SpeechBoard": "speech_board",
-    "HealthMonitor": "health_monitor",
-    "StopWhenNotFinite": "health_monitor",
-    "Checkpoint": "checkpoint",
-    "load_checkpoint": "checkpoint",
+    "ProgressBar": "callbacks.progress",
+    "SpeechBoard": "callbacks.speech_board",
+    "HealthMonitor": "callbacks.health_monitor",
+    "StopWhenNotFinite": "callbacks.health_monitor",
+    "Checkpoint": "callbacks.checkpoint",
+    "load_checkpoint": "callbacks.checkpoint",
     "train_teacher": "training",
     "train_phones": "phone_training",
     "distill": "training",

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import keras
 
+from pwavenet_tf.callbacks.health_monitor import NotFiniteError
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.files import written_aside
 from pwavenet_tf.fitting import fingerprint
-from pwavenet_tf.health_monitor import NotFiniteError
 from pwavenet_tf.models import load_student
 from pwavenet_tf.phone_classifier import PhoneClassifier
 from pwavenet_tf.student import ParallelWaveNet

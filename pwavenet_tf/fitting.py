@@ -8,13 +8,20 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from pwavenet_tf.checkpoint import Checkpoint, load_checkpoint, step_of
+from pwavenet_tf.callbacks.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    step_of,
+)
+from pwavenet_tf.callbacks.health_monitor import (
+    HealthMonitor,
+    StopWhenNotFinite,
+)
+from pwavenet_tf.callbacks.progress import ProgressBar
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.distiller import Distiller
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.files import written_aside
-from pwavenet_tf.health_monitor import HealthMonitor, StopWhenNotFinite
-from pwavenet_tf.progress import ProgressBar
 from pwavenet_tf.replicas import GlobalClipAdam, replica_count
 from pwavenet_tf.strategies import is_chief, written_by_chief
 from pwavenet_tf.training_config import TeacherTraining
@@ -253,7 +260,7 @@ def _health_monitors(model, validation, settings: TeacherTraining):
 def _board(folder: Path, corpus: Corpus, shape: dict[str, int]):
     """Reports for TensorBoard, on clips long enough to be listened to."""
     # TensorFlow only, unlike the other callbacks.
-    from pwavenet_tf.speech_board import SpeechBoard
+    from pwavenet_tf.callbacks.speech_board import SpeechBoard
 
     contract = corpus.contract
     frames = contract.frames(round(_HEARD_SECONDS * contract.sample_rate))

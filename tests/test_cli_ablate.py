@@ -9,9 +9,9 @@ from tiny_report import Page
 from tiny_run import contents, tiny_preset, write_recordings
 
 from pwavenet_tf import ablation_report, cli, training
+from pwavenet_tf.callbacks.health_monitor import NotFiniteError
 from pwavenet_tf.evaluation.ablation_table import COLUMNS
 from pwavenet_tf.fitting import save_model
-from pwavenet_tf.health_monitor import NotFiniteError
 
 STEPS = 2
 

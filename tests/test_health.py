@@ -9,13 +9,13 @@ import scipy.signal
 from hypothesis import strategies
 from shaped_noise import RATE, band, shaped, speech
 
+from pwavenet_tf.callbacks.health_diagnosis import diagnose
 from pwavenet_tf.health import (
     BANDS,
     counted_runs,
     scale_measures,
     sound_measures,
 )
-from pwavenet_tf.health_diagnosis import diagnose
 
 LOGISTIC = math.pi / math.sqrt(3.0)
 RECORDED = speech(0)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from shaped_noise import RATE, band, shaped, speech
 
+from pwavenet_tf.callbacks.health_diagnosis import diagnose
 from pwavenet_tf.corpus.audio import read_audio
 from pwavenet_tf.corpus.features import log_mel_spectrogram
 from pwavenet_tf.evaluation.metrics import griffin_lim
 from pwavenet_tf.health import scale_measures, sound_measures
-from pwavenet_tf.health_diagnosis import diagnose
 from pwavenet_tf.presets import preset
 
 LOGISTIC = math.pi / math.sqrt(3.0)

@@ -11,9 +11,9 @@ import pytest
 import tensorflow as tf
 import tiny_models
 
+from pwavenet_tf.callbacks.health_monitor import HealthMonitor
 from pwavenet_tf.distiller import Distiller
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.health_monitor import HealthMonitor
 from pwavenet_tf.student import ParallelWaveNet
 
 FRAMES = 400

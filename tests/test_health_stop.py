@@ -14,10 +14,13 @@ from tiny_run import tiny_preset
 
 from pwavenet_tf import distiller as distillation
 from pwavenet_tf import training
+from pwavenet_tf.callbacks.health_monitor import (
+    StopWhenNotFinite,
+    first_not_finite,
+)
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.distiller import Distiller
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.health_monitor import StopWhenNotFinite, first_not_finite
 from pwavenet_tf.models import load_teacher
 from pwavenet_tf.student import ParallelWaveNet
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from tiny_run import tiny_preset
 
-from pwavenet_tf import checkpoint, fitting, training
+from pwavenet_tf import fitting, training
+from pwavenet_tf.callbacks import checkpoint
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.models import load_student, load_teacher
@@ -29,7 +30,8 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import keras
 from tiny_run import tiny_preset
-from pwavenet_tf import checkpoint, training
+from pwavenet_tf import training
+from pwavenet_tf.callbacks import checkpoint
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.models import load_teacher
 checkpoint.SECONDS_BETWEEN = float(sys.argv[5])

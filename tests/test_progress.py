@@ -8,7 +8,8 @@ import pytest
 import tqdm
 from tiny_run import tiny_preset
 
-from pwavenet_tf import progress, training
+from pwavenet_tf import training
+from pwavenet_tf.callbacks import progress
 from pwavenet_tf.corpus.dataset import Corpus
 
 

@@ -12,13 +12,13 @@ import tensorflow as tf
 import tiny_distiller
 import tiny_models
 
+from pwavenet_tf.callbacks.spectrogram_image import spectrogram_image
+from pwavenet_tf.callbacks.speech_board import SpeechBoard
+from pwavenet_tf.callbacks.voices import single_clips, voice_of
 from pwavenet_tf.distributions import MixtureOfLogistics
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.noise import positional_uniforms
 from pwavenet_tf.sampling import generate
-from pwavenet_tf.spectrogram_image import spectrogram_image
-from pwavenet_tf.speech_board import SpeechBoard
-from pwavenet_tf.voices import single_clips, voice_of
 
 FRAMES = tiny_distiller.FRAMES
 COUNTED = slice(32, FRAMES * tiny_models.HOP)

@@ -10,11 +10,11 @@ import pytest
 from tiny_run import tiny_preset
 
 from pwavenet_tf import cli, fitting, training
-from pwavenet_tf.checkpoint import step_of
+from pwavenet_tf.callbacks.checkpoint import step_of
+from pwavenet_tf.callbacks.speech_board import SpeechBoard
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.models import load_teacher
-from pwavenet_tf.speech_board import SpeechBoard
 
 
 def dense() -> keras.Model:

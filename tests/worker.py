@@ -24,7 +24,8 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 from tiny_run import tiny_preset  # noqa: E402
 
-from pwavenet_tf import checkpoint, fitting, training  # noqa: E402
+from pwavenet_tf import fitting, training  # noqa: E402
+from pwavenet_tf.callbacks import checkpoint  # noqa: E402
 from pwavenet_tf.corpus.dataset import Corpus  # noqa: E402
 from pwavenet_tf.strategies import choose_strategy  # noqa: E402
 

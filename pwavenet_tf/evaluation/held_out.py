@@ -3,10 +3,10 @@
 import keras
 from tqdm import tqdm
 
+from pwavenet_tf.callbacks.health_monitor import HealthMonitor
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.distiller import Distiller
 from pwavenet_tf.fitting import clip_shape, spread
-from pwavenet_tf.health_monitor import HealthMonitor
 from pwavenet_tf.phone_classifier import PhoneClassifier
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.teacher import WaveNet

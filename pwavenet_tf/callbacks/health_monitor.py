@@ -8,11 +8,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from pwavenet_tf.checkpoint import step_of
+from pwavenet_tf.callbacks.checkpoint import step_of
+from pwavenet_tf.callbacks.health_diagnosis import diagnose
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.flow_network import LOG_SCALE_REACH
 from pwavenet_tf.health import counted_runs, scale_measures, sound_measures
-from pwavenet_tf.health_diagnosis import diagnose
 from pwavenet_tf.replicas import is_replicated
 
 # Of its reach: there a flow's ln s has 2 % of its gradient left.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import keras
 from tqdm import tqdm
 
-from pwavenet_tf.checkpoint import step_of
+from pwavenet_tf.callbacks.checkpoint import step_of
 
 # Not for the screen: they are in the log.
 _LOGGED_ONLY = ("loss", "gradient_", "health_", "step")

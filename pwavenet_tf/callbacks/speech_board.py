@@ -8,11 +8,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from pwavenet_tf.checkpoint import step_of
+from pwavenet_tf.callbacks.checkpoint import step_of
+from pwavenet_tf.callbacks.spectrogram_image import spectrogram_image
+from pwavenet_tf.callbacks.voices import Said, single_clips, voice_of
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.spectrogram_image import spectrogram_image
 from pwavenet_tf.strategies import is_chief
-from pwavenet_tf.voices import Said, single_clips, voice_of
 
 # As Keras's own callback names them: curves of one name are drawn together.
 _TRAIN, _VALIDATION = "train", "validation"

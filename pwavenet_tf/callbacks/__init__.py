@@ -1,0 +1,1 @@
+"""Keras callbacks: a run saved, shown, heard, and watched over."""
