@@ -50,8 +50,8 @@ def train_phones(
 
     Beside it come the log, `phones.csv`, and the scores on the recordings
     that were held out, `phones.json`. The weights are averaged over the last
-    steps. A run that was interrupted continues from its last report when it
-    is started again.
+    steps. A run that was interrupted goes on where it was when it is started
+    again.
 
     Args:
         corpus: The prepared corpus; it must hold linguistic features.

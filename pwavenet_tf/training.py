@@ -26,7 +26,7 @@ def train_teacher(
     """Trains the preset's teacher and writes `out/teacher.keras`.
 
     The weights are averaged over the last steps. A run that was interrupted
-    continues from its last report when it is started again.
+    goes on where it was when it is started again.
 
     Args:
         corpus: The prepared corpus.

@@ -33,7 +33,7 @@ class Stage:
         self.faults: dict[str, Exception] = {}
         monkeypatch.setattr(training, "fit", self.fit)
 
-    def fit(self, model, corpus, settings, context, target, run, steps):
+    def fit(self, model, corpus, settings, context, target, *others):
         name = target.parent.name
         self.fitted.append(name)
         self.models.append(model)

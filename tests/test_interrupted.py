@@ -159,6 +159,7 @@ def test_a_run_stopped_between_two_reports_goes_on_from_there(
     assert reported(tmp_path / "teacher.csv") == list(range(4, 41, 4))
 
 
+@pytest.mark.slow
 def test_a_stopped_student_ends_with_the_weights_of_a_whole_run(
     tiny_run, tmp_path, monkeypatch
 ):
