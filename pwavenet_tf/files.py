@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,7 +42,10 @@ def written_aside(path: Path) -> Iterator[Path]:
     """
     # Absolute, because `.` has neither a name nor a parent.
     target = Path(os.path.abspath(path))
-    aside = target.with_name(f".unfinished-{os.getpid()}-{target.name}")
+    # Not the process id: two containers that share a disk may have the same.
+    aside = target.with_name(
+        f".unfinished-{secrets.token_hex(6)}-{target.name}"
+    )
     missing = [parent for parent in target.parents if not parent.exists()]
     finished = False
     try:

@@ -21,7 +21,7 @@ from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.synthesis import Synthesizer
 from pwavenet_tf.teacher import WaveNet
 
-_ARRAY_SUFFIXES = (".npy", ".npz")
+ARRAY_SUFFIXES = (".npy", ".npz")
 
 Voice = CachedSampler | Synthesizer
 
@@ -39,22 +39,33 @@ def find_inputs(place: Path) -> list[Path]:
     found = sorted(
         path
         for path in place.iterdir()
-        if path.suffix.lower() in (*SUFFIXES, *_ARRAY_SUFFIXES)
+        if path.suffix.lower() in (*SUFFIXES, *ARRAY_SUFFIXES)
     )
     if not found:
-        raise UserError(
-            f"{place}: holds neither recordings nor .npy or .npz files; "
-            "put some in it"
-        )
+        raise nothing_to_speak(place)
     by_stem: dict[str, Path] = {}
     for path in found:
         if path.stem in by_stem:
-            raise UserError(
-                f"{by_stem[path.stem]} and {path} would both become "
-                f"{path.stem}.wav; rename one of them"
-            )
+            raise same_sound(by_stem[path.stem], path, f"{path.stem}.wav")
         by_stem[path.stem] = path
     return found
+
+
+def nothing_to_speak(place: Path) -> UserError:
+    """What to say of a folder without inputs."""
+    return UserError(
+        f"{place}: holds neither recordings nor .npy or .npz files; put some "
+        "in it"
+    )
+
+
+def same_sound(
+    one: Path | str, other: Path | str, sound: Path | str
+) -> UserError:
+    """What to say of two inputs that would give one sound file."""
+    return UserError(
+        f"{one} and {other} would both become {sound}; rename one of them"
+    )
 
 
 def read_features(
@@ -79,7 +90,7 @@ def read_features(
     Raises:
         UserError: If the file can't be read or does not suit the model.
     """
-    if path.suffix.lower() in _ARRAY_SUFFIXES:
+    if path.suffix.lower() in ARRAY_SUFFIXES:
         features = _read_arrays(path)
     else:
         audio = read_audio(path, model.audio.sample_rate)

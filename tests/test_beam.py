@@ -23,8 +23,9 @@ from pwavenet_tf.corpus.phones import Phone  # noqa: E402
 from pwavenet_tf.errors import UserError  # noqa: E402
 
 TWO_PROCESSES = (
+    "--runner=DirectRunner",
     "--runner_options=--direct_num_workers=2 "
-    "--direct_running_mode=multi_processing"
+    "--direct_running_mode=multi_processing",
 )
 
 
@@ -77,7 +78,7 @@ def test_two_processes_make_the_same_corpus(tmp_path, capfd):
     corpus = corpus_of_all_kinds(tmp_path / "in", 20)
     common = "prepare", f"--corpus={corpus}", "--conditioning=mel,pitch,speaker"
     assert cli.main([*common, f"--out={tmp_path / 'a'}"]) == 0
-    assert cli.main([*common, f"--out={tmp_path / 'b'}", TWO_PROCESSES]) == 0
+    assert cli.main([*common, f"--out={tmp_path / 'b'}", *TWO_PROCESSES]) == 0
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     assert "Could not find cuda" not in capfd.readouterr().err
 
@@ -99,7 +100,6 @@ def test_a_killed_preparation_is_finished_and_nothing_is_done_twice(tmp_path):
     before = described(work)
     # Of one that changed meanwhile what is finished must not be used.
     changed = corpus / "tone-0.wav"
-    shutil.copy(corpus / "tone-39.wav", changed)
     write_audio(changed, 0.1 * np.random.normal(size=RATE), RATE)
     # Killed again, to look into the folder before it is removed.
     later = {}
@@ -151,12 +151,44 @@ def test_what_is_finished_is_not_done_again(tmp_path, monkeypatch, capsys):
     assert len(described(work)) == len(list(work.glob("*.json"))) == 3
     monkeypatch.setattr(preparation, "measure", no_room)
     monkeypatch.setattr(finished, "save_description", no_room)
+    monkeypatch.setattr(finished, "save_fault", no_room)
     assert run(capsys, *flags)[0] == 0
     assert not work.exists() and (tmp_path / "data/corpus.json").is_file()
 
 
 def no_room(*_):
     raise UserError("no room")
+
+
+def test_a_fault_that_passes_is_forgotten(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("espeakng_loader")
+    corpus = tmp_path / "in"
+    write_recordings(corpus, 3)
+    (corpus / "metadata.csv").write_text(
+        "".join(f"tone-{number}|Good morning.\n" for number in range(3))
+    )
+    flags = f"--corpus={corpus}", f"--out={tmp_path / 'data'}"
+    flags = *flags, "--conditioning=mel,linguistic", "--fastest_speech=99"
+    flags = "prepare", *flags, "--runner=DirectRunner"
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "espeakng_loader", None)
+        status, _, error = run(capsys, *flags)
+    assert status == 2 and "not installed" in error
+    status, text, _ = run(capsys, *flags)
+    assert status == 0 and "left out:        0 files" in text
+
+
+def test_a_fault_of_the_audit_is_forgotten(tmp_path, monkeypatch, capsys):
+    write_recordings(tmp_path / "in", 3)
+    flags = f"--corpus={tmp_path / 'in'}", f"--out={tmp_path / 'data'}"
+    flags = "prepare", *flags, "--runner=DirectRunner"
+    with monkeypatch.context() as patch:
+        patch.setattr(preparation, "measure", no_room)
+        status, _, error = run(capsys, *flags)
+    assert status == 2 and "no room" in error
+    assert len(list((tmp_path / ".preparing-data").glob("*.fault"))) == 3
+    status, text, _ = run(capsys, *flags)
+    assert status == 0 and "left out:        0 files" in text
 
 
 def test_what_depends_on_a_recording_names_its_result(tmp_path):
@@ -188,7 +220,7 @@ def test_a_finished_description_is_read_as_it_was_written(tmp_path):
         "Žofie\udce4",
     )
     path = tmp_path / "one.npz"
-    finished.save_description(path, (levels, description))
+    finished.save_description(path, levels, description)
     read, told = finished.load_description(path)
     np.testing.assert_array_equal(read, levels)
     assert (told.phones, told.speaker) == (

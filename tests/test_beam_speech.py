@@ -1,5 +1,6 @@
 """Synthesis as a Beam job, against the one without."""
 
+import dataclasses
 import os
 import shutil
 import sys
@@ -8,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_models
-from tiny_run import contents, write_recordings
+from tiny_run import RATE, contents, write_recordings
 
 pytest.importorskip("apache_beam", reason="apache-beam is not installed")
 
 from pwavenet_tf import cli  # noqa: E402
-from pwavenet_tf.beam import finished, speech  # noqa: E402
+from pwavenet_tf.beam import finished, speech, voice  # noqa: E402
+from pwavenet_tf.beam.only_run import only_run  # noqa: E402
+from pwavenet_tf.corpus.audio import write_audio  # noqa: E402
 from pwavenet_tf.fitting import save_model  # noqa: E402
 
 TWO_PROCESSES = (
@@ -54,7 +57,7 @@ def test_the_sound_is_that_of_synthesize(student, tmp_path, capsys):
         one = f"--input={place / name}", f"--out={tmp_path / 'oracle' / name}"
         assert run(capsys, "synthesize", *drawn, *one)[0] == 0
     made = contents(out)
-    assert made.pop("synthesis.json")
+    assert made.pop("synthesis.json") and made.pop("synthesis-inputs.json")
     assert made == contents(tmp_path / "oracle")
 
 
@@ -70,10 +73,10 @@ def test_a_bad_file_is_told_and_the_rest_is_spoken_once(
     assert status == 2 and "  letter.wav: is damaged or not audio" in text
     assert error.count("\n") == 1 and "1 of 5 files could not be" in error
     assert '\nletter.wav,"is damaged' in (out / "failed.csv").read_text()
-    # A sound is missing, another older than its input, a worker was killed.
+    # A sound is missing, another's input has changed, a worker was killed.
     before = {path: finished.stamp(path) for path in out.rglob("*.wav")}
     (out / "deep/mel.wav").unlink()
-    os.utime(out / "named.wav", ns=(0, 0))
+    os.utime(place / "named.npz", ns=(0, 0))
     (out / ".unfinished-1-x.wav").touch()
     shutil.copy(place / "tone-0.wav", place / "letter.wav")
     status, text, _ = run(capsys, *flags)
@@ -102,11 +105,93 @@ def test_a_manifest_names_what_is_spoken(student, tmp_path, capsys):
     assert sounds == [tmp_path / "sound/deep/mel.wav"]
 
 
+def test_the_same_folder_is_the_same_however_it_is_named(
+    student, tmp_path, monkeypatch, capsys
+):
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        write_recordings(tmp_path / name / "in", 1)
+    flags = f"--model={student}", f"--out={tmp_path / 'sound'}"
+    flags = "synthesize-batch", *flags
+    monkeypatch.chdir(tmp_path / "one")
+    assert run(capsys, *flags, "--input=in")[0] == 0
+    status, text, _ = run(capsys, *flags, f"--input={tmp_path / 'one/in'}")
+    assert status == 0 and "1 of an earlier run" in text
+    monkeypatch.chdir(tmp_path / "other")
+    status, _, error = run(capsys, *flags, "--input=in")
+    assert status == 2 and "of another model, input or setting" in error
+
+
+def test_what_changed_is_spoken_anew(tmp_path, capsys):
+    model, place = tmp_path / "student.keras", tmp_path / "in"
+    told = dataclasses.replace(
+        tiny_models.EVERYTHING, inputs=("linguistic", "speaker")
+    )
+    save_model(tiny_models.student(conditioning=told), model)
+    write_recordings(place, 4)
+    (place / "labels").mkdir()
+    for number in range(4):
+        (place / f"labels/tone-{number}.lab").write_text("0.0 0.3 a\n")
+    manifest = place / "list.csv"
+    rows = [f"tone-{number}.wav,anna\n" for number in range(4)]
+    manifest.write_text("path,speaker\n" + "".join(rows))
+    flags = f"--model={model}", f"--input={manifest}"
+    flags = "synthesize-batch", *flags, f"--out={tmp_path / 'sound'}"
+    assert run(capsys, *flags)[0] == 0
+    before = contents(tmp_path / "sound")
+    # Another recording, but an older one.
+    write_audio(place / "tone-1.wav", np.full(RATE, 0.1, "float32"), RATE)
+    os.utime(place / "tone-1.wav", ns=(0, 0))
+    (place / "labels/tone-2.lab").write_text("0.0 0.3 b\n")
+    rows[3] = rows[3].replace("anna", "ben")
+    manifest.write_text("path,speaker\n" + "".join(rows))
+    status, text, _ = run(capsys, *flags)
+    assert status == 0 and "4 of 4 files, 1 of an earlier run" in text
+    after = contents(tmp_path / "sound")
+    changed = {name for name in after if after[name] != before[name]}
+    assert {name for name in changed if name.endswith(".wav")} == {
+        f"tone-{number}.wav" for number in (1, 2, 3)
+    }
+    shutil.rmtree(tmp_path / "sound")
+    assert run(capsys, *flags)[0] == 0
+    assert contents(tmp_path / "sound") == after
+
+
+def test_sound_without_a_word_of_its_input_is_made_anew(
+    student, tmp_path, capsys
+):
+    """As where a run was killed before it had written that down."""
+    write_recordings(tmp_path / "in", 1)
+    flags = f"--model={student}", f"--input={tmp_path / 'in'}"
+    flags = "synthesize-batch", *flags, f"--out={tmp_path / 'sound'}"
+    assert run(capsys, *flags)[0] == 0
+    sound = tmp_path / "sound/tone-0.wav"
+    made = sound.read_bytes()
+    sound.write_bytes(b"stale")
+    (tmp_path / "sound/synthesis-inputs.json").write_text("{")
+    assert run(capsys, *flags)[0] == 0 and sound.read_bytes() == made
+
+
+def test_a_second_run_is_refused_while_one_lives(student, tmp_path, capsys):
+    write_recordings(tmp_path / "in", 1)
+    out = tmp_path / "sound"
+    flags = f"--model={student}", f"--input={tmp_path / 'in'}", f"--out={out}"
+    assert run(capsys, "synthesize-batch", *flags)[0] == 0
+    aside = out / ".unfinished-x.wav"
+    aside.touch()
+    with only_run(out):
+        status, _, error = run(capsys, "synthesize-batch", *flags)
+        assert aside.exists()
+    assert status == 2 and "is at work there" in error
+    assert run(capsys, "synthesize-batch", *flags)[0] == 0
+    assert not aside.exists() and not (out / ".running").exists()
+
+
 def test_a_worker_loads_the_model_once(student, tmp_path, monkeypatch):
     inputs_of_all_kinds(tmp_path / "in")
     loaded, spoken = [], []
 
-    class Counted(speech._Voice):
+    class Counted(speech.Voice):
         def __init__(self, *arguments):
             super().__init__(*arguments)
             loaded.append(self)
@@ -115,8 +200,8 @@ def test_a_worker_loads_the_model_once(student, tmp_path, monkeypatch):
             spoken.append(utterance.name)
             return super().speak(utterance)
 
-    monkeypatch.setattr(speech, "_Voice", Counted)
-    told = speech.Speech(student, tmp_path / "in")
+    monkeypatch.setattr(speech, "Voice", Counted)
+    told = voice.Speech(student, tmp_path / "in")
     assert speech.speak_on_beam(told, tmp_path / "out").failures == ()
     # And one before the job, to see that it can be loaded at all.
     assert len(loaded) == 2 and len(spoken) == 4
@@ -131,6 +216,8 @@ def test_a_worker_loads_the_model_once(student, tmp_path, monkeypatch):
             "--runner_options: argument --direct_running_mode: invalid choice",
         ),
         (("--runner_options='",), "No closing quotation"),
+        (("--runner=",), "--runner is empty"),
+        (("--runner_options=-x=1",), "-x=1 is none of Beam's options"),
         (("--speaker=ben",), "it knows one voice only"),
         (("--out={place}/in/sound",), "lies within"),
         (("--out={place}/full",), "already holds something"),

@@ -2,6 +2,8 @@
 
 Each is named after its recording and after all that it depends on. So a job
 that was killed can be run again, and what was changed meanwhile is done anew.
+A fault is in a file of its own beside: it may pass, so the next run tries
+again.
 """
 
 import dataclasses
@@ -9,7 +11,6 @@ import hashlib
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from pwavenet_tf.corpus.prepare import Described
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.files import written_aside
 
+_FAULT = ".fault"
+
 
 def file_name(source: Source, suffix: str, *settings: object) -> str:
     """The name of a recording's file.
@@ -32,9 +35,16 @@ def file_name(source: Source, suffix: str, *settings: object) -> str:
         suffix: Of the name.
         settings: What else the result depends on.
     """
-    told = (pwavenet_tf.__version__, source, stamp(source.path), settings)
-    key = hashlib.sha256(repr(told).encode("utf-8", "surrogateescape"))
-    return f"{drawn_order(source.name).hex()}-{key.hexdigest()[:16]}{suffix}"
+    key = digest(source, stamp(source.path), settings)
+    return f"{drawn_order(source.name).hex()}-{key}{suffix}"
+
+
+def digest(*told: object) -> str:
+    """A short name for what a result depends on, this package included."""
+    text = repr((pwavenet_tf.__version__, *told))
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[
+        :16
+    ]
 
 
 def stamp(path: Path | None) -> tuple[int, int] | None:
@@ -46,48 +56,63 @@ def stamp(path: Path | None) -> tuple[int, int] | None:
     return status and (status.st_size, status.st_mtime_ns)
 
 
-def save_measures(path: Path, found: Measures | UserError) -> None:
-    """Writes what the audit measured, or why it could not."""
-    content = (
-        {"fault": str(found)}
-        if isinstance(found, UserError)
-        else {"measures": dataclasses.asdict(found)}
+def save_fault(path: Path, fault: UserError) -> None:
+    """Writes why there will be no `path`."""
+    with written_aside(_fault_of(path)) as aside:
+        # As JSON, for a name in it need not be UTF-8.
+        aside.write_text(json.dumps(str(fault)), "ascii")
+
+
+def forget_faults(folder: Path) -> None:
+    """Removes all faults from a folder, so that their work is done again."""
+    for path in folder.glob(f"[!.]*{_FAULT}"):
+        path.unlink()
+
+
+def count_done(folder: Path, suffix: str) -> int:
+    """How many results and faults there are of one suffix."""
+    return sum(
+        1
+        for end in (suffix, suffix + _FAULT)
+        for _ in folder.glob(f"[!.]*{end}")
     )
+
+
+def save_measures(path: Path, found: Measures) -> None:
+    """Writes what the audit measured."""
     with written_aside(path) as aside:
-        aside.write_text(json.dumps(content), "ascii")
+        aside.write_text(json.dumps(dataclasses.asdict(found)), "ascii")
 
 
 def load_measures(path: Path) -> Measures | UserError:
-    """Reads what `save_measures` wrote.
+    """Reads what `save_measures` or `save_fault` wrote.
 
     Raises:
         UserError: If it is missing or damaged.
     """
     try:
-        content = json.loads(path.read_text("ascii"))
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
-    if "fault" in content:
-        return UserError(content["fault"])
-    return Measures(**content["measures"])
+        return Measures(**json.loads(path.read_text("ascii")))
+    except FileNotFoundError:
+        return _load_fault(path)
+    except (OSError, ValueError, TypeError) as error:
+        raise _damaged(path) from error
 
 
-def save_description(path: Path, found: Described) -> None:
-    """Writes the levels and the description, or why there is neither."""
-    told: dict[str, Any] = {}
-    arrays: dict[str, np.ndarray] = {}
-    if isinstance(found, UserError):
-        told["fault"] = str(found)
-    else:
-        levels, description = found
-        arrays = {"levels": levels, "mel": description.mel}
-        if description.pitch is not None:
-            arrays["pitch"] = description.pitch
-        told["speaker"] = description.speaker
-        told["phones"] = description.phones and [
+def save_description(
+    path: Path, levels: np.ndarray, description: Description
+) -> None:
+    """Writes the levels int16 `(time,)` and the description."""
+    arrays = {"levels": levels, "mel": description.mel}
+    if description.pitch is not None:
+        arrays["pitch"] = description.pitch
+    told = {
+        "speaker": description.speaker,
+        "phones": description.phones
+        and [
             (one.symbol, float(one.start), float(one.end))
             for one in description.phones
-        ]
+        ],
+    }
     # JSON keeps every bit of a float and every character of a symbol.
     arrays["told"] = np.frombuffer(json.dumps(told).encode(), np.uint8)
     with written_aside(path) as aside:
@@ -95,7 +120,7 @@ def save_description(path: Path, found: Described) -> None:
 
 
 def load_description(path: Path) -> Described:
-    """Reads what `save_description` wrote.
+    """Reads what `save_description` or `save_fault` wrote.
 
     Raises:
         UserError: If it is missing or damaged.
@@ -103,20 +128,36 @@ def load_description(path: Path) -> Described:
     try:
         with np.load(path) as arrays:
             told = json.loads(arrays["told"].tobytes())
-            if "fault" in told:
-                return UserError(told["fault"])
             pitch = arrays.get("pitch")
             levels, mel = arrays["levels"], arrays["mel"]
+    except FileNotFoundError:
+        return _load_fault(path)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise _unreadable(path, error) from error
+        raise _damaged(path) from error
     phones = told["phones"] and [Phone(*one) for one in told["phones"]]
     return levels, Description(mel, phones, pitch, told["speaker"])
 
 
-def _unreadable(path: Path, error: Exception) -> UserError:
-    if isinstance(error, FileNotFoundError):
-        return UserError(
-            f"{path}: no worker wrote it; all machines must see the folder "
-            "of --out under the same path"
-        )
+def unwritten(path: Path) -> UserError:
+    """What to say of a result that is not there when all work is done."""
+    return UserError(
+        f"{path}: no worker wrote it; all machines must see the folder of "
+        "--out under the same path"
+    )
+
+
+def _fault_of(path: Path) -> Path:
+    return path.with_name(path.name + _FAULT)
+
+
+def _load_fault(path: Path) -> UserError:
+    try:
+        return UserError(json.loads(_fault_of(path).read_text("ascii")))
+    except FileNotFoundError:
+        raise unwritten(path) from None
+    except (OSError, ValueError) as error:
+        raise _damaged(_fault_of(path)) from error
+
+
+def _damaged(path: Path) -> UserError:
     return UserError(f"{path}: is damaged; remove it and run again")

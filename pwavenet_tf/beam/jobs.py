@@ -1,10 +1,12 @@
 """Running a Beam job on the runner that the user names."""
 
+import argparse
 import contextlib
 import dataclasses
 import io
 import logging
 import re
+import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -16,8 +18,11 @@ from pwavenet_tf.files import written_aside
 if TYPE_CHECKING:
     import apache_beam
     from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.runners.runner import PipelineResult
 
 _WORKERS_LOG_LEVEL = "default_sdk_harness_log_level"
+# What Beam makes of an interruption that comes while it works.
+_INTERRUPTED = re.compile(r"^(\S+: )?KeyboardInterrupt\b", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,29 +59,24 @@ def run_job(
         UserError: If there is no such runner, an option is wrong, or the
             transform raised one.
     """
-    options = _options(runner)
     import apache_beam as beam
 
-    with written_aside(inputs) as aside, open(aside, "w") as file:
-        file.writelines(f"{line}\n" for line in lines)
-    try:
-        pipeline = beam.Pipeline(options=options)
-    except (ValueError, ImportError, AttributeError) as fault:
-        message = " ".join(str(fault).split())
-        raise UserError(
-            f"--runner={runner.name} cannot be used ({message}); DirectRunner "
-            "runs on this machine"
-        ) from fault
-    _ = (
-        pipeline
-        | "Inputs" >> beam.Create([str(inputs)])
-        | "Lines" >> beam.FlatMap(_read_lines)
-        | "Spread" >> beam.Reshuffle()
-        | "Work" >> transform
-    )
-    with _told_by_worker(), _errors_only(), progress:
-        pipeline.run().wait_until_finish()
-    inputs.unlink()
+    with _errors_only():
+        pipeline = _pipeline(runner)
+        _ = (
+            pipeline
+            | "Inputs" >> beam.Create([str(inputs)])
+            | "Lines" >> beam.FlatMap(_read_lines)
+            | "Spread" >> beam.Reshuffle()
+            | "Work" >> transform
+        )
+        try:
+            with written_aside(inputs) as aside, open(aside, "w") as file:
+                file.writelines(f"{line}\n" for line in lines)
+            with _told_by_worker(), progress:
+                _start(pipeline, runner).wait_until_finish()
+        finally:
+            inputs.unlink(missing_ok=True)
 
 
 class Progress(contextlib.ExitStack):
@@ -122,6 +122,49 @@ class Progress(contextlib.ExitStack):
             bar.update(self._count() - bar.n)
 
 
+def _pipeline(runner: Runner) -> "apache_beam.Pipeline":
+    import apache_beam as beam
+
+    options = _options(runner)
+    try:
+        return beam.Pipeline(options=options)
+    except (ValueError, ImportError, AttributeError) as fault:
+        raise _unusable(runner, fault) from fault
+
+
+def _start(
+    pipeline: "apache_beam.Pipeline", runner: Runner
+) -> "PipelineResult":
+    import grpc
+
+    try:
+        return pipeline.run()
+    except (
+        RuntimeError,
+        ValueError,
+        OSError,
+        subprocess.SubprocessError,
+        grpc.RpcError,
+        grpc.FutureTimeoutError,
+    ) as fault:
+        # That one needs nothing to start, and works here: the work failed.
+        if _is_direct(runner):
+            raise
+        raise _unusable(runner, fault) from fault
+
+
+def _is_direct(runner: Runner) -> bool:
+    return "direct" in runner.name.lower()
+
+
+def _unusable(runner: Runner, fault: Exception) -> UserError:
+    message = " ".join(str(fault).split()) or "it does not answer"
+    return UserError(
+        f"--runner={runner.name} cannot be used ({message}); DirectRunner "
+        "runs on this machine"
+    )
+
+
 def _options(runner: Runner) -> "PipelineOptions":
     from apache_beam.options.pipeline_options import (
         PipelineOptions,
@@ -129,19 +172,29 @@ def _options(runner: Runner) -> "PipelineOptions":
     )
 
     given = list(runner.options)
+    unknown = [one for one in given if one.partition("=")[0] == "--runner"]
+
+    def find_unknown(parser: argparse.ArgumentParser) -> None:
+        unknown.extend(parser.parse_known_args(given)[1])
+
     if not any(_WORKERS_LOG_LEVEL in option for option in given):
         given.append(f"--{_WORKERS_LOG_LEVEL}=ERROR")
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
             options = PipelineOptions(given, runner=runner.name)
-            options.get_all_options(retain_unknown_options=True)
+            options.get_all_options(add_extra_args_fn=find_unknown)
     except SystemExit as fault:
         message = said.getvalue().strip().splitlines()[-1]
         raise UserError(
             f"--runner_options: {message.partition('error: ')[2]}"
         ) from fault
-    if "direct" in runner.name.lower():
+    if unknown:
+        raise UserError(
+            f"--runner_options: {unknown[0]} is none of Beam's options beside "
+            "--runner; write each as --name=value"
+        )
+    if _is_direct(runner):
         # Or else Beam looks for another runner to stand in for it, a program
         # that it downloads. Our jobs have no triggers.
         options.view_as(TypeOptions).allow_unsafe_triggers = True
@@ -173,6 +226,8 @@ def _told_by_worker() -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if _INTERRUPTED.search(str(error)):
+            raise KeyboardInterrupt from error
         if isinstance(error, UserError):
             message = str(error)
         # From another process it comes as the text of its traceback.

@@ -16,15 +16,17 @@ import apache_beam as beam
 
 from pwavenet_tf.beam import finished, import_tensorflow_in_worker
 from pwavenet_tf.beam.jobs import Progress, Runner, run_job
+from pwavenet_tf.beam.only_run import only_run
 from pwavenet_tf.config import AudioContract
 from pwavenet_tf.corpus.audit import CorpusAudit, drawn, judged
 from pwavenet_tf.corpus.audit.limits import Limits
-from pwavenet_tf.corpus.audit.measures import measure
+from pwavenet_tf.corpus.audit.measures import Measures, measure
 from pwavenet_tf.corpus.card import CorpusCard
 from pwavenet_tf.corpus.described import Describer
 from pwavenet_tf.corpus.label_files import find_labels
 from pwavenet_tf.corpus.layouts import Layout, Source
 from pwavenet_tf.corpus.prepare import (
+    Described,
     accepted,
     assemble,
     described,
@@ -38,6 +40,7 @@ from pwavenet_tf.training_config import Preset
 # graph of decoders is worth building.
 _GROUP = 8
 _INPUTS = "inputs.jsonl"
+_Measured = Measures | UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,48 +122,67 @@ def prepare_on_beam(
     job = _Job(contract, inputs, layout.folder, labels, speaker_pattern)
     # Before the work, which takes long: the pattern may be amiss.
     job.describer(None)
-    runner = runner or Runner()
     work = out.with_name(f".preparing-{out.name}")
-    work.mkdir(parents=True, exist_ok=True)
-    audited = _audit(
-        layout,
-        limits or Limits(),
-        contract.sample_rate,
-        "linguistic" in inputs,
-        work,
-        runner,
-    )
-    results = [
-        (source, work / job.file_name(source)) for source in accepted(audited)
-    ]
-    worker = _Describe(job, work / _INPUTS)
-    _run(runner, work, results, worker, "describe", ".npz")
-    found = (
-        (source, finished.load_description(path)) for source, path in results
-    )
-    card = assemble(out, audited, contract, preset.name, found)
-    shutil.rmtree(work, ignore_errors=True)
+    with only_run(work):
+        finished.forget_faults(work)
+        workers = _Workers(runner or Runner(), work)
+        measured = workers.measured(layout)
+        spoken = "linguistic" in inputs
+        audited = judged(
+            layout, limits or Limits(), contract.sample_rate, spoken, measured
+        )
+        found = workers.described(job, accepted(audited))
+        card = assemble(out, audited, contract, preset.name, found)
+        shutil.rmtree(work, ignore_errors=True)
     return card, audited
 
 
-def _audit(
-    layout: Layout,
-    limits: Limits,
-    sample_rate: int,
-    spoken: bool,
-    work: Path,
-    runner: Runner,
-) -> CorpusAudit:
-    """As `pwavenet_tf.corpus.audit.audit`, measured by workers."""
-    results = [
-        (source, work / finished.file_name(source, ".json"))
-        for source in drawn(layout.sources)
-    ]
-    _run(runner, work, results, _Measure(), f"audit ({layout.kind})", ".json")
-    measured = (
-        (source, finished.load_measures(path)) for source, path in results
-    )
-    return judged(layout, limits, sample_rate, spoken, measured)
+@dataclasses.dataclass(frozen=True)
+class _Workers:
+    """Those who fill the folder of what is finished."""
+
+    runner: Runner
+    work: Path
+
+    def measured(self, layout: Layout) -> Iterator[tuple[Source, _Measured]]:
+        """What the audit has to judge, in the order drawn."""
+        results = [
+            (source, self.work / finished.file_name(source, ".json"))
+            for source in drawn(layout.sources)
+        ]
+        self._run(results, _Measure(), f"audit ({layout.kind})", ".json")
+        return ((one, finished.load_measures(path)) for one, path in results)
+
+    def described(
+        self, job: _Job, sources: list[Source]
+    ) -> Iterator[tuple[Source, Described]]:
+        """As `pwavenet_tf.corpus.prepare.described` has it."""
+        results = [(one, self.work / job.file_name(one)) for one in sources]
+        worker = _Describe(job, self.work / _INPUTS)
+        self._run(results, worker, "describe", ".npz")
+        return ((one, finished.load_description(path)) for one, path in results)
+
+    def _run(
+        self,
+        results: list[tuple[Source, Path]],
+        work_on_group: beam.DoFn,
+        description: str,
+        suffix: str,
+    ) -> None:
+        groups = (
+            json.dumps(
+                [_entry(*one) for one in results[first : first + _GROUP]]
+            )
+            for first in range(0, len(results), _GROUP)
+        )
+        progress = Progress(
+            description,
+            len(results),
+            lambda: finished.count_done(self.work, suffix),
+        )
+        transform = beam.ParDo(work_on_group)
+        inputs = self.work / _INPUTS
+        run_job(self.runner, inputs, groups, transform, progress)
 
 
 class _Measure(beam.DoFn):
@@ -171,8 +193,9 @@ class _Measure(beam.DoFn):
             try:
                 found = measure(source.path)
             except UserError as fault:
-                found = fault
-            finished.save_measures(path, found)
+                finished.save_fault(path, fault)
+            else:
+                finished.save_measures(path, found)
 
 
 class _Describe(beam.DoFn):
@@ -198,27 +221,10 @@ class _Describe(beam.DoFn):
             self._job.contract.sample_rate,
         )
         for (_, path), (_, one) in zip(unfinished, found, strict=True):
-            finished.save_description(path, one)
-
-
-def _run(
-    runner: Runner,
-    work: Path,
-    results: list[tuple[Source, Path]],
-    work_on_group: beam.DoFn,
-    description: str,
-    suffix: str,
-) -> None:
-    groups = (
-        json.dumps([_entry(*one) for one in results[first : first + _GROUP]])
-        for first in range(0, len(results), _GROUP)
-    )
-    progress = Progress(
-        description,
-        len(results),
-        lambda: sum(1 for _ in work.glob(f"[!.]*{suffix}")),
-    )
-    run_job(runner, work / _INPUTS, groups, beam.ParDo(work_on_group), progress)
+            if isinstance(one, UserError):
+                finished.save_fault(path, one)
+            else:
+                finished.save_description(path, *one)
 
 
 def _entry(source: Source, result: Path) -> tuple:

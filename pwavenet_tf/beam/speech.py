@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,42 +14,16 @@ from apache_beam.ml.inference.base import (
     RunInference,
 )
 
-from pwavenet_tf.beam import import_tensorflow_in_worker
+from pwavenet_tf.beam import finished
+from pwavenet_tf.beam.claim import claim, drop_outdated, require_own
 from pwavenet_tf.beam.jobs import Progress, Runner, run_job
-from pwavenet_tf.beam.utterances import (
-    Utterance,
-    find_manifest,
-    find_utterances,
-)
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.files import require_free, written_aside
+from pwavenet_tf.beam.only_run import only_run
+from pwavenet_tf.beam.utterances import Utterance, find_utterances
+from pwavenet_tf.beam.voice import Speech, Voice
+from pwavenet_tf.files import written_aside
 
 FAILURES_NAME = "failed.csv"
-_SETTINGS_NAME = "synthesis.json"
 _INPUTS = ".unfinished-inputs.jsonl"
-
-
-@dataclasses.dataclass(frozen=True)
-class Speech:
-    """What is spoken, and how.
-
-    Attributes:
-        model: A `student.keras` or `teacher.keras`.
-        place: Folder of recordings, `.npy` and `.npz` files, or a manifest.
-        seed: The same seed gives the same sound.
-        temperature: 1 samples from the model itself.
-        speaker: Who is to speak; None if the model knows one voice only.
-        speaker_pattern: Finds who speaks in a recording's path.
-        labels: Folder of label files; `labels` in the folder, if None.
-    """
-
-    model: Path
-    place: Path
-    seed: int = 0
-    temperature: float = 1.0
-    speaker: str | None = None
-    speaker_pattern: str | None = None
-    labels: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +41,7 @@ class Spoken:
     failures: tuple[tuple[str, str], ...]
 
 
-class SpeechHandler(ModelHandler[str, PredictionResult, "_Voice"]):
+class SpeechHandler(ModelHandler[str, PredictionResult, "Voice"]):
     """Loads a model once for each worker; an inference is a sound file.
 
     An example is a line that `Utterance.line` gives. Its inference is None
@@ -86,89 +59,17 @@ class SpeechHandler(ModelHandler[str, PredictionResult, "_Voice"]):
         self._speech = speech
         self._folder = folder
 
-    def load_model(self) -> "_Voice":
-        return _Voice(self._speech, self._folder)
+    def load_model(self) -> "Voice":
+        return Voice(self._speech, self._folder)
 
     def run_inference(
         self,
         batch: Sequence[str],
-        model: "_Voice",
+        model: "Voice",
         inference_args: dict | None = None,
     ) -> Iterable[PredictionResult]:
         for line in batch:
             yield PredictionResult(line, model.speak(Utterance.read(line)))
-
-
-class _Voice:
-    """A model, ready to speak what it finds in files."""
-
-    def __init__(self, speech: Speech, folder: Path) -> None:
-        import_tensorflow_in_worker()
-        from pwavenet_tf.models import load_model
-        from pwavenet_tf.speaking import voice_of
-
-        self._speech = speech
-        self._model = load_model(speech.model)
-        self._require_speaker()
-        self._voice = voice_of(self._model)
-        self._describe = self._describer(folder)
-
-    def speak(self, utterance: Utterance) -> str | None:
-        """Writes a sound file, and returns why it could not, if so."""
-        from pwavenet_tf.speaking import read_features, speak_to_file
-
-        try:
-            features = read_features(
-                utterance.path,
-                self._model,
-                # By the whole name, for there may be folders in it.
-                lambda _, audio: self._describe(utterance.name, audio),
-                self._speech.speaker,
-            )
-            speak_to_file(
-                self._voice,
-                features,
-                utterance.sound,
-                self._speech.seed,
-                self._speech.temperature,
-            )
-        except UserError as fault:
-            return str(fault).removeprefix(f"{utterance.path}: ")
-        return None
-
-    def _require_speaker(self) -> None:
-        speaker, known = self._speech.speaker, self._model.conditioning.speakers
-        if speaker is not None and speaker not in known:
-            raise UserError(
-                f"--speaker={speaker} is not known to this model; "
-                + (
-                    f"it speaks as {', '.join(known)}"
-                    if known
-                    else "it knows one voice only, leave out --speaker"
-                )
-            )
-
-    def _describer(self, folder: Path):
-        from pwavenet_tf.corpus.described import Describer
-        from pwavenet_tf.corpus.layouts import find_layout
-        from pwavenet_tf.speaking import inputs_to_describe
-
-        speech = self._speech
-        manifest = find_manifest(speech.place)
-        inputs = inputs_to_describe(
-            self._model,
-            find_speaker=not speech.speaker
-            and bool(speech.speaker_pattern or manifest),
-        )
-        layout = manifest and find_layout(manifest)
-        return Describer(
-            self._model.audio,
-            inputs,
-            folder,
-            speech.labels,
-            speech.speaker_pattern,
-            layout,
-        )
 
 
 def speak_on_beam(
@@ -177,8 +78,8 @@ def speak_on_beam(
     """Speaks a folder or a manifest as a Beam job.
 
     Each sound file is what `pwavenet synthesize` makes of the same input. An
-    input that cannot be spoken takes nothing from the others. A sound file
-    that is there already and newer than its input is left as it is.
+    input that cannot be spoken takes nothing from the others. Sound that is
+    there already stays, unless its input, labels, text or speaker changed.
 
     Args:
         speech: What is spoken, and how.
@@ -193,35 +94,36 @@ def speak_on_beam(
         UserError: If the model or an input folder cannot be used at all, if
             `out` holds something else, or if the runner cannot be used.
     """
-    # Absolute, because `.` has neither a name nor a parent.
-    out = Path(os.path.abspath(out))
+    # Absolute, because `.` has neither a name nor a parent, and because the
+    # same command may come from another folder.
+    out, speech = Path(os.path.abspath(out)), speech.absolute()
     folder, utterances = find_utterances(speech.place, out)
     # Here too, because workers would each tell the same at length.
-    _Voice(speech, folder)
-    _claim(out, speech)
-    # Left behind by workers that were killed.
-    for path in out.rglob(".unfinished-*"):
-        path.unlink()
-    to_do = [one for one in utterances if not one.is_spoken]
-    run_job(
-        runner or Runner(),
-        out / _INPUTS,
-        (one.line for one in to_do),
-        _Speak(speech, folder, out / FAILURES_NAME),
-        Progress(
-            "synthesize",
-            len(to_do),
-            lambda: sum(one.is_spoken for one in to_do),
-        ),
-    )
-    failures = _read_failures(out / FAILURES_NAME)
+    voice = Voice(speech, folder)
+    require_own(out)
+    with only_run(out):
+        claim(out, dataclasses.asdict(speech))
+        # Left behind by workers that were killed.
+        for path in out.rglob(".unfinished-*"):
+            path.unlink()
+        drop_outdated(out, utterances, voice.digest)
+        to_do = [one for one in utterances if not one.sound.exists()]
+        run_job(
+            runner or Runner(),
+            out / _INPUTS,
+            (one.line for one in to_do),
+            _Speak(speech, folder, out / FAILURES_NAME),
+            Progress(
+                "synthesize",
+                len(to_do),
+                lambda: sum(one.sound.exists() for one in to_do),
+            ),
+        )
+        failures = _read_failures(out / FAILURES_NAME)
     failed = {name for name, _ in failures}
     for one in to_do:
         if not (one.sound.exists() or one.name in failed):
-            raise UserError(
-                f"{one.sound}: no worker wrote it; all machines must see the "
-                "folder of --out under the same path"
-            )
+            raise finished.unwritten(one.sound)
     return Spoken(len(utterances), len(utterances) - len(to_do), failures)
 
 
@@ -272,21 +174,3 @@ def _read_failures(path: Path) -> tuple[tuple[str, str], ...]:
         path, encoding="utf-8", errors="surrogateescape", newline=""
     ) as file:
         return tuple((name, reason) for name, reason in [*csv.reader(file)][1:])
-
-
-def _claim(out: Path, speech: Speech) -> None:
-    """Says in `out` what it is for, or compares what an earlier run said."""
-    settings = dataclasses.asdict(speech) | {
-        "model": hashlib.sha256(speech.model.read_bytes()).hexdigest()
-    }
-    content = json.dumps(settings, indent=1, default=str) + "\n"
-    claim = out / _SETTINGS_NAME
-    if not claim.exists():
-        require_free(out)
-        with written_aside(claim) as aside:
-            aside.write_text(content, "ascii")
-    elif claim.read_text("ascii", errors="replace") != content:
-        raise UserError(
-            f"{out}: holds the sound of another model, input or setting, as "
-            f"{_SETTINGS_NAME} in it tells; name another folder"
-        )

@@ -10,8 +10,6 @@ from pwavenet_tf.corpus.layouts import MANIFEST
 from pwavenet_tf.corpus.manifest import is_manifest, read_manifest
 from pwavenet_tf.errors import UserError
 
-_SUFFIXES = (*SUFFIXES, ".npy", ".npz")
-
 
 @dataclasses.dataclass(frozen=True)
 class Utterance:
@@ -38,15 +36,6 @@ class Utterance:
         path, name, sound = json.loads(line)
         return cls(Path(path), name, Path(sound))
 
-    @property
-    def is_spoken(self) -> bool:
-        """Whether its sound is there, and was made after it."""
-        try:
-            made = self.sound.stat().st_mtime_ns
-            return made >= self.path.stat().st_mtime_ns
-        except OSError:
-            return False
-
 
 def find_manifest(place: Path) -> Path | None:
     """The CSV manifest that a place is, or that is in it; None without one."""
@@ -69,6 +58,9 @@ def find_utterances(place: Path, out: Path) -> tuple[Path, list[Utterance]]:
         UserError: If there are none, if two would give one sound file, or if
             the sound would lie among them.
     """
+    # Late, because it loads TensorFlow.
+    from pwavenet_tf.speaking import nothing_to_speak, same_sound
+
     if manifest := find_manifest(place):
         folder = manifest.parent
         names = [row.path for row in read_manifest(manifest)]
@@ -80,10 +72,7 @@ def find_utterances(place: Path, out: Path) -> tuple[Path, list[Utterance]]:
             "is spoken by pwavenet synthesize"
         )
     if not names:
-        raise UserError(
-            f"{place}: holds neither recordings nor .npy or .npz files; put "
-            "some in it"
-        )
+        raise nothing_to_speak(place)
     if out.resolve().is_relative_to(folder.resolve()):
         raise UserError(
             f"--out={out} lies within {folder}, where its sound would be "
@@ -93,10 +82,7 @@ def find_utterances(place: Path, out: Path) -> tuple[Path, list[Utterance]]:
     for name in sorted(names):
         sound = out / _sound(name)
         if (other := by_sound.setdefault(sound, name)) != name:
-            raise UserError(
-                f"{place}: {other} and {name} would both become {sound}; "
-                "rename one of them"
-            )
+            raise same_sound(other, name, sound)
     return folder, [
         Utterance(folder / name, name, sound)
         for sound, name in by_sound.items()
@@ -104,10 +90,16 @@ def find_utterances(place: Path, out: Path) -> tuple[Path, list[Utterance]]:
 
 
 def _names(folder: Path) -> Iterator[str]:
+    from pwavenet_tf.speaking import ARRAY_SUFFIXES
+
     for path in folder.rglob("*"):
         name = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in name.parts)
-        if path.suffix.lower() in _SUFFIXES and not hidden and path.is_file():
+        if (
+            path.suffix.lower() in (*SUFFIXES, *ARRAY_SUFFIXES)
+            and not hidden
+            and path.is_file()
+        ):
             yield name.as_posix()
 
 

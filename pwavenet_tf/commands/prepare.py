@@ -28,10 +28,9 @@ The recordings themselves are never changed.
 
 With --runner, the recordings are measured and analysed by the workers of an
 Apache Beam runner (pip install 'pwavenet_tf[beam]'): by several processes of
-this machine, or by a cluster that sees --corpus and --out under the same
-absolute paths. The data is the same to the byte. Until it is complete, what is
-finished lies in .preparing-DATA beside it, as much again as the data: a run
-that was killed is taken up by the same command.
+this machine, or by a cluster. The data is the same to the byte. Until it is
+complete, what is finished lies in .preparing-DATA beside it, as much again as
+the data: a run that was killed is taken up by the same command.
 
 Before it:  nothing, or pwavenet audit
 After it:   pwavenet train-teacher
@@ -46,6 +45,7 @@ Example:
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -61,9 +61,19 @@ from pwavenet_tf.commands.path_flags import (
     existing,
     writable_folder,
 )
-from pwavenet_tf.commands.runner_flags import chosen_runner, define_runner
+from pwavenet_tf.commands.runner_flags import (
+    RUNNERS,
+    chosen_runner,
+    define_runner,
+)
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.presets import preset, preset_names
+from pwavenet_tf.training_config import Preset
+
+if TYPE_CHECKING:
+    from pwavenet_tf.corpus.audit import CorpusAudit
+    from pwavenet_tf.corpus.card import CorpusCard
+    from pwavenet_tf.corpus.layouts import Layout
 
 # Flags that mean nothing without an input.
 _NEEDED = {"labels": "linguistic", "speaker_pattern": "speaker"}
@@ -100,55 +110,63 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     define_speaker_pattern(flag_values)
     define_limits(flag_values)
     define_runner(
-        "NAME: Runner of Apache Beam that does the work: DirectRunner, "
-        "FlinkRunner, SparkRunner, DataflowRunner. Without it, this process "
-        "does.",
+        f"NAME: Runner of Apache Beam that does the work: {RUNNERS} Without "
+        "it, this process does.",
         flag_values,
     )
 
 
 def run(flag_values: flags.FlagValues) -> None:
     """Prepares the corpus and says what became of it."""
-    from pwavenet_tf.corpus.audit import audit
-    from pwavenet_tf.corpus.layouts import find_layout
-    from pwavenet_tf.corpus.prepare import prepare
-    from pwavenet_tf.files import require_free
-
-    out = Path(flag_values.out)
     settings = preset(flag_values.preset)
-    usual = settings.conditioning.inputs
     inputs = chosen_inputs(flag_values, settings)
     for flag, needed in _NEEDED.items():
         if flag_values[flag].value and needed not in inputs:
             raise UserError(
                 f"--{flag} is of use only with {needed} among --conditioning"
             )
+    layout, card, found = _prepared(flag_values, settings, inputs)
+    print(layout)
+    _tell_card(card)
+    if warned := len(found.warned):
+        print(f"{'warnings:':<12}{warned:>6} files; pwavenet audit tells them")
+    print(f"The data is in {Path(flag_values.out)}. Next:")
+    chosen = ""
+    if inputs != settings.conditioning.inputs:
+        chosen = f" --conditioning={','.join(inputs) or 'none'}"
+    print(
+        f"  pwavenet train-teacher --data={Path(flag_values.out)} --out=RUN "
+        f"--preset={flag_values.preset}{chosen}"
+    )
+
+
+def _prepared(
+    flag_values: flags.FlagValues, settings: Preset, inputs: tuple[str, ...]
+) -> "tuple[Layout, CorpusCard, CorpusAudit]":
+    from pwavenet_tf.corpus.audit import audit
+    from pwavenet_tf.corpus.layouts import find_layout
+    from pwavenet_tf.corpus.prepare import prepare
+    from pwavenet_tf.files import require_free
+
     limits = chosen_limits(flag_values)
-    runner = None
-    if flag_values.runner or flag_values.runner_options:
-        runner = chosen_runner(flag_values)
+    runner = chosen_runner(flag_values)
+    out = Path(flag_values.out)
     require_free(out)
     layout = find_layout(Path(flag_values.corpus))
-    told = (
-        inputs,
-        flag_values.labels and Path(flag_values.labels),
-        flag_values.speaker_pattern,
-    )
+    labels = flag_values.labels and Path(flag_values.labels)
+    told = inputs, labels, flag_values.speaker_pattern
     if runner is None:
-        found = audit(
-            layout,
-            limits,
-            settings.audio.sample_rate,
-            "linguistic" in inputs,
-        )
-        card = prepare(found, out, settings, *told)
-    else:
-        from pwavenet_tf.beam.preparation import prepare_on_beam
+        rate = settings.audio.sample_rate
+        found = audit(layout, limits, rate, "linguistic" in inputs)
+        return layout, prepare(found, out, settings, *told), found
+    from pwavenet_tf.beam.preparation import prepare_on_beam
 
-        card, found = prepare_on_beam(
-            layout, out, settings, *told, limits, runner
-        )
-    print(layout)
+    return layout, *prepare_on_beam(
+        layout, out, settings, *told, limits, runner
+    )
+
+
+def _tell_card(card: "CorpusCard") -> None:
     for split in ("training", "validation"):
         print(
             f"{split + ':':<12}{len(card.recordings(split)):>6} recordings"
@@ -163,12 +181,3 @@ def run(flag_values: flags.FlagValues) -> None:
     print(f"{'left out:':<12}{len(card.refused):>6} files")
     for refusal in card.refused:
         print(f"  {refusal.file}: {refusal.reason}")
-    if warned := len(found.warned):
-        print(f"{'warnings:':<12}{warned:>6} files; pwavenet audit tells them")
-    print(f"The data is in {out}. Next:")
-    told = ",".join(inputs) or "none"
-    print(
-        f"  pwavenet train-teacher --data={out} --out=RUN "
-        f"--preset={flag_values.preset}"
-        + (f" --conditioning={told}" if inputs != usual else "")
-    )

@@ -4,12 +4,13 @@ Every recording (WAV, FLAC, MP3, OGG), mel spectrogram (.npy) and .npz file in
 the folder and its subfolders, or that a CSV manifest names in its column path,
 becomes a sound file of the same name, exactly as pwavenet synthesize makes it.
 The job runs where --runner says, on several processes or machines
-(pip install 'pwavenet_tf[beam]'). A cluster has to see --model, --input and
---out under the same absolute paths.
+(pip install 'pwavenet_tf[beam]').
 
 A file that cannot be spoken takes nothing from the others: it is told, with
 the reason, on the screen and in failed.csv, and the exit status is 2. After a
-mishap run the same command again: what is there already stays.
+mishap run the same command again: what is there already stays, unless its
+recording, label file, text or speaker has changed. One run at a time works on
+a folder.
 
 Before it:  pwavenet distill (or train-teacher)
 After it:   listen
@@ -36,7 +37,11 @@ from pwavenet_tf.commands.path_flags import (
     existing_file,
     writable_folder,
 )
-from pwavenet_tf.commands.runner_flags import chosen_runner, define_runner
+from pwavenet_tf.commands.runner_flags import (
+    RUNNERS,
+    chosen_runner,
+    define_runner,
+)
 from pwavenet_tf.commands.sampling_flags import define_sampling
 from pwavenet_tf.errors import UserError
 
@@ -72,16 +77,17 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     define_labels(flag_values)
     define_sampling(flag_values)
     define_runner(
-        "NAME: Runner of Apache Beam: DirectRunner (this machine, if left "
-        "out), FlinkRunner, SparkRunner, DataflowRunner.",
+        f"NAME: Runner of Apache Beam: {RUNNERS}",
         flag_values,
+        "DirectRunner",
     )
 
 
 def run(flag_values: flags.FlagValues) -> None:
     """Speaks what there is, and says what could not be spoken."""
     runner = chosen_runner(flag_values)
-    from pwavenet_tf.beam.speech import FAILURES_NAME, Speech, speak_on_beam
+    from pwavenet_tf.beam.speech import FAILURES_NAME, speak_on_beam
+    from pwavenet_tf.beam.voice import Speech
 
     out = Path(flag_values.out)
     spoken = speak_on_beam(
