@@ -101,8 +101,8 @@ def ablate(
     """Distils a student with each of the `variants` of the preset's loss.
 
     Each has a folder of its own, `out/NAME`. Started again, it trains only
-    what is not finished, and an interrupted student goes on where it was. A student
-    whose loss stops being finite is passed over.
+    what is not finished, and an interrupted student goes on where it was. A
+    student whose loss stops being finite is passed over.
 
     Args:
         corpus: The corpus that the teacher was trained on.
