@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import soundfile
@@ -17,6 +16,7 @@ from pwavenet_tf.corpus.audio import write_audio
 from pwavenet_tf.corpus.features import LogMel
 from pwavenet_tf.corpus.statistics import with_mel_statistics
 from pwavenet_tf.errors import UserError
+from pwavenet_tf.models import load_student, load_teacher
 
 SCRIPT = Path(__file__).resolve().parents[1] / "docs" / "keras_workflow.py"
 EPOCHS = 2
@@ -34,8 +34,8 @@ def recordings(tmp_path_factory):
 
 def require_written(out: Path) -> None:
     """Both models load, the log and a sound for each epoch are there."""
-    teacher = keras.saving.load_model(out / "teacher.keras")
-    student = keras.saving.load_model(out / "student.keras")
+    teacher = load_teacher(out / "teacher.keras")
+    student = load_student(out / "student.keras")
     assert len((out / "teacher.csv").read_text().splitlines()) == EPOCHS + 1
     assert teacher.audio == student.audio
     assert len(teacher.audio.mel_mean) == teacher.audio.mels
