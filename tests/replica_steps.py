@@ -74,7 +74,7 @@ def changes(make, optimizer, strategy) -> tuple[float, np.ndarray]:
     keras.utils.set_random_seed(1)
     with strategy.scope() if strategy else contextlib.nullcontext():
         model = make()
-        model.compile(optimizer(replica_count()), jit_compile=strategy is None)
+        model.compile(optimizer(replica_count()), jit_compile=False)
         before = model.get_weights()
     clips = tf.data.Dataset.from_tensors((TOLD, RECORDING, WEIGHT))
     history = model.fit(clips, verbose=0, shuffle=False).history

@@ -132,6 +132,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_says_so(
     assert reported(tmp_path / "teacher.csv") == list(range(4, 41, 4))
 
 
+@pytest.mark.slow
 def test_a_run_stopped_between_two_reports_goes_on_from_there(
     tiny_run, tmp_path, monkeypatch
 ):

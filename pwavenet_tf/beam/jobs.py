@@ -6,6 +6,7 @@ import dataclasses
 import io
 import logging
 import re
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -73,7 +74,7 @@ def run_job(
         try:
             with written_aside(inputs) as aside, open(aside, "w") as file:
                 file.writelines(f"{line}\n" for line in lines)
-            with _told_by_worker(), progress:
+            with _interruption_kept(), _told_by_worker(), progress:
                 _start(pipeline, runner).wait_until_finish()
         finally:
             inputs.unlink(missing_ok=True)
@@ -218,6 +219,31 @@ def _errors_only() -> Iterator[None]:
     finally:
         for name, level in before.items():
             logging.getLogger(name).setLevel(level)
+
+
+@contextlib.contextmanager
+def _interruption_kept() -> Iterator[None]:
+    """Raises an interruption at the end, if something has swallowed it.
+
+    Where it comes while a library calls Python, it is printed at most.
+    """
+    interrupted = False
+
+    def interrupt(number, frame):
+        nonlocal interrupted
+        interrupted = True
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
