@@ -178,6 +178,19 @@ def test_a_damaged_folder_is_refused_with_the_file(folders, tmp_path):
     mel.write_bytes(mel.read_bytes()[:-100])
     with pytest.raises(UserError, match=r"training/mel.npy: is damaged \("):
         NumpyCorpus(copied)
+    (copied / "training" / "mel.npy").write_bytes(b"")
+    with pytest.raises(UserError, match=r"training/mel.npy: is damaged \("):
+        NumpyCorpus(copied)
+
+
+def test_an_empty_shard_is_refused_with_the_file(folders, tmp_path):
+    """Or training would wait for its clips for ever."""
+    copied = tmp_path / "data"
+    shutil.copytree(folders[0], copied)
+    shard = next(copied.glob("training*.tfrecord"))
+    shard.write_bytes(b"")
+    with pytest.raises(UserError, match=f"{shard.name}: is missing or empty"):
+        Corpus(copied)
 
 
 def test_impossible_lengths_are_refused(arrays):

@@ -42,7 +42,13 @@ def load_checkpoint(model: keras.Model, path: Path) -> int:
                 model.load_weights(path)
             _load_random_states(model, path)
             return _batches(path)
-        except (OSError, ValueError, KeyError, UserWarning) as problem:
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            RuntimeError,
+            UserWarning,
+        ) as problem:
             raise UserError(
                 f"{path}: does not fit this version's model or is damaged "
                 f"({str(problem).splitlines()[0]}); remove it to begin anew"

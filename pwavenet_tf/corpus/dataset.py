@@ -54,10 +54,10 @@ class Corpus:
         self.card = CorpusCard.load(self._folder)
         self.contract = self.card.contract
         for shard in self.card.training_shards + self.card.validation_shards:
-            if not (self._folder / shard).is_file():
+            path = self._folder / shard
+            if not path.is_file() or not path.stat().st_size:
                 raise UserError(
-                    f"{self._folder / shard}: is missing; prepare the "
-                    "corpus anew"
+                    f"{path}: is missing or empty; prepare the corpus anew"
                 )
 
     def training_clips(

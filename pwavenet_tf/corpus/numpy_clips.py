@@ -204,7 +204,7 @@ def _mapped(path: Path) -> np.ndarray:
             f"{path}: is missing; name a folder that `pwavenet "
             "export-corpus` has written"
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise UserError(
             f"{path}: is damaged ({error}); copy or export it anew"
         ) from error
