@@ -183,14 +183,37 @@ def test_a_damaged_folder_is_refused_with_the_file(folders, tmp_path):
         NumpyCorpus(copied)
 
 
-def test_an_empty_shard_is_refused_with_the_file(folders, tmp_path):
-    """Or training would wait for its clips for ever."""
+def test_an_array_of_another_split_is_refused_with_the_file(folders, tmp_path):
+    """Or clips would be of one recording and told of another."""
+    copied = tmp_path / "arrays"
+    shutil.copytree(folders[1], copied)
+    foreign = copied / "validation" / "mel.npy"
+    shutil.copy(foreign, copied / "training" / "mel.npy")
+    with pytest.raises(UserError, match=r"training/mel.npy: is of another"):
+        NumpyCorpus(copied)
+
+
+def test_a_shard_that_lacks_something_is_refused_with_its_name(
+    folders, tmp_path
+):
+    """Or training would wait for its clips for ever, or learn from fewer."""
     copied = tmp_path / "data"
     shutil.copytree(folders[0], copied)
     shard = next(copied.glob("training*.tfrecord"))
-    shard.write_bytes(b"")
-    with pytest.raises(UserError, match=f"{shard.name}: is missing or empty"):
-        Corpus(copied)
+    whole = shard.read_bytes()
+    first = 16 + int.from_bytes(whole[:8], "little")
+    for left, message in (
+        (whole[:-1], "is damaged"),
+        (whole[:-1000], "is damaged"),
+        (whole[: first + 5], "is damaged"),
+        (whole[:first], "hold 1 of "),
+        (b"", "hold 0 of "),
+    ):
+        shard.write_bytes(left)
+        with pytest.raises(UserError, match=f"{shard.name}.* {message}"):
+            Corpus(copied)
+    shard.write_bytes(whole)
+    Corpus(copied)
 
 
 def test_impossible_lengths_are_refused(arrays):

@@ -10,7 +10,7 @@ from pwavenet_tf.config import Conditioning
 from pwavenet_tf.corpus.card import CorpusCard, Split
 from pwavenet_tf.corpus.features import normalised
 from pwavenet_tf.corpus.pitch import relative_pitch
-from pwavenet_tf.corpus.records import parse
+from pwavenet_tf.corpus.records import count_records, parse
 from pwavenet_tf.corpus.window import Window
 from pwavenet_tf.errors import UserError
 
@@ -46,18 +46,20 @@ class Corpus:
         contract: The acoustic contract, with statistics.
 
     Raises:
-        UserError: If `folder` is not a prepared corpus or lacks a shard.
+        UserError: If `folder` is not a prepared corpus, or lacks a part of it.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = Path(folder)
         self.card = CorpusCard.load(self._folder)
         self.contract = self.card.contract
-        for shard in self.card.training_shards + self.card.validation_shards:
-            path = self._folder / shard
-            if not path.is_file() or not path.stat().st_size:
+        for split in ("training", "validation"):
+            shards = self.card.shards(split)
+            held = sum(count_records(self._folder / one) for one in shards)
+            if held != (said := len(self.card.recordings(split))):
                 raise UserError(
-                    f"{path}: is missing or empty; prepare the corpus anew"
+                    f"{self._folder}: {', '.join(shards)} hold {held} of "
+                    f"{said} recordings; prepare the corpus anew"
                 )
 
     def training_clips(

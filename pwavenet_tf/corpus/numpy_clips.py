@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from pwavenet_tf.config import INPUT_ARRAYS, Conditioning
+from pwavenet_tf.config import ARRAY_WIDTHS, INPUT_ARRAYS, Conditioning
 from pwavenet_tf.corpus.card import CorpusCard, Split
 from pwavenet_tf.corpus.window import Window
 from pwavenet_tf.errors import UserError
@@ -84,14 +84,33 @@ class NumpyCorpus:
         return _ValidationClips(recordings, window, batch_size)
 
 
+def arrays_of(card: CorpusCard, split: Split) -> dict[str, tuple[str, tuple]]:
+    """Type and shape of each array of a split, by the name of its file."""
+    lengths = [one.samples for one in card.recordings(split)]
+    frames = sum(map(card.contract.frames, lengths))
+    widths = ARRAY_WIDTHS | {"mel": card.contract.mels}
+    arrays = {
+        "lengths": ("<i8", (len(lengths),)),
+        "levels": ("<i2", (sum(lengths),)),
+    }
+    for key in (k for one in card.inputs for k in INPUT_ARRAYS[one]):
+        kind = "<i4" if key in ("phones", "speaker") else "<f4"
+        is_frames = key in widths
+        shape = (frames, widths[key]) if is_frames else (len(lengths),)
+        arrays[key] = (kind, shape)
+    return arrays
+
+
 class _Recordings:
     """The recordings of one split, joined end to end in mapped files."""
 
     def __init__(self, folder: Path, split: Split, card: CorpusCard) -> None:
-        keys = [key for name in card.inputs for key in INPUT_ARRAYS[name]]
-        self.lengths = _mapped(folder / split / "lengths.npy")
-        self.levels = _mapped(folder / split / "levels.npy")
-        self.features = {k: _mapped(folder / split / f"{k}.npy") for k in keys}
+        self.features = {
+            name: _mapped(folder / split / f"{name}.npy", *expected)
+            for name, expected in arrays_of(card, split).items()
+        }
+        self.lengths = self.features.pop("lengths")
+        self.levels = self.features.pop("levels")
         self.hop = card.contract.hop_length
         self.frames = -(-self.lengths // self.hop)
         self._first_sample = np.cumsum(self.lengths) - self.lengths
@@ -196,9 +215,9 @@ class _ValidationClips(_Clips):
         return recording, clip * self._window.clip_frames
 
 
-def _mapped(path: Path) -> np.ndarray:
+def _mapped(path: Path, kind: str, shape: tuple) -> np.ndarray:
     try:
-        return np.load(path, mmap_mode="r")
+        array = np.load(path, mmap_mode="r")
     except FileNotFoundError as error:
         raise UserError(
             f"{path}: is missing; name a folder that `pwavenet "
@@ -208,3 +227,9 @@ def _mapped(path: Path) -> np.ndarray:
         raise UserError(
             f"{path}: is damaged ({error}); copy or export it anew"
         ) from error
+    if (array.dtype.str, array.shape) != (kind, shape):
+        raise UserError(
+            f"{path}: is of another corpus, {array.dtype} {array.shape} and "
+            f"not {np.dtype(kind)} {shape}; copy or export it anew"
+        )
+    return array

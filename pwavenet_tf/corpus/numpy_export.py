@@ -6,9 +6,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from pwavenet_tf.config import ARRAY_WIDTHS, INPUT_ARRAYS
 from pwavenet_tf.corpus.card import Split
 from pwavenet_tf.corpus.dataset import Corpus
+from pwavenet_tf.corpus.numpy_clips import arrays_of
 from pwavenet_tf.files import require_free, written_aside
 
 SPLITS: tuple[Split, ...] = ("training", "validation")
@@ -41,7 +41,7 @@ def export_numpy(corpus: Corpus, out: Path) -> None:
 def _write(corpus: Corpus, split: Split, folder: Path) -> None:
     from tqdm import tqdm
 
-    arrays = _arrays(corpus, split)
+    arrays = arrays_of(corpus.card, split)
     with contextlib.ExitStack() as stack:
         files = {
             name: stack.enter_context((folder / f"{name}.npy").open("wb"))
@@ -62,23 +62,6 @@ def _write(corpus: Corpus, split: Split, folder: Path) -> None:
             for name, value in held.items():
                 kind, _ = arrays[name]
                 files[name].write(np.asarray(value, kind).tobytes())
-
-
-def _arrays(corpus: Corpus, split: Split) -> dict[str, tuple[str, tuple]]:
-    """Type and shape of each array of a split."""
-    lengths = [one.samples for one in corpus.card.recordings(split)]
-    frames = sum(map(corpus.contract.frames, lengths))
-    widths = ARRAY_WIDTHS | {"mel": corpus.contract.mels}
-    arrays = {
-        "lengths": ("<i8", (len(lengths),)),
-        "levels": ("<i2", (sum(lengths),)),
-    }
-    for key in (k for one in corpus.card.inputs for k in INPUT_ARRAYS[one]):
-        kind = "<i4" if key in ("phones", "speaker") else "<f4"
-        is_frames = key in widths
-        shape = (frames, widths[key]) if is_frames else (len(lengths),)
-        arrays[key] = (kind, shape)
-    return arrays
 
 
 def _begin(file: BinaryIO, kind: str, shape: tuple) -> None:

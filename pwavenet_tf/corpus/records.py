@@ -1,6 +1,7 @@
 """Utterances as TFRecord shards."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ import numpy as np
 
 from pwavenet_tf.config import ARRAY_WIDTHS, INPUT_ARRAYS
 from pwavenet_tf.corpus.card import CorpusCard, Split
+from pwavenet_tf.errors import UserError
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -119,6 +121,30 @@ def parse(
         features[key] = tf.reshape(value, shape)
     levels = tf.io.decode_raw(record["levels"], tf.int16)
     return record["name"], levels, features
+
+
+def count_records(shard: Path) -> int:
+    """How many records there are, by their lengths alone.
+
+    Raises:
+        UserError: If the file is missing or cut off.
+    """
+    place = count = 0
+    try:
+        with shard.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            while place < size:
+                file.seek(place)
+                # Its length and a checksum, the record, another checksum.
+                place += 12 + int.from_bytes(file.read(8), "little") + 4
+                count += 1
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{shard}: is missing; prepare the corpus anew"
+        ) from error
+    if place != size:
+        raise UserError(f"{shard}: is damaged; prepare the corpus anew")
+    return count
 
 
 @contextlib.contextmanager
