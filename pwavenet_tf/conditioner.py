@@ -95,6 +95,11 @@ class Conditioner(keras.layers.Layer):
         return 1 if self.conditioning.upsampling else self.audio.hop_length
 
     @property
+    def context_frames(self) -> int:
+        """Frames on either side that a frame's samples are told of."""
+        return 0 if self.upsampler is None else self.upsampler.context_frames
+
+    @property
     def series_channels(self) -> int:
         """Channels of the series; 0 if there is none."""
         if self.upsampler is None:

@@ -25,7 +25,6 @@ from pwavenet_tf.files import written_aside
 from pwavenet_tf.replicas import GlobalClipAdam, replica_count
 from pwavenet_tf.strategies import is_chief, written_by_chief
 from pwavenet_tf.training_config import TeacherTraining
-from pwavenet_tf.upsampling import CONTEXT_FRAMES
 
 _REPORTS = 10
 
@@ -44,6 +43,8 @@ _HEALTH_SAMPLES = 100_000
 _HEARD, _HEARD_SECONDS, _HEARD_FROM = 2, 2.0, 10
 
 _CHECKPOINT = "latest.weights.h5"
+# Frames around a clip: as many as an upsampler sees, and one to spare.
+_CONTEXT_FRAMES = 3
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -236,8 +237,8 @@ def clip_shape(
     """What `Corpus.training_clips` and `validation_clips` are told."""
     return {
         "clip_length": settings.clip_length,
-        "context_frames": CONTEXT_FRAMES + corpus.contract.frames(context),
-        "lookahead_frames": CONTEXT_FRAMES,
+        "context_frames": _CONTEXT_FRAMES + corpus.contract.frames(context),
+        "lookahead_frames": _CONTEXT_FRAMES,
         "batch_size": settings.batch_size,
     }
 

@@ -97,8 +97,11 @@ class FlowNetwork(keras.layers.Layer):
 
     def call(self, x, conditioning=None, speaker=None):
         series = ops.cast(ops.expand_dims(x, -1), self.compute_dtype)
-        h = ops.relu(self.stack(series, conditioning, speaker))
-        h = ops.relu(self.before_output(h))
+        return self.parameters(self.stack(series, conditioning, speaker))
+
+    def parameters(self, residual):
+        """(μ, ln s), `(batch, time)` each, from the stack's output."""
+        h = ops.relu(self.before_output(ops.relu(residual)))
         return self.location_and_log_scale(
             self.output_pair(ops.cast(h, "float32"))
         )

@@ -43,8 +43,13 @@ class CausalConvolution(keras.layers.Layer):
         filter_width: Number of samples that each output sees.
         dilation: Distance between these, samples.
 
-    Input shape: `(batch, time, channels)`.
-    Output shape: `(batch, time, filters)`.
+    Call arguments:
+        x: `(batch, time, channels)`.
+        past: `(batch, reach, channels)`, what came before x; silence, if
+            left out.
+
+    Returns:
+        `(batch, time, filters)`.
     """
 
     def __init__(
@@ -55,6 +60,11 @@ class CausalConvolution(keras.layers.Layer):
         self.filter_width = filter_width
         self.dilation = dilation
 
+    @property
+    def reach(self) -> int:
+        """Samples before t that y_t depends on."""
+        return (self.filter_width - 1) * self.dilation
+
     def build(self, input_shape) -> None:
         shape = (self.filter_width, input_shape[-1], self.filters)
         self.kernel = self.add_weight(
@@ -64,10 +74,12 @@ class CausalConvolution(keras.layers.Layer):
             name="bias", shape=(self.filters,), initializer="zeros"
         )
 
-    def call(self, x):
+    def call(self, x, past=None):
         length = ops.shape(x)[1]
-        reach = (self.filter_width - 1) * self.dilation
-        padded = ops.pad(x, [[0, 0], [reach, 0], [0, 0]])
+        if past is None:
+            padded = ops.pad(x, [[0, 0], [self.reach, 0], [0, 0]])
+        else:
+            padded = ops.concatenate([past, x], axis=1)
         total = self.bias
         for tap in range(self.filter_width):
             start = tap * self.dilation
@@ -75,7 +87,7 @@ class CausalConvolution(keras.layers.Layer):
             total = total + ops.matmul(shifted, self.kernel[tap])
         return total
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape, past_shape=None):
         return (*input_shape[:-1], self.filters)
 
     def get_config(self):
@@ -112,6 +124,7 @@ class GatedBlock(keras.layers.Layer):
         conditioning: y, `(batch, time / stride, conditioning_channels)`, or
             `None`.
         speaker: h, `(batch, 1, channels)`, the same for all time, or `None`.
+        past: What came before x, as `CausalConvolution` takes it, or `None`.
 
     Returns:
         `(residual, skip)`, each `(batch, time, its channels)` or `None`.
@@ -168,8 +181,8 @@ class GatedBlock(keras.layers.Layer):
             if layer is not None and shape is not None:
                 layer.build(shape)
 
-    def call(self, x, conditioning=None, speaker=None):
-        both = self.convolution(x)
+    def call(self, x, conditioning=None, speaker=None, past=None):
+        both = self.convolution(x, past)
         if conditioning is not None:
             frames = self.conditioning(conditioning)
             both = add_frames(both, frames, self.stride)

@@ -163,6 +163,31 @@ def batch_and_frames(features: dict[str, np.ndarray]) -> tuple[int, int]:
     return next(x.shape[:2] for x in features.values() if x.ndim == 3)
 
 
+def joined_frames(
+    earlier: dict[str, np.ndarray], later: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Features of frames that follow on those before, if there are any.
+
+    Raises:
+        UserError: If they are of another batch, or of other features.
+    """
+    if not earlier:
+        return later
+    if earlier.keys() != later.keys() or (
+        batch_and_frames(earlier)[0] != batch_and_frames(later)[0]
+    ):
+        raise UserError(
+            f"these features ({', '.join(later)}, batch "
+            f"{batch_and_frames(later)[0]}) do not go on with what came "
+            f"before ({', '.join(earlier)}, batch "
+            f"{batch_and_frames(earlier)[0]}); give the same throughout"
+        )
+    return {
+        name: np.concatenate([x, later[name]], axis=1) if x.ndim == 3 else x
+        for name, x in earlier.items()
+    }
+
+
 def at_frames(
     features: dict[str, np.ndarray], places: np.ndarray
 ) -> dict[str, np.ndarray]:

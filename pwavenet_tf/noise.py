@@ -14,31 +14,37 @@ def positional_uniforms(seed, rows, start, count):
     """Uniforms in [0, 1) for positions `start … start + count - 1`.
 
     Args:
-        seed: Integer or integer tensor; any int64.
+        seed: Any int64. One integer for all rows, which differ by their
+            place; or `(rows,)`, and each row is the first of its own seed,
+            whatever its place.
         rows: Number of independent rows; row r is the same whatever the
             number of rows.
-        start: First position.
+        start: First position, of all rows or `(rows,)` of each.
         count: Number of positions.
 
     Returns:
         `(rows, count)`, float32, the same in any division into calls.
     """
-    key = tf.bitcast(tf.cast(seed, tf.int64), tf.uint64)[tf.newaxis]
-    first = tf.cast(start // _NUMBERS_PER_COUNT, tf.int64)
-    skipped = tf.cast(start % _NUMBERS_PER_COUNT, tf.int32)
+    seed = tf.cast(seed, tf.int64)
+    rows = tf.cast(rows, tf.int64)
+    start = tf.broadcast_to(tf.cast(start, tf.int64), [rows])
+    places = tf.range(rows) if seed.shape.rank == 0 else tf.zeros_like(start)
+    keys = tf.broadcast_to(seed, [rows])
 
     def row_uniforms(row):
-        counter = tf.bitcast(tf.stack([first, row]), tf.uint64)
+        key, place, first = row
+        counter = tf.stack([first // _NUMBERS_PER_COUNT, place])
         numbers = tf.raw_ops.StatelessRandomUniformV2(
             shape=[count + _NUMBERS_PER_COUNT - 1],
-            key=key,
-            counter=counter,
+            key=tf.bitcast(key, tf.uint64)[tf.newaxis],
+            counter=tf.bitcast(counter, tf.uint64),
             alg=_PHILOX,
         )
+        skipped = tf.cast(first % _NUMBERS_PER_COUNT, tf.int32)
         return tf.slice(numbers, [skipped], [count])
 
     return tf.map_fn(
         row_uniforms,
-        tf.range(tf.cast(rows, tf.int64)),
+        (keys, places, start),
         fn_output_signature=tf.TensorSpec([None], tf.float32),
     )

@@ -1,6 +1,6 @@
 """Cached sampling from the teacher (Fast WaveNet, 1611.09482)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -13,8 +13,7 @@ from pwavenet_tf.model_inputs import (
     is_single,
     require_features,
 )
-from pwavenet_tf.noise import positional_uniforms
-from pwavenet_tf.synthesis import require_temperature
+from pwavenet_tf.streaming import Seed, Stream, spoken
 from pwavenet_tf.teacher import WaveNet
 from pwavenet_tf.told_frames import ToldFrames
 
@@ -30,34 +29,21 @@ class CachedSampler:
     def __init__(self, teacher: WaveNet, jit_compile: bool = True) -> None:
         self.teacher = teacher
         self.contract = teacher.audio
+        self.conditioning = teacher.conditioning
+        self.whole_blocks = True
         self._head = teacher.head_class
-        self._draws = self._head.draws(teacher.mixture_components)
+        self.draws = self._head.draws(teacher.mixture_components)
         self.network = CachedNetwork(teacher)
         self.initial_state = self.network.initial_state
-        self._told = ToldFrames(
-            teacher.told, self.contract.hop_length // teacher.conditioner.stride
-        )
+        self.told = ToldFrames(teacher.told, teacher.conditioner)
+        self.context_frames = self.told.context_frames
         self._draw = tf.function(self._draw_chunk, jit_compile=jit_compile)
         self._score = tf.function(self._score_chunk, jit_compile=jit_compile)
-
-    def conditioning(self, features: dict, first: int, frames: int) -> dict:
-        """What the network is told for some of the frames.
-
-        Args:
-            features: Of the whole utterance, from `require_features`.
-            first: The first frame that is wanted.
-            frames: How many are wanted.
-
-        Returns:
-            Tensors for `draw` and `score`, equal to the same part of what
-            `WaveNet.told` makes of the whole.
-        """
-        return self._told(features, first, frames)
 
     def chunks(
         self,
         features: Features,
-        seed: int = 0,
+        seed: Seed = 0,
         temperature: float = 1.0,
         chunk_frames: int = 40,
     ) -> Iterator[np.ndarray]:
@@ -67,7 +53,7 @@ class CachedSampler:
             features: What the teacher reads, `(batch, frames, channels)`
                 each or without a batch axis, normalised as its contract
                 says; a mel spectrogram may stand alone.
-            seed: The same seed gives the same audio.
+            seed: As `Stream` takes it.
             temperature: 1 samples from the model itself, less is smoother.
             chunk_frames: Frames drawn by one run of the compiled loop.
                 Memory depends on it, the result does not.
@@ -75,33 +61,41 @@ class CachedSampler:
         Raises:
             UserError: If the features do not suit the teacher.
         """
-        features = require_features(
-            features, self.contract, self.teacher.conditioning
+        _, frames = batch_and_frames(
+            require_features(features, self.contract, self.conditioning)
         )
-        require_temperature(temperature)
-        batch, frames = batch_and_frames(features)
         chunk_frames = min(chunk_frames, frames)
-        hop, draws = self.contract.hop_length, self._draws
-        samples = chunk_frames * hop
-        state = self.initial_state(batch)
-        for start in range(0, frames, chunk_frames):
-            uniforms = positional_uniforms(
-                seed, batch, start * hop * draws, samples * draws
-            )
-            audio, state = self.draw(
-                state,
-                self.conditioning(features, start, chunk_frames),
-                tf.reshape(uniforms, (batch, samples, draws)),
-                temperature,
-            )
-            yield audio.numpy()[:, : (frames - start) * hop]
+        return self.stream([features], seed, temperature, chunk_frames)
+
+    def stream(
+        self,
+        parts: Iterable[Features],
+        seed: Seed = 0,
+        temperature: float = 1.0,
+        block_frames: int = 8,
+    ) -> Iterator[np.ndarray]:
+        """Yields audio of features that come in parts, equal to the whole's.
+
+        Args:
+            parts: Features as in `chunks`, any number of frames each.
+            seed: As in `chunks`.
+            temperature: As in `chunks`.
+            block_frames: Frames drawn at a time, as soon as `context_frames`
+                frames behind them are known.
+        """
+        return spoken(Stream(self, seed, temperature, block_frames), parts)
+
+    def advance(self, state, window, uniforms, temperature):
+        """The audio of a block and the state behind it; see `Streamed`."""
+        told = self.told.compute(window)
+        return self.draw(state, told, uniforms, temperature)
 
     def draw(self, state, conditioning, uniforms, temperature=1.0):
         """Draws one sample for each of the uniforms.
 
         Args:
             state: From `initial_state` or from the call before.
-            conditioning: From `conditioning`, for as many samples.
+            conditioning: From `told`, for as many samples.
             uniforms: `(batch, time, draws of the head)`, in [0, 1).
             temperature: See `Head.sample`.
 

@@ -88,10 +88,7 @@ class CachedInverse:
         self.chunk_frames = chunk_frames
         self.flows = CachedFlows(student)
         self.initial_state = self.flows.initial_state
-        self.conditioning = ToldFrames(
-            student.conditioner,
-            self.contract.hop_length // student.conditioner.stride,
-        )
+        self.told = ToldFrames(student.conditioner, student.conditioner)
         self._invert = tf.function(self._loop, jit_compile=jit_compile)
 
     def log_prob(self, audio: np.ndarray, features: Features) -> np.ndarray:
@@ -141,7 +138,7 @@ class CachedInverse:
         ):
             piece = audio[:, start : start + samples]
             steps = piece.shape[1]
-            told = self.conditioning(
+            told = self.told(
                 features, start // self.contract.hop_length, self.chunk_frames
             )
             # Always of one length, so that there is one compiled loop.
@@ -160,7 +157,7 @@ class CachedInverse:
 
         Args:
             state: From `initial_state` or from the call before.
-            conditioning: From `conditioning`, for as many samples.
+            conditioning: From `told`, for as many samples.
             audio: `(batch, time)`.
             steps: How many samples are wanted; zeros come for the others.
 

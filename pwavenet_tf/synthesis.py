@@ -1,71 +1,16 @@
-"""The student's parallel synthesis, in chunks that add up to one pass."""
+"""The student's parallel synthesis, in blocks that add up to one pass."""
 
-import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
 
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.model_inputs import (
-    Features,
-    at_frames,
-    batch_and_frames,
-    is_single,
-    require_features,
-)
-from pwavenet_tf.noise import positional_uniforms
+from pwavenet_tf.model_inputs import Features, is_single
 from pwavenet_tf.ops import HIGHEST_LEVEL, LOWEST_LEVEL
+from pwavenet_tf.streamed_flows import FlowState, StreamedFlows
+from pwavenet_tf.streaming import Seed, Stream, spoken
 from pwavenet_tf.student import ParallelWaveNet
-from pwavenet_tf.teacher import WaveNet
-from pwavenet_tf.upsampling import CONTEXT_FRAMES
-
-
-@dataclasses.dataclass(frozen=True)
-class Windows:
-    """How a series of features is divided, in frames.
-
-    Chunk i is computed in a window that starts `left` frames earlier, as far
-    as any of its samples can see, and ends `right` frames later, as far as
-    the upsampler looks ahead. All windows have one length, so they share one
-    compiled computation.
-    """
-
-    left: int
-    chunk: int
-    right: int
-
-    @classmethod
-    def of(cls, model: ParallelWaveNet | WaveNet, chunk: int) -> "Windows":
-        """The windows that make a model's chunks exact."""
-        past = model.audio.frames(model.receptive_field)
-        return cls(CONTEXT_FRAMES + past, chunk, CONTEXT_FRAMES)
-
-    def start(self, index):
-        """First frame of the window of chunk `index`."""
-        return max(0, index * self.chunk - self.left)
-
-    @property
-    def length(self) -> int:
-        """Frames of every window."""
-        return self.left + self.chunk + self.right
-
-    def count(self, frames):
-        """Chunks that cover so many frames (an integer or a tensor)."""
-        return -(-frames // self.chunk)
-
-
-def require_temperature(temperature: float) -> None:
-    """Refuses a temperature that is negative or not a finite number.
-
-    Raises:
-        UserError: If it is.
-    """
-    if not 0.0 <= temperature < float("inf"):
-        raise UserError(
-            f"temperature is {temperature}, but it must be a finite number "
-            "of 0 or more; 1 samples from the model itself"
-        )
+from pwavenet_tf.told_frames import ToldFrames
 
 
 class Synthesizer:
@@ -75,13 +20,15 @@ class Synthesizer:
         student: The student.
         chunk_frames: Frames computed at a time. Memory depends on it and not
             on the length of the input; the result does not depend on it.
-        jit_compile: Compile the computation of a window with XLA: some
+        jit_compile: Compile the computation of a chunk with XLA: some
             seconds for each new batch size, then faster.
 
     Example:
         synthesizer = Synthesizer(keras.saving.load_model("student.keras"))
         audio = synthesizer(mel, seed=1)
     """
+
+    draws = 1
 
     def __init__(
         self,
@@ -91,11 +38,19 @@ class Synthesizer:
     ) -> None:
         self.student = student
         self.contract = student.audio
-        self.windows = Windows.of(student, chunk_frames)
-        self._window = tf.function(self._flows, jit_compile=jit_compile)
+        self.conditioning = student.conditioning
+        self.chunk_frames = chunk_frames
+        self.whole_blocks = jit_compile
+        self.flows = StreamedFlows(student)
+        self.initial_state = self.flows.initial_state
+        self._told = ToldFrames(student.conditioner, student.conditioner)
+        self.context_frames = self._told.context_frames
+        self._advance = tf.function(
+            self.block, jit_compile=jit_compile, reduce_retracing=True
+        )
 
     def __call__(
-        self, features: Features, seed: int = 0, temperature: float = 1.0
+        self, features: Features, seed: Seed = 0, temperature: float = 1.0
     ) -> np.ndarray:
         """Audio `(batch, time)` in [-1, 1).
 
@@ -103,7 +58,9 @@ class Synthesizer:
             features: What the student reads, `(batch, frames, channels)`
                 each, normalised as its contract says; a mel spectrogram may
                 stand alone. Without a batch axis they give audio without one.
-            seed: The same seed gives the same audio.
+            seed: The same seed gives the same audio: one integer, from which
+                every row draws its own noise by its place, or one for each
+                row, which then sounds as it would alone.
             temperature: Scales the noise: 1 samples from the model itself,
                 less is smoother.
         """
@@ -112,75 +69,54 @@ class Synthesizer:
         return audio[0] if is_single(features) else audio
 
     def chunks(
-        self, features: Features, seed: int = 0, temperature: float = 1.0
+        self, features: Features, seed: Seed = 0, temperature: float = 1.0
     ) -> Iterator[np.ndarray]:
         """As a call, but yields `(batch, samples)` as it is computed."""
-        features = require_features(
-            features, self.contract, self.student.conditioning
-        )
-        require_temperature(temperature)
-        hop = self.contract.hop_length
-        batch, frames = batch_and_frames(features)
-        windows = self.windows
-        for index in range(windows.count(frames)):
-            wanted = index * windows.chunk
-            start = windows.start(index)
-            places = np.arange(start, start + windows.length)
-            uniforms = positional_uniforms(
-                seed, batch, start * hop, windows.length * hop
-            )
-            audio = self._window(
-                at_frames(features, places),
-                uniforms,
-                tf.constant(temperature, tf.float32),
-            ).numpy()
-            end = min(wanted + windows.chunk, frames)
-            yield audio[:, (wanted - start) * hop : (end - start) * hop]
+        return self.stream([features], seed, temperature)
 
-    def _flows(self, features, uniforms, temperature):
-        noise = temperature * self.student.noise_family.from_uniforms(uniforms)
-        audio = self.student(features | {"noise": noise})["audio"]
-        return tf.clip_by_value(audio, LOWEST_LEVEL, HIGHEST_LEVEL)
+    def stream(
+        self,
+        parts: Iterable[Features],
+        seed: Seed = 0,
+        temperature: float = 1.0,
+    ) -> Iterator[np.ndarray]:
+        """Yields audio `(batch, samples)` of features that come in parts.
 
-    def graph_synthesis(self, mel, seed, temperature):
-        """The whole synthesis as one graph, for any batch and length.
-
-        For a student that reads a mel spectrogram and nothing else.
+        It is equal to that of the whole, in chunks of `chunk_frames` frames,
+        each as soon as `context_frames` frames behind it are known. See
+        `Stream` for features that cannot be waited for.
 
         Args:
-            mel: `(batch, frames, mels)`, at least one frame.
-            seed: int64 scalar.
-            temperature: float32 scalar.
-
-        Returns:
-            `(batch, frames * hop length)`, equal to a call.
+            parts: Features as in a call, any number of frames each.
+            seed: As in a call.
+            temperature: As in a call.
         """
-        hop, windows = self.student.audio.hop_length, self.windows
-        batch, frames = tf.shape(mel)[0], tf.shape(mel)[1]
+        stream = Stream(self, seed, temperature, self.chunk_frames)
+        return spoken(stream, parts)
 
-        def compute(index, audio):
-            wanted = index * windows.chunk
-            start = tf.maximum(0, wanted - windows.left)
-            places = tf.range(start, start + windows.length)
-            window = tf.gather(mel, tf.minimum(places, frames - 1), axis=1)
-            window.set_shape((None, windows.length, mel.shape[-1]))
-            uniforms = positional_uniforms(
-                seed, batch, start * hop, windows.length * hop
-            )
-            uniforms.set_shape((None, windows.length * hop))
-            offset = (wanted - start) * hop
-            piece = self._flows({"mel": window}, uniforms, temperature)
-            piece = piece[:, offset : offset + windows.chunk * hop]
-            return index + 1, audio.write(index, tf.transpose(piece))
+    def advance(self, state, window, uniforms, temperature):
+        """The audio of a block and the state behind it; see `Streamed`."""
+        temperature = tf.constant(temperature, tf.float32)
+        return self._advance(state, window, uniforms[..., 0], temperature)
 
-        count = windows.count(frames)
-        audio = tf.TensorArray(
-            tf.float32, size=count, element_shape=(windows.chunk * hop, None)
-        )
-        _, audio = tf.while_loop(
-            lambda index, _: index < count,
-            compute,
-            (0, audio),
-            parallel_iterations=1,
-        )
-        return tf.transpose(audio.concat()[: frames * hop])
+    def block(
+        self,
+        state: FlowState,
+        window: dict,
+        uniforms: tf.Tensor,
+        temperature: tf.Tensor,
+        counted: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, FlowState]:
+        """As `advance`, for graphs.
+
+        Args:
+            state: Behind the block before.
+            window: Features of the block and `context_frames` around it.
+            uniforms: `(batch, time)`.
+            temperature: float32, of all rows, or `(batch, 1)`.
+            counted: As `StreamedFlows` takes it.
+        """
+        noise = temperature * self.student.noise_family.from_uniforms(uniforms)
+        told = self._told.of_window(window)
+        audio, state = self.flows(state, told, noise, counted)
+        return tf.clip_by_value(audio, LOWEST_LEVEL, HIGHEST_LEVEL), state

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from pwavenet_tf.conditioner import Conditioner
 from pwavenet_tf.model_inputs import at_frames
-from pwavenet_tf.upsampling import CONTEXT_FRAMES
 
 
 class ToldFrames:
@@ -14,16 +14,17 @@ class ToldFrames:
 
     Args:
         tell: Makes of features the keyword arguments of a `GatedStack`.
-        vectors_of_frame: How many vectors of conditioning it makes of one
-            frame.
+        conditioner: What `tell` makes them with.
     """
 
     def __init__(
-        self, tell: Callable[[dict], dict], vectors_of_frame: int
+        self, tell: Callable[[dict], dict], conditioner: Conditioner
     ) -> None:
         self._tell = tell
-        self._margin = CONTEXT_FRAMES * vectors_of_frame
-        self._compute = tf.function(self._float32)
+        self.context_frames = conditioner.context_frames
+        vectors_of_frame = conditioner.audio.hop_length // conditioner.stride
+        self._margin = self.context_frames * vectors_of_frame
+        self.compute = tf.function(self.of_window, reduce_retracing=True)
 
     def __call__(self, features: dict, first: int, frames: int) -> dict:
         """What the layers are told for some of the frames.
@@ -37,15 +38,22 @@ class ToldFrames:
             float32 tensors, equal to the same part of what is told of the
             whole.
         """
-        places = np.arange(
-            first - CONTEXT_FRAMES, first + frames + CONTEXT_FRAMES
-        )
-        told = self._compute(at_frames(features, places))
-        if "conditioning" in told:
+        context = self.context_frames
+        places = np.arange(first - context, first + frames + context)
+        return self.compute(at_frames(features, places))
+
+    def of_window(self, window: dict) -> dict:
+        """What the layers are told of a window but its margins.
+
+        Args:
+            window: Features of the wanted frames and of `context_frames`
+                more on either side.
+        """
+        told = {
+            name: tf.cast(x, tf.float32)
+            for name, x in self._tell(window).items()
+        }
+        if "conditioning" in told and self._margin:
             series = told["conditioning"]
             told["conditioning"] = series[:, self._margin : -self._margin]
         return told
-
-    def _float32(self, features):
-        told = self._tell(features)
-        return {name: tf.cast(x, tf.float32) for name, x in told.items()}

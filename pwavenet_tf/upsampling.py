@@ -8,10 +8,6 @@ from keras import ops
 
 _PACKAGE = "pwavenet_tf"
 
-# Frames on each side that can reach a frame's samples: one through the
-# convolution of width three, and up to two through the transposed ones.
-CONTEXT_FRAMES = 3
-
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
 class LinearInterpolation(keras.initializers.Initializer):
@@ -98,7 +94,7 @@ class Upsampler(keras.layers.Layer):
 
     A convolution over three frames, then transposed convolutions with leaky
     ReLU. The ends are extended by repeating the first and the last frame
-    `CONTEXT_FRAMES` times, and only there: a chunk that brings that many
+    `context_frames` times, and only there: a chunk that brings that many
     neighbouring frames with it is upsampled exactly as within the whole.
 
     Args:
@@ -124,6 +120,16 @@ class Upsampler(keras.layers.Layer):
             for factor in self.factors
         ]
 
+    @property
+    def context_frames(self) -> int:
+        """Frames on either side that can reach a frame's samples."""
+        earliest, latest = 0, math.prod(self.factors) - 1
+        for factor in reversed(self.factors):
+            earliest = (earliest + factor // 2) // factor - 1
+            latest = (latest + factor // 2) // factor
+        # One more on each side through the convolution of width three.
+        return max(-earliest, latest) + 1
+
     def build(self, input_shape) -> None:
         self.convolution.build(input_shape)
         shape = (*input_shape[:-1], self.channels)
@@ -132,12 +138,13 @@ class Upsampler(keras.layers.Layer):
             shape = expansion.compute_output_shape(shape)
 
     def call(self, frames):
-        first = ops.repeat(frames[:, :1], CONTEXT_FRAMES, axis=1)
-        last = ops.repeat(frames[:, -1:], CONTEXT_FRAMES, axis=1)
+        context = self.context_frames
+        first = ops.repeat(frames[:, :1], context, axis=1)
+        last = ops.repeat(frames[:, -1:], context, axis=1)
         x = self.convolution(ops.concatenate([first, frames, last], axis=1))
         for expansion in self.expansions:
             x = expansion(ops.leaky_relu(x, 0.4))
-        extension = CONTEXT_FRAMES * math.prod(self.factors)
+        extension = context * math.prod(self.factors)
         return x[:, extension:-extension]
 
     def compute_output_shape(self, input_shape):

@@ -21,9 +21,9 @@ from pwavenet_tf.evaluation.likelihood import (
     likelihood_of,
     share_inside,
 )
+from pwavenet_tf.evaluation.windows import Windows
 from pwavenet_tf.ops import to_levels
 from pwavenet_tf.sampling import generate
-from pwavenet_tf.synthesis import Windows
 
 
 @pytest.fixture(scope="module")

@@ -114,7 +114,7 @@ def test_nano_is_cached_exactly_past_its_longest_ring() -> None:
     audio = audio.astype("float32")
     sampler = CachedSampler(teacher)
     cached, _ = sampler.score(
-        sampler.initial_state(1), sampler.conditioning(features, 0, 13), audio
+        sampler.initial_state(1), sampler.told(features, 0, 13), audio
     )
     parallel = teacher(features | {"audio": audio})
     np.testing.assert_allclose(cached, parallel, atol=1e-5)

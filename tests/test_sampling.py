@@ -31,7 +31,7 @@ def drawn(teacher) -> np.ndarray:
 
 def told(teacher, features: dict) -> dict:
     """What the teacher's network is told, for the whole of the features."""
-    return CachedSampler(teacher).conditioning(features, 0, FRAMES)
+    return CachedSampler(teacher).told(features, 0, FRAMES)
 
 
 def cached_and_parallel(teacher, jit_compile: bool):
@@ -88,7 +88,7 @@ def test_conditioning_of_some_frames_is_a_part_of_the_whole(
     teacher = tiny_models.teacher(conditioning=conditioning)
     features = tiny_models.features(2, 20)
     whole = teacher.told(features)
-    part = CachedSampler(teacher).conditioning(features, 7, 4)
+    part = CachedSampler(teacher).told(features, 7, 4)
     scale = whole["conditioning"].shape[1] // 20
     np.testing.assert_allclose(
         part["conditioning"],

@@ -173,7 +173,7 @@ def test_a_loop_can_stop_and_go_on_within_a_frame() -> None:
     )
     mel, audio = tiny_models.mel(1, 2), tiny_models.audio(1, 2)
     inverse = CachedInverse(student, jit_compile=False)
-    told = inverse.conditioning({"mel": mel}, 0, 2)
+    told = inverse.told({"mel": mel}, 0, 2)
     expected, last = inverse.invert(inverse.initial_state(1), told, audio)
     padded = np.pad(audio[:, :13], ((0, 0), (0, 4)))
     first, state = inverse.invert(
@@ -192,7 +192,7 @@ def test_one_loop_is_compiled_whatever_the_lengths(student) -> None:
         audio = tiny_models.audio(1, frames)[:, :-5]
         inverse.log_prob(audio, tiny_models.mel(1, frames))
     assert inverse._invert.experimental_get_tracing_count() == 1
-    assert inverse.conditioning._compute.experimental_get_tracing_count() == 1
+    assert inverse.told.compute.experimental_get_tracing_count() == 1
 
 
 def test_a_sample_is_judged_by_the_past_alone(student) -> None:

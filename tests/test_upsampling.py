@@ -6,7 +6,6 @@ import pytest
 import tiny_models
 
 from pwavenet_tf.upsampling import (
-    CONTEXT_FRAMES,
     TransposedConvolution,
     Upsampler,
 )
@@ -77,9 +76,10 @@ def test_a_chunk_with_its_neighbours_equals_the_whole(upsampler) -> None:
     whole = upsampler(mel).numpy()
     assert whole.shape == (2, 16 * HOP, 4)
     for start, end in ((0, 5), (5, 6), (6, 16)):
-        places = np.arange(start - CONTEXT_FRAMES, end + CONTEXT_FRAMES)
+        context = upsampler.context_frames
+        places = np.arange(start - context, end + context)
         chunk = upsampler(mel[:, places.clip(0, 15)]).numpy()
-        extension = CONTEXT_FRAMES * HOP
+        extension = context * HOP
         np.testing.assert_allclose(
             chunk[:, extension:-extension],
             whole[:, start * HOP : end * HOP],
@@ -104,7 +104,7 @@ def test_a_frame_lands_on_its_own_samples(upsampler) -> None:
         effect = difference.sum(axis=(0, 2))
         own = slice(frame * HOP, (frame + 1) * HOP)
         assert (effect[own] > 0.0).all()
-        reach = CONTEXT_FRAMES * HOP
+        reach = upsampler.context_frames * HOP
         assert effect[: own.start - reach].sum() == 0.0
         assert effect[own.stop + reach :].sum() == 0.0
         centre = (effect * np.arange(len(effect))).sum() / effect.sum()

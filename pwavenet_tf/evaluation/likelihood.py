@@ -7,10 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from pwavenet_tf.errors import UserError
+from pwavenet_tf.evaluation.windows import Windows
 from pwavenet_tf.model_inputs import Features, at_frames, require_features
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.student_likelihood import CachedInverse, level_mass
-from pwavenet_tf.synthesis import Windows
 from pwavenet_tf.teacher import WaveNet
 
 # The masses of the central intervals that calibration is measured at.

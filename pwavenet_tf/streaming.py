@@ -1,0 +1,212 @@
+"""Sound from features as they come, the same as from all of them at once."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from pwavenet_tf.config import AudioContract, Conditioning
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.model_inputs import (
+    Features,
+    at_frames,
+    batch_and_frames,
+    joined_frames,
+    require_features,
+)
+from pwavenet_tf.noise import positional_uniforms
+
+Seed = int | Iterable[int]
+
+
+def require_temperature(temperature: float) -> None:
+    """Refuses a temperature that is negative or not a finite number.
+
+    Raises:
+        UserError: If it is.
+    """
+    if not 0.0 <= temperature < float("inf"):
+        raise UserError(
+            f"temperature is {temperature}, but it must be a finite number "
+            "of 0 or more; 1 samples from the model itself"
+        )
+
+
+class Streamed(Protocol):
+    """A voice that goes on where it was, block after block.
+
+    Attributes:
+        contract: The acoustic contract of its model.
+        conditioning: What its model is told.
+        context_frames: Frames before and behind a block that it must see:
+            the algorithmic look-ahead.
+        draws: Random numbers that it takes for a sample.
+        whole_blocks: Whether blocks of another length cost a compilation.
+    """
+
+    contract: AudioContract
+    conditioning: Conditioning
+    context_frames: int
+    draws: int
+    whole_blocks: bool
+
+    def initial_state(self, batch: int) -> Any:
+        """The state before the first sample."""
+
+    def advance(
+        self, state: Any, window: dict, uniforms: tf.Tensor, temperature: float
+    ) -> tuple[tf.Tensor, Any]:
+        """The audio of a block, and the state behind it.
+
+        Args:
+            state: Behind the block before.
+            window: Features of the block and `context_frames` around it.
+            uniforms: `(batch, time, draws)`.
+            temperature: Of the noise.
+        """
+
+
+class Stream:
+    """One utterance, or a batch of them in step, spoken as its features come.
+
+    Whatever the division of the features, the audio is that of the whole. A
+    block is spoken as soon as its frames and the look-ahead are there, so the
+    first audio comes after `first_audio_frames`. Memory does not depend on
+    the length.
+
+    Args:
+        voice: What speaks.
+        seed: The same seed gives the same audio; one integer, or one for
+            each row, which then sounds as it would alone.
+        temperature: 1 samples from the model itself, less is smoother.
+        block_frames: Frames that are spoken at a time.
+
+    Example:
+        stream = Stream(Synthesizer(student), seed=1, block_frames=8)
+        for mel in front_end:  # (frames, mels) each
+            for audio in stream.feed(mel):
+                play(audio)
+        for audio in stream.end():
+            play(audio)
+    """
+
+    def __init__(
+        self,
+        voice: Streamed,
+        seed: Seed = 0,
+        temperature: float = 1.0,
+        block_frames: int = 8,
+    ) -> None:
+        require_temperature(temperature)
+        if block_frames < 1:
+            raise UserError(
+                f"a block of {block_frames} frames says nothing; choose 1 or "
+                "more"
+            )
+        self._voice = voice
+        self._seed = seed if np.ndim(seed) == 0 else tf.constant(seed, tf.int64)
+        self._temperature = temperature
+        self.block_frames = block_frames
+        self._spoken = 0
+        self._state: Any = None
+        self._ended = False
+        # Frames that are still needed, and the number of the first of them.
+        self._held: dict[str, np.ndarray] = {}
+        self._first_held = 0
+
+    @property
+    def look_ahead_frames(self) -> int:
+        """Frames behind a sample's own that it depends on."""
+        return self._voice.context_frames
+
+    @property
+    def first_audio_frames(self) -> int:
+        """Frames after which the first audio comes."""
+        return self.block_frames + self.look_ahead_frames
+
+    def feed(self, features: Features) -> Iterator[np.ndarray]:
+        """Takes the next frames and yields the blocks that they complete.
+
+        Args:
+            features: Any number of frames, as `Synthesizer` takes them. A
+                speaker is heard in the first of them.
+
+        Yields:
+            `(batch, block_frames * hop length)` each, in [-1, 1).
+
+        Raises:
+            UserError: If they do not suit the model or what came before.
+        """
+        self._hold(features)
+        while self._known - self._spoken >= self.first_audio_frames:
+            yield self._speak(self.block_frames)
+
+    def end(self) -> Iterator[np.ndarray]:
+        """Yields what is left when no more frames come."""
+        self._ended = True
+        while self._known > self._spoken:
+            yield self._speak(
+                min(self.block_frames, self._known - self._spoken)
+            )
+
+    @property
+    def _known(self) -> int:
+        if not self._held:
+            return 0
+        return self._first_held + batch_and_frames(self._held)[1]
+
+    def _hold(self, features: Features) -> None:
+        if self._ended:
+            raise UserError(
+                "this stream has been ended; begin another for what follows"
+            )
+        voice = self._voice
+        if "speaker" in self._held and isinstance(features, dict):
+            features = {"speaker": self._held["speaker"]} | features
+        found = require_features(features, voice.contract, voice.conditioning)
+        self._held = joined_frames(self._held, found)
+
+    def _speak(self, frames: int) -> np.ndarray:
+        voice, hop = self._voice, self._voice.contract.hop_length
+        batch, _ = batch_and_frames(self._held)
+        if self._state is None:
+            self._state = voice.initial_state(batch)
+        block = self.block_frames if voice.whole_blocks else frames
+        context = voice.context_frames
+        first = self._spoken - self._first_held
+        places = np.arange(first - context, first + block + context)
+        uniforms = positional_uniforms(
+            self._seed,
+            batch,
+            self._spoken * hop * voice.draws,
+            block * hop * voice.draws,
+        )
+        audio, self._state = voice.advance(
+            self._state,
+            at_frames(self._held, places),
+            tf.reshape(uniforms, (batch, block * hop, voice.draws)),
+            self._temperature,
+        )
+        self._spoken += frames
+        self._let_go()
+        return audio.numpy()[:, : frames * hop]
+
+    def _let_go(self) -> None:
+        """Forgets the frames that no block will ask for."""
+        past = self._spoken - self._voice.context_frames - self._first_held
+        # The last frame goes on behind the end, so one at least is kept.
+        past = min(past, batch_and_frames(self._held)[1] - 1)
+        if past > 0:
+            self._held = {
+                name: x[:, past:] if x.ndim == 3 else x
+                for name, x in self._held.items()
+            }
+            self._first_held += past
+
+
+def spoken(stream: Stream, parts: Iterable[Features]) -> Iterator[np.ndarray]:
+    """Yields the audio of a stream that is fed with parts, to its end."""
+    for part in parts:
+        yield from stream.feed(part)
+    yield from stream.end()

@@ -1,0 +1,176 @@
+"""Sound from features that come in parts: the same, in time, in no memory."""
+
+import dataclasses
+import functools
+
+import hypothesis
+import numpy as np
+import pytest
+import tiny_models
+from hypothesis import strategies as st
+
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.noise import positional_uniforms
+from pwavenet_tf.sampling import CachedSampler, generate
+from pwavenet_tf.streaming import Stream, spoken
+from pwavenet_tf.synthesis import Synthesizer
+
+HOP = tiny_models.HOP
+FRAMES = 24
+
+
+def conditioned(kind: str):
+    """A conditioning and features for it."""
+    if kind == "mel, upsampled":
+        return tiny_models.ON_MEL, {"mel": tiny_models.mel(2, FRAMES)}
+    conditioning = tiny_models.EVERYTHING
+    if kind == "everything, repeated":
+        conditioning = dataclasses.replace(conditioning, upsampling=())
+    return conditioning, tiny_models.features(2, FRAMES)
+
+
+KINDS = ("mel, upsampled", "everything, upsampled", "everything, repeated")
+
+
+@functools.cache
+def student_and_sound(kind: str):
+    """A voice, its features, and what the network makes of them at once."""
+    conditioning, features = conditioned(kind)
+    student = tiny_models.student(conditioning=conditioning)
+    uniforms = positional_uniforms(5, 2, 0, FRAMES * HOP)
+    noise = student.noise_family.from_uniforms(uniforms)
+    whole = student(features | {"noise": noise})["audio"].numpy()
+    return Synthesizer(student), features, whole.clip(-1.0, 1.0 - 2.0**-15)
+
+
+@functools.cache
+def teacher_and_sound(kind: str):
+    conditioning, features = conditioned(kind)
+    teacher = tiny_models.teacher(conditioning=conditioning)
+    whole = generate(teacher, features, seed=5)
+    return CachedSampler(teacher), features, whole
+
+
+def parts(features: dict, cuts: list[int]) -> list[dict]:
+    edges = sorted({0, FRAMES, *cuts})
+    return [
+        {
+            name: x if x.ndim == 1 else x[:, start:end]
+            for name, x in features.items()
+        }
+        for start, end in zip(edges, edges[1:], strict=False)
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@hypothesis.given(
+    cuts=st.lists(st.integers(1, FRAMES - 1), max_size=8),
+    block_frames=st.integers(1, FRAMES + 3),
+)
+@hypothesis.settings(max_examples=15)
+def test_a_students_stream_equals_the_network_on_all_of_it(
+    kind, cuts, block_frames
+) -> None:
+    voice, features, whole = student_and_sound(kind)
+    stream = Stream(voice, 5, block_frames=block_frames)
+    audio = np.concatenate(list(spoken(stream, parts(features, cuts))), 1)
+    assert audio.shape == whole.shape
+    np.testing.assert_allclose(audio, whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@hypothesis.given(cuts=st.lists(st.integers(1, FRAMES - 1), max_size=5))
+@hypothesis.settings(max_examples=5)
+def test_a_teachers_stream_equals_what_it_draws_at_once(kind, cuts) -> None:
+    voice, features, whole = teacher_and_sound(kind)
+    stream = Stream(voice, 5, block_frames=5)
+    audio = np.concatenate(list(spoken(stream, parts(features, cuts))), 1)
+    np.testing.assert_array_equal(audio, whole)
+
+
+@pytest.mark.parametrize(
+    ("kind", "look_ahead"), zip(KINDS, (2, 2, 0), strict=True)
+)
+@pytest.mark.parametrize("block_frames", [1, 4])
+def test_audio_comes_after_the_look_ahead_and_one_block(
+    kind, look_ahead, block_frames
+) -> None:
+    voice, features, _ = student_and_sound(kind)
+    stream = Stream(voice, 5, block_frames=block_frames)
+    assert stream.look_ahead_frames == look_ahead
+    assert stream.first_audio_frames == look_ahead + block_frames
+    heard = 0
+    for known, part in enumerate(parts(features, list(range(FRAMES))), 1):
+        heard += sum(block.shape[1] for block in stream.feed(part))
+        blocks = max(0, known - look_ahead) // block_frames
+        assert heard == blocks * block_frames * HOP
+    heard += sum(block.shape[1] for block in stream.end())
+    assert heard == FRAMES * HOP
+
+
+@pytest.mark.parametrize("kind", KINDS[:2])
+def test_no_frame_behind_the_look_ahead_is_heard(kind) -> None:
+    """And the last frame within it is: the look-ahead is no longer."""
+    voice, features, whole = student_and_sound(kind)
+    last = 10
+    for frame, heard in ((last + 2, True), (last + 3, False)):
+        mel = features["mel"].copy()
+        mel[:, frame] += 5.0
+        stream = Stream(voice, 5, block_frames=1)
+        audio = np.concatenate(
+            list(spoken(stream, [features | {"mel": mel}])), 1
+        )
+        end = (last + 1) * HOP
+        difference = np.abs(audio[:, :end] - whole[:, :end]).max()
+        assert (difference > 1e-4) == heard
+
+
+@pytest.mark.parametrize("sound", [student_and_sound, teacher_and_sound])
+def test_what_a_stream_keeps_does_not_grow(sound) -> None:
+    voice, features, _ = sound(KINDS[0])
+    stream = Stream(voice, 5, block_frames=3)
+    kept = []
+    for _ in range(12):
+        for part in parts(features, [5, 6, 13]):
+            for _ in stream.feed(part):
+                pass
+        held = sum(x.nbytes for x in vars(stream)["_held"].values())
+        state = sum(np.asarray(x).nbytes for x in vars(stream)["_state"])
+        kept.append(held + state)
+    assert max(kept) <= kept[0] * 1.5
+
+
+def test_a_row_with_its_own_seed_sounds_as_it_would_alone() -> None:
+    voice, features, _ = student_and_sound(KINDS[1])
+    both = voice(features, seed=[7, 9])
+    for row, seed in enumerate((7, 9)):
+        alone = {name: x[row : row + 1] for name, x in features.items()}
+        np.testing.assert_allclose(
+            both[row : row + 1], voice(alone, seed=seed), atol=1e-6
+        )
+
+
+def test_parts_that_do_not_go_on_are_refused() -> None:
+    voice, features, _ = student_and_sound(KINDS[0])
+    stream = Stream(voice)
+    list(stream.feed(features))
+    with pytest.raises(UserError, match="batch 1.* do not go on .*batch 2"):
+        list(stream.feed({"mel": features["mel"][:1]}))
+    list(stream.end())
+    with pytest.raises(UserError, match="has been ended; begin another"):
+        list(stream.feed(features))
+
+
+def test_a_speaker_is_told_once() -> None:
+    voice, features, whole = student_and_sound(KINDS[1])
+    first, *rest = parts(features, [4, 9])
+    for part in rest:
+        del part["speaker"]
+    audio = np.concatenate(list(voice.stream([first, *rest], 5)), axis=1)
+    np.testing.assert_allclose(audio, whole, atol=1e-5)
+
+
+def test_a_block_of_nothing_is_refused() -> None:
+    voice, _, _ = student_and_sound(KINDS[0])
+    with pytest.raises(UserError, match="a block of 0 frames says nothing"):
+        Stream(voice, block_frames=0)
