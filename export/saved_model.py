@@ -1,99 +1,120 @@
 """The student as a SavedModel that runs without this package."""
 
-import dataclasses
 import json
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.files import require_free, written_aside
+from pwavenet_tf.export.card import card_page, model_card
+from pwavenet_tf.export.served_features import feature_specs
+from pwavenet_tf.export.signatures import Signatures
+from pwavenet_tf.export.warmup import WARMUP_FILE, write_warmup_requests
+from pwavenet_tf.files import written_aside
+from pwavenet_tf.random_features import random_features
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.synthesis import Synthesizer
 
 _TOLERANCE = 1e-5
-_VERSION = "1"
 
 
 def export_saved_model(student: ParallelWaveNet, out: Path) -> Path:
-    """Writes `out/1`, in the layout that TensorFlow Serving watches.
+    """Writes `out/1`, or the next free number, as TensorFlow Serving has it.
 
-    Its signature `serving_default` takes `mel`, float32 `(batch, frames,
-    mels)`, normalised by the contract, any batch and length; `seed`, int64
-    scalar; `temperature`, float32 scalar. It returns `audio`, float32
-    `(batch, frames * hop length)` in [-1, 1). Long input is computed in
-    chunks: memory grows only with the audio itself. The contract lies beside
-    the graph, in `assets.extra/contract.json`.
+    Its signatures are `serving_default` (features to audio),
+    `mel_spectrogram` (audio to what the student reads), `stream` (features as
+    they come, with the state as tensors) and `describe`; see `Signatures`.
+    Long input is computed in chunks: memory grows only with the audio itself.
+    `assets.extra` holds `contract.json`, `model_card.json`, `MODEL_CARD.md`
+    and the requests that warm the server up.
 
     Before it is put in place it is loaded and compared with the student.
 
     Args:
-        student: The trained student.
-        out: Folder of the versions.
+        student: The student.
+        out: Folder of the versions; its name is that of the model.
 
     Returns:
         The folder of the version.
 
     Raises:
-        UserError: If the version is there already or can't be written, or
-            the student is told anything but a mel spectrogram.
+        UserError: If it can't be written, the student is told nothing that
+            has frames, or the graph does not sound as the student does.
     """
-    if student.conditioning.inputs != ("mel",):
+    if not student.conditioner.series_channels:
         raise UserError(
-            "this student is told "
-            f"{', '.join(student.conditioning.inputs) or 'nothing'}; a "
-            "SavedModel is made of students that are told the mel "
-            "spectrogram alone"
+            f"this student is told {_listed(student)}, which says nothing of "
+            "how long it is to speak; a SavedModel is made of students that "
+            "are told a mel spectrogram or other features of frames"
         )
-    version = Path(out) / _VERSION
-    require_free(version)
-    synthesizer = Synthesizer(student)
+    out = Path(out)
+    version = out / str(_next_version(out))
+    voice = Synthesizer(student)
+    card = model_card(voice)
     with written_aside(version) as aside:
-        archive = keras.export.ExportArchive()
-        archive.track(student)
-        archive.add_endpoint(
-            "serving_default",
-            _signature(synthesizer),
-            input_signature=[
-                tf.TensorSpec((None, None, student.audio.mels), name="mel"),
-                tf.TensorSpec((), tf.int64, name="seed"),
-                tf.TensorSpec((), name="temperature"),
-            ],
-        )
-        archive.write_out(str(aside), verbose=False)
+        signatures = Signatures(student, card)
+        tf.saved_model.save(signatures, str(aside), signatures=signatures.all())
+        difference = _require_equal_sound(voice, aside)
         extra = aside / "assets.extra"
         extra.mkdir()
-        contract = json.dumps(dataclasses.asdict(student.audio), indent=1)
-        (extra / "contract.json").write_text(contract + "\n", "ascii")
-        _require_equal_sound(synthesizer, aside)
+        for name, content in (
+            ("contract.json", card["contract"]),
+            ("model_card.json", card),
+        ):
+            text = json.dumps(content, indent=1)
+            (extra / name).write_text(text + "\n", "utf-8")
+        page = card_page(voice, difference)
+        (extra / "MODEL_CARD.md").write_text(page, "utf-8")
+        write_warmup_requests(student, out.absolute().name, extra / WARMUP_FILE)
     return version
 
 
-def _signature(synthesizer: Synthesizer):
-    def synthesize(mel, seed, temperature):
-        audio = synthesizer.graph_synthesis(mel, seed, temperature)
-        return {"audio": audio}
-
-    return synthesize
+def _listed(student: ParallelWaveNet) -> str:
+    return ", ".join(student.conditioning.inputs) or "nothing"
 
 
-def _require_equal_sound(synthesizer: Synthesizer, folder: Path) -> None:
-    contract = synthesizer.student.audio
-    frames = synthesizer.windows.length + 1
-    random = np.random.default_rng(0)
-    mel = random.standard_normal((2, frames, contract.mels), np.float32)
-    served = tf.saved_model.load(str(folder)).signatures["serving_default"]
-    audio = served(
-        mel=tf.constant(mel),
-        seed=tf.constant(7, tf.int64),
-        temperature=tf.constant(1.0),
-    )["audio"]
-    difference = np.abs(audio.numpy() - synthesizer(mel, seed=7)).max()
-    if not difference <= _TOLERANCE:
+def _next_version(out: Path) -> int:
+    try:
+        names = [path.name for path in out.iterdir()] if out.exists() else []
+    except OSError as error:
+        raise UserError(
+            f"{out}: cannot hold a model's versions ({error.strerror}); name "
+            "a folder"
+        ) from error
+    return 1 + max((int(name) for name in names if name.isdecimal()), default=0)
+
+
+def _require_equal_sound(voice: Synthesizer, folder: Path) -> float:
+    """Runs the graph on two rows of a chunk and more, one with padding."""
+    # As far as any sample sees, so that the second chunk depends on all of it.
+    frames = voice.chunk_frames + voice.contract.frames(
+        voice.student.receptive_field
+    )
+    specs = feature_specs(voice.student)
+    features = random_features(voice.student, 2, frames)
+    features = {name: features[name] for name in specs}
+    served = tf.saved_model.load(str(folder))
+    seeds, short = [7, 8], frames // 2
+    spoken = served.synthesize(
+        {name: tf.cast(features[name], specs[name].dtype) for name in specs},
+        lengths=tf.constant([frames, short], tf.int64),
+        seed=tf.constant(seeds, tf.int64),
+    )["audio"].numpy()
+    hop, worst = voice.contract.hop_length, 0.0
+    for row, length in enumerate((frames, short)):
+        alone = {
+            name: value[[row], :length] if value.ndim == 3 else value[[row]]
+            for name, value in features.items()
+        }
+        expected = voice(alone, seeds[row])
+        found = spoken[row : row + 1, : length * hop]
+        # A maximum would forget a row that is not a number.
+        worst = np.maximum(worst, np.abs(found - expected).max())
+    if not worst <= _TOLERANCE:
         raise UserError(
             f"{folder.name}: the exported graph differs from the student by "
-            f"{difference:.1e} (more than {_TOLERANCE}); is the student's "
+            f"{worst:.1e} (more than {_TOLERANCE}); is the student's "
             "training finished and sound?"
         )
+    return float(worst)

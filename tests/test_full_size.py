@@ -8,10 +8,11 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from pwavenet_tf.benchmark.random_voice import random_features, random_teacher
+from pwavenet_tf.benchmark.random_voice import random_teacher
 from pwavenet_tf.distiller import Distiller
 from pwavenet_tf.ops import mu_law_encode
 from pwavenet_tf.presets import preset
+from pwavenet_tf.random_features import random_features
 from pwavenet_tf.sampling import CachedSampler, generate
 from pwavenet_tf.stack import GatedStack
 from pwavenet_tf.student import ParallelWaveNet

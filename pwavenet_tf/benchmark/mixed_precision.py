@@ -6,9 +6,10 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from pwavenet_tf.benchmark.random_voice import random_features, random_teacher
+from pwavenet_tf.benchmark.random_voice import random_teacher
 from pwavenet_tf.precision import in_precision
 from pwavenet_tf.presets import preset
+from pwavenet_tf.random_features import random_features
 from pwavenet_tf.training_config import PRECISIONS
 
 _FRAMES = 60

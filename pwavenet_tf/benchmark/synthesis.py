@@ -8,12 +8,9 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from pwavenet_tf.benchmark.random_voice import (
-    frames_of,
-    random_features,
-    random_teacher,
-)
+from pwavenet_tf.benchmark.random_voice import frames_of, random_teacher
 from pwavenet_tf.presets import preset
+from pwavenet_tf.random_features import random_features
 from pwavenet_tf.sampling import CachedSampler
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.synthesis import Synthesizer
