@@ -3,14 +3,25 @@
 import tensorflow as tf
 
 
-def require(condition, message: str) -> None:
-    """Ends the call with InvalidArgument and a message, unless it holds."""
-    tf.debugging.Assert(condition, [message])
+def required(x, condition, message: str):
+    """x, unless the condition does not hold: then the call ends.
+
+    What is computed from the result waits for the check. Otherwise another
+    operation might fail of the same fault first, with words of its own.
+
+    Args:
+        x: Any tensor.
+        condition: A boolean scalar.
+        message: What InvalidArgument says.
+    """
+    with tf.control_dependencies([tf.debugging.Assert(condition, [message])]):
+        return tf.identity(x)
 
 
-def require_finite(x, name: str) -> None:
-    """Refuses values that are not finite numbers."""
-    require(
+def finite(x, name: str):
+    """x, unless it holds values that are not finite numbers."""
+    return required(
+        x,
         tf.reduce_all(tf.math.is_finite(x)),
         f"{name} holds values that are not finite numbers",
     )
@@ -25,7 +36,8 @@ def for_each_row(x, batch, name: str):
         name: Of the input.
     """
     rows = tf.shape(x)[0]
-    require(
+    x = required(
+        x,
         (rows == 1) | (rows == batch),
         f"{name} must have one value for each row, or one for all",
     )
@@ -37,8 +49,8 @@ def required_lengths(lengths, batch, longest, least: int):
     lengths = for_each_row(lengths, batch, "lengths")
     longest = tf.cast(longest, tf.int64)
     lengths = tf.where(lengths == -1, longest, lengths)
-    require(
+    return required(
+        lengths,
         tf.reduce_all((lengths >= least) & (lengths <= longest)),
         f"lengths must be from {least} to what the row holds, or -1 for all",
     )
-    return lengths

@@ -6,7 +6,11 @@ import tensorflow as tf
 
 
 def concatenated(
-    compute: Callable, frames: tf.Tensor, chunk_frames: int, state
+    compute: Callable,
+    frames: tf.Tensor,
+    chunk_frames: int,
+    state,
+    shape: tuple[int | None, ...],
 ) -> tf.Tensor:
     """Computes chunks of frames one after the other and joins them.
 
@@ -17,6 +21,7 @@ def concatenated(
         frames: How many there are.
         chunk_frames: How many are computed at a time.
         state: Before the first one.
+        shape: Of the result, as far as it is known.
 
     Returns:
         `(batch, sum, ...)`.
@@ -41,4 +46,5 @@ def concatenated(
         (tf.constant(0), tf.constant(0), state, pieces),
         parallel_iterations=1,
     )
-    return tf.experimental.numpy.swapaxes(pieces.concat(), 0, 1)
+    joined = tf.experimental.numpy.swapaxes(pieces.concat(), 0, 1)
+    return tf.ensure_shape(joined, shape)

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from pwavenet_tf.config import ARRAY_WIDTHS, FRAME_ARRAYS, INPUT_ARRAYS
-from pwavenet_tf.export.checks import for_each_row, require, require_finite
+from pwavenet_tf.export.checks import finite, for_each_row, required
 
 
 def feature_specs(student) -> dict[str, tf.TensorSpec]:
@@ -33,45 +33,58 @@ def checked_features(features, conditioning):
     shapes = [
         tf.shape(x)[:2] for name, x in features.items() if name in FRAME_ARRAYS
     ]
+    shape = shapes[0]
     for other in shapes[1:]:
-        require(
-            tf.reduce_all(shapes[0] == other),
+        shape = required(
+            shape,
+            tf.reduce_all(shape == other),
             "the features differ in batch or frames; compute them from one "
             "recording",
         )
-    batch, frames = tf.unstack(shapes[0])
+    batch, frames = tf.unstack(shape)
     if "speaker" in features:
         speaker = for_each_row(features["speaker"], batch, "speaker")
         known = len(conditioning.speakers)
-        require(
-            tf.reduce_all((speaker >= 0) & (speaker < known)),
-            f"speaker must be from 0 to {known - 1}",
-        )
-        features = features | {"speaker": speaker}
+        features = features | {
+            "speaker": required(
+                speaker,
+                tf.reduce_all((speaker >= 0) & (speaker < known)),
+                f"speaker must be from 0 to {known - 1}",
+            )
+        }
     return features, batch, frames
 
 
-def require_numbers(features, lengths, conditioning):
-    """Refuses what is no number; what only fills up is not looked at."""
+def numbers_of(features, lengths, conditioning):
+    """The features, unless they hold what is no number, or unknown phones.
+
+    What only fills up is not looked at, and becomes 0.
+    """
+    found = {}
     for name, x in features.items():
         if name == "speaker":
+            found[name] = x
             continue
         own = tf.sequence_mask(lengths, tf.shape(x)[1])[..., tf.newaxis]
+        x = tf.where(own, x, tf.zeros_like(x))
         if name == "phones":
             known = len(conditioning.phones)
-            require(
-                tf.reduce_all(((x >= 0) & (x <= known)) | ~own),
+            found[name] = required(
+                x,
+                tf.reduce_all((x >= 0) & (x <= known)),
                 f"phones must be from 0 to {known}",
             )
         else:
-            require_finite(tf.where(own, x, tf.zeros_like(x)), name)
+            found[name] = finite(x, name)
+    return found
 
 
 def noise_settings(seed, temperature, batch):
     """Seeds `(batch,)` and temperatures `(batch, 1)`."""
     seed = for_each_row(seed, batch, "seed")
     temperature = for_each_row(temperature, batch, "temperature")
-    require(
+    temperature = required(
+        temperature,
         tf.reduce_all(tf.math.is_finite(temperature) & (temperature >= 0.0)),
         "temperature must be a finite number of 0 or more",
     )
@@ -89,10 +102,15 @@ def at_frames(features, places, ends, oldest=0):
     """
     ends = tf.cast(ends, tf.int64)
     places = tf.clip_by_value(tf.cast(places, tf.int64), 0, ends - 1) - oldest
-    return {
-        name: tf.gather(x, places, batch_dims=1) if name != "speaker" else x
-        for name, x in features.items()
-    }
+    found = {}
+    for name, x in features.items():
+        if name != "speaker":
+            # A row that has nothing to say now is read with the others.
+            last = tf.shape(x, tf.int64)[1] - 1
+            held = tf.maximum(tf.minimum(places, last), 0)
+            x = tf.gather(x, held, batch_dims=1)
+        found[name] = x
+    return found
 
 
 def only_own(audio, samples):

@@ -9,15 +9,15 @@ import json
 import tensorflow as tf
 
 from pwavenet_tf.corpus.features import log_mel_spectrogram
-from pwavenet_tf.export.checks import require, require_finite, required_lengths
+from pwavenet_tf.export.checks import finite, required, required_lengths
 from pwavenet_tf.export.pieces import concatenated
 from pwavenet_tf.export.served_features import (
     at_frames,
     checked_features,
     feature_specs,
     noise_settings,
+    numbers_of,
     only_own,
-    require_numbers,
 )
 from pwavenet_tf.export.stream_signature import state_zeros, streamed
 from pwavenet_tf.noise import positional_uniforms
@@ -89,9 +89,11 @@ class Signatures(tf.Module):
     ):
         told = self._voice.conditioning
         features, batch, frames = checked_features(features, told)
-        require(frames > 0, "there is not one frame; give one at least")
+        frames = required(
+            frames, frames > 0, "there is not one frame; give one at least"
+        )
         lengths = required_lengths(lengths, batch, frames, least=1)
-        require_numbers(features, lengths, told)
+        features = numbers_of(features, lengths, told)
         seed, temperature = noise_settings(seed, temperature, batch)
         context, hop = self._voice.context_frames, self._contract.hop_length
 
@@ -108,17 +110,22 @@ class Signatures(tf.Module):
             )
 
         audio = concatenated(
-            speak, frames, _CHUNK_FRAMES, self._voice.initial_state(batch)
+            speak,
+            frames,
+            _CHUNK_FRAMES,
+            self._voice.initial_state(batch),
+            (None, None),
         )
         samples = lengths * hop
         return {"audio": only_own(audio, samples), "lengths": samples}
 
     def _mel_spectrogram(self, audio, lengths=_WHOLE):
         batch, time = tf.unstack(tf.shape(audio))
-        require(time > 0, "there is not one sample of audio; give some")
+        time = required(
+            time, time > 0, "there is not one sample of audio; give some"
+        )
         lengths = required_lengths(lengths, batch, time, least=1)
-        audio = only_own(audio, lengths)
-        require_finite(audio, "audio")
+        audio = finite(only_own(audio, lengths), "audio")
         contract, hop = self._contract, self._contract.hop_length
         # A window reaches so many frames beyond its own.
         margin = -(-contract.fft_length // (2 * hop))
@@ -130,7 +137,11 @@ class Signatures(tf.Module):
             return mel[:, start - first :][:, :count], state
 
         mel = concatenated(
-            analyse, -(-time // hop), _MEL_CHUNK_FRAMES, tf.constant(0)
+            analyse,
+            -(-time // hop),
+            _MEL_CHUNK_FRAMES,
+            tf.constant(0),
+            (None, None, contract.mels),
         )
         return {"mel": mel, "lengths": -(-lengths // hop)}
 

@@ -4,9 +4,9 @@ import tensorflow as tf
 
 from pwavenet_tf.config import FRAME_ARRAYS
 from pwavenet_tf.export.checks import (
+    finite,
     for_each_row,
-    require,
-    require_finite,
+    required,
     required_lengths,
 )
 from pwavenet_tf.export.served_features import (
@@ -14,8 +14,8 @@ from pwavenet_tf.export.served_features import (
     checked_features,
     feature_specs,
     noise_settings,
+    numbers_of,
     only_own,
-    require_numbers,
 )
 from pwavenet_tf.noise import positional_uniforms
 from pwavenet_tf.streamed_flows import FlowState
@@ -57,16 +57,20 @@ def streamed(
     """
     features, batch, frames = checked_features(features, voice.conditioning)
     lengths = required_lengths(lengths, batch, frames, least=0)
-    require_numbers(features, lengths, voice.conditioning)
+    features = numbers_of(features, lengths, voice.conditioning)
     seed, temperature = noise_settings(seed, temperature, batch)
     end = for_each_row(end, batch, "end")
     state = {
         name: for_each_row(value, batch, name) for name, value in state.items()
     }
     for name in ("state_past", "state_newest"):
-        require_finite(state[name], name)
+        state[name] = finite(state[name], name)
     received = state["state_received"]
-    require(tf.reduce_all(received >= 0), "state_received must not be negative")
+    received = required(
+        received,
+        tf.reduce_all(received >= 0),
+        "state_received must not be negative",
+    )
     context, hop = voice.context_frames, voice.contract.hop_length
     total = received + lengths
     before = tf.maximum(received - context, 0)

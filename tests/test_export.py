@@ -1,160 +1,167 @@
-"""The SavedModel: what it takes, gives, and runs without."""
+"""The SavedModel: what lies in it, and what is never half written."""
 
 import dataclasses
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_models
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_serving.apis import prediction_log_pb2
 
+from pwavenet_tf.config import Conditioning
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.export.saved_model import export_saved_model
 from pwavenet_tf.synthesis import Synthesizer
 
-# Lengths in frames: one, part of a window, and several windows.
-LENGTHS = (1, 7, 401)
-
-SERVE = """
-import sys
-import numpy as np
-import tensorflow as tf
-
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("pwavenet_tf", "keras"):
-            raise ImportError(f"{name} may not be imported here")
-
-sys.meta_path.insert(0, Refuse())
-try:
-    import pwavenet_tf
-except ImportError:
-    pass
-else:
-    sys.exit("pwavenet_tf could be imported")
-folder, mels, sounds = sys.argv[1:]
-serve = tf.saved_model.load(folder).signatures["serving_default"]
-spoken = {}
-for name, mel in np.load(mels).items():
-    spoken[name] = serve(
-        mel=tf.constant(mel),
-        seed=tf.constant(3, tf.int64),
-        temperature=tf.constant(0.8),
-    )["audio"].numpy()
-np.savez(sounds, **spoken)
-"""
+NAMED = {
+    "serving_default": (
+        ["lengths", "mel", "seed", "temperature"],
+        ["audio", "lengths"],
+    ),
+    "mel_spectrogram": (["audio", "lengths"], ["lengths", "mel"]),
+    "describe": (["row"], ["card"]),
+    "stream": (
+        [
+            "end",
+            "lengths",
+            "mel",
+            "seed",
+            "state_mel",
+            "state_newest",
+            "state_past",
+            "state_received",
+            "temperature",
+        ],
+        [
+            "audio",
+            "lengths",
+            "state_mel",
+            "state_newest",
+            "state_past",
+            "state_received",
+        ],
+    ),
+}
 
 
 @pytest.fixture(scope="module")
-def synthesizer():
+def voice():
     return Synthesizer(tiny_models.student())
 
 
 @pytest.fixture(scope="module")
-def version(synthesizer, tmp_path_factory):
+def version(voice, tmp_path_factory):
     """The folder of the exported version."""
-    out = tmp_path_factory.mktemp("served") / "deep"
-    return export_saved_model(synthesizer.student, out)
+    out = tmp_path_factory.mktemp("served") / "deep" / "voice"
+    return export_saved_model(voice.student, out)
 
 
 @pytest.fixture(scope="module")
-def serve(version):
-    signature = tf.saved_model.load(str(version)).signatures["serving_default"]
-
-    def call(mel, seed=0, temperature=1.0):
-        return signature(
-            mel=tf.constant(mel),
-            seed=tf.constant(seed, tf.int64),
-            temperature=tf.constant(temperature),
-        )["audio"].numpy()
-
-    call.signature = signature
-    return call
+def definitions(version):
+    """The signatures as a server reads them."""
+    saved = saved_model_pb2.SavedModel()
+    saved.ParseFromString((version / "saved_model.pb").read_bytes())
+    found = dict(saved.meta_graphs[0].signature_def)
+    del found["__saved_model_init_op"]
+    return found
 
 
-def test_it_speaks_the_same_where_this_package_cannot_be_imported(
-    version, synthesizer, tmp_path
-):
-    mels = {
-        f"{batch} of {frames}": tiny_models.mel(batch, frames)
-        for batch in (1, 3)
-        for frames in LENGTHS
-    }
-    np.savez(tmp_path / "mels.npz", **mels)
-    subprocess.run(
-        [
-            sys.executable,
-            "-I",
-            "-c",
-            SERVE,
-            version,
-            tmp_path / "mels.npz",
-            tmp_path / "sounds.npz",
-        ],
-        cwd=tmp_path,
-        check=True,
-    )
-    sounds = np.load(tmp_path / "sounds.npz")
-    for name, mel in mels.items():
-        batch, frames, _ = mel.shape
-        assert sounds[name].shape == (batch, frames * tiny_models.HOP)
-        np.testing.assert_allclose(
-            sounds[name], synthesizer(mel, seed=3, temperature=0.8), atol=1e-5
-        )
-
-
-def test_inputs_and_output_have_names_and_types(serve):
-    _, inputs = serve.signature.structured_input_signature
+def test_tensors_have_names_and_the_batch_comes_first(definitions) -> None:
     assert {
-        name: (spec.shape.as_list(), spec.dtype)
-        for name, spec in inputs.items()
-    } == {
-        "mel": ([None, None, tiny_models.MELS], tf.float32),
-        "seed": ([], tf.int64),
-        "temperature": ([], tf.float32),
+        name: (sorted(one.inputs), sorted(one.outputs))
+        for name, one in definitions.items()
+    } == NAMED
+    for one in definitions.values():
+        for tensor in (*one.inputs.values(), *one.outputs.values()):
+            assert tensor.tensor_shape.dim[0].size == -1
+
+
+def test_only_features_have_to_be_given(definitions) -> None:
+    needed = {
+        name: set(one.inputs) - set(one.defaults)
+        for name, one in definitions.items()
     }
-    ((name, output),) = serve.signature.structured_outputs.items()
-    assert (name, output.dtype) == ("audio", tf.float32)
+    assert needed == {
+        "serving_default": {"mel"},
+        "stream": {"mel"},
+        "mel_spectrogram": {"audio"},
+        "describe": set(),
+    }
 
 
-def test_the_seed_decides_the_sound(serve):
-    mel = tiny_models.mel(frames=20)
-    np.testing.assert_array_equal(serve(mel, seed=1), serve(mel, seed=1))
-    assert np.abs(serve(mel, seed=1) - serve(mel, seed=2)).max() > 1e-3
+def test_the_loaded_graph_sounds_as_the_student(version, voice) -> None:
+    loaded = tf.saved_model.load(str(version))
+    mel = tiny_models.mel(2, 401)
+    found = loaded.signatures["serving_default"](
+        mel=tf.constant(mel),
+        lengths=tf.constant([-1], tf.int64),
+        seed=tf.constant([3, 4], tf.int64),
+        temperature=tf.constant([0.8]),
+    )["audio"]
+    np.testing.assert_allclose(found, voice(mel, [3, 4], 0.8), atol=1e-5)
 
 
-def test_the_temperature_scales_the_noise(serve):
-    mel = tiny_models.mel(frames=20)
-    calm = serve(mel, 1, 0.0)
-    np.testing.assert_array_equal(calm, serve(mel, 2, 0.0))
-    spread = [
-        np.std(serve(mel, 1, temperature) - calm) for temperature in (0.3, 0.9)
+def test_contract_and_card_lie_beside_the_graph(version, voice) -> None:
+    extra = version / "assets.extra"
+    contract = json.loads((extra / "contract.json").read_text("utf-8"))
+    assert contract == json.loads(
+        json.dumps(dataclasses.asdict(tiny_models.CONTRACT))
+    )
+    card = json.loads((extra / "model_card.json").read_text("utf-8"))
+    assert card["contract"] == contract
+    assert card["receptive_field"] == voice.student.receptive_field
+    assert card["look_ahead_frames"] == 2
+    assert card["state"]["state_mel"] == {
+        "shape": [4, tiny_models.MELS],
+        "dtype": "float32",
+    }
+    described = tf.saved_model.load(str(version)).describe()["card"]
+    assert json.loads(described.numpy()[0]) == card
+    page = (extra / "MODEL_CARD.md").read_text("utf-8")
+    assert "16000 Hz" in page and "(batch, frames, 6)" in page
+
+
+def test_warmup_requests_are_of_every_signature_and_answered(version) -> None:
+    loaded = tf.saved_model.load(str(version))
+    path = version / "assets.extra" / "tf_serving_warmup_requests"
+    asked = set()
+    for record in tf.data.TFRecordDataset(str(path)):
+        log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+        request = log.predict_log.request
+        assert request.model_spec.name == "voice"
+        asked.add(request.model_spec.signature_name)
+        given = {
+            name: tf.constant(tf.make_ndarray(value))
+            for name, value in request.inputs.items()
+        }
+        if "mel" in given:
+            signature = request.model_spec.signature_name
+            name = {"serving_default": "synthesize"}.get(signature, signature)
+            answer = getattr(loaded, name)(given)
+            assert answer["audio"].shape[1] > 15_000
+    assert asked == set(NAMED)
+
+
+def test_the_next_version_leaves_those_before_it_alone(tmp_path) -> None:
+    out = tmp_path / "voice"
+    student = tiny_models.student()
+    (out / "7").mkdir(parents=True)
+    (out / "notes").mkdir()
+    assert export_saved_model(student, out) == out / "8"
+    before = (out / "8" / "saved_model.pb").read_bytes()
+    assert export_saved_model(student, out) == out / "9"
+    assert (out / "8" / "saved_model.pb").read_bytes() == before
+    assert sorted(path.name for path in out.iterdir()) == [
+        "7",
+        "8",
+        "9",
+        "notes",
     ]
-    assert 0 < spread[0] < spread[1]
 
 
-def test_a_row_does_not_depend_on_its_batch(serve):
-    mel = tiny_models.mel(batch=3, frames=20)
-    np.testing.assert_allclose(serve(mel)[:1], serve(mel[:1]), atol=1e-6)
-
-
-def test_the_contract_beside_it_is_the_students(version):
-    text = (version / "assets.extra" / "contract.json").read_text("ascii")
-    contract = dataclasses.asdict(tiny_models.CONTRACT)
-    assert json.loads(text) == json.loads(json.dumps(contract))
-
-
-def test_an_existing_version_is_kept(version, synthesizer):
-    graph = (version / "saved_model.pb").read_bytes()
-    with pytest.raises(UserError, match="1: already holds something"):
-        export_saved_model(synthesizer.student, version.parent)
-    assert (version / "saved_model.pb").read_bytes() == graph
-    assert [path.name for path in version.parent.iterdir()] == ["1"]
-
-
-def test_a_student_that_speaks_no_numbers_is_not_exported(tmp_path):
+def test_a_student_that_speaks_no_numbers_is_not_exported(tmp_path) -> None:
     student = tiny_models.student()
     bias = student.networks[-1].output_pair.bias
     bias.assign(np.full(bias.shape, np.nan, np.float32))
@@ -163,8 +170,38 @@ def test_a_student_that_speaks_no_numbers_is_not_exported(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_student_that_is_told_more_than_the_mel_is_refused(tmp_path) -> None:
-    student = tiny_models.student(conditioning=tiny_models.EVERYTHING)
-    with pytest.raises(UserError, match="told mel, linguistic, pitch, speaker"):
+@pytest.mark.parametrize(
+    ("inputs", "told"), [((), "nothing"), (("speaker",), "speaker")]
+)
+def test_a_student_that_is_told_no_frames_is_refused(
+    tmp_path, inputs, told
+) -> None:
+    conditioning = Conditioning(inputs=inputs, speakers=("anna",))
+    student = tiny_models.student(conditioning=conditioning)
+    with pytest.raises(UserError, match=f"is told {told}, which says nothing"):
         export_saved_model(student, tmp_path / "served")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_the_way_is_named(tmp_path) -> None:
+    place = tmp_path / "voice"
+    place.write_text("here", "ascii")
+    with pytest.raises(UserError, match="voice: cannot hold a model's version"):
+        export_saved_model(tiny_models.student(), place)
+
+
+def test_a_linguistic_voice_of_several_speakers_is_exported(tmp_path) -> None:
+    student = tiny_models.student(conditioning=tiny_models.EVERYTHING)
+    version = export_saved_model(student, tmp_path / "voice")
+    loaded = tf.saved_model.load(str(version))
+    _, inputs = loaded.signatures["serving_default"].structured_input_signature
+    assert sorted(inputs) == [
+        "lengths",
+        "mel",
+        "phones",
+        "pitch",
+        "seed",
+        "speaker",
+        "temperature",
+        "timing",
+    ]
