@@ -69,7 +69,7 @@ $(INSTALLED): setup.py constraints.txt
 	@echo "Installing TensorFlow and pwavenet_tf into .venv: about 3 GB on \
 	disk, a few minutes"
 	@$(PYTHON) -m venv .venv
-	@$(PIP) install --constraint constraints.txt --editable ".[beam,demo,test]"
+	@$(PIP) install --constraint constraints.txt --editable ".[beam,demo,onnx,test,tflite]"
 	@touch $@
 
 $(IO_INSTALLED): setup.py constraints-io.txt

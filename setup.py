@@ -13,7 +13,11 @@ setup(
         "pwavenet_tf.export",
     ],
     package_dir={"pwavenet_tf.export": "export"},
-    package_data={"": ["*.j2"], "pwavenet_tf": ["py.typed"]},
+    package_data={
+        "": ["*.j2"],
+        "pwavenet_tf": ["py.typed"],
+        "pwavenet_tf.export": ["serving/*"],
+    },
     install_requires=[
         "tensorflow>=2.17",
         "tensorflow-probability>=0.24",
@@ -34,6 +38,9 @@ setup(
         "jinja2>=3.1",
         # What Keras's TensorBoard callback and tf.summary write with.
         "tensorboard>=2.17",
+        # The protos of TensorFlow Serving: the client's, and the requests
+        # that warm an export up.
+        "tensorflow-serving-api>=2.17",
         "tqdm>=4.66",
         # TensorFlow Probability imports distutils, which Python 3.12 dropped.
         "setuptools>=70",
@@ -41,9 +48,12 @@ setup(
     extras_require={
         "beam": ["apache-beam>=2.60"],
         "demo": ["espeakng-loader>=0.2.4"],
+        "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"],
+        "tflite": ["ai-edge-litert>=2.0"],
         "test": [
             "build>=1.2",
             "hypothesis>=6.100",
+            "openvino>=2025.0",
             "pytest>=8.2",
             "pytest-xdist>=3.6",
             "ruff>=0.8",
