@@ -1,9 +1,11 @@
 """From files of recordings or features to sound files."""
 
+import io
 import wave
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from pwavenet_tf.model_inputs import (
     require_features,
 )
 from pwavenet_tf.sampling import CachedSampler
+from pwavenet_tf.streaming import Stream, spoken
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.synthesis import Synthesizer
 from pwavenet_tf.teacher import WaveNet
@@ -24,6 +27,9 @@ from pwavenet_tf.teacher import WaveNet
 ARRAY_SUFFIXES = (".npy", ".npz")
 
 Voice = CachedSampler | Synthesizer
+
+# A tenth of a second or so: soon heard, and not much dearer than long blocks.
+_LISTENING_FRAMES = 8
 
 
 def find_inputs(place: Path) -> list[Path]:
@@ -187,16 +193,65 @@ def speak_to_file(
     Raises:
         UserError: If the file can't be written, or the audio is not finite.
     """
+    chunks = voice.chunks(features, seed, temperature)
+    with written_aside(path) as aside, open(aside, "wb") as file:
+        _write_wave(voice, features, chunks, file, str(path), progress)
+
+
+def speak_to_listener(
+    voice: Voice,
+    features: Features,
+    listener: BinaryIO,
+    seed: int = 0,
+    temperature: float = 1.0,
+    progress: Callable[[int], object] = lambda samples: None,
+) -> None:
+    """Writes 16-bit WAV to whoever plays it while it is still being made.
+
+    Args:
+        voice: From `voice_of`.
+        features: As in `speak_to_file`.
+        listener: Need not be able to go back, so it may be a pipe.
+        seed: As in `speak_to_file`.
+        temperature: As in `speak_to_file`.
+        progress: As in `speak_to_file`.
+
+    Raises:
+        UserError: If nobody listens any more, or the audio is not finite.
+    """
+    stream = Stream(voice, seed, temperature, _LISTENING_FRAMES)
+    chunks = spoken(stream, [features])
+    try:
+        _write_wave(voice, features, chunks, listener, "the sound", progress)
+    except BrokenPipeError as error:
+        raise UserError(
+            "nobody listens any more; give --out=DIR to keep the sound"
+        ) from error
+
+
+def _write_wave(voice, features, chunks, file, name, progress) -> None:
+    frames = batch_and_frames(
+        require_features(features, voice.contract, voice.conditioning)
+    )[1]
+    samples = frames * voice.contract.hop_length
+    file.write(_wave_header(voice.contract.sample_rate, samples))
+    for chunk in chunks:
+        if not np.isfinite(chunk).all():
+            raise UserError(
+                f"{name}: not written, the model makes sound that is not "
+                "finite; its training has diverged, train it anew"
+            )
+        file.write(to_levels(chunk[0]).tobytes())
+        file.flush()
+        progress(chunk.shape[1])
+
+
+def _wave_header(sample_rate: int, samples: int) -> bytes:
+    """Of 16-bit levels that are still to come: a pipe does not go back."""
     # Not soundfile: of a full disk it says "System error" and no more.
-    with written_aside(path) as aside, wave.open(str(aside), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(voice.contract.sample_rate)
-        for chunk in voice.chunks(features, seed, temperature):
-            if not np.isfinite(chunk).all():
-                raise UserError(
-                    f"{path}: not written, the model makes sound that is not "
-                    "finite; its training has diverged, train it anew"
-                )
-            file.writeframes(to_levels(chunk[0]).tobytes())
-            progress(chunk.shape[1])
+    header = io.BytesIO()
+    with wave.open(header, "wb") as sound:
+        sound.setparams((1, 2, sample_rate, samples, "NONE", None))
+        sound.writeframesraw(b"")
+        # Before it is closed, which would tell how much there was.
+        return header.getvalue()

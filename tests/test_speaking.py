@@ -3,6 +3,8 @@
 import dataclasses
 import io
 import itertools
+import os
+import threading
 import zipfile
 
 import numpy as np
@@ -25,6 +27,7 @@ from pwavenet_tf.speaking import (
     inputs_to_describe,
     read_features,
     speak_to_file,
+    speak_to_listener,
     voice_of,
 )
 from pwavenet_tf.synthesis import Synthesizer
@@ -238,3 +241,35 @@ def test_a_place_without_inputs_is_named(tmp_path):
         find_inputs(tmp_path)
     with pytest.raises(UserError, match="absent: no such file"):
         find_inputs(tmp_path / "absent")
+
+
+def test_a_listener_hears_the_file_before_it_is_finished(student, tmp_path):
+    """Through a pipe, which cannot go back to mend a header."""
+    mel = tiny_models.mel(frames=401)[0]
+    path = tmp_path / "sound.wav"
+    speak_to_file(voice_of(student), mel, path, 5, 0.7)
+    end, listener = os.pipe()
+    heard, early = [], []
+
+    def listen():
+        with open(end, "rb", buffering=0) as file:
+            while part := file.read(1 << 16):
+                heard.append(part)
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    with open(listener, "wb") as file:
+        speak_to_listener(voice_of(student), mel, file, 5, 0.7, early.append)
+    thread.join()
+    assert b"".join(heard) == path.read_bytes()
+    assert len(early) > 40
+
+
+def test_a_listener_who_leaves_is_named(student):
+    end, listener = os.pipe()
+    os.close(end)
+    with (
+        pytest.raises(UserError, match="nobody listens any more"),
+        open(listener, "wb", buffering=0) as file,
+    ):
+        speak_to_listener(voice_of(student), tiny_models.mel(frames=9)[0], file)

@@ -4,7 +4,8 @@ The input is a mel spectrogram (.npy, shape (frames, mels)), features by name
 (.npz), a recording, which is analysed first and then spoken anew, or a folder
 of these. A sound file of the same name is written for each. A student takes a
 fraction of the time that a teacher takes; recordings of any length fit into
-memory.
+memory. With --out=- one sound is written to the standard output while it is
+still being made, for a player that reads WAV from there.
 
 A model that was trained on phones and pitch, without a mel spectrogram, also
 speaks --text: eSpeak NG decides which phone is said when and lends its melody.
@@ -21,8 +22,10 @@ Example:
   pwavenet synthesize --model=run/student.keras --input=one.wav --out=sound
   pwavenet synthesize --model=run/teacher.keras --text="Good morning." \\
       --out=sound
+  pwavenet synthesize --model=run/student.keras --input=one.wav --out=- | aplay
 """
 
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -39,6 +42,9 @@ from pwavenet_tf.commands.path_flags import (
 )
 from pwavenet_tf.commands.sampling_flags import define_sampling
 from pwavenet_tf.errors import UserError
+
+# In the place of a folder, as elsewhere on the command line.
+_OUTPUT = "-"
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
@@ -73,11 +79,17 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     define_labels(flag_values)
     define_path(
         "out",
-        "DIR: Folder to write the sound files to.",
+        "DIR: Folder to write the sound files to, or - to hear the sound "
+        "while it is being made.",
         flag_values,
-        writable_folder,
+        _folder_or_output,
     )
     define_sampling(flag_values)
+
+
+def _folder_or_output(name: str, path: str) -> None:
+    if path != _OUTPUT:
+        writable_folder(name, path)
 
 
 def run(flag_values: flags.FlagValues) -> None:
@@ -85,14 +97,24 @@ def run(flag_values: flags.FlagValues) -> None:
     from tqdm import tqdm
 
     from pwavenet_tf.models import load_model
-    from pwavenet_tf.speaking import speak_to_file, voice_of
+    from pwavenet_tf.speaking import (
+        speak_to_file,
+        speak_to_listener,
+        voice_of,
+    )
 
     if (flag_values.input is None) == (flag_values.text is None):
         raise UserError("give either --input=PATH or --text=TEXT")
     model = load_model(Path(flag_values.model))
+    aloud = flag_values.out == _OUTPUT
     out = Path(flag_values.out)
     # All of the input is checked before the first sound is made.
     features = _features(model, flag_values, out)
+    if aloud and len(features) > 1:
+        raise UserError(
+            f"--out=- speaks one text or recording, but there are "
+            f"{len(features)}; name one of them, or give a folder"
+        )
     voice = voice_of(model)
     hop = model.audio.hop_length
     samples = hop * sum(
@@ -106,15 +128,14 @@ def run(flag_values: flags.FlagValues) -> None:
         unit_scale=True,
         disable=None,
     ) as bar:
+        how = flag_values.seed, flag_values.temperature, bar.update
         for path, one in features.items():
-            speak_to_file(
-                voice,
-                one,
-                path,
-                flag_values.seed,
-                flag_values.temperature,
-                bar.update,
-            )
+            if aloud:
+                speak_to_listener(voice, one, sys.stdout.buffer, *how)
+            else:
+                speak_to_file(voice, one, path, *how)
+    if aloud:
+        return
     files = "1 file" if len(features) == 1 else f"{len(features)} files"
     print(f"The sound is in {out}: {files}.")
 
