@@ -43,13 +43,8 @@ class CausalConvolution(keras.layers.Layer):
         filter_width: Number of samples that each output sees.
         dilation: Distance between these, samples.
 
-    Call arguments:
-        x: `(batch, time, channels)`.
-        past: `(batch, reach, channels)`, what came before x; silence, if
-            left out.
-
-    Returns:
-        `(batch, time, filters)`.
+    Input shape: `(batch, time, channels)`.
+    Output shape: `(batch, time, filters)`.
     """
 
     def __init__(
@@ -74,12 +69,9 @@ class CausalConvolution(keras.layers.Layer):
             name="bias", shape=(self.filters,), initializer="zeros"
         )
 
-    def call(self, x, past=None):
+    def call(self, x):
         length = ops.shape(x)[1]
-        if past is None:
-            padded = ops.pad(x, [[0, 0], [self.reach, 0], [0, 0]])
-        else:
-            padded = ops.concatenate([past, x], axis=1)
+        padded = ops.pad(x, [[0, 0], [self.reach, 0], [0, 0]])
         total = self.bias
         for tap in range(self.filter_width):
             start = tap * self.dilation
@@ -87,7 +79,7 @@ class CausalConvolution(keras.layers.Layer):
             total = total + ops.matmul(shifted, self.kernel[tap])
         return total
 
-    def compute_output_shape(self, input_shape, past_shape=None):
+    def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.filters)
 
     def get_config(self):
@@ -124,7 +116,6 @@ class GatedBlock(keras.layers.Layer):
         conditioning: y, `(batch, time / stride, conditioning_channels)`, or
             `None`.
         speaker: h, `(batch, 1, channels)`, the same for all time, or `None`.
-        past: What came before x, as `CausalConvolution` takes it, or `None`.
 
     Returns:
         `(residual, skip)`, each `(batch, time, its channels)` or `None`.
@@ -181,8 +172,11 @@ class GatedBlock(keras.layers.Layer):
             if layer is not None and shape is not None:
                 layer.build(shape)
 
-    def call(self, x, conditioning=None, speaker=None, past=None):
-        both = self.convolution(x, past)
+    def call(self, x, conditioning=None, speaker=None):
+        return self.gated(x, self.convolution(x), conditioning, speaker)
+
+    def gated(self, x, both, conditioning=None, speaker=None):
+        """As `call`, when `both` is what the convolution makes of x."""
         if conditioning is not None:
             frames = self.conditioning(conditioning)
             both = add_frames(both, frames, self.stride)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from pwavenet_tf.flow_network import FlowNetwork
+from pwavenet_tf.layers import CausalConvolution
 from pwavenet_tf.student import ParallelWaveNet
 
 
@@ -76,7 +77,7 @@ class StreamedFlows:
         pasts = iter(tf.split(state.past, sum(self._reaches, []), axis=1))
         kept, newest, x = [], [], noise
         for index, network in enumerate(self.networks):
-            last = state.newest[:, index, tf.newaxis]
+            last = state.newest[:, index : index + 1]
             series = tf.concat([last, x], axis=1)
             newest.append(_ending(series, 1, counted))
             residual, inputs = _walk(network, series[:, :-1], pasts, told)
@@ -93,13 +94,30 @@ class StreamedFlows:
 def _walk(network: FlowNetwork, delayed, pasts, told: dict):
     """A stack's output, and what each layer has read, its past first."""
     stack = network.stack
-    series = tf.cast(delayed[..., tf.newaxis], network.compute_dtype)
+    # Not with tf.newaxis: XNNPACK would leave such slices out.
+    series = tf.cast(tf.expand_dims(delayed, -1), network.compute_dtype)
     h, inputs = stack.front(series), []
     for block in stack.blocks:
-        past = next(pasts)
-        inputs.append(tf.concat([past, h], axis=1))
-        h, _ = block(h, **told, past=past)
+        inputs.append(tf.concat([next(pasts), h], axis=1))
+        both = _convolved(block.convolution, inputs[-1])
+        h, _ = block.gated(h, both, **told)
     return h, inputs
+
+
+def _convolved(layer: CausalConvolution, series: tf.Tensor) -> tf.Tensor:
+    """What a layer makes of a series but its first `reach` samples.
+
+    As one operation where the layer has shifted products, which are for
+    training: a third faster without XLA, and on a phone.
+    """
+    kernel, bias = (
+        tf.cast(weight.value, series.dtype)
+        for weight in (layer.kernel, layer.bias)
+    )
+    found = tf.nn.conv1d(
+        series, kernel, 1, "VALID", dilations=layer.dilation
+    )
+    return tf.nn.bias_add(found, bias)
 
 
 def _ending(series, reach: int, counted):
