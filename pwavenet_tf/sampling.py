@@ -1,6 +1,6 @@
 """Cached sampling from the teacher (Fast WaveNet, 1611.09482)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -10,83 +10,58 @@ from pwavenet_tf.cached_network import CachedNetwork
 from pwavenet_tf.model_inputs import (
     Features,
     batch_and_frames,
-    is_single,
     require_features,
 )
-from pwavenet_tf.streaming import Seed, Stream, spoken
+from pwavenet_tf.streaming import Seed, Stream, StreamedVoice, spoken
 from pwavenet_tf.teacher import WaveNet
 from pwavenet_tf.told_frames import ToldFrames
 
 
-class CachedSampler:
+class CachedSampler(StreamedVoice):
     """Draws audio from a teacher at a cost per sample of O(layers).
 
     Args:
         teacher: The teacher. Its weights are read anew by every call.
         jit_compile: Compile the loop with XLA.
+        chunk_frames: Frames drawn by one run of the compiled loop. Memory
+            depends on it, the result does not.
     """
 
-    def __init__(self, teacher: WaveNet, jit_compile: bool = True) -> None:
+    def __init__(
+        self,
+        teacher: WaveNet,
+        jit_compile: bool = True,
+        chunk_frames: int = 40,
+    ) -> None:
         self.teacher = teacher
+        self.chunk_frames = chunk_frames
         self.contract = teacher.audio
         self.conditioning = teacher.conditioning
-        self.whole_blocks = True
         self._head = teacher.head_class
         self.draws = self._head.draws(teacher.mixture_components)
         self.network = CachedNetwork(teacher)
-        self.initial_state = self.network.initial_state
         self.told = ToldFrames(teacher.told, teacher.conditioner)
         self.context_frames = self.told.context_frames
         self._draw = tf.function(self._draw_chunk, jit_compile=jit_compile)
         self._score = tf.function(self._score_chunk, jit_compile=jit_compile)
 
     def chunks(
-        self,
-        features: Features,
-        seed: Seed = 0,
-        temperature: float = 1.0,
-        chunk_frames: int = 40,
+        self, features: Features, seed: Seed = 0, temperature: float = 1.0
     ) -> Iterator[np.ndarray]:
-        """Yields audio `(batch, samples)` as it is drawn.
-
-        Args:
-            features: What the teacher reads, `(batch, frames, channels)`
-                each or without a batch axis, normalised as its contract
-                says; a mel spectrogram may stand alone.
-            seed: As `Stream` takes it.
-            temperature: 1 samples from the model itself, less is smoother.
-            chunk_frames: Frames drawn by one run of the compiled loop.
-                Memory depends on it, the result does not.
-
-        Raises:
-            UserError: If the features do not suit the teacher.
-        """
+        """As a call, but yields `(batch, samples)` as it is drawn."""
         _, frames = batch_and_frames(
             require_features(features, self.contract, self.conditioning)
         )
-        chunk_frames = min(chunk_frames, frames)
-        return self.stream([features], seed, temperature, chunk_frames)
+        # A sample is dear: none is drawn that nobody hears.
+        block = min(self.chunk_frames, frames)
+        return spoken(Stream(self, seed, temperature, block), [features])
 
-    def stream(
-        self,
-        parts: Iterable[Features],
-        seed: Seed = 0,
-        temperature: float = 1.0,
-        block_frames: int = 8,
-    ) -> Iterator[np.ndarray]:
-        """Yields audio of features that come in parts, equal to the whole's.
-
-        Args:
-            parts: Features as in `chunks`, any number of frames each.
-            seed: As in `chunks`.
-            temperature: As in `chunks`.
-            block_frames: Frames drawn at a time, as soon as `context_frames`
-                frames behind them are known.
-        """
-        return spoken(Stream(self, seed, temperature, block_frames), parts)
+    def initial_state(self, batch: int) -> CachedState:
+        """The state before the first sample of so many rows: silence."""
+        return self.network.initial_state(batch)
 
     def advance(self, state, window, uniforms, temperature):
-        """The audio of a block and the state behind it; see `Streamed`."""
+        """The audio of a block and the state behind it; see `StreamedVoice`."""
         told = self.told.compute(window)
         return self.draw(state, told, uniforms, temperature)
 
@@ -163,7 +138,7 @@ def generate(
     seed: int = 0,
     temperature: float = 1.0,
 ) -> np.ndarray:
-    """Samples audio from the teacher; see `CachedSampler.chunks`.
+    """Samples audio from the teacher; see `CachedSampler`.
 
     Args:
         teacher: The teacher.
@@ -179,6 +154,4 @@ def generate(
     Raises:
         UserError: If the features do not suit the teacher.
     """
-    chunks = list(CachedSampler(teacher).chunks(features, seed, temperature))
-    audio = np.concatenate(chunks, axis=1)
-    return audio[0] if is_single(features) else audio
+    return CachedSampler(teacher)(features, seed, temperature)

@@ -114,9 +114,7 @@ def _convolved(layer: CausalConvolution, series: tf.Tensor) -> tf.Tensor:
         tf.cast(weight.value, series.dtype)
         for weight in (layer.kernel, layer.bias)
     )
-    found = tf.nn.conv1d(
-        series, kernel, 1, "VALID", dilations=layer.dilation
-    )
+    found = tf.nn.conv1d(series, kernel, 1, "VALID", dilations=layer.dilation)
     return tf.nn.bias_add(found, bias)
 
 

@@ -1,7 +1,8 @@
 """Sound from features as they come, the same as from all of them at once."""
 
+import abc
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +13,7 @@ from pwavenet_tf.model_inputs import (
     Features,
     at_frames,
     batch_and_frames,
+    is_single,
     joined_frames,
     require_features,
 )
@@ -33,7 +35,7 @@ def require_temperature(temperature: float) -> None:
         )
 
 
-class Streamed(Protocol):
+class StreamedVoice(abc.ABC):
     """A voice that goes on where it was, block after block.
 
     Attributes:
@@ -41,22 +43,28 @@ class Streamed(Protocol):
         conditioning: What its model is told.
         context_frames: Frames before and behind a block that it must see:
             the algorithmic look-ahead.
+        chunk_frames: Frames that it speaks at a time, if nothing else is
+            wanted.
         draws: Random numbers that it takes for a sample.
-        whole_blocks: Whether blocks of another length cost a compilation.
+        whole_blocks: Whether blocks of another length cost a compilation, or
+            cannot be.
     """
 
     contract: AudioContract
     conditioning: Conditioning
     context_frames: int
-    draws: int
-    whole_blocks: bool
+    chunk_frames: int
+    draws = 1
+    whole_blocks = True
 
+    @abc.abstractmethod
     def initial_state(self, batch: int) -> Any:
-        """The state before the first sample."""
+        """The state before the first sample of so many rows."""
 
+    @abc.abstractmethod
     def advance(
         self, state: Any, window: dict, uniforms: tf.Tensor, temperature: float
-    ) -> tuple[tf.Tensor, Any]:
+    ) -> tuple[np.ndarray | tf.Tensor, Any]:
         """The audio of a block, and the state behind it.
 
         Args:
@@ -65,6 +73,53 @@ class Streamed(Protocol):
             uniforms: `(batch, time, draws)`.
             temperature: Of the noise.
         """
+
+    def __call__(
+        self, features: Features, seed: Seed = 0, temperature: float = 1.0
+    ) -> np.ndarray:
+        """Audio `(batch, time)` in [-1, 1).
+
+        Args:
+            features: What the model reads, `(batch, frames, channels)` each,
+                normalised as its contract says; a mel spectrogram may stand
+                alone. Without a batch axis they give audio without one.
+            seed: The same seed gives the same audio: one integer, from which
+                every row draws its own noise by its place, or one for each
+                row, which then sounds as it would alone.
+            temperature: Scales the noise: 1 samples from the model itself,
+                less is smoother.
+
+        Raises:
+            UserError: If the features do not suit the model.
+        """
+        chunks = list(self.chunks(features, seed, temperature))
+        audio = np.concatenate(chunks, axis=-1)
+        return audio[0] if is_single(features) else audio
+
+    def chunks(
+        self, features: Features, seed: Seed = 0, temperature: float = 1.0
+    ) -> Iterator[np.ndarray]:
+        """As a call, but yields `(batch, samples)` as it is computed."""
+        return self.stream([features], seed, temperature)
+
+    def stream(
+        self,
+        parts: Iterable[Features],
+        seed: Seed = 0,
+        temperature: float = 1.0,
+    ) -> Iterator[np.ndarray]:
+        """Yields audio `(batch, samples)` of features that come in parts.
+
+        It is equal to that of the whole, in chunks of `chunk_frames` frames,
+        each as soon as `context_frames` frames behind it are known. See
+        `Stream` for features that cannot be waited for.
+
+        Args:
+            parts: Features as in a call, any number of frames each.
+            seed: As in a call.
+            temperature: As in a call.
+        """
+        return spoken(Stream(self, seed, temperature), parts)
 
 
 class Stream:
@@ -80,7 +135,8 @@ class Stream:
         seed: The same seed gives the same audio; one integer, or one for
             each row, which then sounds as it would alone.
         temperature: 1 samples from the model itself, less is smoother.
-        block_frames: Frames that are spoken at a time.
+        block_frames: Frames that are spoken at a time; the voice's own
+            `chunk_frames`, if left out.
 
     Example:
         stream = Stream(Synthesizer(student), seed=1, block_frames=8)
@@ -93,12 +149,14 @@ class Stream:
 
     def __init__(
         self,
-        voice: Streamed,
+        voice: StreamedVoice,
         seed: Seed = 0,
         temperature: float = 1.0,
-        block_frames: int = 8,
+        block_frames: int | None = None,
     ) -> None:
         require_temperature(temperature)
+        if block_frames is None:
+            block_frames = voice.chunk_frames
         if block_frames < 1:
             raise UserError(
                 f"a block of {block_frames} frames says nothing; choose 1 or "
@@ -190,7 +248,7 @@ class Stream:
         )
         self._spoken += frames
         self._let_go()
-        return audio.numpy()[:, : frames * hop]
+        return np.asarray(audio)[:, : frames * hop]
 
     def _let_go(self) -> None:
         """Forgets the frames that no block will ask for."""

@@ -195,7 +195,7 @@ def test_generated_audio_follows_the_teachers_distribution(
 def test_generate_repeats_itself_whatever_the_chunks(teacher, drawn) -> None:
     """Sampling feeds back, so one different sample would change the rest."""
     mel = tiny_models.repeated(tiny_models.mel(1, FRAMES), 64)
-    pieces = list(CachedSampler(teacher).chunks(mel, seed=11, chunk_frames=4))
+    pieces = list(CachedSampler(teacher, chunk_frames=4).chunks(mel, seed=11))
     assert [piece.shape[1] for piece in pieces] == [80, 40]
     np.testing.assert_array_equal(np.concatenate(pieces, axis=1), drawn)
 

@@ -79,9 +79,8 @@ def measure_length() -> dict[str, float]:
     features = random_features(
         teacher, 1, frames_of(teacher, 1 + _LONG_SECONDS)
     )
-    chunks = CachedSampler(teacher).chunks(
-        features, chunk_frames=rate // teacher.audio.hop_length
-    )
+    chunk_frames = rate // teacher.audio.hop_length
+    chunks = CachedSampler(teacher, chunk_frames=chunk_frames).chunks(features)
     next(chunks)
     spent, peak = [], []
     started = time.perf_counter()
@@ -136,7 +135,7 @@ def _cached(teacher: WaveNet, streams: int, chunk_frames: int) -> float:
     features = random_features(
         teacher, streams, frames_of(teacher, 8 * _SECONDS)
     )
-    chunks = CachedSampler(teacher).chunks(features, chunk_frames=chunk_frames)
+    chunks = CachedSampler(teacher, chunk_frames=chunk_frames).chunks(features)
     next(chunks)
     samples, started = 0, time.perf_counter()
     for chunk in chunks:

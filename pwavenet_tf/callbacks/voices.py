@@ -140,7 +140,10 @@ class TeacherVoice:
         self._teacher = teacher
         self._seed = seed
         self.contract = teacher.audio
-        self._sampler = CachedSampler(teacher, not is_replicated(teacher))
+        second = round(_SAMPLED_SECONDS * teacher.audio.sample_rate)
+        self._sampler = CachedSampler(
+            teacher, not is_replicated(teacher), teacher.audio.frames(second)
+        )
 
     def __call__(self, clip: Clip) -> Said:
         heard = self._teacher.distribution(clip.inputs)
@@ -161,10 +164,7 @@ class TeacherVoice:
         # compiled loop is to serve all.
         samples = min(second, len(clip.audio))
         frames = np.arange(first, first + contract.frames(samples))
-        chunks = self._sampler.chunks(
-            at_frames(told, frames), self._seed, chunk_frames=len(frames)
-        )
-        (audio,) = (chunk[0] for chunk in chunks)
+        audio = self._sampler(at_frames(told, frames), self._seed)[0]
         return audio[: clip.end - clip.start]
 
 
