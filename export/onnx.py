@@ -1,0 +1,160 @@
+"""The student as an ONNX file, for other runtimes than TensorFlow's."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from pwavenet_tf.config import AudioContract, Conditioning
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.export.block_graph import BlockGraph
+from pwavenet_tf.export.card import model_card
+from pwavenet_tf.files import written_aside
+from pwavenet_tf.noise_families import NOISES
+from pwavenet_tf.precision import in_precision
+from pwavenet_tf.quiet import hold_back_stderr
+from pwavenet_tf.random_features import random_features
+from pwavenet_tf.streaming import StreamedVoice
+from pwavenet_tf.student import ParallelWaveNet
+from pwavenet_tf.synthesis import Synthesizer
+
+_OPSET = 18
+_KEY = "pwavenet_tf"
+_TOLERANCE = 1e-4
+# An ONNX graph may not name an output as an input.
+_NEXT = {"state_past": "next_past", "state_newest": "next_newest"}
+
+
+class OnnxVoice(StreamedVoice):
+    """A voice in an ONNX file, run by onnxruntime.
+
+    It draws the same noise from a seed as `Synthesizer`.
+
+    Args:
+        path: The file that `export_onnx` wrote.
+        threads: Of the runtime; as many as it likes, if 0.
+
+    Raises:
+        UserError: If the file is missing, damaged, or not one of ours.
+    """
+
+    chunk_frames = 160
+    whole_blocks = False
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        runtime = _package("onnxruntime")
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = threads
+        try:
+            self._session = runtime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+            found = self._session.get_modelmeta().custom_metadata_map
+            self.card = json.loads(found[_KEY])
+        # onnxruntime has exceptions of its own for every fault of a file.
+        except Exception as error:
+            raise UserError(
+                f"{path}: is missing, damaged or no voice of ours; name an "
+                ".onnx file that `pwavenet export --format=onnx` wrote"
+            ) from error
+        self.contract = AudioContract.from_config(self.card["contract"])
+        self.conditioning = Conditioning.from_config(self.card["conditioning"])
+        self.context_frames = self.card["look_ahead_frames"]
+        self._noise = NOISES[self.card["sizes"]["noise"]]
+        self._reads = [one.name for one in self._session.get_inputs()]
+
+    def initial_state(self, batch: int) -> dict[str, np.ndarray]:
+        """The state before the first sample of so many rows: zeros."""
+        return {
+            name: np.zeros(
+                (batch, *self.card["state"][name]["shape"]), np.float32
+            )
+            for name in _NEXT
+        }
+
+    def advance(self, state, window, uniforms, temperature):
+        """The audio of a block and the state behind it; see `StreamedVoice`."""
+        noise = temperature * self._noise.from_uniforms(uniforms[..., 0])
+        given = window | {"noise": noise.numpy()} | state
+        audio, *following = self._session.run(
+            ["audio", *_NEXT.values()],
+            {name: given[name] for name in self._reads},
+        )
+        return audio, dict(zip(_NEXT, following, strict=True))
+
+
+def export_onnx(student: ParallelWaveNet, out: Path) -> float:
+    """Writes an ONNX file that speaks a block of frames at a time.
+
+    Any batch and any number of frames. Its inputs are the features of the
+    block and of `look_ahead_frames` frames on either side, whichever the
+    student reads (integers int32); `noise`, float32 `(batch, frames * hop
+    length)`, standard noise times the temperature; `state_past` and
+    `state_newest`, zeros at the beginning. Its outputs are `audio`, as long
+    as the noise, in [-1, 1), and the states for the next block, `next_past`
+    and `next_newest`. The metadata `pwavenet_tf` is the card as JSON.
+
+    Before it is put in place it is run by onnxruntime and compared with the
+    student.
+
+    Args:
+        student: The student.
+        out: The file.
+
+    Returns:
+        How far its sound is from the student's at most.
+
+    Raises:
+        UserError: If a package is missing, the file can't be written, or it
+            does not sound as the student does.
+    """
+    onnx, tf2onnx = _package("onnx"), _package("tf2onnx")
+    _package("onnxruntime")
+    voice = Synthesizer(in_precision(student, "float32"))
+    graph = BlockGraph(voice.student, None, None)
+
+    @tf.function(input_signature=list(graph.specs.values()))
+    def speak(*given):
+        said = graph.speak(**dict(zip(graph.specs, given, strict=True)))
+        return {_NEXT.get(name, name): x for name, x in said.items()}
+
+    with written_aside(out) as aside:
+        with hold_back_stderr():
+            model, _ = tf2onnx.convert.from_function(
+                speak, input_signature=speak.input_signature, opset=_OPSET
+            )
+        onnx.helper.set_model_props(
+            model, {_KEY: json.dumps(model_card(voice))}
+        )
+        onnx.save(model, aside)
+        difference = _difference(voice, OnnxVoice(aside))
+        if not difference <= _TOLERANCE:
+            raise UserError(
+                f"not exported: the ONNX graph differs from the student by "
+                f"{difference:.1e} (more than {_TOLERANCE}); is the student's "
+                "training finished and sound?"
+            )
+    return difference
+
+
+def _difference(voice: Synthesizer, other: OnnxVoice) -> float:
+    """On two rows, in blocks of which each depends on all before it."""
+    past = voice.contract.frames(voice.student.receptive_field)
+    features = random_features(voice.student, 2, 2 * past + 1)
+    other.chunk_frames = past
+    difference = np.abs(voice(features, 7) - other(features, 7)).max()
+    other.chunk_frames = OnnxVoice.chunk_frames
+    return float(difference)
+
+
+def _package(name: str):
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise UserError(
+            f"an ONNX file needs {name}, which is not installed; "
+            "pip install pwavenet_tf[onnx]"
+        ) from error

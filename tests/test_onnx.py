@@ -1,0 +1,74 @@
+"""The ONNX file speaks as the student does, in any blocks."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tiny_models
+
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.streaming import Stream, spoken
+from pwavenet_tf.synthesis import Synthesizer
+
+pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+pytest.importorskip("tf2onnx", reason="tf2onnx is not installed")
+
+from pwavenet_tf.export.onnx import OnnxVoice, export_onnx  # noqa: E402
+
+FRAMES = 30
+STUDENTS = {
+    "mel": {},
+    "everything": {"conditioning": tiny_models.EVERYTHING},
+    "repeated, gaussian": {
+        "conditioning": dataclasses.replace(
+            tiny_models.EVERYTHING, upsampling=()
+        ),
+        "noise": "gaussian",
+    },
+}
+
+
+@pytest.fixture(scope="module", params=STUDENTS)
+def both(request, tmp_path_factory):
+    """A student's voice, and that of its file."""
+    student = tiny_models.student(**STUDENTS[request.param])
+    path = tmp_path_factory.mktemp("onnx") / "voice.onnx"
+    assert export_onnx(student, path) < 1e-5
+    return Synthesizer(student), OnnxVoice(path)
+
+
+@pytest.mark.parametrize("block_frames", [1, 7, FRAMES])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_it_sounds_as_the_student_in_any_blocks(
+    both, block_frames, rows
+) -> None:
+    voice, other = both
+    features = tiny_models.features(rows, FRAMES)
+    stream = Stream(other, 5, 0.7, block_frames)
+    found = np.concatenate(list(spoken(stream, [features])), axis=1)
+    np.testing.assert_allclose(found, voice(features, 5, 0.7), atol=1e-5)
+
+
+def test_it_says_what_it_is(both) -> None:
+    voice, other = both
+    assert other.contract == tiny_models.CONTRACT
+    assert other.conditioning == voice.conditioning
+    assert other.context_frames == voice.context_frames
+
+
+def test_a_student_that_speaks_no_numbers_is_not_exported(tmp_path) -> None:
+    student = tiny_models.student()
+    bias = student.networks[-1].output_pair.bias
+    bias.assign(np.full(bias.shape, np.nan, np.float32))
+    with pytest.raises(UserError, match="differs from the student by nan"):
+        export_onnx(student, tmp_path / "deep" / "voice.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no model"])
+def test_a_file_that_is_no_voice_is_named(tmp_path, content) -> None:
+    path = tmp_path / "voice.onnx"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match="voice.onnx: is missing, damaged or"):
+        OnnxVoice(path)
