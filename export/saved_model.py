@@ -12,6 +12,7 @@ from pwavenet_tf.export.served_features import feature_specs
 from pwavenet_tf.export.signatures import Signatures
 from pwavenet_tf.export.warmup import WARMUP_FILE, write_warmup_requests
 from pwavenet_tf.files import written_aside
+from pwavenet_tf.precision import in_precision
 from pwavenet_tf.random_features import random_features
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.synthesis import Synthesizer
@@ -50,10 +51,10 @@ def export_saved_model(student: ParallelWaveNet, out: Path) -> Path:
         )
     out = Path(out)
     version = out / str(_next_version(out))
-    voice = Synthesizer(student)
+    voice = Synthesizer(in_precision(student, "float32"))
     card = model_card(voice)
     with written_aside(version) as aside:
-        signatures = Signatures(student, card)
+        signatures = Signatures(voice.student, card)
         tf.saved_model.save(signatures, str(aside), signatures=signatures.all())
         difference = _require_equal_sound(voice, aside)
         extra = aside / "assets.extra"

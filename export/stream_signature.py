@@ -25,16 +25,19 @@ from pwavenet_tf.synthesis import Synthesizer
 def state_zeros(voice: Synthesizer) -> dict[str, tf.Tensor]:
     """The state of one row before its first frame, by name."""
     flows = voice.initial_state(1)
-    kept = 2 * voice.context_frames
-    return {
+    zeros = {
         "state_past": flows.past,
         "state_newest": flows.newest,
         "state_received": tf.zeros((1,), tf.int64),
-    } | {
-        f"state_{name}": tf.zeros((1, kept, spec.shape[-1]), spec.dtype)
-        for name, spec in feature_specs(voice.student).items()
-        if name in FRAME_ARRAYS
     }
+    # JSON has no tensors without elements, so there is no state of no frames.
+    if kept := 2 * voice.context_frames:
+        zeros |= {
+            f"state_{name}": tf.zeros((1, kept, spec.shape[-1]), spec.dtype)
+            for name, spec in feature_specs(voice.student).items()
+            if name in FRAME_ARRAYS
+        }
+    return zeros
 
 
 def streamed(
@@ -60,59 +63,81 @@ def streamed(
     features = numbers_of(features, lengths, voice.conditioning)
     seed, temperature = noise_settings(seed, temperature, batch)
     end = for_each_row(end, batch, "end")
-    state = {
-        name: for_each_row(value, batch, name) for name, value in state.items()
-    }
-    for name in ("state_past", "state_newest"):
-        state[name] = finite(state[name], name)
-    received = state["state_received"]
-    received = required(
-        received,
-        tf.reduce_all(received >= 0),
-        "state_received must not be negative",
-    )
+    state = _checked_state(state, batch)
     context, hop = voice.context_frames, voice.contract.hop_length
+    received = state["state_received"]
     total = received + lengths
     before = tf.maximum(received - context, 0)
     behind = tf.where(end, total, tf.maximum(total - context, 0))
     samples = (behind - before) * hop
     longest = tf.reduce_max(tf.concat([behind - before, [0]], 0))
-    series = {
-        name: tf.concat([state[f"state_{name}"], x], axis=1)
-        for name, x in features.items()
-        if name in FRAME_ARRAYS
-    }
+    # One frame at least: of nothing at all, a convolution makes its input.
+    block = tf.maximum(longest, 1)
+    series = _with_held(features, state, context)
+    places = before[:, tf.newaxis] + tf.range(-context, block + context)
     oldest = received - 2 * context
-    places = before[:, tf.newaxis] + tf.range(-context, longest + context)
-    window = at_frames(
-        features | series,
-        places,
-        total[:, tf.newaxis],
-        oldest[:, tf.newaxis],
-    )
     audio, flows = voice.block(
         FlowState(state["state_past"], state["state_newest"]),
-        window,
-        positional_uniforms(seed, batch, before * hop, longest * hop),
+        at_frames(
+            features | series,
+            places,
+            total[:, tf.newaxis],
+            oldest[:, tf.newaxis],
+        ),
+        positional_uniforms(seed, batch, before * hop, block * hop),
         temperature,
         counted=samples,
     )
-    kept = lengths[:, tf.newaxis] + tf.range(2 * context, dtype=tf.int64)
     following = {
         "state_past": flows.past,
         "state_newest": flows.newest,
         "state_received": total,
-    } | {
-        f"state_{name}": tf.gather(x, kept, batch_dims=1)
-        for name, x in series.items()
-    }
+    } | _held(series, lengths, context)
     return {
-        "audio": only_own(audio, samples),
+        "audio": only_own(audio[:, : longest * hop], samples),
         "lengths": samples,
     } | {
         # Behind the end there is a new beginning.
         name: tf.where(_beside(end, x), tf.zeros_like(x), x)
         for name, x in following.items()
+    }
+
+
+def _checked_state(state, batch):
+    found = {name: for_each_row(x, batch, name) for name, x in state.items()}
+    for name in ("state_past", "state_newest"):
+        found[name] = finite(found[name], name)
+    received = found["state_received"]
+    found["state_received"] = required(
+        received,
+        tf.reduce_all(received >= 0),
+        "state_received must not be negative",
+    )
+    return found
+
+
+def _with_held(features, state, context: int):
+    """The series of frames, those that are still needed before the new ones."""
+    series = {k: x for k, x in features.items() if k in FRAME_ARRAYS}
+    if context:
+        return {
+            name: tf.concat([state[f"state_{name}"], x], axis=1)
+            for name, x in series.items()
+        }
+    # A row that has nothing to say reads one that means nothing.
+    return {
+        name: tf.pad(x, [[0, 0], [0, 1], [0, 0]]) for name, x in series.items()
+    }
+
+
+def _held(series, lengths, context: int):
+    """The state of the frames that will still be needed."""
+    if not context:
+        return {}
+    kept = lengths[:, tf.newaxis] + tf.range(2 * context, dtype=tf.int64)
+    return {
+        f"state_{name}": tf.gather(x, kept, batch_dims=1)
+        for name, x in series.items()
     }
 
 

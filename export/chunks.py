@@ -1,0 +1,128 @@
+"""Input of any length as requests that add up to one."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from pwavenet_tf.export.answers import Output, not_asked
+from pwavenet_tf.export.attempts import Deadline
+from pwavenet_tf.export.request_inputs import chunk_frames
+from pwavenet_tf.export.voice_server import Voice, VoiceServer
+from pwavenet_tf.model_inputs import batch_and_frames
+
+FLOAT, INTEGER = np.dtype(np.float32), np.dtype(np.int64)
+WHOLE = {"lengths": np.array([-1], INTEGER)}
+_NOTHING = {"lengths": np.array([0], INTEGER)}
+
+
+class Part(NamedTuple):
+    """The next features of an utterance.
+
+    Attributes:
+        features: By name, with a batch of one.
+        counts: Whether they do; JSON has no array of no frames, so with
+            nothing left to say one frame is sent that does not count.
+        end: Whether no more come.
+    """
+
+    features: dict[str, np.ndarray]
+    counts: bool = True
+    end: bool = False
+
+
+def streamed(
+    server: VoiceServer,
+    voice: Voice,
+    parts: Iterable[Part],
+    noise: dict[str, np.ndarray],
+    deadline: Callable[[], Deadline],
+) -> Iterator[np.ndarray]:
+    """Yields the audio of an utterance, part by part.
+
+    The state is kept here and sent along, so it survives the server.
+
+    Args:
+        server: Who is asked.
+        voice: Its voice.
+        parts: The utterance's.
+        noise: Seed and temperature.
+        deadline: Gives each request's.
+
+    Yields:
+        float32 `(samples,)`.
+
+    Raises:
+        UserError: If the server does not answer, or not in step.
+    """
+    hop, due, spoken = voice.contract.hop_length, 0, 0
+    specs = {
+        name: Output(np.dtype(spec["dtype"]), (1, *spec["shape"]))
+        for name, spec in voice.card["state"].items()
+    }
+    said = {
+        "audio": Output(FLOAT, (1, None)),
+        "lengths": Output(INTEGER, (1,)),
+    }
+    # REST knows no defaults, so the beginning is told too.
+    state = {
+        name: np.zeros(spec.shape, spec.dtype) for name, spec in specs.items()
+    }
+    for part in parts:
+        lengths = WHOLE if part.counts else _NOTHING
+        end = {"end": np.array([part.end])}
+        answer = server.predict(
+            voice.servable,
+            "stream",
+            part.features | lengths | noise | end | state,
+            said | specs,
+            deadline(),
+        )
+        if part.counts:
+            due += batch_and_frames(part.features)[1] * hop
+        state = {name: answer[name] for name in specs}
+        audio = answer["audio"][0]
+        spoken += len(audio)
+        in_step = spoken == due if part.end else spoken <= due
+        if len(audio) != answer["lengths"][0] or not in_step:
+            raise not_asked(
+                server.host, f"{spoken} samples of audio, and {due} were due"
+            )
+        if len(audio):
+            yield audio
+
+
+def mel_spectrogram(
+    server: VoiceServer, voice: Voice, audio: np.ndarray, deadline: Deadline
+) -> np.ndarray:
+    """The mel spectrogram of audio, as the server computes it.
+
+    Args:
+        server: Who is asked.
+        voice: Its voice.
+        audio: float32 `(time,)`.
+        deadline: Of all requests.
+
+    Returns:
+        float32 `(frames, mels)`.
+
+    Raises:
+        UserError: If the server does not answer.
+    """
+    contract, hop = voice.contract, voice.contract.hop_length
+    # A window reaches so many frames beyond its own.
+    margin = -(-contract.fft_length // (2 * hop))
+    chunk, mels = chunk_frames(contract), []
+    for start in range(0, contract.frames(len(audio)), chunk):
+        first = max(start - margin, 0)
+        part = audio[first * hop : (start + chunk + margin) * hop]
+        shape = (1, contract.frames(len(part)), contract.mels)
+        answer = server.predict(
+            voice.servable,
+            "mel_spectrogram",
+            {"audio": part[np.newaxis]} | WHOLE,
+            {"mel": Output(FLOAT, shape)},
+            deadline,
+        )
+        mels.append(answer["mel"][0, start - first :][:chunk])
+    return np.concatenate(mels)

@@ -1,0 +1,111 @@
+"""What a client sends, checked before it is sent."""
+
+import operator
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from pwavenet_tf.config import INPUT_ARRAYS, AudioContract, Conditioning
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.model_inputs import (
+    Features,
+    batch_and_frames,
+    is_single,
+    require_features,
+)
+
+# Audio of one request: it bounds the messages' size and the time of each.
+_CHUNK_SECONDS = 10
+
+
+def told_features(
+    speech: Features,
+    speaker: str | int | None,
+    contract: AudioContract,
+    conditioning: Conditioning,
+) -> dict[str, np.ndarray]:
+    """Features of one utterance as the signatures read them.
+
+    Args:
+        speech: A mel spectrogram `(frames, mels)`, or features by name.
+        speaker: Who is to speak, if that is not among them.
+        contract: The voice's.
+        conditioning: What the voice is told.
+
+    Returns:
+        By name, with a batch of one.
+
+    Raises:
+        UserError: If they do not suit the voice.
+    """
+    given = dict(speech) if isinstance(speech, Mapping) else {"mel": speech}
+    if not is_single(given):
+        raise UserError(
+            "a client takes one utterance at a time, its features (frames, "
+            "channels); call it once for each"
+        )
+    if speaker is not None:
+        given["speaker"] = speaker
+        if "speaker" not in conditioning.inputs:
+            raise UserError(
+                "this model knows one voice only; leave out the speaker"
+            )
+    elif "speaker" in conditioning.inputs and "speaker" not in given:
+        raise UserError(
+            "this model speaks as several; choose one by speaker=: "
+            f"{', '.join(conditioning.speakers)}"
+        )
+    found = require_features(given, contract, conditioning)
+    return {
+        name: found[name].astype(
+            np.int64 if found[name].dtype.kind == "i" else np.float32
+        )
+        for kind in conditioning.inputs
+        for name in INPUT_ARRAYS[kind]
+    }
+
+
+def noise_inputs(seed: int, temperature: float) -> dict[str, np.ndarray]:
+    """Seed and temperature of one row.
+
+    Raises:
+        UserError: If the seed is no integer of 64 bits.
+    """
+    try:
+        seeds = np.array([operator.index(seed)], np.int64)
+    except (TypeError, OverflowError) as error:
+        raise UserError(
+            f"seed is {seed!r}, but it must be a whole number of 64 bits"
+        ) from error
+    return {"seed": seeds, "temperature": np.array([temperature], np.float32)}
+
+
+def one_channel(audio: np.ndarray) -> np.ndarray:
+    """Audio as float32 `(time,)`.
+
+    Raises:
+        UserError: If it has another shape, no samples, or some that are not
+            finite.
+    """
+    audio = np.asarray(audio, np.float32)
+    if audio.ndim != 1 or not audio.size or not np.isfinite(audio).all():
+        raise UserError(
+            "audio must be (time,), finite and not empty, but its shape is "
+            f"{audio.shape}; give one channel of a sound recording"
+        )
+    return audio
+
+
+def chunk_frames(contract: AudioContract) -> int:
+    """Frames of one request at most."""
+    frames = _CHUNK_SECONDS * contract.sample_rate / contract.hop_length
+    return max(1, int(frames))
+
+
+def parts_of(features: dict, frames: int) -> Iterator[dict[str, np.ndarray]]:
+    """The same features, so many frames at a time."""
+    for start in range(0, batch_and_frames(features)[1], frames):
+        yield {
+            name: x[:, start : start + frames] if x.ndim == 3 else x
+            for name, x in features.items()
+        }

@@ -1,0 +1,158 @@
+"""A server that holds a voice, and what is known of that voice."""
+
+import json
+import threading
+import urllib.parse
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from pwavenet_tf.config import AudioContract, Conditioning
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.export.answers import (
+    NotServed,
+    Output,
+    Request,
+    Servable,
+    not_asked,
+    required,
+)
+from pwavenet_tf.export.attempts import Deadline, answered
+from pwavenet_tf.export.transport_grpc import GrpcTransport
+from pwavenet_tf.export.transport_rest import RestTransport
+
+_CARD_FORMAT = 1
+
+
+class Voice(NamedTuple):
+    """A served voice, as its card describes it."""
+
+    servable: Servable
+    card: dict
+    contract: AudioContract
+    conditioning: Conditioning
+
+
+class VoiceServer:
+    """Asks a server about one model.
+
+    Args:
+        host: As `Client` takes it.
+        servable: The model.
+        attempts: How often a request is sent at most.
+
+    Raises:
+        UserError: If the host is no address, or gRPC is not installed.
+    """
+
+    def __init__(self, host: str, servable: Servable, attempts: int) -> None:
+        self.host = host
+        self._servable = servable
+        self._attempts = attempts
+        self._transport = _transport(host)
+        self._found: Voice | None = None
+        self._finding = threading.Lock()
+
+    def close(self) -> None:
+        """Gives the connection up."""
+        self._transport.close()
+
+    def voice(self, deadline: Deadline) -> Voice:
+        """The voice, asked for once.
+
+        Raises:
+            UserError: If no server answers, or its model is none of ours.
+        """
+        with self._finding:
+            if self._found is None:
+                self._found = self._find(deadline)
+            return self._found
+
+    def predict(
+        self,
+        servable: Servable,
+        signature: str,
+        inputs: Mapping[str, np.ndarray],
+        outputs: Mapping[str, Output],
+        deadline: Deadline,
+    ) -> dict[str, np.ndarray]:
+        """The outputs of a signature, checked.
+
+        Raises:
+            UserError: If the server does not answer by the deadline, or not
+                with what was asked for.
+        """
+        request = Request(servable, signature, inputs, outputs)
+        try:
+            answer = answered(
+                lambda seconds: self._transport.predict(request, seconds),
+                deadline,
+                self._attempts,
+                self.host,
+            )
+        except NotServed:
+            # The next call asks which version there is now.
+            self._found = None
+            raise
+        return required(answer, outputs, self.host)
+
+    def _find(self, deadline: Deadline) -> Voice:
+        servable, signatures = answered(
+            lambda seconds: self._transport.settled(self._servable, seconds),
+            deadline,
+            self._attempts,
+            self.host,
+        )
+        if missing := {"describe", "stream"} - signatures:
+            raise UserError(
+                f"{self.host}: {servable.name!r} has no signature "
+                f"{' and '.join(sorted(missing))}, only "
+                f"{', '.join(sorted(signatures))}; serve what `pwavenet "
+                "export` writes"
+            )
+        answer = self.predict(
+            servable,
+            "describe",
+            {"row": np.array([0], np.int64)},
+            {"card": Output(np.dtype(object), (1,))},
+            deadline,
+        )
+        return self._read(servable, answer["card"][0])
+
+    def _read(self, servable: Servable, text: str | bytes) -> Voice:
+        try:
+            card = json.loads(text)
+            if card["format"] != _CARD_FORMAT:
+                raise UserError(
+                    f"{self.host}: {servable} has a card of format "
+                    f"{card['format']}, and this client reads "
+                    f"{_CARD_FORMAT}; install the release that exported it"
+                )
+            return Voice(
+                servable,
+                card,
+                AudioContract.from_config(card["contract"]),
+                Conditioning.from_config(card["conditioning"]),
+            )
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            raise not_asked(
+                self.host, f"the card of {servable} is none"
+            ) from error
+
+
+def _transport(host: str) -> GrpcTransport | RestTransport:
+    scheme, _, address = host.rpartition("://")
+    try:
+        parts = urllib.parse.urlsplit(f"//{address}")
+        port, name = parts.port, parts.hostname
+    except ValueError:
+        port = name = None
+    if name and scheme in ("http", "https"):
+        return RestTransport(host)
+    if name and port and scheme in ("", "grpc") and not parts.path:
+        return GrpcTransport(address)
+    raise UserError(
+        f"{host!r} is no address of a server; write localhost:8500 for its "
+        "gRPC port, or http://localhost:8501 for its REST port"
+    )

@@ -1,0 +1,41 @@
+"""A server of a tiny voice for the client's tests, and what it must say."""
+
+import numpy as np
+import pytest
+import served_voices
+import tiny_models
+from model_server import ModelServer
+
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.export.client import Client, synthesize
+
+PREFIXES = {"grpc_host": "localhost:", "rest_host": "http://localhost:"}
+MEL = tiny_models.mel(1, 9)[0]
+
+
+def require_spoken(audio: np.ndarray) -> None:
+    """Requires what the voice itself says of `MEL`."""
+    expected = served_voices.voice("mel")(MEL)
+    np.testing.assert_allclose(audio, expected, rtol=0, atol=1e-5)
+
+
+def told(host: str, **settings) -> str:
+    """The one line that a call ends with."""
+    with pytest.raises(UserError) as failure:
+        synthesize(MEL, host, **settings)
+    message = str(failure.value)
+    assert message.startswith(host) and "\n" not in message
+    assert len(message) < 700
+    return message
+
+
+def warmed(server: ModelServer) -> ModelServer:
+    """A running server whose signatures have been run once.
+
+    The first run of each takes a second to prepare, which is no fault.
+    """
+    with Client(server.grpc_host) as client:
+        client.synthesize(MEL)
+        list(client.stream([MEL]))
+    server.behave()
+    return server
