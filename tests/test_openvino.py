@@ -1,0 +1,61 @@
+"""A runtime that is none of TensorFlow's reads the graph and agrees.
+
+It takes `stream`: in `serving_default`, pieces of unequal length are joined,
+which OpenVINO 2026.4 silently makes nothing of.
+"""
+
+import json
+
+import numpy as np
+import pytest
+from served_voices import exported, features, frames_of, spoken
+
+pytest.importorskip("openvino", reason="OpenVINO is not installed")
+
+import openvino_reader  # noqa: E402
+
+FRAMES = 40
+SEEDS = [3, 11]
+
+
+@pytest.fixture(
+    scope="module",
+    params=["mel", pytest.param("everything", marks=pytest.mark.slow)],
+)
+def kind(request) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def stream(kind, tmp_path_factory) -> openvino_reader.Signature:
+    scratch = tmp_path_factory.mktemp("openvino") / kind
+    return openvino_reader.Signature(exported(kind), "stream", scratch)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("cuts", [(0, FRAMES), (0, 13, 14, FRAMES)])
+def test_openvino_says_the_same_part_by_part(kind, stream, cuts, temperature):
+    told = features(kind, 2, FRAMES)
+    card = exported(kind) / "assets.extra" / "model_card.json"
+    state = {
+        name: np.zeros((2, *spec["shape"]), spec["dtype"])
+        for name, spec in json.loads(card.read_text("utf-8"))["state"].items()
+    }
+    said = []
+    for start, end in zip(cuts, cuts[1:], strict=False):
+        answer = stream(
+            frames_of(told, start, end)
+            | state
+            | {
+                "lengths": np.array([-1, -1]),
+                "seed": np.array(SEEDS),
+                "temperature": np.float32([temperature, temperature]),
+                "end": np.array([end == FRAMES] * 2),
+            }
+        )
+        said.append(answer["audio"])
+        state = {n: answer[n].astype(x.dtype) for n, x in state.items()}
+    expected = spoken(kind, told, [FRAMES] * 2, SEEDS, temperature)
+    np.testing.assert_allclose(
+        np.concatenate(said, axis=1), np.stack(expected), atol=1e-5, rtol=0
+    )
