@@ -12,8 +12,7 @@ from pwavenet_tf.export.voice_server import Voice, VoiceServer
 from pwavenet_tf.model_inputs import batch_and_frames
 
 FLOAT, INTEGER = np.dtype(np.float32), np.dtype(np.int64)
-WHOLE = {"lengths": np.array([-1], INTEGER)}
-_NOTHING = {"lengths": np.array([0], INTEGER)}
+LENGTHS = Output(INTEGER, (1,))
 
 
 class Part(NamedTuple):
@@ -62,29 +61,28 @@ def streamed(
     }
     said = {
         "audio": Output(FLOAT, (1, None)),
-        "lengths": Output(INTEGER, (1,)),
+        "lengths": LENGTHS,
     }
     # REST knows no defaults, so the beginning is told too.
     state = {
         name: np.zeros(spec.shape, spec.dtype) for name, spec in specs.items()
     }
     for part in parts:
-        lengths = WHOLE if part.counts else _NOTHING
+        frames = batch_and_frames(part.features)[1] if part.counts else 0
         end = {"end": np.array([part.end])}
         answer = server.predict(
             voice.servable,
             "stream",
-            part.features | lengths | noise | end | state,
+            part.features | lengths_of(frames) | noise | end | state,
             said | specs,
             deadline(),
         )
-        if part.counts:
-            due += batch_and_frames(part.features)[1] * hop
+        due += frames * hop
         state = {name: answer[name] for name in specs}
-        audio = answer["audio"][0]
+        audio = own(answer, "audio", server.host)
         spoken += len(audio)
         in_step = spoken == due if part.end else spoken <= due
-        if len(audio) != answer["lengths"][0] or not in_step:
+        if not in_step:
             raise not_asked(
                 server.host, f"{spoken} samples of audio, and {due} were due"
             )
@@ -116,13 +114,48 @@ def mel_spectrogram(
     for start in range(0, contract.frames(len(audio)), chunk):
         first = max(start - margin, 0)
         part = audio[first * hop : (start + chunk + margin) * hop]
-        shape = (1, contract.frames(len(part)), contract.mels)
         answer = server.predict(
             voice.servable,
             "mel_spectrogram",
-            {"audio": part[np.newaxis]} | WHOLE,
-            {"mel": Output(FLOAT, shape)},
+            {"audio": part[np.newaxis]} | lengths_of(len(part)),
+            {
+                "mel": Output(FLOAT, (1, None, contract.mels)),
+                "lengths": LENGTHS,
+            },
             deadline,
         )
-        mels.append(answer["mel"][0, start - first :][:chunk])
+        frames = contract.frames(len(part))
+        mel = own(answer, "mel", server.host, frames)
+        mels.append(mel[start - first :][:chunk])
     return np.concatenate(mels)
+
+
+def lengths_of(count: int) -> dict[str, np.ndarray]:
+    """The input that says how much of a row is its own.
+
+    Said outright, for a server that puts requests into one batch fills the
+    shorter ones up.
+    """
+    return {"lengths": np.array([count], INTEGER)}
+
+
+def own(
+    answer: dict, name: str, host: str, due: int | None = None
+) -> np.ndarray:
+    """The answer's own part of a tensor; a batch's others may be longer.
+
+    Args:
+        answer: With `lengths`.
+        name: Of the tensor.
+        host: Who answered.
+        due: How long it must be, if that is known.
+
+    Raises:
+        UserError: If it is shorter than it says, or of another length.
+    """
+    length, row = int(answer["lengths"][0]), answer[name][0]
+    if not 0 <= length <= len(row) or due not in (None, length):
+        raise not_asked(
+            host, f"{name} has {len(row)}, says {length}, and {due} were due"
+        )
+    return row[:length]

@@ -16,9 +16,11 @@ from pwavenet_tf.export.answers import Output, Servable
 from pwavenet_tf.export.attempts import Deadline
 from pwavenet_tf.export.chunks import (
     FLOAT,
-    WHOLE,
+    LENGTHS,
     Part,
+    lengths_of,
     mel_spectrogram,
+    own,
     streamed,
 )
 from pwavenet_tf.export.request_inputs import (
@@ -168,11 +170,11 @@ class Client:
         answer = self._server.predict(
             voice.servable,
             "serving_default",
-            features | noise | WHOLE,
-            {"audio": Output(FLOAT, (1, samples))},
+            features | noise | lengths_of(frames),
+            {"audio": Output(FLOAT, (1, None)), "lengths": LENGTHS},
             deadline,
         )
-        return answer["audio"][0]
+        return own(answer, "audio", self.host, samples)
 
     def stream(
         self,

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import served_voices
+import tensorflow as tf
 from broken_wire import Listener, saying
 from client_server import MEL, PREFIXES, told, warmed
 from model_server import ModelServer
@@ -55,15 +56,26 @@ def test_a_server_of_something_else_is_told(transport, content):
         (b"[" * 100_000, "no JSON"),
         (b"[1.0]", "no object"),
         (b"{}", "no outputs"),
-        (b'{"outputs": null}', "audio"),
+        (b'{"outputs": null}', "no names"),
         (b'{"outputs": {"sound": [[0.5]]}}', "there is no audio"),
         (b'{"outputs": {"audio": [[NaN]]}}', "no JSON.*NaN"),
         (b'{"outputs": {"audio": [[1e999]]}}', "audio"),
         (b'{"outputs": {"audio": [["0.5"]]}}', "audio holds no float32"),
         (b'{"outputs": {"audio": [[null]]}}', "audio holds no float32"),
         (b'{"outputs": {"audio": [[0.5], []]}}', "no whole tensor"),
-        (b'{"outputs": {"audio": [[0.5, 0.5]]}}', r"\(1, 2\).*\(1, 180\)"),
-        (b'{"outputs": {"audio": 0.5}}', r"\(\).*\(1, 180\)"),
+        (
+            b'{"outputs": {"audio": [[0.5, 0.5]], "lengths": [180]}}',
+            "audio has 2, says 180, and 180 were due",
+        ),
+        (
+            b'{"outputs": {"audio": [[0.5, 0.5]], "lengths": [2]}}',
+            "audio has 2, says 2, and 180 were due",
+        ),
+        (b'{"outputs": {"audio": [[0.5, 0.5]]}}', "there is no lengths"),
+        (
+            b'{"outputs": {"audio": 0.5, "lengths": [180]}}',
+            r"\(\).*\(1, any\)",
+        ),
     ],
 )
 def test_json_that_is_no_audio_is_told(server, body, words):
@@ -85,6 +97,15 @@ def without(name: str, outputs) -> None:
 def shorter(outputs) -> None:
     outputs["audio"].tensor_shape.dim[1].size -= 20
     del outputs["audio"].float_val[-20:]
+
+
+def longer(outputs) -> None:
+    """As it comes from a batch in which another one's was longer."""
+    for name in ("audio", "mel"):
+        if name in outputs:
+            shape = [dim.size for dim in outputs[name].tensor_shape.dim]
+            outputs[name].tensor_shape.dim[1].size += 20
+            outputs[name].float_val.extend([0.5] * 20 * int(np.prod(shape[2:])))
 
 
 def truncated(outputs) -> None:
@@ -116,7 +137,7 @@ def of_no_type(outputs) -> None:
     ("spoil", "words"),
     [
         (functools.partial(without, "audio"), "there is no audio"),
-        (shorter, r"audio is float32 \(1, 160\)"),
+        (shorter, "audio has 160, says 180"),
         (truncated, "no whole tensor"),
         (truncated_bytes, "no whole tensor"),
         (not_finite, "not finite"),
@@ -128,6 +149,36 @@ def test_tensors_that_are_no_audio_are_told(server, spoil, words):
     server.after = lambda outputs: "audio" in outputs and spoil(outputs)
     with pytest.raises(UserError, match=f"not what was asked for: .*{words}"):
         synthesize(MEL, server.grpc_host)
+
+
+def test_what_a_batch_adds_behind_an_answer_is_cut_off(server, host):
+    with Client(host) as client:
+        audio = client.synthesize(MEL, seed=3)
+        streamed = np.concatenate(list(client.stream([MEL[:4], MEL[4:]])))
+        mel = client.mel_spectrogram(audio)
+        server.after = longer
+        np.testing.assert_array_equal(client.synthesize(MEL, seed=3), audio)
+        np.testing.assert_array_equal(
+            np.concatenate(list(client.stream([MEL[:4], MEL[4:]]))), streamed
+        )
+        np.testing.assert_array_equal(client.mel_spectrogram(audio), mel)
+
+
+def test_requests_say_their_own_lengths(server, host, monkeypatch):
+    """-1 would count what a server fills a batch's shorter ones up with."""
+    said, predicted = [], server.predicted
+
+    def listen(request):
+        if "lengths" in request.inputs:
+            said.extend(tf.make_ndarray(request.inputs["lengths"]).tolist())
+        return predicted(request)
+
+    monkeypatch.setattr(server, "predicted", listen)
+    with Client(host) as client:
+        client.synthesize(MEL)
+        list(client.stream([MEL[:4], MEL[4:]]))
+        client.mel_spectrogram(np.zeros(70, np.float32))
+    assert said == [len(MEL), 4, len(MEL) - 4, 0, 70]
 
 
 def test_a_stream_that_is_out_of_step_is_told(server, host):
