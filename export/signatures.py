@@ -115,6 +115,7 @@ class Signatures(tf.Module):
             _CHUNK_FRAMES,
             self._voice.initial_state(batch),
             (None, None),
+            hop,
         )
         samples = lengths * hop
         return {"audio": only_own(audio, samples), "lengths": samples}

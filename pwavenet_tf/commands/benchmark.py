@@ -14,8 +14,12 @@ In one run, on untrained models, which are as fast as trained ones:
   preparation      `prepare` on 15, 30 and 60 minutes of audio: time and memory
   pipeline         clips delivered against clips trained on
   precision        a teacher's training step in float32, bfloat16 and float16
+  routes           the student by Keras, SavedModel, stream, TFLite and ONNX:
+                   difference, size, cold start, latency, memory for 10 minutes
+  throughput       the SavedModel on batches of 1 to 16
+  tflite           every variant of the .tflite: size, quality, speed, memory
 
-It takes about ten minutes. The figures go to the screen and, as JSON, to a
+It takes about half an hour. The figures go to the screen and, as JSON, to a
 file. Compare them within one run only: machines have good and bad moments.
 
 Before it:  nothing.
@@ -51,7 +55,9 @@ def run(flag_values: flags.FlagValues) -> None:
         mixed_precision,
         pipeline,
         preparation,
+        routes,
         synthesis,
+        tflite,
     )
     from pwavenet_tf.files import written_aside
 
@@ -70,6 +76,9 @@ def run(flag_values: flags.FlagValues) -> None:
             mixed_precision.measure_mixed_precision,
             _show_mixed_precision,
         ),
+        ("routes", routes.measure_routes, _show_routes),
+        ("throughput", routes.measure_throughput, _show_throughput),
+        ("tflite", tflite.measure_presets, _show_tflite),
     ):
         figures[name] = measure()
         show(figures[name])
@@ -163,3 +172,41 @@ def _show_mixed_precision(figures: dict) -> None:
             f"a training step in {precision:<10}{seconds * 1e3:>8.0f} ms, "
             f"{seconds / figures['float32']:.2f} of float32's"
         )
+
+
+def _show_routes(figures: dict) -> None:
+    print(
+        f"\n{'route':<22}{'difference':>11}{'SNR dB':>8}{'export s':>10}"
+        f"{'MB':>6}{'cold s':>8}{'1 s':>9}{'10 s':>9}{'10 min':>10}"
+    )
+    for route, one in figures.items():
+        print(
+            f"{route:<22}{one['difference']:>11.1e}{one['snr_db']:>8.0f}"
+            f"{one['export_seconds']:>10.1f}{one['bytes'] / 1e6:>6.1f}"
+            f"{one['cold_start_seconds']:>8.1f}"
+            f"{one['second_seconds'] * 1e3:>6.0f} ms"
+            f"{one['ten_seconds_seconds'] * 1e3:>6.0f} ms"
+            f"{one['long_bytes'] / 2**20:>6.0f} MiB"
+        )
+
+
+def _show_throughput(figures: dict) -> None:
+    print(f"\n{'batch':<10}{'× real time':>12}")
+    for batch, speed in figures.items():
+        print(f"{batch:<10}{speed:>12.1f}")
+
+
+def _show_tflite(figures: dict) -> None:
+    print(
+        f"\n{'tflite':<22}{'MB':>6}{'SNR dB':>8}{'LSD dB':>8}"
+        f"{'1 thread':>10}{'2 threads':>11}{'memory':>10}"
+    )
+    for preset, variants in figures.items():
+        for variant, one in variants.items():
+            print(
+                f"{preset + ', ' + variant:<22}{one['bytes'] / 1e6:>6.2f}"
+                f"{one['snr_db']:>8.1f}"
+                f"{one['log_spectral_distance_db']:>8.2f}"
+                f"{one['real_time_1']:>10.3f}{one['real_time_2']:>11.3f}"
+                f"{one['peak_bytes'] / 2**20:>6.0f} MiB"
+            )

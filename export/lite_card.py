@@ -1,0 +1,87 @@
+"""What a .tflite says of itself, in its metadata; no TensorFlow is needed."""
+
+import json
+from pathlib import Path
+
+from pwavenet_tf.errors import UserError
+
+# Raised when a reader of older files would misunderstand a newer one.
+LITE_FORMAT = 1
+
+_NAME = b"pwavenet_tf"
+_IDENTIFIER = b"TFL3"
+_MEND = "name a .tflite that `pwavenet export --format=tflite` wrote"
+
+
+def with_card(content: bytes, card: dict) -> bytes:
+    """A .tflite that carries a card.
+
+    Args:
+        content: The file's content.
+        card: Ready for JSON.
+    """
+    import flatbuffers
+    import numpy as np
+
+    schema = _schema()
+    model = schema.ModelT.InitFromPackedBuf(content)
+    buffer = schema.BufferT()
+    text = json.dumps({"lite_format": LITE_FORMAT} | card)
+    buffer.data = np.frombuffer(text.encode("ascii"), np.uint8)
+    model.buffers.append(buffer)
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = _NAME, len(model.buffers) - 1
+    model.metadata = [*(model.metadata or []), entry]
+    builder = flatbuffers.Builder(len(content) + len(text) + 1_024)
+    builder.Finish(model.Pack(builder), _IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def read_card(path: Path) -> dict:
+    """The card of a .tflite.
+
+    Raises:
+        UserError: If there is no such file, it is none of ours, or it is of
+            another version.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); {_MEND}"
+        ) from error
+    if content[4:8] != _IDENTIFIER:
+        raise UserError(f"{path}: is not a .tflite file; {_MEND}")
+    # A damaged flatbuffer points anywhere, and its text may be anything.
+    try:
+        card = json.loads(_text(content))
+    except Exception as error:
+        raise UserError(
+            f"{path}: is damaged, or holds no voice of ours; {_MEND}"
+        ) from error
+    if card.get("lite_format") != LITE_FORMAT:
+        raise UserError(
+            f"{path}: is of version {card.get('lite_format')}, but this is "
+            f"version {LITE_FORMAT}; export the student anew"
+        )
+    return card
+
+
+def _text(content: bytes) -> bytes:
+    model = _schema().Model.GetRootAs(content, 0)
+    for index in range(model.MetadataLength()):
+        entry = model.Metadata(index)
+        if entry.Name() == _NAME:
+            return model.Buffers(entry.Buffer()).DataAsNumpy().tobytes()
+    raise LookupError("it has no such metadata")
+
+
+def _schema():
+    try:
+        from ai_edge_litert import schema_py_generated
+    except ImportError as error:
+        raise UserError(
+            "a .tflite needs ai-edge-litert, which is not installed; "
+            "pip install ai-edge-litert"
+        ) from error
+    return schema_py_generated

@@ -1,0 +1,248 @@
+"""The student as a .tflite, for phones and other small machines."""
+
+import dataclasses
+import functools
+import itertools
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.export.block_graph import BlockGraph
+from pwavenet_tf.export.card import model_card
+from pwavenet_tf.export.lite_card import with_card
+from pwavenet_tf.export.lite_gate import Quality, require_quality, synthetic
+from pwavenet_tf.export.lite_voice import SIGNATURE, LiteVoice
+from pwavenet_tf.files import written_aside
+from pwavenet_tf.model_inputs import Features, require_features
+from pwavenet_tf.precision import in_precision
+from pwavenet_tf.quiet import hold_back_stderr
+from pwavenet_tf.student import ParallelWaveNet
+from pwavenet_tf.synthesis import Synthesizer
+
+VARIANTS = ("float32", "float16", "int8-dynamic", "int8")
+_QUANTISED = ("int8-dynamic", "int8")
+
+# More make the ranges hardly wider, and the calibration is slow.
+_CALIBRATING_BLOCKS = 50
+# Another than the gate's, so that it hears other noise.
+_CALIBRATING_SEED = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What was exported.
+
+    Attributes:
+        path: The file.
+        variant: One of `VARIANTS`.
+        size: Of the file, bytes.
+        quality: How close it is to the student.
+    """
+
+    path: Path
+    variant: str
+    size: int
+    quality: Quality
+
+
+def export_tflite(
+    student: ParallelWaveNet,
+    out: Path,
+    variant: str = "float32",
+    block_frames: int = 16,
+    speech: Sequence[Features] | None = None,
+) -> Report:
+    """Writes a .tflite that speaks one block of frames at a time.
+
+    Its only signature, `speak`, has fixed shapes, batch 1: the features of
+    the block and of the look-ahead on either side, `(1, block_frames + 2 *
+    look-ahead, channels)`, whichever of `mel`, `phones`, `timing`, `pitch`
+    (integers int32) and `speaker` `(1,)` the student reads; `noise`, float32
+    `(1, block_frames * hop length)`, drawn from the student's standard
+    distribution and scaled by the temperature; `state_past` and
+    `state_newest`, zeros at the beginning. It returns `audio`, as long as the
+    noise, in [-1, 1), and the two states for the next block. There are only
+    built-in operations in it. `LiteVoice` speaks with it.
+
+    Its metadata `pwavenet_tf` is a JSON card: what `describe` of the
+    SavedModel says, and `block_frames`, `variant` and `quality`.
+
+    The file is compared with the student before it is put in place.
+
+    Args:
+        student: The trained student.
+        out: The file.
+        variant: `float32`; `float16` weights; `int8-dynamic`, 8-bit weights,
+            and activations whose range is found at run time; or `int8`,
+            activations of a fixed range too.
+        block_frames: Frames of a block.
+        speech: Features of recordings, as `Synthesizer` takes them, that the
+            quality is measured on; the 8-bit variants need them. Every second
+            one calibrates `int8` and is then not measured on, if there are
+            two or more.
+
+    Returns:
+        What was written.
+
+    Raises:
+        UserError: If speech is needed, the file can't be written, or it
+            would not sound like the student; then nothing is left behind.
+    """
+    speech = _checked(student, variant, block_frames, speech)
+    calibrating, judging = speech, speech
+    if variant == "int8" and len(speech) > 1:
+        calibrating, judging = speech[::2], speech[1::2]
+    content, card = lite_content(student, variant, block_frames, calibrating)
+    with written_aside(out) as aside:
+        aside.write_bytes(with_card(content, card))
+        quality = require_quality(
+            LiteVoice(aside),
+            Synthesizer(in_precision(student, "float32")),
+            judging or [synthetic(student, 3 * block_frames + 1)],
+            variant,
+            on_speech=bool(judging),
+        )
+        figures = {"quality": dataclasses.asdict(quality)}
+        aside.write_bytes(with_card(content, card | figures))
+    return Report(Path(out), variant, Path(out).stat().st_size, quality)
+
+
+def lite_content(
+    student: ParallelWaveNet,
+    variant: str,
+    block_frames: int,
+    calibrating: Sequence[Features] = (),
+) -> tuple[bytes, dict]:
+    """A student as a .tflite that nobody has listened to yet, and its card.
+
+    Args:
+        student: The student.
+        variant: As `export_tflite` takes it.
+        block_frames: Frames of a block.
+        calibrating: What `int8` is calibrated with, one utterance each.
+
+    Returns:
+        The content without the card, and the card without `quality`.
+    """
+    graph = BlockGraph(in_precision(student, "float32"), 1, block_frames)
+    card = _card(student, graph, variant, block_frames)
+    blocks = functools.partial(_blocks, graph, card, calibrating)
+    return converted(graph, graph.speak, graph.specs, variant, blocks), card
+
+
+def converted(
+    module: tf.Module,
+    function: Callable,
+    specs: dict[str, tf.TensorSpec],
+    variant: str,
+    blocks: Callable[[], Iterable[dict]] | None = None,
+) -> bytes:
+    """A graph as the content of a .tflite of built-in operations only.
+
+    Args:
+        module: Holds the function's weights.
+        function: A `tf.function` of keyword arguments.
+        specs: Of these, of fixed shapes.
+        variant: One of `VARIANTS`.
+        blocks: Makes inputs by name, to calibrate `int8` with.
+
+    Raises:
+        UserError: If the graph has an operation that is not built in.
+    """
+    failure, concrete = None, function.get_concrete_function(**specs)
+    with tempfile.TemporaryDirectory() as folder, hold_back_stderr():
+        tf.saved_model.save(module, folder, {SIGNATURE: concrete})
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            folder, signature_keys=[SIGNATURE]
+        )
+        _set_variant(converter, variant, blocks)
+        try:
+            return converter.convert()
+        # The converter has many exceptions, and its text is pages long.
+        except Exception as error:
+            names = sorted(set(re.findall(r"\btf\.[A-Z]\w*", str(error))))
+            if not names:
+                raise
+            failure = UserError(
+                "this model needs operations that are not built into TFLite "
+                f"({', '.join(names)}); export it as a SavedModel instead"
+            )
+    raise failure
+
+
+def _set_variant(converter, variant: str, blocks) -> None:
+    built_in = tf.lite.OpsSet.TFLITE_BUILTINS
+    if variant == "int8":
+        built_in = tf.lite.OpsSet.TFLITE_BUILTINS_INT8
+        converter.representative_dataset = blocks
+    converter.target_spec.supported_ops = [built_in]
+    if variant != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if variant == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+
+
+def _blocks(
+    graph: BlockGraph, card: dict, speech: Sequence[Features]
+) -> Iterator[dict[str, np.ndarray]]:
+    """What the graph reads in blocks of speech, states included."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "float32.tflite"
+        content = converted(graph, graph.speak, graph.specs, "float32")
+        path.write_bytes(with_card(content, card))
+        voice = _Recorded(path)
+        heard = (
+            voice.inputs
+            for features in speech
+            for _ in voice.chunks(features, _CALIBRATING_SEED)
+        )
+        yield from itertools.islice(heard, _CALIBRATING_BLOCKS)
+
+
+class _Recorded(LiteVoice):
+    """Keeps what it read last."""
+
+    inputs: dict[str, np.ndarray]
+
+    def run(self, inputs: dict):
+        self.inputs = {name: inputs[name] for name in self.reads}
+        return super().run(inputs)
+
+
+def _checked(student, variant, block_frames, speech) -> list[dict]:
+    if variant not in VARIANTS:
+        raise UserError(
+            f"variant {variant!r} is not known; choose from "
+            f"{', '.join(VARIANTS)}"
+        )
+    if block_frames < 1:
+        raise UserError(
+            f"a block of {block_frames} frames says nothing; choose 1 or more"
+        )
+    if variant in _QUANTISED and not speech:
+        raise UserError(
+            f"{variant} loses so much that it has to be judged on speech; "
+            "name recordings by --speech"
+        )
+    return [
+        require_features(features, student.audio, student.conditioning)
+        for features in speech or ()
+    ]
+
+
+def _card(student, graph: BlockGraph, variant: str, block_frames: int) -> dict:
+    state = {
+        name: {"shape": list(spec.shape[1:]), "dtype": spec.dtype.name}
+        for name, spec in graph.specs.items()
+        if name.startswith("state_")
+    }
+    return model_card(Synthesizer(student)) | {
+        "state": state,
+        "variant": variant,
+        "block_frames": block_frames,
+    }
