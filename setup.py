@@ -11,6 +11,7 @@ setup(
     packages=[
         *find_packages(include=["pwavenet_tf", "pwavenet_tf.*"]),
         "pwavenet_tf.export",
+        *(f"pwavenet_tf.export.{name}" for name in find_packages("export")),
     ],
     package_dir={"pwavenet_tf.export": "export"},
     package_data={

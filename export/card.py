@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from pwavenet_tf.export.served_features import feature_specs
-from pwavenet_tf.export.stream_signature import state_zeros
+from pwavenet_tf.export.graphs.features import feature_specs
+from pwavenet_tf.export.graphs.stream import state_zeros
 from pwavenet_tf.synthesis import Synthesizer
 
 # Raised when a reader of older cards would misunderstand a newer one.

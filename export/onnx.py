@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from pwavenet_tf.config import AudioContract, Conditioning
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.export.block_graph import BlockGraph
 from pwavenet_tf.export.card import model_card
+from pwavenet_tf.export.graphs.block import BlockGraph
 from pwavenet_tf.files import written_aside
 from pwavenet_tf.noise_families import NOISES
 from pwavenet_tf.precision import in_precision

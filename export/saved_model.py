@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.export.card import card_page, model_card
-from pwavenet_tf.export.served_features import feature_specs
-from pwavenet_tf.export.signatures import Signatures
+from pwavenet_tf.export.graphs.features import feature_specs
+from pwavenet_tf.export.graphs.signatures import Signatures
 from pwavenet_tf.export.warmup import WARMUP_FILE, write_warmup_requests
 from pwavenet_tf.files import written_aside
 from pwavenet_tf.precision import in_precision

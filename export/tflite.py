@@ -12,15 +12,16 @@ import numpy as np
 import tensorflow as tf
 
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.export.block_graph import BlockGraph
 from pwavenet_tf.export.card import model_card
-from pwavenet_tf.export.lite_card import with_card
-from pwavenet_tf.export.lite_gate import Quality, require_quality, synthetic
-from pwavenet_tf.export.lite_voice import SIGNATURE, LiteVoice
+from pwavenet_tf.export.graphs.block import BlockGraph
+from pwavenet_tf.export.lite.card import with_card
+from pwavenet_tf.export.lite.gate import Quality, require_quality
+from pwavenet_tf.export.lite.voice import SIGNATURE, LiteVoice
 from pwavenet_tf.files import written_aside
 from pwavenet_tf.model_inputs import Features, require_features
 from pwavenet_tf.precision import in_precision
 from pwavenet_tf.quiet import hold_back_stderr
+from pwavenet_tf.random_features import random_features
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.synthesis import Synthesizer
 
@@ -103,7 +104,7 @@ def export_tflite(
         quality = require_quality(
             LiteVoice(aside),
             Synthesizer(in_precision(student, "float32")),
-            judging or [synthetic(student, 3 * block_frames + 1)],
+            judging or [random_features(student, 1, 3 * block_frames + 1)],
             variant,
             on_speech=bool(judging),
         )

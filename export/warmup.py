@@ -5,7 +5,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from pwavenet_tf.config import FRAME_ARRAYS
-from pwavenet_tf.export.served_features import feature_specs
+from pwavenet_tf.export.graphs.features import feature_specs
 
 # TensorFlow Serving looks for it in assets.extra.
 WARMUP_FILE = "tf_serving_warmup_requests"

@@ -108,7 +108,10 @@ class FlowNetwork(keras.layers.Layer):
 
     def location_and_log_scale(self, pair):
         """(μ, ln s), `(...)` each, from the last layer's `(..., 2)`."""
-        location, raw = pair[..., 0], pair[..., 1]
+        # Not by indices: XNNPACK would leave such slices out.
+        location, raw = (
+            ops.squeeze(one, -1) for one in ops.split(pair, 2, axis=-1)
+        )
         bounded = LOG_SCALE_REACH * ops.tanh(raw / LOG_SCALE_REACH)
         return location, self.log_scale_centre + bounded
 

@@ -19,17 +19,12 @@ from pwavenet_tf.model_inputs import (
     require_features,
 )
 from pwavenet_tf.sampling import CachedSampler
-from pwavenet_tf.streaming import Stream, spoken
+from pwavenet_tf.streaming import Stream, StreamedVoice, spoken
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.synthesis import Synthesizer
 from pwavenet_tf.teacher import WaveNet
 
 ARRAY_SUFFIXES = (".npy", ".npz")
-
-Voice = CachedSampler | Synthesizer
-
-# A tenth of a second or so: soon heard, and not much dearer than long blocks.
-_LISTENING_FRAMES = 8
 
 
 def find_inputs(place: Path) -> list[Path]:
@@ -76,7 +71,7 @@ def same_sound(
 
 def read_features(
     path: Path,
-    model: WaveNet | ParallelWaveNet,
+    voice: StreamedVoice,
     describe: Describer,
     speaker: str | None = None,
 ) -> dict[str, np.ndarray]:
@@ -86,7 +81,7 @@ def read_features(
         path: A recording, which is analysed, an `.npy` file that holds a mel
             spectrogram `(frames, mels)` normalised by the contract, or an
             `.npz` file that holds features by name.
-        model: Whose contract and conditioning are followed.
+        voice: Whose contract and conditioning are followed.
         describe: For recordings of the folder that `path` is in.
         speaker: Who is to speak, instead of the recording's own speaker.
 
@@ -99,16 +94,16 @@ def read_features(
     if path.suffix.lower() in ARRAY_SUFFIXES:
         features = _read_arrays(path)
     else:
-        audio = read_audio(path, model.audio.sample_rate)
+        audio = read_audio(path, voice.contract.sample_rate)
         features = model_features(
-            describe(path.name, audio), model.audio, model.conditioning
+            describe(path.name, audio), voice.contract, voice.conditioning
         )
-    return checked_features(features, model, speaker, str(path))
+    return checked_features(features, voice, speaker, str(path))
 
 
 def checked_features(
     features: dict[str, np.ndarray],
-    model: WaveNet | ParallelWaveNet,
+    voice: StreamedVoice,
     speaker: str | None,
     source: str,
 ) -> dict[str, np.ndarray]:
@@ -118,12 +113,14 @@ def checked_features(
         UserError: If they do not suit the model.
     """
     if speaker is not None:
-        if "speaker" not in model.conditioning.inputs:
+        if "speaker" not in voice.conditioning.inputs:
             raise UserError(
                 "this model knows one voice only; leave out --speaker"
             )
         features = features | {"speaker": speaker}
-    found = require_features(features, model.audio, model.conditioning, source)
+    found = require_features(
+        features, voice.contract, voice.conditioning, source
+    )
     if (batch := batch_and_frames(found)[0]) != 1:
         raise UserError(
             f"{source}: holds a batch of {batch}; save each utterance in a "
@@ -133,17 +130,17 @@ def checked_features(
 
 
 def inputs_to_describe(
-    model: WaveNet | ParallelWaveNet, find_speaker: bool
+    voice: StreamedVoice, find_speaker: bool
 ) -> tuple[str, ...]:
-    """What has to be found out about a recording that a model is to speak.
+    """What has to be found out about a recording that is to be spoken.
 
     Args:
-        model: The model.
+        voice: Who speaks.
         find_speaker: Whether the recording's own speaker is to speak.
     """
     return tuple(
         name
-        for name in model.conditioning.inputs
+        for name in voice.conditioning.inputs
         if name != "speaker" or find_speaker
     )
 
@@ -165,7 +162,7 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def voice_of(model: WaveNet | ParallelWaveNet) -> Voice:
+def voice_of(model: WaveNet | ParallelWaveNet) -> StreamedVoice:
     """What speaks with a model; keep it, for its first chunk compiles."""
     if isinstance(model, WaveNet):
         return CachedSampler(model)
@@ -173,7 +170,7 @@ def voice_of(model: WaveNet | ParallelWaveNet) -> Voice:
 
 
 def speak_to_file(
-    voice: Voice,
+    voice: StreamedVoice,
     features: Features,
     path: Path,
     seed: int = 0,
@@ -199,7 +196,7 @@ def speak_to_file(
 
 
 def speak_to_listener(
-    voice: Voice,
+    voice: StreamedVoice,
     features: Features,
     listener: BinaryIO,
     seed: int = 0,
@@ -219,7 +216,7 @@ def speak_to_listener(
     Raises:
         UserError: If nobody listens any more, or the audio is not finite.
     """
-    stream = Stream(voice, seed, temperature, _LISTENING_FRAMES)
+    stream = Stream(voice, seed, temperature, voice.block_frames)
     chunks = spoken(stream, [features])
     try:
         _write_wave(voice, features, chunks, listener, "the sound", progress)

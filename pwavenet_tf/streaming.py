@@ -45,6 +45,7 @@ class StreamedVoice(abc.ABC):
             the algorithmic look-ahead.
         chunk_frames: Frames that it speaks at a time, if nothing else is
             wanted.
+        block_frames: The same where the sound is to be heard soon.
         draws: Random numbers that it takes for a sample.
         whole_blocks: Whether blocks of another length cost a compilation, or
             cannot be.
@@ -54,6 +55,8 @@ class StreamedVoice(abc.ABC):
     conditioning: Conditioning
     context_frames: int
     chunk_frames: int
+    # A tenth of a second or so, and not much dearer than long chunks.
+    block_frames = 8
     draws = 1
     whole_blocks = True
 

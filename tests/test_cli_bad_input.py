@@ -16,8 +16,12 @@ from pwavenet_tf import cli
 PREPARE = "prepare --corpus={recordings} --out={out} "
 TRAIN = "train-teacher --data={data} --out={out} "
 DISTILL = "distill --data={data} --teacher={teacher} "
+EXPORT = "export --model={student} "
 SYNTHESIZE = "synthesize --model={student} --out={out} "
 EVALUATE = "evaluate --model={student} --out={out} "
+
+# What is no model, by what its name says it is.
+TEXTS = ("text.keras", "text.tflite", "text.onnx")
 
 CASES = {
     "prepare --corpus={bad}/absent --out={out}": "absent does not exist",
@@ -115,7 +119,29 @@ CASES = {
     "export --model={bad}/text.keras --out={out}": "text.keras: is damaged",
     "export --model={teacher} --out={out}": "is a teacher",
     "export --model={student} --out={bad}/file/out": "file is a file",
-    "export --model={student} --out={bad}": "1: already holds something",
+    EXPORT + "--out={out}.bin --format=onnx": "does not end in .onnx",
+    EXPORT + "--out={bad}/file/a.onnx --format=onnx": "file is a file",
+    EXPORT + "--out={out} --speech={wav}": (
+        "only --format=tflite takes --speech"
+    ),
+    EXPORT + "--out={out}.tflite --format=tflite --variant=int8": (
+        "name recordings by --speech"
+    ),
+    EXPORT + "--out={out}.tflite --format=tflite --speech={bad}/empty": (
+        "empty: holds neither recordings"
+    ),
+    EXPORT + "--out={out}.tflite --format=tflite --block_frames=0": (
+        "--block_frames=0"
+    ),
+    "synthesize --model={bad}/text.tflite --input={wav} --out={out}": (
+        "text.tflite: is not a .tflite file"
+    ),
+    "synthesize --model={bad}/text.onnx --input={wav} --out={out}": (
+        "text.onnx: is missing, damaged or no voice"
+    ),
+    "synthesize --model={student} --input={recordings} --out=-": (
+        "--out=- speaks one text or recording"
+    ),
     "benchmark --out={bad}": "give a file's name",
     "benchmark --out={bad}/file/figures.json": "file is a file",
     "demo --corpus={bad}/absent --out={out}": "absent does not exist",
@@ -132,7 +158,7 @@ def places(tiny_run, other_run, tmp_path) -> dict[str, str]:
     bad = tmp_path / "bad"
     for folder in ("empty", "texts", "own", "twins/b", "labels", "1"):
         (bad / folder).mkdir(parents=True)
-    for text in ("file", "texts/a.wav", "text.keras", "garbage.npy", "1/x"):
+    for text in ("file", "texts/a.wav", "garbage.npy", "1/x", *TEXTS):
         (bad / text).write_text("neither sound nor model\n")
     for model in (tiny_run.teacher, tiny_run.student):
         copied(model, bad)
@@ -185,6 +211,8 @@ def test_bad_input_is_one_line_and_nothing_is_written(
         SYNTHESIZE + "--input={wav}",
         EVALUATE + "--reference={wav}",
         "export --model={student} --out={out}",
+        "export --model={student} --out={out}.tflite --format=tflite",
+        "export --model={student} --out={out}.onnx --format=onnx",
     ],
 )
 def test_a_full_disk_is_one_line_and_nothing_half_written(

@@ -153,7 +153,7 @@ def test_a_server_that_drips_is_left_at_the_deadline():
 
 def test_all_chunks_share_the_deadline(server, host, monkeypatch):
     monkeypatch.setattr(
-        "pwavenet_tf.export.request_inputs._CHUNK_SECONDS", 1 / 800
+        "pwavenet_tf.export.client.inputs._CHUNK_SECONDS", 1 / 800
     )
     server.before = lambda signature: time.sleep(0.2)
     message = told(host, deadline=1.5)

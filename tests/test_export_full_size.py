@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pwavenet_tf.export.lite_voice import LiteVoice
+from pwavenet_tf.export.lite.voice import LiteVoice
 from pwavenet_tf.export.onnx import OnnxVoice, export_onnx
 from pwavenet_tf.export.saved_model import export_saved_model
 from pwavenet_tf.export.tflite import export_tflite

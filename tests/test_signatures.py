@@ -12,7 +12,7 @@ import tiny_models
 from hypothesis import strategies as st
 
 from pwavenet_tf.corpus.features import LogMel
-from pwavenet_tf.export.signatures import Signatures
+from pwavenet_tf.export.graphs.signatures import Signatures
 from pwavenet_tf.synthesis import Synthesizer
 
 HOP = tiny_models.HOP

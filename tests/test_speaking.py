@@ -39,9 +39,10 @@ def student():
 
 
 def read(path, model, speaker=None):
-    inputs = inputs_to_describe(model, find_speaker=False)
+    voice = voice_of(model)
+    inputs = inputs_to_describe(voice, find_speaker=False)
     describe = Describer(model.audio, inputs, path.parent)
-    return read_features(path, model, describe, speaker)
+    return read_features(path, voice, describe, speaker)
 
 
 def test_the_file_holds_the_synthesizers_sound_rounded(student, tmp_path):
@@ -135,11 +136,11 @@ def test_the_recordings_own_speaker_speaks_where_a_pattern_finds_one(tmp_path):
     write_audio(path, tiny_models.audio(frames=9)[0], 16_000)
     describe = Describer(
         model.audio,
-        inputs_to_describe(model, find_speaker=True),
+        inputs_to_describe(voice_of(model), find_speaker=True),
         tmp_path,
         speaker_pattern="_(.+)_",
     )
-    assert read_features(path, model, describe)["speaker"] == 1
+    assert read_features(path, voice_of(model), describe)["speaker"] == 1
 
 
 def test_a_speaker_for_a_model_of_one_voice_is_refused(student, tmp_path):

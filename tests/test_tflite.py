@@ -17,7 +17,7 @@ from pwavenet_tf.synthesis import Synthesizer
 
 pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
 
-from pwavenet_tf.export.lite_voice import LiteVoice  # noqa: E402
+from pwavenet_tf.export.lite.voice import LiteVoice  # noqa: E402
 from pwavenet_tf.export.tflite import (  # noqa: E402
     converted,
     export_tflite,

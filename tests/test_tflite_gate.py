@@ -14,9 +14,9 @@ pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
 
 from ai_edge_litert import schema_py_generated as schema  # noqa: E402
 
-from pwavenet_tf.export import lite_gate  # noqa: E402
-from pwavenet_tf.export.lite_card import read_card, with_card  # noqa: E402
-from pwavenet_tf.export.lite_voice import LiteVoice  # noqa: E402
+from pwavenet_tf.export.lite import gate  # noqa: E402
+from pwavenet_tf.export.lite.card import read_card, with_card  # noqa: E402
+from pwavenet_tf.export.lite.voice import LiteVoice  # noqa: E402
 from pwavenet_tf.export.tflite import export_tflite  # noqa: E402
 
 # Wide enough that the converter thinks the weights worth 8 bits, and calm as
@@ -62,7 +62,7 @@ def test_float16_halves_the_weights_and_sounds_the_same(
     assert after[schema.TensorType.FLOAT16] == pytest.approx(halved, rel=0.1)
     assert after.get(schema.TensorType.FLOAT32, 0) == 0
     assert report.size == report.path.stat().st_size
-    assert report.quality.snr_db > lite_gate.LOWEST_SYNTHETIC_SNR_DB
+    assert report.quality.snr_db > gate.LOWEST_SYNTHETIC_SNR_DB
     assert not report.quality.on_speech
 
 
@@ -79,7 +79,7 @@ def test_dynamic_weights_are_of_8_bits_and_judged_on_the_speech(
     card = read_card(report.path)["quality"]
     assert card["on_speech"]
     assert card["snr_db"] == pytest.approx(report.quality.snr_db)
-    assert card["snr_db"] >= lite_gate.LOWEST_SNR_DB
+    assert card["snr_db"] >= gate.LOWEST_SNR_DB
     # Two clips of 60 frames.
     rate = tiny_models.CONTRACT.sample_rate
     assert card["seconds"] == pytest.approx(120 * tiny_models.HOP / rate)
@@ -91,7 +91,7 @@ def test_the_figures_are_those_of_the_sounds(float32) -> None:
     speech = [{"mel": mel} for mel in SPEECH]
     one = [voice(mel, seed=0)[0].astype(float) for mel in SPEECH]
     other = [voice(mel, seed=1)[0].astype(float) for mel in SPEECH]
-    found = lite_gate.measured_quality(_OtherSeed(lite), voice, speech)
+    found = gate.measured_quality(_OtherSeed(lite), voice, speech)
     power = sum(np.sum(x**2) for x in one)
     noise = sum(np.sum((x - y) ** 2) for x, y in zip(one, other, strict=True))
     assert found.snr_db == pytest.approx(10 * np.log10(power / noise), abs=0.01)
@@ -116,7 +116,7 @@ def test_damaged_weights_are_refused_with_the_figures(
     voice, speech = Synthesizer(wide_student()), [{"mel": SPEECH[0]}]
     for good in (float32, path):
         call = functools.partial(
-            lite_gate.require_quality,
+            gate.require_quality,
             LiteVoice(good),
             voice,
             speech,
@@ -173,8 +173,8 @@ def test_a_gate_that_lets_all_through_shows_what_int8_made(
     tmp_path, monkeypatch
 ) -> None:
     """Weights and activations of 8 bits, the edges of the graph in float."""
-    monkeypatch.setattr(lite_gate, "LOWEST_SNR_DB", -100.0)
-    monkeypatch.setattr(lite_gate, "HIGHEST_DISTANCE_DB", 100.0)
+    monkeypatch.setattr(gate, "LOWEST_SNR_DB", -100.0)
+    monkeypatch.setattr(gate, "HIGHEST_DISTANCE_DB", 100.0)
     report = export_tflite(
         wide_student(), tmp_path / "a.tflite", "int8", speech=SPEECH
     )
@@ -215,7 +215,7 @@ class TestLoading:
 
         read = (
             "import sys, json\n"
-            "from pwavenet_tf.export.lite_card import read_card\n"
+            "from pwavenet_tf.export.lite.card import read_card\n"
             "print(json.dumps(read_card(sys.argv[1])))\n"
             "assert 'tensorflow' not in sys.modules\n"
         )

@@ -69,7 +69,7 @@ class Voice:
         try:
             features = read_features(
                 utterance.path,
-                self._model,
+                self._voice,
                 # By the whole name, for there may be folders in it.
                 lambda _, audio: self._describe(utterance.name, audio),
                 self._speech.speaker,
@@ -119,7 +119,7 @@ class Voice:
         speech = self._speech
         manifest = find_manifest(speech.place)
         inputs = inputs_to_describe(
-            self._model,
+            self._voice,
             find_speaker=not speech.speaker
             and bool(speech.speaker_pattern or manifest),
         )

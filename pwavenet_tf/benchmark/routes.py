@@ -189,7 +189,7 @@ def _taken(features: dict, names) -> dict:
 
 
 def _lite(path: Path) -> Speak:
-    from pwavenet_tf.export.lite_voice import LiteVoice
+    from pwavenet_tf.export.lite.voice import LiteVoice
 
     return LiteVoice(path, threads=2)
 

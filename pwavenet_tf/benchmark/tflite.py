@@ -20,12 +20,13 @@ from pwavenet_tf.benchmark.peak_memory import (
     print_figures,
 )
 from pwavenet_tf.benchmark.random_voice import frames_of
-from pwavenet_tf.export.lite_card import with_card
-from pwavenet_tf.export.lite_gate import measured_quality, synthetic
-from pwavenet_tf.export.lite_voice import LiteVoice
+from pwavenet_tf.export.lite.card import with_card
+from pwavenet_tf.export.lite.gate import measured_quality
+from pwavenet_tf.export.lite.voice import LiteVoice
 from pwavenet_tf.export.tflite import VARIANTS, lite_content
 from pwavenet_tf.model_inputs import Features, require_features
 from pwavenet_tf.presets import preset
+from pwavenet_tf.random_features import random_features
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.synthesis import Synthesizer
 
@@ -69,7 +70,7 @@ def measure(
     speech = [
         require_features(features, student.audio, student.conditioning)
         for features in speech
-    ] or [synthetic(student, 4 * _BLOCK_FRAMES)]
+    ] or [random_features(student, 1, 4 * _BLOCK_FRAMES)]
     calibrating, judging = speech[::2], speech[1::2] or speech
     voice, figures = Synthesizer(student), {}
     with tempfile.TemporaryDirectory() as folder:
@@ -112,7 +113,7 @@ class _Timed(LiteVoice):
 
 def _real_time(path: Path, student: ParallelWaveNet, threads: int) -> float:
     voice = _Timed(path, threads)
-    for _ in voice.chunks(synthetic(student, _BLOCKS * _BLOCK_FRAMES)):
+    for _ in voice.chunks(random_features(student, 1, _BLOCKS * _BLOCK_FRAMES)):
         pass
     block = _BLOCK_FRAMES * student.audio.hop_length
     # The first one prepares; the median, as others work on the machine too.

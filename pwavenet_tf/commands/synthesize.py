@@ -51,7 +51,8 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     """Defines the flags."""
     define_path(
         "model",
-        "FILE: A student.keras or teacher.keras.",
+        "FILE: A student.keras, a teacher.keras, or an exported .tflite or "
+        ".onnx.",
         flag_values,
         existing_file,
     )
@@ -96,27 +97,22 @@ def run(flag_values: flags.FlagValues) -> None:
     """Writes one sound file for each input."""
     from tqdm import tqdm
 
-    from pwavenet_tf.models import load_model
-    from pwavenet_tf.speaking import (
-        speak_to_file,
-        speak_to_listener,
-        voice_of,
-    )
+    from pwavenet_tf.export.voices import load_voice
+    from pwavenet_tf.speaking import speak_to_file, speak_to_listener
 
     if (flag_values.input is None) == (flag_values.text is None):
         raise UserError("give either --input=PATH or --text=TEXT")
-    model = load_model(Path(flag_values.model))
+    voice = load_voice(Path(flag_values.model))
     aloud = flag_values.out == _OUTPUT
     out = Path(flag_values.out)
     # All of the input is checked before the first sound is made.
-    features = _features(model, flag_values, out)
+    features = _features(voice, flag_values, out)
     if aloud and len(features) > 1:
         raise UserError(
             f"--out=- speaks one text or recording, but there are "
             f"{len(features)}; name one of them, or give a folder"
         )
-    voice = voice_of(model)
-    hop = model.audio.hop_length
+    hop = voice.contract.hop_length
     samples = hop * sum(
         max(len(array) for array in one.values() if array.ndim)
         for one in features.values()
@@ -140,7 +136,7 @@ def run(flag_values: flags.FlagValues) -> None:
     print(f"The sound is in {out}: {files}.")
 
 
-def _features(model, flag_values: flags.FlagValues, out: Path) -> dict:
+def _features(voice, flag_values: flags.FlagValues, out: Path) -> dict:
     """What to speak, by the sound file that it becomes."""
     from pwavenet_tf.corpus.described import Describer
     from pwavenet_tf.corpus.written import features_of_text
@@ -154,15 +150,15 @@ def _features(model, flag_values: flags.FlagValues, out: Path) -> dict:
     speaker = flag_values.speaker
     if flag_values.text is not None:
         features = features_of_text(
-            flag_values.text, model.audio, model.conditioning
+            flag_values.text, voice.contract, voice.conditioning
         )
-        features = checked_features(features, model, speaker, "--text")
+        features = checked_features(features, voice, speaker, "--text")
         return {out / "text.wav": features}
     place = Path(flag_values.input)
     describe = Describer(
-        model.audio,
+        voice.contract,
         inputs_to_describe(
-            model,
+            voice,
             find_speaker=not speaker and bool(flag_values.speaker_pattern),
         ),
         place if place.is_dir() else place.parent,
@@ -173,7 +169,7 @@ def _features(model, flag_values: flags.FlagValues, out: Path) -> dict:
     for path in find_inputs(place):
         _require_kept(path, out)
         found[out / f"{path.stem}.wav"] = read_features(
-            path, model, describe, speaker
+            path, voice, describe, speaker
         )
     return found
 

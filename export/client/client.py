@@ -12,9 +12,9 @@ import numpy as np
 from pwavenet_tf.config import AudioContract
 from pwavenet_tf.corpus.audio import read_audio
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.export.answers import Output, Servable
-from pwavenet_tf.export.attempts import Deadline
-from pwavenet_tf.export.chunks import (
+from pwavenet_tf.export.client.answers import Output, Servable
+from pwavenet_tf.export.client.attempts import Deadline
+from pwavenet_tf.export.client.chunks import (
     FLOAT,
     LENGTHS,
     Part,
@@ -23,14 +23,14 @@ from pwavenet_tf.export.chunks import (
     own,
     streamed,
 )
-from pwavenet_tf.export.request_inputs import (
+from pwavenet_tf.export.client.inputs import (
     chunk_frames,
     noise_inputs,
     one_channel,
     parts_of,
     told_features,
 )
-from pwavenet_tf.export.voice_server import Voice, VoiceServer
+from pwavenet_tf.export.client.server import Voice, VoiceServer
 from pwavenet_tf.model_inputs import Features, batch_and_frames
 
 Speech = Features | str | Path

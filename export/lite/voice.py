@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from pwavenet_tf.config import AudioContract, Conditioning
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.export.lite_card import read_card
+from pwavenet_tf.export.lite.card import read_card
 from pwavenet_tf.noise_families import NOISES
 from pwavenet_tf.streaming import StreamedVoice
 
@@ -29,7 +29,8 @@ class LiteVoice(StreamedVoice):
         card: What the file says of itself; see `export_tflite`.
         contract: Its acoustic contract.
         conditioning: What it is told.
-        chunk_frames: Frames that it speaks at a time, no more and no less.
+        chunk_frames: Frames that it speaks at a time, no more and no less;
+            `block_frames` is the same.
         context_frames: Frames before and behind a block that it must see.
         reads: The names of all that a block reads.
 
@@ -48,7 +49,7 @@ class LiteVoice(StreamedVoice):
 
         self.contract = AudioContract.from_config(self.card["contract"])
         self.conditioning = Conditioning.from_config(self.card["conditioning"])
-        self.chunk_frames: int = self.card["block_frames"]
+        self.chunk_frames = self.block_frames = self.card["block_frames"]
         self.context_frames: int = self.card["look_ahead_frames"]
         self._noise = NOISES[self.card["sizes"]["noise"]]
         try:

@@ -9,9 +9,8 @@ import json
 import tensorflow as tf
 
 from pwavenet_tf.corpus.features import log_mel_spectrogram
-from pwavenet_tf.export.checks import finite, required, required_lengths
-from pwavenet_tf.export.pieces import concatenated
-from pwavenet_tf.export.served_features import (
+from pwavenet_tf.export.graphs.checks import finite, required, required_lengths
+from pwavenet_tf.export.graphs.features import (
     at_frames,
     checked_features,
     feature_specs,
@@ -19,7 +18,8 @@ from pwavenet_tf.export.served_features import (
     numbers_of,
     only_own,
 )
-from pwavenet_tf.export.stream_signature import state_zeros, streamed
+from pwavenet_tf.export.graphs.pieces import concatenated
+from pwavenet_tf.export.graphs.stream import state_zeros, streamed
 from pwavenet_tf.noise import positional_uniforms
 from pwavenet_tf.synthesis import Synthesizer
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from pwavenet_tf.config import AudioContract, Conditioning
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.export.answers import (
+from pwavenet_tf.export.client.answers import (
     NotServed,
     Output,
     Request,
@@ -18,9 +18,9 @@ from pwavenet_tf.export.answers import (
     not_asked,
     required,
 )
-from pwavenet_tf.export.attempts import Deadline, answered
-from pwavenet_tf.export.transport_grpc import GrpcTransport
-from pwavenet_tf.export.transport_rest import RestTransport
+from pwavenet_tf.export.client.attempts import Deadline, answered
+from pwavenet_tf.export.client.transport_grpc import GrpcTransport
+from pwavenet_tf.export.client.transport_rest import RestTransport
 
 _CARD_FORMAT = 1
 

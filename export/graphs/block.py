@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from pwavenet_tf.export.served_features import feature_specs
+from pwavenet_tf.export.graphs.features import feature_specs
 from pwavenet_tf.ops import HIGHEST_LEVEL, LOWEST_LEVEL
 from pwavenet_tf.streamed_flows import FlowState, StreamedFlows
 from pwavenet_tf.student import ParallelWaveNet

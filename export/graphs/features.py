@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from pwavenet_tf.config import ARRAY_WIDTHS, FRAME_ARRAYS, INPUT_ARRAYS
-from pwavenet_tf.export.checks import finite, for_each_row, required
+from pwavenet_tf.export.graphs.checks import finite, for_each_row, required
 
 
 def feature_specs(student) -> dict[str, tf.TensorSpec]:

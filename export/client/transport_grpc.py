@@ -3,14 +3,14 @@
 import numpy as np
 
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.export.answers import (
+from pwavenet_tf.export.client.answers import (
     Request,
     Servable,
     not_asked,
     not_served,
     refused,
 )
-from pwavenet_tf.export.attempts import (
+from pwavenet_tf.export.client.attempts import (
     broken_off,
     no_answer,
     one_line,

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
-from pwavenet_tf.config import ARRAY_WIDTHS
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.evaluation.metrics import log_spectral_distance
-from pwavenet_tf.export.lite_voice import LiteVoice
+from pwavenet_tf.export.lite.voice import LiteVoice
 from pwavenet_tf.model_inputs import batch_and_frames
-from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.synthesis import Synthesizer
 
 # Of the trained student that docs/android.md tells of, another seed is at
@@ -146,19 +144,3 @@ def require_quality(
             f"{bound} is needed; choose another variant"
         )
     return found
-
-
-def synthetic(student: ParallelWaveNet, frames: int) -> dict[str, np.ndarray]:
-    """Random features that a student can read, `(1, frames, channels)`."""
-    random = np.random.default_rng(0)
-    widths = ARRAY_WIDTHS | {"mel": student.audio.mels}
-    features = {
-        name: random.standard_normal((1, frames, width), np.float32)
-        for name, width in widths.items()
-    }
-    phones = 1 + len(student.conditioning.phones)
-    shape = features["phones"].shape
-    return features | {
-        "phones": random.integers(0, phones, shape, np.int32),
-        "speaker": np.zeros(1, np.int32),
-    }

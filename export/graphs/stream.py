@@ -3,13 +3,13 @@
 import tensorflow as tf
 
 from pwavenet_tf.config import FRAME_ARRAYS
-from pwavenet_tf.export.checks import (
+from pwavenet_tf.export.graphs.checks import (
     finite,
     for_each_row,
     required,
     required_lengths,
 )
-from pwavenet_tf.export.served_features import (
+from pwavenet_tf.export.graphs.features import (
     at_frames,
     checked_features,
     feature_specs,

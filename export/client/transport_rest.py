@@ -10,7 +10,7 @@ import urllib.parse
 import numpy as np
 
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.export.answers import (
+from pwavenet_tf.export.client.answers import (
     Output,
     Request,
     Servable,
@@ -18,7 +18,7 @@ from pwavenet_tf.export.answers import (
     not_served,
     refused,
 )
-from pwavenet_tf.export.attempts import (
+from pwavenet_tf.export.client.attempts import (
     Deadline,
     broken_off,
     no_answer,

@@ -1,0 +1,5 @@
+"""A client of a served voice, over gRPC or REST."""
+
+from pwavenet_tf.export.client.client import Client, synthesize
+
+__all__ = ["Client", "synthesize"]

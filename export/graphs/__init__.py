@@ -1,0 +1,1 @@
+"""A student as graphs of tensors: what exports are made of."""

@@ -1,0 +1,66 @@
+"""`pwavenet export` in every format, and `synthesize` from what it wrote."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from pwavenet_tf import cli
+from pwavenet_tf.export.lite.card import read_card
+
+
+@pytest.mark.parametrize("suffix", ["tflite", "onnx"])
+def test_an_exported_file_speaks_as_the_student(
+    suffix, tiny_run, tmp_path, capsys
+) -> None:
+    pytest.importorskip("onnxruntime" if suffix == "onnx" else "ai_edge_litert")
+    voice = tmp_path / f"voice.{suffix}"
+    model = f"--model={tiny_run.student}"
+    asked = ["export", model, f"--out={voice}", f"--format={suffix}"]
+    assert cli.main(asked) == 0
+    assert f"is in {voice}" in capsys.readouterr().out
+    sounds = []
+    for path in (tiny_run.student, voice):
+        out = tmp_path / path.suffix[1:]
+        asked = ["synthesize", f"--model={path}", f"--out={out}"]
+        wav = tiny_run.recordings / "tone-0.wav"
+        assert cli.main([*asked, f"--input={wav}", "--seed=4"]) == 0
+        sounds.append(soundfile.read(out / "tone-0.wav", dtype="int16")[0])
+    difference = sounds[1].astype(int) - sounds[0]
+    assert np.abs(difference).max() <= 1
+    assert np.abs(sounds[0]).max() > 100
+
+
+def test_speech_is_what_a_tflite_is_compared_on(
+    tiny_run, tmp_path, capsys
+) -> None:
+    pytest.importorskip("ai_edge_litert")
+    voice = tmp_path / "voice.tflite"
+    wav = tiny_run.recordings / "tone-1.wav"
+    asked = [
+        "export",
+        f"--model={tiny_run.student}",
+        f"--out={voice}",
+        "--format=tflite",
+        "--variant=float16",
+        "--block_frames=5",
+        f"--speech={wav}",
+    ]
+    assert cli.main(asked) == 0
+    seconds = soundfile.info(wav).duration
+    card = read_card(voice)
+    assert card["quality"]["on_speech"]
+    assert card["quality"]["seconds"] == pytest.approx(seconds, abs=0.02)
+    assert (card["variant"], card["block_frames"]) == ("float16", 5)
+    assert "seconds of speech" in capsys.readouterr().out
+
+
+def test_the_saved_models_next_version_is_told(tiny_run, tmp_path, capsys):
+    out = tmp_path / "voice"
+    for version in ("1", "2"):
+        asked = ["export", f"--model={tiny_run.student}", f"--out={out}"]
+        assert cli.main(asked) == 0
+        assert f"is in {out / version};" in capsys.readouterr().out
+        card = out / version / "assets.extra" / "model_card.json"
+        assert json.loads(card.read_text("utf-8"))["format"] == 1
