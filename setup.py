@@ -11,7 +11,9 @@ setup(
     packages=[
         *find_packages(include=["pwavenet_tf", "pwavenet_tf.*"]),
         "pwavenet_tf.export",
-        *(f"pwavenet_tf.export.{name}" for name in find_packages("export")),
+        "pwavenet_tf.export.client",
+        "pwavenet_tf.export.graphs",
+        "pwavenet_tf.export.lite",
     ],
     package_dir={"pwavenet_tf.export": "export"},
     package_data={

@@ -50,7 +50,7 @@ def run_demo(out: Path, recordings: Path | None = None) -> None:
     models = {run / "teacher.keras": teacher, run / "student.keras": student}
     evaluate(models, held_out, out, read_texts(recordings))
     _say("6/6 Export: a SavedModel for TensorFlow Serving")
-    exported = export_saved_model(student, out / "served")
+    exported = export_saved_model(student, out / "served" / "voice")
     print(
         f"""
 The sound:       {out / "sound"}

@@ -20,8 +20,7 @@ from model_server import ModelServer
 from pwavenet_tf.corpus.audio import read_audio, write_audio
 from pwavenet_tf.corpus.features import LogMel
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.export import request_inputs
-from pwavenet_tf.export.client import Client, synthesize
+from pwavenet_tf.export.client import Client, inputs, synthesize
 from pwavenet_tf.synthesis import Synthesizer
 
 HOP = tiny_models.HOP
@@ -63,7 +62,7 @@ def chunks_of(frames: int):
     """Chunks of so many frames, lest the tests speak for ten seconds."""
     with pytest.MonkeyPatch.context() as patch:
         seconds = (frames + 0.5) * HOP / tiny_models.CONTRACT.sample_rate
-        patch.setattr(request_inputs, "_CHUNK_SECONDS", seconds)
+        patch.setattr(inputs, "_CHUNK_SECONDS", seconds)
         yield
 
 

@@ -15,8 +15,8 @@ from model_server import ModelServer
 from rest_api import Refused
 
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.export import attempts as attempts_module
 from pwavenet_tf.export.client import Client, synthesize
+from pwavenet_tf.export.client import attempts as attempts_module
 
 
 @pytest.fixture(scope="module")

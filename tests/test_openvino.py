@@ -28,6 +28,7 @@ def stream(kind, tmp_path_factory) -> openvino_reader.Signature:
     return openvino_reader.Signature(exported(kind), "stream", scratch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @pytest.mark.parametrize("cuts", [(0, FRAMES), (0, 13, 14, FRAMES)])
 def test_openvino_says_the_same_part_by_part(kind, stream, cuts, temperature):

@@ -114,7 +114,7 @@ def test_wheel_is_whole(tmp_path):
         path
         for folder in ("pwavenet_tf", "export")
         for path in (ROOT / folder).rglob("*")
-        if path.suffix in (".py", ".j2", ".typed")
+        if path.suffix in (".py", ".j2", ".typed", ".config", ".yaml")
         and not (
             (site if folder == "pwavenet_tf" else site / "pwavenet_tf")
             / path.relative_to(ROOT)
