@@ -208,8 +208,9 @@ class Voice {
 // Logistic(0, 1), or Normal(0, 1) for a voice whose card says "gaussian".
 float standard_noise(std::mt19937& random, bool gaussian) {
   if (gaussian) return std::normal_distribution<float>()(random);
-  // Strictly inside (0, 1), where both logarithms are finite.
-  const float u = (static_cast<float>(random() >> 8) + 0.5f) / 16777216.0f;
+  // Strictly inside (0, 1), where both logarithms are finite: 23 bits, for
+  // with 24 the largest would be rounded to 1.
+  const float u = (static_cast<float>(random() >> 9) + 0.5f) / 8388608.0f;
   return std::log(u) - std::log1p(-u);
 }
 

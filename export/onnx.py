@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from pwavenet_tf.config import AudioContract, Conditioning
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.export.card import model_card
+from pwavenet_tf.export.card import FORMAT, model_card
 from pwavenet_tf.export.graphs.block import BlockGraph
 from pwavenet_tf.files import written_aside
 from pwavenet_tf.noise_families import NOISES
@@ -52,16 +52,23 @@ class OnnxVoice(StreamedVoice):
             )
             found = self._session.get_modelmeta().custom_metadata_map
             self.card = json.loads(found[_KEY])
+            self.contract = AudioContract.from_config(self.card["contract"])
+            self.conditioning = Conditioning.from_config(
+                self.card["conditioning"]
+            )
+            self.context_frames = self.card["look_ahead_frames"]
+            self._noise = NOISES[self.card["sizes"]["noise"]]
         # onnxruntime has exceptions of its own for every fault of a file.
         except Exception as error:
             raise UserError(
                 f"{path}: is missing, damaged or no voice of ours; name an "
                 ".onnx file that `pwavenet export --format=onnx` wrote"
             ) from error
-        self.contract = AudioContract.from_config(self.card["contract"])
-        self.conditioning = Conditioning.from_config(self.card["conditioning"])
-        self.context_frames = self.card["look_ahead_frames"]
-        self._noise = NOISES[self.card["sizes"]["noise"]]
+        if self.card["format"] != FORMAT:
+            raise UserError(
+                f"{path}: has a card of format {self.card['format']}, but this "
+                f"version reads {FORMAT}; export the student anew"
+            )
         self._reads = [one.name for one in self._session.get_inputs()]
 
     def initial_state(self, batch: int) -> dict[str, np.ndarray]:
@@ -143,9 +150,7 @@ def _difference(voice: Synthesizer, other: OnnxVoice) -> float:
     past = voice.contract.frames(voice.student.receptive_field)
     features = random_features(voice.student, 2, 2 * past + 1)
     other.chunk_frames = past
-    difference = np.abs(voice(features, 7) - other(features, 7)).max()
-    other.chunk_frames = OnnxVoice.chunk_frames
-    return float(difference)
+    return float(np.abs(voice(features, 7) - other(features, 7)).max())
 
 
 def _package(name: str):
@@ -156,5 +161,5 @@ def _package(name: str):
     except ImportError as error:
         raise UserError(
             f"an ONNX file needs {name}, which is not installed; "
-            "pip install pwavenet_tf[onnx]"
+            "pip install 'pwavenet_tf[onnx]'"
         ) from error

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import itertools
+import math
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +19,11 @@ from pwavenet_tf.export.lite.card import with_card
 from pwavenet_tf.export.lite.gate import Quality, require_quality
 from pwavenet_tf.export.lite.voice import SIGNATURE, LiteVoice
 from pwavenet_tf.files import written_aside
-from pwavenet_tf.model_inputs import Features, require_features
+from pwavenet_tf.model_inputs import (
+    Features,
+    batch_and_frames,
+    require_features,
+)
 from pwavenet_tf.precision import in_precision
 from pwavenet_tf.quiet import hold_back_stderr
 from pwavenet_tf.random_features import random_features
@@ -202,7 +207,11 @@ def _blocks(
             for features in speech
             for _ in voice.chunks(features, _CALIBRATING_SEED)
         )
-        yield from itertools.islice(heard, _CALIBRATING_BLOCKS)
+        frames = sum(batch_and_frames(features)[1] for features in speech)
+        blocks = frames / voice.chunk_frames
+        # From all of the speech, not from its beginning alone.
+        apart = max(1, math.ceil(blocks / _CALIBRATING_BLOCKS))
+        yield from itertools.islice(heard, 0, None, apart)
 
 
 class _Recorded(LiteVoice):

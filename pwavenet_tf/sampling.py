@@ -12,7 +12,8 @@ from pwavenet_tf.model_inputs import (
     batch_and_frames,
     require_features,
 )
-from pwavenet_tf.streaming import Seed, Stream, StreamedVoice, spoken
+from pwavenet_tf.noise_settings import Seed
+from pwavenet_tf.streaming import Stream, StreamedVoice, spoken
 from pwavenet_tf.teacher import WaveNet
 from pwavenet_tf.told_frames import ToldFrames
 

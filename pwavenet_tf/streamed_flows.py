@@ -80,28 +80,32 @@ class StreamedFlows:
             last = state.newest[:, index : index + 1]
             series = tf.concat([last, x], axis=1)
             newest.append(_ending(series, 1, counted))
-            residual, inputs = _walk(network, series[:, :-1], pasts, told)
-            kept += [
-                _ending(one, reach, counted)
-                for one, reach in zip(inputs, self._reaches[index], strict=True)
-            ]
+            residual, endings = _walk(
+                network, series[:, :-1], pasts, told, counted
+            )
+            kept += endings
             location, log_scale = network.parameters(residual)
             x = x * tf.exp(log_scale) + location
         state = FlowState(tf.concat(kept, axis=1), tf.concat(newest, axis=1))
         return x, state
 
 
-def _walk(network: FlowNetwork, delayed, pasts, told: dict):
-    """A stack's output, and what each layer has read, its past first."""
+def _walk(network: FlowNetwork, delayed, pasts, told: dict, counted):
+    """A stack's output, and what each layer must remember."""
     stack = network.stack
     # Not with tf.newaxis: XNNPACK would leave such slices out.
     series = tf.cast(tf.expand_dims(delayed, -1), network.compute_dtype)
-    h, inputs = stack.front(series), []
+    h, endings = stack.front(series), []
     for block in stack.blocks:
-        inputs.append(tf.concat([next(pasts), h], axis=1))
-        both = _convolved(block.convolution, inputs[-1])
-        h, _ = block.gated(h, both, **told)
-    return h, inputs
+        read = tf.concat([next(pasts), h], axis=1)
+        endings.append(_ending(read, block.convolution.reach, counted))
+        both = _convolved(block.convolution, read)
+        # Else all layers' projections of what they are told, which wait for
+        # nothing, would be computed first and lie in memory together.
+        with tf.control_dependencies([both, endings[-1]]):
+            now = {name: tf.identity(x) for name, x in told.items()}
+        h, _ = block.gated(h, both, **now)
+    return h, endings
 
 
 def _convolved(layer: CausalConvolution, series: tf.Tensor) -> tf.Tensor:
@@ -127,6 +131,6 @@ def _ending(series, reach: int, counted):
         counted: As in `StreamedFlows`.
     """
     if counted is None:
-        return series[:, -reach:]
+        return series[:, tf.shape(series)[1] - reach :]
     places = counted[:, tf.newaxis] + tf.range(reach, dtype=counted.dtype)
     return tf.gather(series, places, batch_dims=1)

@@ -1,7 +1,7 @@
 """Sound from features as they come, the same as from all of them at once."""
 
 import abc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,21 +18,7 @@ from pwavenet_tf.model_inputs import (
     require_features,
 )
 from pwavenet_tf.noise import positional_uniforms
-
-Seed = int | Iterable[int]
-
-
-def require_temperature(temperature: float) -> None:
-    """Refuses a temperature that is negative or not a finite number.
-
-    Raises:
-        UserError: If it is.
-    """
-    if not 0.0 <= temperature < float("inf"):
-        raise UserError(
-            f"temperature is {temperature}, but it must be a finite number "
-            "of 0 or more; 1 samples from the model itself"
-        )
+from pwavenet_tf.noise_settings import Seed, require_seed, require_temperature
 
 
 class StreamedVoice(abc.ABC):
@@ -157,7 +143,8 @@ class Stream:
         temperature: float = 1.0,
         block_frames: int | None = None,
     ) -> None:
-        require_temperature(temperature)
+        self._seed = require_seed(seed)
+        self._temperature = require_temperature(temperature)
         if block_frames is None:
             block_frames = voice.chunk_frames
         if block_frames < 1:
@@ -166,8 +153,6 @@ class Stream:
                 "more"
             )
         self._voice = voice
-        self._seed = seed if np.ndim(seed) == 0 else tf.constant(seed, tf.int64)
-        self._temperature = temperature
         self.block_frames = block_frames
         self._spoken = 0
         self._state: Any = None
@@ -187,29 +172,34 @@ class Stream:
         return self.block_frames + self.look_ahead_frames
 
     def feed(self, features: Features) -> Iterator[np.ndarray]:
-        """Takes the next frames and yields the blocks that they complete.
+        """Takes the next frames, and gives the blocks that they complete.
 
         Args:
-            features: Any number of frames, as `Synthesizer` takes them. A
+            features: Any number of frames, as `StreamedVoice` takes them. A
                 speaker is heard in the first of them.
 
-        Yields:
-            `(batch, block_frames * hop length)` each, in [-1, 1).
+        Returns:
+            Blocks, `(batch, block_frames * hop length)` each, in [-1, 1),
+            computed as they are taken. What is not taken comes with the next
+            ones.
 
         Raises:
             UserError: If they do not suit the model or what came before.
         """
         self._hold(features)
-        while self._known - self._spoken >= self.first_audio_frames:
-            yield self._speak(self.block_frames)
+        return self._blocks()
 
     def end(self) -> Iterator[np.ndarray]:
-        """Yields what is left when no more frames come."""
+        """Gives what is left when no more frames come, as `feed` does."""
         self._ended = True
-        while self._known > self._spoken:
-            yield self._speak(
-                min(self.block_frames, self._known - self._spoken)
-            )
+        return self._blocks()
+
+    def _blocks(self) -> Iterator[np.ndarray]:
+        while self._known - self._spoken >= self.first_audio_frames:
+            yield self._speak(self.block_frames)
+        while self._ended and self._known > self._spoken:
+            left = self._known - self._spoken
+            yield self._speak(min(self.block_frames, left))
 
     @property
     def _known(self) -> int:
@@ -223,9 +213,17 @@ class Stream:
                 "this stream has been ended; begin another for what follows"
             )
         voice = self._voice
-        if "speaker" in self._held and isinstance(features, dict):
-            features = {"speaker": self._held["speaker"]} | features
+        if "speaker" in self._held:
+            if not isinstance(features, Mapping):
+                features = {"mel": features}
+            features = {"speaker": self._held["speaker"]} | dict(features)
         found = require_features(features, voice.contract, voice.conditioning)
+        if self._seed.ndim and len(self._seed) != batch_and_frames(found)[0]:
+            raise UserError(
+                f"there are {len(self._seed)} seeds for "
+                f"{batch_and_frames(found)[0]} rows; give one for each, or one "
+                "for all"
+            )
         self._held = joined_frames(self._held, found)
 
     def _speak(self, frames: int) -> np.ndarray:

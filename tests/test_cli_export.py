@@ -14,7 +14,12 @@ from pwavenet_tf.export.lite.card import read_card
 def test_an_exported_file_speaks_as_the_student(
     suffix, tiny_run, tmp_path, capsys
 ) -> None:
-    pytest.importorskip("onnxruntime" if suffix == "onnx" else "ai_edge_litert")
+    needed = {
+        "onnx": ("onnx", "onnxruntime", "tf2onnx"),
+        "tflite": ("ai_edge_litert",),
+    }
+    for package in needed[suffix]:
+        pytest.importorskip(package)
     voice = tmp_path / f"voice.{suffix}"
     model = f"--model={tiny_run.student}"
     asked = ["export", model, f"--out={voice}", f"--format={suffix}"]

@@ -1,6 +1,7 @@
 """The ONNX file speaks as the student does, in any blocks."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -71,4 +72,21 @@ def test_a_file_that_is_no_voice_is_named(tmp_path, content) -> None:
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match="voice.onnx: is missing, damaged or"):
+        OnnxVoice(path)
+
+
+def test_a_card_of_another_format_is_refused(both, tmp_path) -> None:
+    import onnx
+
+    path = tmp_path / "voice.onnx"
+    export_onnx(both[0].student, path)
+    model = onnx.load(path)
+    (card,) = model.metadata_props
+    card.value = json.dumps(json.loads(card.value) | {"format": 99})
+    onnx.save(model, path)
+    with pytest.raises(UserError, match="card of format 99, .* reads 1;"):
+        OnnxVoice(path)
+    card.value = "{}"
+    onnx.save(model, path)
+    with pytest.raises(UserError, match="no voice of ours"):
         OnnxVoice(path)

@@ -174,3 +174,53 @@ def test_a_block_of_nothing_is_refused() -> None:
     voice, _, _ = student_and_sound(KINDS[0])
     with pytest.raises(UserError, match="a block of 0 frames says nothing"):
         Stream(voice, block_frames=0)
+
+
+def test_what_is_not_taken_at_once_comes_later() -> None:
+    voice, features, whole = student_and_sound(KINDS[0])
+    stream = Stream(voice, 5, block_frames=4)
+    for part in parts(features, [7, 8, 20]):
+        stream.feed(part)
+    audio = np.concatenate(list(stream.end()), axis=1)
+    np.testing.assert_allclose(audio, whole, atol=1e-5)
+
+
+def test_bad_features_are_refused_before_a_block_is_taken() -> None:
+    voice, features, _ = student_and_sound(KINDS[0])
+    with pytest.raises(UserError, match="not finite"):
+        Stream(voice).feed({"mel": np.full_like(features["mel"], np.nan)})
+
+
+def test_a_speaker_is_remembered_for_a_bare_mel() -> None:
+    conditioning = dataclasses.replace(
+        tiny_models.EVERYTHING, inputs=("mel", "speaker")
+    )
+    voice = Synthesizer(tiny_models.student(conditioning=conditioning))
+    features = tiny_models.features(2, FRAMES)
+    told = {name: features[name] for name in ("mel", "speaker")}
+    first = {"mel": told["mel"][:, :5], "speaker": told["speaker"]}
+    audio = list(voice.stream([first, told["mel"][:, 5:]], 5))
+    np.testing.assert_allclose(
+        np.concatenate(audio, axis=1), voice(told, 5), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("seed", [1.7, "1", 2**63, [1, 2.5], None])
+def test_a_seed_that_is_none_is_refused(seed) -> None:
+    voice, features, _ = student_and_sound(KINDS[0])
+    with pytest.raises(UserError, match="must be a whole number of 64 bits"):
+        voice(features, seed)
+
+
+@pytest.mark.parametrize("seeds", [[1], [1, 2, 3]])
+def test_seeds_that_are_not_the_rows_are_refused(seeds) -> None:
+    voice, features, _ = student_and_sound(KINDS[0])
+    with pytest.raises(UserError, match=f"{len(seeds)} seeds for 2 rows"):
+        voice(features, seeds)
+
+
+@pytest.mark.parametrize("temperature", [-0.1, 101.0, np.nan, "warm", None])
+def test_a_temperature_that_is_none_is_refused(temperature) -> None:
+    voice, features, _ = student_and_sound(KINDS[0])
+    with pytest.raises(UserError, match="must be a number from 0 to 100"):
+        voice(features, 0, temperature)

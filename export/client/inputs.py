@@ -1,6 +1,5 @@
 """What a client sends, checked before it is sent."""
 
-import operator
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -13,6 +12,7 @@ from pwavenet_tf.model_inputs import (
     is_single,
     require_features,
 )
+from pwavenet_tf.noise_settings import require_seed, require_temperature
 
 # Audio of one request: it bounds the messages' size and the time of each.
 _CHUNK_SECONDS = 10
@@ -69,15 +69,14 @@ def noise_inputs(seed: int, temperature: float) -> dict[str, np.ndarray]:
     """Seed and temperature of one row.
 
     Raises:
-        UserError: If the seed is no integer of 64 bits.
+        UserError: If the seed is no integer of 64 bits, or the temperature
+            is none.
     """
-    try:
-        seeds = np.array([operator.index(seed)], np.int64)
-    except (TypeError, OverflowError) as error:
-        raise UserError(
-            f"seed is {seed!r}, but it must be a whole number of 64 bits"
-        ) from error
-    return {"seed": seeds, "temperature": np.array([temperature], np.float32)}
+    seeds = np.atleast_1d(require_seed(seed))
+    if len(seeds) != 1:
+        raise UserError(f"seed is {seed!r}, but one utterance has one seed")
+    temperatures = np.array([require_temperature(temperature)], np.float32)
+    return {"seed": seeds, "temperature": temperatures}
 
 
 def one_channel(audio: np.ndarray) -> np.ndarray:

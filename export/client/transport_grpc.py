@@ -175,7 +175,7 @@ class GrpcTransport:
         try:
             dtype = np.dtype(tf.dtypes.as_dtype(tensor.dtype).as_numpy_dtype)
             values = (
-                np.frombuffer(tensor.tensor_content, dtype)
+                np.frombuffer(tensor.tensor_content, dtype).copy()
                 if tensor.tensor_content
                 else np.array(getattr(tensor, _FIELDS[dtype.name]), dtype)
             )

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from pwavenet_tf.config import ARRAY_WIDTHS, FRAME_ARRAYS, INPUT_ARRAYS
 from pwavenet_tf.export.graphs.checks import finite, for_each_row, required
+from pwavenet_tf.noise_settings import HIGHEST_TEMPERATURE
 
 
 def feature_specs(student) -> dict[str, tf.TensorSpec]:
@@ -42,6 +43,9 @@ def checked_features(features, conditioning):
             "recording",
         )
     batch, frames = tf.unstack(shape)
+    batch = required(
+        batch, batch > 0, "there is not one row; give one at least"
+    )
     if "speaker" in features:
         speaker = for_each_row(features["speaker"], batch, "speaker")
         known = len(conditioning.speakers)
@@ -68,15 +72,20 @@ def numbers_of(features, lengths, conditioning):
         own = tf.sequence_mask(lengths, tf.shape(x)[1])[..., tf.newaxis]
         x = tf.where(own, x, tf.zeros_like(x))
         if name == "phones":
-            known = len(conditioning.phones)
-            found[name] = required(
-                x,
-                tf.reduce_all((x >= 0) & (x <= known)),
-                f"phones must be from 0 to {known}",
-            )
+            found[name] = known_phones(x, name, conditioning)
         else:
             found[name] = finite(x, name)
     return found
+
+
+def known_phones(x, name: str, conditioning):
+    """x, unless it holds a phone that is not in the model's list."""
+    known = len(conditioning.phones)
+    return required(
+        x,
+        tf.reduce_all((x >= 0) & (x <= known)),
+        f"{name} must be from 0 to {known}",
+    )
 
 
 def noise_settings(seed, temperature, batch):
@@ -85,8 +94,10 @@ def noise_settings(seed, temperature, batch):
     temperature = for_each_row(temperature, batch, "temperature")
     temperature = required(
         temperature,
-        tf.reduce_all(tf.math.is_finite(temperature) & (temperature >= 0.0)),
-        "temperature must be a finite number of 0 or more",
+        tf.reduce_all(
+            (temperature >= 0.0) & (temperature <= HIGHEST_TEMPERATURE)
+        ),
+        f"temperature must be from 0 to {HIGHEST_TEMPERATURE:g}",
     )
     return seed, temperature[:, tf.newaxis]
 

@@ -4,6 +4,10 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+# Frames of audio that are computed at a time: memory depends on it, the sound
+# does not.
+CHUNK_FRAMES = 160
+
 
 def concatenated(
     compute: Callable,
@@ -12,7 +16,7 @@ def concatenated(
     state,
     shape: tuple[int | None, ...],
     per_frame: int = 1,
-) -> tf.Tensor:
+):
     """Computes chunks of frames one after the other and joins them.
 
     Args:
@@ -26,7 +30,7 @@ def concatenated(
         per_frame: How much becomes of a frame.
 
     Returns:
-        `(batch, frames * per_frame, ...)`.
+        `(batch, frames * per_frame, ...)`, and the state behind the last.
     """
     length, rest = chunk_frames * per_frame, len(shape) - 2
 
@@ -48,11 +52,12 @@ def concatenated(
         size=-(-frames // chunk_frames),
         element_shape=(length, shape[0], *shape[2:]),
     )
-    *_, pieces = tf.while_loop(
+    *_, state, pieces = tf.while_loop(
         lambda start, *_: start < frames,
         advance,
         (tf.constant(0), tf.constant(0), state, pieces),
         parallel_iterations=1,
     )
     joined = pieces.concat()[: frames * per_frame]
-    return tf.ensure_shape(tf.experimental.numpy.swapaxes(joined, 0, 1), shape)
+    joined = tf.experimental.numpy.swapaxes(joined, 0, 1)
+    return tf.ensure_shape(joined, shape), state

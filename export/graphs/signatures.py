@@ -18,13 +18,11 @@ from pwavenet_tf.export.graphs.features import (
     numbers_of,
     only_own,
 )
-from pwavenet_tf.export.graphs.pieces import concatenated
+from pwavenet_tf.export.graphs.pieces import CHUNK_FRAMES, concatenated
 from pwavenet_tf.export.graphs.stream import state_zeros, streamed
 from pwavenet_tf.noise import positional_uniforms
 from pwavenet_tf.synthesis import Synthesizer
 
-# Frames that are computed at a time: memory depends on it, nothing else does.
-_CHUNK_FRAMES = 160
 _MEL_CHUNK_FRAMES = 2_048
 
 # Only tensors become defaults of a SavedModel; Python numbers are lost.
@@ -109,10 +107,10 @@ class Signatures(tf.Module):
                 temperature,
             )
 
-        audio = concatenated(
+        audio, _ = concatenated(
             speak,
             frames,
-            _CHUNK_FRAMES,
+            CHUNK_FRAMES,
             self._voice.initial_state(batch),
             (None, None),
             hop,
@@ -122,6 +120,9 @@ class Signatures(tf.Module):
 
     def _mel_spectrogram(self, audio, lengths=_WHOLE):
         batch, time = tf.unstack(tf.shape(audio))
+        batch = required(
+            batch, batch > 0, "there is not one row; give one at least"
+        )
         time = required(
             time, time > 0, "there is not one sample of audio; give some"
         )
@@ -137,7 +138,7 @@ class Signatures(tf.Module):
             mel = log_mel_spectrogram(part, contract)
             return mel[:, start - first :][:, :count], state
 
-        mel = concatenated(
+        mel, _ = concatenated(
             analyse,
             -(-time // hop),
             _MEL_CHUNK_FRAMES,

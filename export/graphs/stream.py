@@ -13,10 +13,12 @@ from pwavenet_tf.export.graphs.features import (
     at_frames,
     checked_features,
     feature_specs,
+    known_phones,
     noise_settings,
     numbers_of,
     only_own,
 )
+from pwavenet_tf.export.graphs.pieces import CHUNK_FRAMES, concatenated
 from pwavenet_tf.noise import positional_uniforms
 from pwavenet_tf.streamed_flows import FlowState
 from pwavenet_tf.synthesis import Synthesizer
@@ -63,7 +65,7 @@ def streamed(
     features = numbers_of(features, lengths, voice.conditioning)
     seed, temperature = noise_settings(seed, temperature, batch)
     end = for_each_row(end, batch, "end")
-    state = _checked_state(state, batch)
+    state = _checked_state(state, batch, voice.conditioning)
     context, hop = voice.context_frames, voice.contract.hop_length
     received = state["state_received"]
     total = received + lengths
@@ -72,21 +74,37 @@ def streamed(
     samples = (behind - before) * hop
     longest = tf.reduce_max(tf.concat([behind - before, [0]], 0))
     # One frame at least: of nothing at all, a convolution makes its input.
-    block = tf.maximum(longest, 1)
+    block = tf.cast(tf.maximum(longest, 1), tf.int32)
     series = _with_held(features, state, context)
-    places = before[:, tf.newaxis] + tf.range(-context, block + context)
     oldest = received - 2 * context
-    audio, flows = voice.block(
+
+    def speak(start, count, flows):
+        first = before + tf.cast(start, tf.int64)
+        around = tf.range(-context, count + context)
+        return voice.block(
+            flows,
+            at_frames(
+                features | series,
+                first[:, tf.newaxis] + tf.cast(around, tf.int64),
+                total[:, tf.newaxis],
+                oldest[:, tf.newaxis],
+            ),
+            positional_uniforms(seed, batch, first * hop, count * hop),
+            temperature,
+            counted=tf.clip_by_value(
+                samples - tf.cast(start * hop, tf.int64),
+                0,
+                tf.cast(count * hop, tf.int64),
+            ),
+        )
+
+    audio, flows = concatenated(
+        speak,
+        block,
+        CHUNK_FRAMES,
         FlowState(state["state_past"], state["state_newest"]),
-        at_frames(
-            features | series,
-            places,
-            total[:, tf.newaxis],
-            oldest[:, tf.newaxis],
-        ),
-        positional_uniforms(seed, batch, before * hop, block * hop),
-        temperature,
-        counted=samples,
+        (None, None),
+        hop,
     )
     following = {
         "state_past": flows.past,
@@ -103,10 +121,15 @@ def streamed(
     }
 
 
-def _checked_state(state, batch):
+def _checked_state(state, batch, conditioning):
     found = {name: for_each_row(x, batch, name) for name, x in state.items()}
-    for name in ("state_past", "state_newest"):
-        found[name] = finite(found[name], name)
+    for name, x in found.items():
+        if x.dtype.is_floating:
+            found[name] = finite(x, name)
+    if "state_phones" in found:
+        found["state_phones"] = known_phones(
+            found["state_phones"], "state_phones", conditioning
+        )
     received = found["state_received"]
     found["state_received"] = required(
         received,

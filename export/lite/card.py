@@ -82,6 +82,6 @@ def _schema():
     except ImportError as error:
         raise UserError(
             "a .tflite needs ai-edge-litert, which is not installed; "
-            "pip install ai-edge-litert"
+            "pip install 'pwavenet_tf[tflite]'"
         ) from error
     return schema_py_generated

@@ -47,8 +47,8 @@ def measure_routes(
     Returns:
         By route: `export_seconds` and `bytes` of what was written;
         `difference`, of any of ten seconds' samples from Keras at most, and
-        `snr_db`; `cold_start_seconds`, from an empty process with its
-        packages imported to the first second of sound; `second_seconds` and
+        `snr_db`; `cold_start_seconds`, from a process with TensorFlow
+        imported to the first second of sound; `second_seconds` and
         `ten_seconds_seconds`, what these take at batch 1; `long_bytes`, by how
         much a process grows that loads it and speaks ten minutes.
     """

@@ -25,6 +25,7 @@ from pwavenet_tf.export.lite.gate import measured_quality
 from pwavenet_tf.export.lite.voice import LiteVoice
 from pwavenet_tf.export.tflite import VARIANTS, lite_content
 from pwavenet_tf.model_inputs import Features, require_features
+from pwavenet_tf.precision import in_precision
 from pwavenet_tf.presets import preset
 from pwavenet_tf.random_features import random_features
 from pwavenet_tf.student import ParallelWaveNet
@@ -72,7 +73,7 @@ def measure(
         for features in speech
     ] or [random_features(student, 1, 4 * _BLOCK_FRAMES)]
     calibrating, judging = speech[::2], speech[1::2] or speech
-    voice, figures = Synthesizer(student), {}
+    voice, figures = Synthesizer(in_precision(student, "float32")), {}
     with tempfile.TemporaryDirectory() as folder:
         for variant in tqdm(VARIANTS, desc="tflite", disable=None):
             path = Path(folder) / f"{variant}.tflite"

@@ -1,0 +1,86 @@
+"""What a served student refuses, inside the graph and in words."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from test_signatures import FRAMES, frames_of, said, served
+
+
+def changed(features, name, value):
+    x = features[name].numpy().copy()
+    x.flat[7 % x.size] = value
+    return features | {name: tf.constant(x)}
+
+
+@pytest.mark.parametrize(
+    ("change", "given", "message"),
+    [
+        (("mel", np.nan), {}, "mel holds values that are not finite"),
+        (("pitch", np.inf), {}, "pitch holds values that are not finite"),
+        (("timing", -np.inf), {}, "timing holds values that are not finite"),
+        (("phones", 4), {}, "phones must be from 0 to 3"),
+        (("phones", -1), {}, "phones must be from 0 to 3"),
+        (("speaker", 2), {}, "speaker must be from 0 to 1"),
+        (None, {"lengths": [FRAMES + 1]}, "lengths must be from"),
+        (None, {"lengths": [-2]}, "lengths must be from"),
+        (None, {"lengths": [3, 3]}, "lengths must have one value for each"),
+        (None, {"seed": [1, 2]}, "seed must have one value for each row"),
+        (None, {"temperature": [-0.1]}, "temperature must be from 0 to"),
+        (None, {"temperature": [101.0]}, "temperature must be from 0 to"),
+        (None, {"temperature": [np.nan]}, "temperature must be from 0 to"),
+    ],
+)
+@pytest.mark.parametrize("name", ["synthesize", "stream"])
+def test_what_cannot_be_spoken_is_refused_in_the_graph(
+    name, change, given, message
+) -> None:
+    _, signatures, features, _ = served("everything")
+    if change:
+        features = changed(features, *change)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        said(getattr(signatures, name), features, **given)
+
+
+def test_features_that_differ_in_frames_are_refused() -> None:
+    _, signatures, features, _ = served("everything")
+    features = features | {"pitch": features["pitch"][:, 1:]}
+    with pytest.raises(tf.errors.InvalidArgumentError, match="differ in batch"):
+        said(signatures.synthesize, features)
+
+
+def test_no_frames_and_no_samples_are_refused() -> None:
+    _, signatures, features, _ = served("mel")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not one frame"):
+        said(signatures.synthesize, frames_of(features, 0, 0))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not one sample"):
+        signatures.mel_spectrogram(tf.zeros((1, 0)))
+
+
+def test_no_rows_are_refused() -> None:
+    _, signatures, features, _ = served("everything")
+    nobody = {name: x[:0] for name, x in features.items()}
+    for signature in (signatures.synthesize, signatures.stream):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="not one row"):
+            signature(nobody)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not one row"):
+        signatures.mel_spectrogram(tf.zeros((0, 9)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        *[
+            (f"state_{name}", np.nan, f"state_{name} holds values")
+            for name in ("past", "newest", "mel", "timing", "pitch")
+        ],
+        ("state_phones", 9, "state_phones must be from 0 to 3"),
+        ("state_received", -1, "state_received must not be negative"),
+    ],
+)
+def test_a_state_that_is_no_state_is_refused(name, value, message) -> None:
+    _, signatures, features, _ = served("everything")
+    found = said(signatures.stream, features)
+    state = {k: v for k, v in found.items() if k.startswith("state_")}
+    state[name] = np.full_like(state[name], value)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        said(signatures.stream, features, state=state)
