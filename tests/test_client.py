@@ -218,7 +218,7 @@ def test_a_model_that_is_not_there_is_named(host, arguments, told):
     [
         ("voice", {"seed": 1.5}, "seed is 1.5"),
         ("voice", {"seed": 2**63}, "whole number of 64 bits"),
-        ("voice", {"temperature": -1.0}, "temperature must be"),
+        ("voice", {"temperature": -1.0}, "must be a number from 0"),
         ("voice", {"temperature": np.nan}, "from 0 to 100"),
         ("voice", {"speaker": "anna"}, "one voice only"),
         ("everything", {"speaker": "carl"}, "no speaker 'carl'.*anna, ben"),
