@@ -223,6 +223,10 @@ void run(int count, char** arguments) {
   const bool gaussian =
       voice.card.find("\"noise\": \"gaussian\"") != std::string::npos;
   const std::vector<float> mel = read_floats(arguments[2]);
+  if (mel.empty() || mel.size() % mels != 0) {
+    throw std::runtime_error(std::string(arguments[2]) + " holds no frames of " +
+                             std::to_string(mels) + " mels");
+  }
   std::vector<float> given;
   if (count > 4) given = read_floats(arguments[4]);
   std::ofstream out(arguments[3], std::ios::binary);

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pwavenet_tf.phone_training import train_phones
     from pwavenet_tf.presets import preset
     from pwavenet_tf.sampling import generate
+    from pwavenet_tf.streaming import Stream
     from pwavenet_tf.student import ParallelWaveNet
     from pwavenet_tf.synthesis import Synthesizer
     from pwavenet_tf.teacher import WaveNet
@@ -68,6 +69,7 @@ __all__ = [
     "distill",
     "generate",
     "Synthesizer",
+    "Stream",
     "UserError",
 ]
 
@@ -99,6 +101,7 @@ _MODULES = {
     "distill": "training",
     "generate": "sampling",
     "Synthesizer": "synthesis",
+    "Stream": "streaming",
     "UserError": "errors",
 }
 

@@ -131,9 +131,9 @@ class Stream:
         stream = Stream(Synthesizer(student), seed=1, block_frames=8)
         for mel in front_end:  # (frames, mels) each
             for audio in stream.feed(mel):
-                play(audio)
+                play(audio[0])
         for audio in stream.end():
-            play(audio)
+            play(audio[0])
     """
 
     def __init__(

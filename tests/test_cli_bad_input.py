@@ -120,6 +120,9 @@ CASES = {
     "export --model={teacher} --out={out}": "is a teacher",
     "export --model={student} --out={bad}/file/out": "file is a file",
     EXPORT + "--out={out}.bin --format=onnx": "does not end in .onnx",
+    EXPORT + "--out={out}.tflite": "give --format=tflite too",
+    EXPORT + "--out={out}.tflite --format=tflite --variant=int8 "
+    "--speech={wav}": "is judged on 3 seconds or more of speech",
     EXPORT + "--out={bad}/file/a.onnx --format=onnx": "file is a file",
     EXPORT + "--out={out} --speech={wav}": (
         "only --format=tflite takes --speech"

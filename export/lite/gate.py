@@ -141,6 +141,7 @@ def require_quality(
             f"ratio of {found.snr_db:.1f} dB and a log-spectral distance of "
             f"{found.log_spectral_distance_db:.1f} dB to the student "
             f"(largest difference {found.largest_difference:.1e}), but "
-            f"{bound} is needed; choose another variant"
+            f"{bound} is needed; choose another variant, or judge it on "
+            "speech like that which the voice was trained on"
         )
     return found

@@ -9,6 +9,7 @@ from pwavenet_tf.config import AudioContract, Conditioning
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.export.lite.card import read_card
 from pwavenet_tf.noise_families import NOISES
+from pwavenet_tf.quiet import hold_back_stderr
 from pwavenet_tf.streaming import StreamedVoice
 
 SIGNATURE = "speak"
@@ -54,8 +55,10 @@ class LiteVoice(StreamedVoice):
         self._noise = NOISES[self.card["sizes"]["noise"]]
         try:
             # The runner is of no use once its interpreter is gone.
-            self.interpreter = Interpreter(str(path), num_threads=threads)
-            self._speak = self.interpreter.get_signature_runner(SIGNATURE)
+            # It says on the screen that it uses XNNPACK.
+            with hold_back_stderr():
+                self.interpreter = Interpreter(str(path), num_threads=threads)
+                self._speak = self.interpreter.get_signature_runner(SIGNATURE)
         except (ValueError, RuntimeError) as error:
             raise UserError(
                 f"{path}: is damaged ({str(error).splitlines()[0][:120]}); "

@@ -37,6 +37,10 @@ from pwavenet_tf.errors import UserError
 
 _FORMATS = ("saved_model", "tflite", "onnx")
 _VARIANTS = ("float32", "float16", "int8-dynamic", "int8")
+# The flags of a .tflite, and what they are if nothing is said.
+_OF_TFLITE = {"variant": "float32", "block_frames": 16, "speech": None}
+# Less says nothing of how 8 bits sound.
+_LEAST_SECONDS = 3.0
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
@@ -58,14 +62,14 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     )
     flags.DEFINE_enum(
         "variant",
-        "float32",
+        _OF_TFLITE["variant"],
         _VARIANTS,
         "Of a .tflite: how its numbers are kept.",
         flag_values=flag_values,
     )
     flags.DEFINE_integer(
         "block_frames",
-        16,
+        _OF_TFLITE["block_frames"],
         "N: Frames that a .tflite speaks at a time; less is heard sooner, "
         "more is faster.",
         lower_bound=1,
@@ -79,35 +83,48 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         existing,
         required=False,
     )
+    flags.register_multi_flags_validator(
+        ["format", "out", *_OF_TFLITE], _fit_together, flag_values=flag_values
+    )
 
 
 def run(flag_values: flags.FlagValues) -> None:
     """Exports the student and says how close the export is."""
     from pwavenet_tf.models import load_student
 
-    out, how = Path(flag_values.out), flag_values.format
+    student = load_student(Path(flag_values.model))
+    write = {"saved_model": _saved_model, "tflite": _tflite, "onnx": _onnx}
+    write[flag_values.format](student, Path(flag_values.out), flag_values)
+
+
+def _fit_together(values: dict) -> bool:
+    """Refuses flags of another format, before TensorFlow is loaded."""
+    out, how = values["out"], values["format"]
+    suffix = Path(out or "").suffix
     if how == "saved_model":
-        writable_folder("out", flag_values.out)
+        if suffix in (".tflite", ".onnx"):
+            raise UserError(
+                f"--out={out} is to be a SavedModel's folder; for a file give "
+                f"--format={suffix[1:]} too"
+            )
+        writable_folder("out", out or "")
     else:
-        writable_file("out", flag_values.out)
-        if out.suffix != f".{how}":
+        if suffix != f".{how}":
             raise UserError(
                 f"--out={out} does not end in .{how}; name a file that does"
             )
-    if how != "tflite" and _of_tflite(flag_values):
+        writable_file("out", out)
+    changed = [
+        f"--{name}"
+        for name, usual in _OF_TFLITE.items()
+        if values[name] != usual
+    ]
+    if how != "tflite" and changed:
         raise UserError(
-            f"only --format=tflite takes {', '.join(_of_tflite(flag_values))}"
-            "; leave out one or the other"
+            f"only --format=tflite takes {', '.join(changed)}; leave out one "
+            "or the other"
         )
-    student = load_student(Path(flag_values.model))
-    {"saved_model": _saved_model, "tflite": _tflite, "onnx": _onnx}[how](
-        student, out, flag_values
-    )
-
-
-def _of_tflite(flag_values: flags.FlagValues) -> list[str]:
-    names = ("variant", "block_frames", "speech")
-    return [f"--{name}" for name in names if flag_values[name].present]
+    return True
 
 
 def _saved_model(student, out: Path, flag_values: flags.FlagValues) -> None:
@@ -125,7 +142,7 @@ def _tflite(student, out: Path, flag_values: flags.FlagValues) -> None:
         out,
         flag_values.variant,
         flag_values.block_frames,
-        flag_values.speech and _speech(student, Path(flag_values.speech)),
+        flag_values.speech and _speech(student, flag_values),
     )
     found = report.quality
     print(
@@ -137,8 +154,8 @@ def _tflite(student, out: Path, flag_values: flags.FlagValues) -> None:
     )
 
 
-def _speech(student, place: Path) -> list[dict]:
-    """Features of everything there that can be spoken."""
+def _speech(student, flag_values: flags.FlagValues) -> list[dict]:
+    """Features of everything at --speech that can be spoken."""
     from pwavenet_tf.corpus.described import Describer
     from pwavenet_tf.speaking import (
         find_inputs,
@@ -147,7 +164,7 @@ def _speech(student, place: Path) -> list[dict]:
         voice_of,
     )
 
-    voice = voice_of(student)
+    place, voice = Path(flag_values.speech), voice_of(student)
     describe = Describer(
         voice.contract,
         inputs_to_describe(voice, find_speaker=False),
@@ -155,10 +172,19 @@ def _speech(student, place: Path) -> list[dict]:
     )
     # Whoever of several speaks, the arithmetic is the same.
     speakers = voice.conditioning.speakers
-    return [
+    found = [
         read_features(path, voice, describe, speakers[0] if speakers else None)
         for path in find_inputs(place)
     ]
+    frames = sum(max(len(x) for x in one.values() if x.ndim) for one in found)
+    seconds = frames * voice.contract.hop_length / voice.contract.sample_rate
+    if flag_values.variant.startswith("int8") and seconds < _LEAST_SECONDS:
+        raise UserError(
+            f"--speech={place} lasts {seconds:.1f} seconds; "
+            f"{flag_values.variant} is judged on {_LEAST_SECONDS:g} seconds or "
+            "more of speech like that which the voice was trained on"
+        )
+    return found
 
 
 def _onnx(student, out: Path, flag_values: flags.FlagValues) -> None:
