@@ -2,12 +2,10 @@
 
 import dataclasses
 
+from pwavenet_tf.export.card_format import FORMAT
 from pwavenet_tf.export.graphs.features import feature_specs
 from pwavenet_tf.export.graphs.stream import state_zeros
 from pwavenet_tf.synthesis import Synthesizer
-
-# Raised when a reader of older cards would misunderstand a newer one.
-FORMAT = 1
 
 
 def model_card(voice: Synthesizer) -> dict:

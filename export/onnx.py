@@ -6,30 +6,25 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from pwavenet_tf.config import AudioContract, Conditioning
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.export.card import FORMAT, model_card
+from pwavenet_tf.export.card import model_card
+from pwavenet_tf.export.card_format import require_format
+from pwavenet_tf.export.file_voice import STATE, FileVoice
 from pwavenet_tf.export.graphs.block import BlockGraph
 from pwavenet_tf.files import written_aside
-from pwavenet_tf.noise_families import NOISES
 from pwavenet_tf.precision import in_precision
 from pwavenet_tf.quiet import hold_back_stderr
 from pwavenet_tf.random_features import random_features
-from pwavenet_tf.streaming import StreamedVoice
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.synthesis import Synthesizer
 
 _OPSET = 18
 _KEY = "pwavenet_tf"
 _TOLERANCE = 1e-4
-# An ONNX graph may not name an output as an input.
-_NEXT = {"state_past": "next_past", "state_newest": "next_newest"}
 
 
-class OnnxVoice(StreamedVoice):
+class OnnxVoice(FileVoice):
     """A voice in an ONNX file, run by onnxruntime.
-
-    It draws the same noise from a seed as `Synthesizer`.
 
     Args:
         path: The file that `export_onnx` wrote.
@@ -51,44 +46,32 @@ class OnnxVoice(StreamedVoice):
                 str(path), options, providers=["CPUExecutionProvider"]
             )
             found = self._session.get_modelmeta().custom_metadata_map
-            self.card = json.loads(found[_KEY])
-            self.contract = AudioContract.from_config(self.card["contract"])
-            self.conditioning = Conditioning.from_config(
-                self.card["conditioning"]
-            )
-            self.context_frames = self.card["look_ahead_frames"]
-            self._noise = NOISES[self.card["sizes"]["noise"]]
+            card = json.loads(found[_KEY])
         # onnxruntime has exceptions of its own for every fault of a file.
         except Exception as error:
             raise UserError(
                 f"{path}: is missing, damaged or no voice of ours; name an "
                 ".onnx file that `pwavenet export --format=onnx` wrote"
             ) from error
-        if self.card["format"] != FORMAT:
-            raise UserError(
-                f"{path}: has a card of format {self.card['format']}, but this "
-                f"version reads {FORMAT}; export the student anew"
-            )
+        require_format(card, str(path))
+        super().__init__(card)
         self._reads = [one.name for one in self._session.get_inputs()]
 
-    def initial_state(self, batch: int) -> dict[str, np.ndarray]:
-        """The state before the first sample of so many rows: zeros."""
-        return {
-            name: np.zeros(
-                (batch, *self.card["state"][name]["shape"]), np.float32
-            )
-            for name in _NEXT
-        }
-
-    def advance(self, state, window, uniforms, temperature):
-        """The audio of a block and the state behind it; see `StreamedVoice`."""
-        noise = temperature * self._noise.from_uniforms(uniforms[..., 0])
-        given = window | {"noise": noise.numpy()} | state
+    def run(self, inputs: dict) -> tuple[np.ndarray, dict]:
+        """The audio of a block and the state behind it, from all it reads."""
         audio, *following = self._session.run(
-            ["audio", *_NEXT.values()],
-            {name: given[name] for name in self._reads},
+            ["audio", *map(_next, STATE)],
+            {name: inputs[name] for name in self._reads},
         )
-        return audio, dict(zip(_NEXT, following, strict=True))
+        return audio, dict(zip(STATE, following, strict=True))
+
+
+def _next(name: str) -> str:
+    """The output that is the next block's state.
+
+    An ONNX graph may not name an output as an input.
+    """
+    return name.replace("state_", "next_")
 
 
 def export_onnx(student: ParallelWaveNet, out: Path) -> float:
@@ -124,7 +107,7 @@ def export_onnx(student: ParallelWaveNet, out: Path) -> float:
     @tf.function(input_signature=list(graph.specs.values()))
     def speak(*given):
         said = graph.speak(**dict(zip(graph.specs, given, strict=True)))
-        return {_NEXT.get(name, name): x for name, x in said.items()}
+        return {_next(name): x for name, x in said.items()}
 
     with written_aside(out) as aside:
         with hold_back_stderr():

@@ -15,7 +15,7 @@ import tensorflow as tf
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.export.card import model_card
 from pwavenet_tf.export.graphs.block import BlockGraph
-from pwavenet_tf.export.lite.card import with_card
+from pwavenet_tf.export.lite.card import VARIANTS, with_card
 from pwavenet_tf.export.lite.gate import Quality, require_quality
 from pwavenet_tf.export.lite.voice import SIGNATURE, LiteVoice
 from pwavenet_tf.files import written_aside
@@ -30,7 +30,6 @@ from pwavenet_tf.random_features import random_features
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.synthesis import Synthesizer
 
-VARIANTS = ("float32", "float16", "int8-dynamic", "int8")
 _QUANTISED = ("int8-dynamic", "int8")
 
 # More make the ranges hardly wider, and the calibration is slow.

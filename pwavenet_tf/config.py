@@ -93,6 +93,11 @@ class AudioContract:
                 f"{self.hop_length}; choose factors whose product it is"
             )
 
+    @property
+    def margin_frames(self) -> int:
+        """Frames that a mel frame's window reaches beyond its own, at most."""
+        return math.ceil(self.fft_length / (2 * self.hop_length))
+
     def frames(self, samples: int) -> int:
         """The number of mel frames of audio that has so many samples."""
         return math.ceil(samples / self.hop_length)

@@ -13,8 +13,12 @@ Seed = int | Sequence[int]
 HIGHEST_TEMPERATURE = 100.0
 
 
-def require_temperature(temperature: float) -> float:
+def require_temperature(temperature: float, name: str = "temperature") -> float:
     """A temperature, unless it is negative, huge or no number.
+
+    Args:
+        temperature: What was given.
+        name: What it is called where it was given.
 
     Raises:
         UserError: If it is.
@@ -25,7 +29,7 @@ def require_temperature(temperature: float) -> float:
         found = float("nan")
     if not 0.0 <= found <= HIGHEST_TEMPERATURE:
         raise UserError(
-            f"temperature is {temperature}, but it must be a number from 0 to "
+            f"{name} is {temperature}, but it must be a number from 0 to "
             f"{HIGHEST_TEMPERATURE:g}; 1 samples from the model itself"
         )
     return found

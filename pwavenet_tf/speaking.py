@@ -101,6 +101,43 @@ def read_features(
     return checked_features(features, voice, speaker, str(path))
 
 
+def features_at(
+    place: Path,
+    voice: StreamedVoice,
+    speaker: str | None = None,
+    labels: Path | None = None,
+    speaker_pattern: str | None = None,
+) -> dict[Path, dict[str, np.ndarray]]:
+    """What a voice reads of all that can be spoken at a place.
+
+    Args:
+        place: A recording, an `.npy` or `.npz` file, or a folder of them.
+        voice: Whose contract and conditioning are followed.
+        speaker: Who is to speak, instead of the recordings' own speakers.
+        labels: Folder of label files, if not beside the recordings.
+        speaker_pattern: Finds who speaks in a recording's path.
+
+    Returns:
+        By file, as `read_features`.
+
+    Raises:
+        UserError: If there is none, or one does not suit the voice.
+    """
+    describe = Describer(
+        voice.contract,
+        inputs_to_describe(
+            voice, find_speaker=not speaker and bool(speaker_pattern)
+        ),
+        place if place.is_dir() else place.parent,
+        labels,
+        speaker_pattern,
+    )
+    return {
+        path: read_features(path, voice, describe, speaker)
+        for path in find_inputs(place)
+    }
+
+
 def checked_features(
     features: dict[str, np.ndarray],
     voice: StreamedVoice,

@@ -69,6 +69,16 @@ class Synthesizer(StreamedVoice):
             counted: As `StreamedFlows` takes it.
         """
         noise = temperature * self.student.noise_family.from_uniforms(uniforms)
+        return self.of_noise(state, window, noise, counted)
+
+    def of_noise(
+        self,
+        state: FlowState,
+        window: dict,
+        noise: tf.Tensor,
+        counted: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, FlowState]:
+        """As `block`, from noise `(batch, time)` times the temperature."""
         told = self._told.of_window(window)
         audio, state = self.flows(state, told, noise, counted)
         return tf.clip_by_value(audio, LOWEST_LEVEL, HIGHEST_LEVEL), state

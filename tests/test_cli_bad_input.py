@@ -95,8 +95,8 @@ CASES = {
     SYNTHESIZE + "--input={wav} --text=hello": "give either --input=PATH or",
     SYNTHESIZE + "--text=hello": "this model reads a mel spectrogram",
     SYNTHESIZE + "--input={wav} --speaker=ben": "knows one voice only",
-    SYNTHESIZE + "--input={wav} --temperature=nan": "nan is not a finite",
-    SYNTHESIZE + "--input={wav} --temperature=inf": "inf is not a finite",
+    SYNTHESIZE + "--input={wav} --temperature=nan": "--temperature is nan",
+    SYNTHESIZE + "--input={wav} --temperature=inf": "--temperature is inf",
     "synthesize --model={student} --input={bad}/own/a.wav --out={bad}/own": (
         "would be overwritten"
     ),

@@ -1,5 +1,6 @@
 """`pwavenet export` in every format, and `synthesize` from what it wrote."""
 
+import io
 import json
 
 import numpy as np
@@ -8,6 +9,8 @@ import soundfile
 
 from pwavenet_tf import cli
 from pwavenet_tf.export.lite.card import read_card
+from pwavenet_tf.export.voices import load_voice
+from pwavenet_tf.speaking import features_at, speak_to_listener
 
 
 @pytest.mark.parametrize("suffix", ["tflite", "onnx"])
@@ -32,6 +35,12 @@ def test_an_exported_file_speaks_as_the_student(
         wav = tiny_run.recordings / "tone-0.wav"
         assert cli.main([*asked, f"--input={wav}", "--seed=4"]) == 0
         sounds.append(soundfile.read(out / "tone-0.wav", dtype="int16")[0])
+    heard = io.BytesIO()
+    wav = tiny_run.recordings / "tone-0.wav"
+    (features,) = features_at(wav, load_voice(voice)).values()
+    speak_to_listener(load_voice(voice), features, heard, 4)
+    kept = (tmp_path / suffix / "tone-0.wav").read_bytes()
+    assert heard.getvalue() == kept
     difference = sounds[1].astype(int) - sounds[0]
     assert np.abs(difference).max() <= 1
     assert np.abs(sounds[0]).max() > 100

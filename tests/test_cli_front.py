@@ -122,7 +122,7 @@ def test_missing_flags_are_all_named(capsys):
         (["train-teacher", "--steps=0"], "--steps=0 is not a positive"),
         (["train-teacher", "--steps=1.5"], "--steps=1.5 is not a positive"),
         (["synthesize", "--temperature=hot"], "--temperature=hot is not a"),
-        (["synthesize", "--temperature=-1"], "--temperature=-1 is not a"),
+        (["synthesize", "--temperature=-1"], "--temperature is -1.0, but"),
         (["prepare", "--preset=nanoo"], "did you mean --preset=nano?"),
         (["prepare", "--preset=x"], "is not one of nano, v1, paper"),
         (["train-teacher", "--head=gauss"], "did you mean --head=gaussian?"),

@@ -88,5 +88,5 @@ def test_a_card_of_another_format_is_refused(both, tmp_path) -> None:
         OnnxVoice(path)
     card.value = "{}"
     onnx.save(model, path)
-    with pytest.raises(UserError, match="no voice of ours"):
+    with pytest.raises(UserError, match="card of format None"):
         OnnxVoice(path)

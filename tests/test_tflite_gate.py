@@ -243,8 +243,8 @@ class TestLoading:
             (lambda path: path.read_bytes()[:-400], "is damaged .*; export"),
             (lambda path: stripped(path), "damaged, or holds no voice"),
             (
-                lambda path: with_card(stripped(path), {"lite_format": 99}),
-                "is of version 99, but this is version 1; export .* anew",
+                lambda path: with_card(stripped(path), {"format": 99}),
+                "card of format 99, but this release reads 1; export .* anew",
             ),
         ],
     )

@@ -108,8 +108,7 @@ def mel_spectrogram(
         UserError: If the server does not answer.
     """
     contract, hop = voice.contract, voice.contract.hop_length
-    # A window reaches so many frames beyond its own.
-    margin = -(-contract.fft_length // (2 * hop))
+    margin = contract.margin_frames
     chunk, mels = chunk_frames(contract), []
     for start in range(0, contract.frames(len(audio)), chunk):
         first = max(start - margin, 0)

@@ -10,6 +10,7 @@ import numpy as np
 
 from pwavenet_tf.config import AudioContract, Conditioning
 from pwavenet_tf.errors import UserError
+from pwavenet_tf.export.card_format import require_format
 from pwavenet_tf.export.client.answers import (
     NotServed,
     Output,
@@ -21,8 +22,6 @@ from pwavenet_tf.export.client.answers import (
 from pwavenet_tf.export.client.attempts import Deadline, answered
 from pwavenet_tf.export.client.transport_grpc import GrpcTransport
 from pwavenet_tf.export.client.transport_rest import RestTransport
-
-_CARD_FORMAT = 1
 
 
 class Voice(NamedTuple):
@@ -123,19 +122,19 @@ class VoiceServer:
     def _read(self, servable: Servable, text: str | bytes) -> Voice:
         try:
             card = json.loads(text)
-            if card["format"] != _CARD_FORMAT:
-                raise UserError(
-                    f"{self.host}: {servable} has a card of format "
-                    f"{card['format']}, and this client reads "
-                    f"{_CARD_FORMAT}; install the release that exported it"
-                )
+            require_format(card, f"{self.host}: {servable}")
             return Voice(
                 servable,
                 card,
                 AudioContract.from_config(card["contract"]),
                 Conditioning.from_config(card["conditioning"]),
             )
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+        except (
+            AttributeError,
+            KeyError,
+            TypeError,
+            json.JSONDecodeError,
+        ) as error:
             raise not_asked(
                 self.host, f"the card of {servable} is none"
             ) from error

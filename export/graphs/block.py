@@ -3,10 +3,9 @@
 import tensorflow as tf
 
 from pwavenet_tf.export.graphs.features import feature_specs
-from pwavenet_tf.ops import HIGHEST_LEVEL, LOWEST_LEVEL
-from pwavenet_tf.streamed_flows import FlowState, StreamedFlows
+from pwavenet_tf.streamed_flows import FlowState
 from pwavenet_tf.student import ParallelWaveNet
-from pwavenet_tf.told_frames import ToldFrames
+from pwavenet_tf.synthesis import Synthesizer
 
 
 class BlockGraph(tf.Module):
@@ -32,19 +31,15 @@ class BlockGraph(tf.Module):
         block_frames: int | None,
     ) -> None:
         super().__init__()
-        told = ToldFrames(student.conditioner, student.conditioner)
-        flows = StreamedFlows(student)
+        voice = Synthesizer(student)
         # What tf.saved_model.save is to find; it knows no Keras variables.
         self.weights = [variable.value for variable in student.variables]
 
         def speak(noise, state_past, state_newest, **features):
-            audio, state = flows(
-                FlowState(state_past, state_newest),
-                told.of_window(features),
-                noise,
-            )
+            state = FlowState(state_past, state_newest)
+            audio, state = voice.of_noise(state, features, noise)
             return {
-                "audio": tf.clip_by_value(audio, LOWEST_LEVEL, HIGHEST_LEVEL),
+                "audio": audio,
                 "state_past": state.past,
                 "state_newest": state.newest,
             }
@@ -52,9 +47,9 @@ class BlockGraph(tf.Module):
         self.speak = tf.function(speak, autograph=False)
         window = samples = None
         if block_frames is not None:
-            window = block_frames + 2 * told.context_frames
+            window = block_frames + 2 * voice.context_frames
             samples = block_frames * student.audio.hop_length
-        reach, channels, count = flows.state_sizes
+        reach, channels, count = voice.flows.state_sizes
         shapes = _window_shapes(student, batch, window) | {
             "noise": (batch, samples),
             "state_past": (batch, reach, channels),

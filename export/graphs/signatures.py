@@ -129,8 +129,7 @@ class Signatures(tf.Module):
         lengths = required_lengths(lengths, batch, time, least=1)
         audio = finite(only_own(audio, lengths), "audio")
         contract, hop = self._contract, self._contract.hop_length
-        # A window reaches so many frames beyond its own.
-        margin = -(-contract.fft_length // (2 * hop))
+        margin = contract.margin_frames
 
         def analyse(start, count, state):
             first = tf.maximum(start - margin, 0)

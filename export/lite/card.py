@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 from pwavenet_tf.errors import UserError
+from pwavenet_tf.export.card_format import require_format
 
-# Raised when a reader of older files would misunderstand a newer one.
-LITE_FORMAT = 1
+# How a .tflite keeps its numbers.
+VARIANTS = ("float32", "float16", "int8-dynamic", "int8")
 
 _NAME = b"pwavenet_tf"
 _IDENTIFIER = b"TFL3"
@@ -26,7 +27,7 @@ def with_card(content: bytes, card: dict) -> bytes:
     schema = _schema()
     model = schema.ModelT.InitFromPackedBuf(content)
     buffer = schema.BufferT()
-    text = json.dumps({"lite_format": LITE_FORMAT} | card)
+    text = json.dumps(card)
     buffer.data = np.frombuffer(text.encode("ascii"), np.uint8)
     model.buffers.append(buffer)
     entry = schema.MetadataT()
@@ -59,11 +60,7 @@ def read_card(path: Path) -> dict:
         raise UserError(
             f"{path}: is damaged, or holds no voice of ours; {_MEND}"
         ) from error
-    if card.get("lite_format") != LITE_FORMAT:
-        raise UserError(
-            f"{path}: is of version {card.get('lite_format')}, but this is "
-            f"version {LITE_FORMAT}; export the student anew"
-        )
+    require_format(card, str(path))
     return card
 
 

@@ -3,24 +3,17 @@
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
-from pwavenet_tf.config import AudioContract, Conditioning
 from pwavenet_tf.errors import UserError
+from pwavenet_tf.export.file_voice import STATE, FileVoice
 from pwavenet_tf.export.lite.card import read_card
-from pwavenet_tf.noise_families import NOISES
 from pwavenet_tf.quiet import hold_back_stderr
-from pwavenet_tf.streaming import StreamedVoice
 
 SIGNATURE = "speak"
-_STATE = ("state_past", "state_newest")
 
 
-class LiteVoice(StreamedVoice):
+class LiteVoice(FileVoice):
     """A voice in a .tflite, run by LiteRT's interpreter with XNNPACK.
-
-    It draws the same noise from a seed as `Synthesizer`, so the float32
-    variant makes the same sound.
 
     Args:
         path: The file that `export_tflite` wrote.
@@ -28,11 +21,8 @@ class LiteVoice(StreamedVoice):
 
     Attributes:
         card: What the file says of itself; see `export_tflite`.
-        contract: Its acoustic contract.
-        conditioning: What it is told.
         chunk_frames: Frames that it speaks at a time, no more and no less;
             `block_frames` is the same.
-        context_frames: Frames before and behind a block that it must see.
         reads: The names of all that a block reads.
 
     Raises:
@@ -45,18 +35,14 @@ class LiteVoice(StreamedVoice):
     """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
-        self.card = read_card(path)
+        super().__init__(read_card(path))
         from ai_edge_litert.interpreter import Interpreter
 
-        self.contract = AudioContract.from_config(self.card["contract"])
-        self.conditioning = Conditioning.from_config(self.card["conditioning"])
         self.chunk_frames = self.block_frames = self.card["block_frames"]
-        self.context_frames: int = self.card["look_ahead_frames"]
-        self._noise = NOISES[self.card["sizes"]["noise"]]
         try:
-            # The runner is of no use once its interpreter is gone.
             # It says on the screen that it uses XNNPACK.
             with hold_back_stderr():
+                # The runner is of no use once its interpreter is gone.
                 self.interpreter = Interpreter(str(path), num_threads=threads)
                 self._speak = self.interpreter.get_signature_runner(SIGNATURE)
         except (ValueError, RuntimeError) as error:
@@ -77,26 +63,20 @@ class LiteVoice(StreamedVoice):
                 f"a .tflite speaks one utterance at a time, not {batch}; give "
                 "each to a stream of its own"
             )
-        return {
-            name: np.zeros((1, *self.card["state"][name]["shape"]), np.float32)
-            for name in _STATE
-        }
+        return super().initial_state(batch)
 
-    def advance(
-        self, state: dict, window: dict, uniforms: tf.Tensor, temperature: float
-    ) -> tuple[np.ndarray, dict]:
+    def advance(self, state, window, uniforms, temperature):
         """The audio of a block and the state behind it; see `StreamedVoice`."""
-        noise = temperature * self._noise.from_uniforms(uniforms[..., 0])
-        frames = noise.shape[1] // self.contract.hop_length
+        frames = uniforms.shape[1] // self.contract.hop_length
         if frames != self.chunk_frames:
             raise UserError(
                 f"this .tflite speaks {self.chunk_frames} frames at a time, "
                 f"not {frames}; use "
                 f"Stream(voice, block_frames={self.chunk_frames})"
             )
-        return self.run(window | {"noise": noise.numpy()} | state)
+        return super().advance(state, window, uniforms, temperature)
 
     def run(self, inputs: dict) -> tuple[np.ndarray, dict]:
         """The audio of a block and the state behind it, from all it reads."""
         said = self._speak(**{name: inputs[name] for name in self.reads})
-        return said["audio"], {name: said[name] for name in _STATE}
+        return said["audio"], {name: said[name] for name in STATE}

@@ -34,9 +34,9 @@ from pwavenet_tf.commands.path_flags import (
     writable_folder,
 )
 from pwavenet_tf.errors import UserError
+from pwavenet_tf.export.lite.card import VARIANTS
 
 _FORMATS = ("saved_model", "tflite", "onnx")
-_VARIANTS = ("float32", "float16", "int8-dynamic", "int8")
 # The flags of a .tflite, and what they are if nothing is said.
 _OF_TFLITE = {"variant": "float32", "block_frames": 16, "speech": None}
 # Less says nothing of how 8 bits sound.
@@ -63,7 +63,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_enum(
         "variant",
         _OF_TFLITE["variant"],
-        _VARIANTS,
+        VARIANTS,
         "Of a .tflite: how its numbers are kept.",
         flag_values=flag_values,
     )
@@ -156,26 +156,13 @@ def _tflite(student, out: Path, flag_values: flags.FlagValues) -> None:
 
 def _speech(student, flag_values: flags.FlagValues) -> list[dict]:
     """Features of everything at --speech that can be spoken."""
-    from pwavenet_tf.corpus.described import Describer
-    from pwavenet_tf.speaking import (
-        find_inputs,
-        inputs_to_describe,
-        read_features,
-        voice_of,
-    )
+    from pwavenet_tf.speaking import features_at, voice_of
 
     place, voice = Path(flag_values.speech), voice_of(student)
-    describe = Describer(
-        voice.contract,
-        inputs_to_describe(voice, find_speaker=False),
-        place if place.is_dir() else place.parent,
-    )
     # Whoever of several speaks, the arithmetic is the same.
     speakers = voice.conditioning.speakers
-    found = [
-        read_features(path, voice, describe, speakers[0] if speakers else None)
-        for path in find_inputs(place)
-    ]
+    speaker = speakers[0] if speakers else None
+    found = list(features_at(place, voice, speaker).values())
     frames = sum(max(len(x) for x in one.values() if x.ndim) for one in found)
     seconds = frames * voice.contract.hop_length / voice.contract.sample_rate
     if flag_values.variant.startswith("int8") and seconds < _LEAST_SECONDS:

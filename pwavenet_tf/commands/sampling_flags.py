@@ -1,10 +1,8 @@
 """The flags that say how the noise is drawn from which sound is made."""
 
-import math
-
 from absl import flags
 
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.noise_settings import require_temperature
 
 
 def define_sampling(flag_values: flags.FlagValues) -> None:
@@ -21,18 +19,13 @@ def define_sampling(flag_values: flags.FlagValues) -> None:
         "temperature",
         1.0,
         "T: Scale of the noise.",
-        lower_bound=0.0,
         flag_values=flag_values,
     )
     flags.register_validator(
-        "temperature", _require_finite, flag_values=flag_values
+        "temperature", _require_temperature, flag_values=flag_values
     )
 
 
-def _require_finite(temperature: float) -> bool:
-    if not math.isfinite(temperature):
-        raise UserError(
-            f"--temperature={temperature} is not a finite number; 1 samples "
-            "from the model itself"
-        )
+def _require_temperature(temperature: float) -> bool:
+    require_temperature(temperature, "--temperature")
     return True

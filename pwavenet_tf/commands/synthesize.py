@@ -138,13 +138,11 @@ def run(flag_values: flags.FlagValues) -> None:
 
 def _features(voice, flag_values: flags.FlagValues, out: Path) -> dict:
     """What to speak, by the sound file that it becomes."""
-    from pwavenet_tf.corpus.described import Describer
     from pwavenet_tf.corpus.written import features_of_text
     from pwavenet_tf.speaking import (
         checked_features,
+        features_at,
         find_inputs,
-        inputs_to_describe,
-        read_features,
     )
 
     speaker = flag_values.speaker
@@ -155,23 +153,16 @@ def _features(voice, flag_values: flags.FlagValues, out: Path) -> dict:
         features = checked_features(features, voice, speaker, "--text")
         return {out / "text.wav": features}
     place = Path(flag_values.input)
-    describe = Describer(
-        voice.contract,
-        inputs_to_describe(
-            voice,
-            find_speaker=not speaker and bool(flag_values.speaker_pattern),
-        ),
-        place if place.is_dir() else place.parent,
+    for path in find_inputs(place):
+        _require_kept(path, out)
+    found = features_at(
+        place,
+        voice,
+        speaker,
         flag_values.labels and Path(flag_values.labels),
         flag_values.speaker_pattern,
     )
-    found = {}
-    for path in find_inputs(place):
-        _require_kept(path, out)
-        found[out / f"{path.stem}.wav"] = read_features(
-            path, voice, describe, speaker
-        )
-    return found
+    return {out / f"{path.stem}.wav": one for path, one in found.items()}
 
 
 def _require_kept(path: Path, out: Path) -> None:

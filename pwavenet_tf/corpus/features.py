@@ -135,8 +135,7 @@ class LogMel:
     def __call__(self, audio: np.ndarray) -> np.ndarray:
         """float32 `(time,)` in [-1, 1) to `(frames, mels)`."""
         hop = self._contract.hop_length
-        # A window reaches so many frames beyond its own.
-        margin = -(-self._contract.fft_length // (2 * hop))
+        margin = self._contract.margin_frames
         frames = self._contract.frames(len(audio))
         blocks = []
         for start in range(0, frames, _MEL_BLOCK_FRAMES):

@@ -1,0 +1,24 @@
+"""The format of the cards that exports carry; no TensorFlow is needed."""
+
+from pwavenet_tf.errors import UserError
+
+# Raised when a reader of older cards would misunderstand a newer one.
+FORMAT = 1
+
+
+def require_format(card: dict, source: str) -> None:
+    """Refuses a card of another format.
+
+    Args:
+        card: What an export says of itself.
+        source: Where it comes from, for the message.
+
+    Raises:
+        UserError: If it is of another.
+    """
+    if card.get("format") != FORMAT:
+        raise UserError(
+            f"{source}: has a card of format {card.get('format')}, but this "
+            f"release reads {FORMAT}; export the student anew, or install the "
+            "release that exported it"
+        )
