@@ -1,9 +1,10 @@
-"""The inverse autoregressive flow as a TensorFlow Probability bijector."""
+"""The student's flows as TensorFlow Probability bijectors."""
 
 from collections.abc import Callable
 
 from keras import ops
 
+from pwavenet_tf.ops import de_emphasis, pre_emphasis
 from pwavenet_tf.substrate import tfb
 
 
@@ -60,3 +61,38 @@ class InverseAutoregressiveFlow(tfb.Bijector):
 
         start = (0, ops.convert_to_tensor(float("inf")), ops.zeros_like(x))
         return ops.while_loop(unsettled, substitute, start)[-1]
+
+
+class DeEmphasis(tfb.Bijector):
+    """x_t = y_t + a x_{t-1}: what the flows generate, made audio.
+
+    Forward is the recursion, inverse is pre-emphasis; each sample moves only
+    by what is known of the past, so ln|det ∂x/∂y| = 0.
+
+    Args:
+        coefficient: a, 0 to below 1.
+        name: Name of the bijector.
+    """
+
+    def __init__(self, coefficient: float, name: str = "de_emphasis") -> None:
+        parameters = dict(locals())
+        super().__init__(
+            forward_min_event_ndims=1,
+            is_constant_jacobian=True,
+            parameters=parameters,
+            name=name,
+        )
+        self.coefficient = coefficient
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return {}
+
+    def _forward(self, y):
+        return de_emphasis(y, self.coefficient)
+
+    def _inverse(self, x):
+        return pre_emphasis(x, self.coefficient)
+
+    def _forward_log_det_jacobian(self, y):
+        return ops.zeros_like(y[..., 0])

@@ -28,9 +28,10 @@ class CachedFlows:
     def initial_state(self, batch: int) -> CachedState:
         """The state before the first sample: silence.
 
-        `newest` is what each flow reads, x^0 to x^{n-1}: `(flows, batch)`.
+        `newest` is what each flow reads, x^0 to x^{n-1}, and the sample of
+        audio: `(flows + 1, batch)`.
         """
-        newest = tf.zeros((len(self.networks), batch))
+        newest = tf.zeros((len(self.networks) + 1, batch))
         rings = self.blocks.initial_rings(batch)
         return CachedState(rings, newest, tf.constant(0))
 
@@ -46,7 +47,7 @@ class CachedFlows:
             For each flow `(location, log_scale)`, each `(batch,)`, and the
             new rings.
         """
-        newest = [x[:, tf.newaxis] for x in tf.unstack(state.newest)]
+        newest = [x[:, tf.newaxis] for x in tf.unstack(state.newest)[:-1]]
         walked = self.blocks.walk(newest, state, added, weights)
         parameters = []
         for network, x in zip(self.networks, walked.residuals, strict=True):

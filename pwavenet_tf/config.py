@@ -19,6 +19,9 @@ FRAME_ARRAYS = ("mel", *ARRAY_WIDTHS)
 
 HEADS = ("mixture_of_logistics", "mu_law", "gaussian")
 
+# Of speech at 16 to 24 kHz, about.
+_NEIGHBOURS_CORRELATION = 0.9
+
 
 @dataclasses.dataclass(frozen=True)
 class AudioContract:
@@ -46,6 +49,9 @@ class AudioContract:
         mel_mean: Mean of each band's log magnitude over the corpus; empty
             for a mel spectrogram that is not normalised.
         mel_deviation: Standard deviation of each band; empty likewise.
+        pre_emphasis: a in y_t = x_t - a x_{t-1}, the series that networks
+            predict and flows generate, 0 to below 1; 0 for the audio itself.
+            The mel spectrogram is that of the audio whatever it is.
     """
 
     sample_rate: int = 16_000
@@ -58,8 +64,15 @@ class AudioContract:
     magnitude_floor: float = 1e-5
     mel_mean: tuple[float, ...] = ()
     mel_deviation: tuple[float, ...] = ()
+    # Files of before there was any have none.
+    pre_emphasis: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0.0 <= self.pre_emphasis < 1.0:
+            raise UserError(
+                f"audio contract: pre_emphasis is {self.pre_emphasis}; it "
+                "must be at least 0 and below 1, usually 0.85 to 0.97"
+            )
         # JSON has lists where Python has tuples.
         for name in ("mel_mean", "mel_deviation"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
@@ -97,6 +110,16 @@ class AudioContract:
     def margin_frames(self) -> int:
         """Frames that a mel frame's window reaches beyond its own, at most."""
         return math.ceil(self.fft_length / (2 * self.hop_length))
+
+    @property
+    def emphasised_deviation(self) -> float:
+        """Standard deviation of pre-emphasised speech over that of speech.
+
+        sqrt(1 + a² - 2 a ρ), where ρ is the correlation of neighbouring
+        samples.
+        """
+        a = self.pre_emphasis
+        return math.sqrt(1.0 + a * a - 2.0 * a * _NEIGHBOURS_CORRELATION)
 
     def frames(self, samples: int) -> int:
         """The number of mel frames of audio that has so many samples."""

@@ -18,7 +18,7 @@ from pwavenet_tf.losses.perceptual import (
     require_same_contract,
 )
 from pwavenet_tf.losses.power import power_loss
-from pwavenet_tf.ops import weighted_mean
+from pwavenet_tf.ops import pre_emphasis, weighted_mean
 from pwavenet_tf.phone_classifier import PhoneClassifier
 from pwavenet_tf.precision import unscaled
 from pwavenet_tf.replicas import (
@@ -224,11 +224,19 @@ class Distiller(ReplicatedModel):
         """
         terms = self._divergences(inputs, student_output, sample_weight)
         audio = student_output["audio"]
-        if sample_weight is not None:
-            audio, recording = audio * sample_weight, recording * sample_weight
+        contract = self.student.audio
         (heard,) = self._watched("power", audio)
-        rate = self.student.audio.sample_rate
-        terms["power"] = power_loss(heard, recording, rate, self.power)
+        # Where the flows generate pre-emphasised audio, high and low
+        # frequencies count alike.
+        heard, target = (
+            pre_emphasis(x, contract.pre_emphasis) for x in (heard, recording)
+        )
+        if sample_weight is not None:
+            heard, target = heard * sample_weight, target * sample_weight
+            audio, recording = audio * sample_weight, recording * sample_weight
+        terms["power"] = power_loss(
+            heard, target, contract.sample_rate, self.power
+        )
         if self.phone_classifier is not None:
             (heard,) = self._watched("perceptual", audio)
             terms |= perceptual_losses(self.phone_classifier, heard, recording)

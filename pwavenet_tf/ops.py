@@ -14,6 +14,9 @@ HIGHEST_LEVEL = 1.0 - 2.0 * HALF_BIN
 LOG_BIN_WIDTH = math.log(2.0 * HALF_BIN)
 MU_LAW_CODES = 256
 
+# Of a whole, in float32.
+_NEGLIGIBLE = 1e-9
+
 
 def soft_floor(x, floor: float):
     """A smooth maximum of `x` and `floor`, whose gradient never dies."""
@@ -41,6 +44,52 @@ def to_levels(x):
     """Rounds to the nearest 16-bit level and clips to the range."""
     levels = ops.round(x * 32_768.0) / 32_768.0
     return ops.clip(levels, LOWEST_LEVEL, HIGHEST_LEVEL)
+
+
+def earlier(x, samples: int = 1):
+    """`(batch, time)` shifted later in time, zeros coming in."""
+    length = ops.shape(x)[1]
+    return ops.pad(x, [[0, 0], [samples, 0]])[:, :length]
+
+
+def pre_emphasis(audio, coefficient: float):
+    """y_t = x_t - a x_{t-1}, with silence before the beginning.
+
+    Args:
+        audio: x, `(batch, time)`.
+        coefficient: a, 0 to below 1; 0 changes nothing.
+
+    Returns:
+        y, `(batch, time)`.
+    """
+    return audio - coefficient * earlier(audio) if coefficient else audio
+
+
+def de_emphasis(series, coefficient: float, before=None):
+    """x_t = y_t + a x_{t-1}: the inverse of `pre_emphasis`.
+
+    The recursion as a product of shifts, 1 / (1 - a z⁻¹) = Π_k (1 + a^(2^k)
+    z^(-2^k)): a dozen additions of whole series, in any graph, at any length.
+
+    Args:
+        series: y, `(batch, time)`, one sample at least.
+        coefficient: a, 0 to below 1; 0 changes nothing.
+        before: x of the sample before the first, `(batch, 1)`; silence, if
+            left out.
+
+    Returns:
+        x, `(batch, time)`.
+    """
+    if not coefficient:
+        return series
+    x, shift, power = series, 1, coefficient
+    if before is not None:
+        first = x[:, :1] + coefficient * before
+        x = ops.concatenate([first, x[:, 1:]], axis=1)
+    while power > _NEGLIGIBLE:
+        x = x + power * earlier(x, shift)
+        shift, power = 2 * shift, power * power
+    return x
 
 
 def mu_law_encode(audio):

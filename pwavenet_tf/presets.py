@@ -30,7 +30,7 @@ def doubling(layers: int, rounds: int = 1) -> tuple[int, ...]:
 
 _NANO = Preset(
     name="nano",
-    audio=AudioContract(),
+    audio=AudioContract(pre_emphasis=0.9),
     conditioning=Conditioning(channels=32, upsampling=(10, 20)),
     teacher=TeacherConfig(
         dilations=doubling(9, rounds=2),

@@ -120,7 +120,7 @@ class CachedSampler(StreamedVoice):
                 step, parameters if keep_parameters else newest
             )
             state = CachedState(
-                rings, self._head.network_input(newest), state.position + 1
+                rings, self.network.newest(state, newest), state.position + 1
             )
             return step + 1, state, outputs
 

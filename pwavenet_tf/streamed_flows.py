@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from pwavenet_tf.flow_network import FlowNetwork
 from pwavenet_tf.layers import CausalConvolution
+from pwavenet_tf.ops import de_emphasis
 from pwavenet_tf.student import ParallelWaveNet
 
 
@@ -19,7 +20,8 @@ class FlowState(NamedTuple):
         past: `(batch, sum of the layers' reaches, residual channels)`: the
             last inputs of every dilated convolution, one layer behind the
             other.
-        newest: `(batch, flows)`: the last sample that each flow read.
+        newest: `(batch, flows)`: the last sample that each flow read; with
+            pre-emphasis one more, the last sample of the audio.
     """
 
     past: tf.Tensor
@@ -40,6 +42,7 @@ class StreamedFlows:
     def __init__(self, student: ParallelWaveNet) -> None:
         self.student = student
         self.networks = student.networks
+        self._pre_emphasis = student.audio.pre_emphasis
         self._reaches = [
             [block.convolution.reach for block in network.stack.blocks]
             for network in self.networks
@@ -47,17 +50,18 @@ class StreamedFlows:
 
     def initial_state(self, batch) -> FlowState:
         """The state before the first sample of so many rows."""
-        reach, channels, flows = self.state_sizes
+        reach, channels, newest = self.state_sizes
         return FlowState(
             tf.zeros((batch, reach, channels), self.student.compute_dtype),
-            tf.zeros((batch, flows)),
+            tf.zeros((batch, newest)),
         )
 
     @property
     def state_sizes(self) -> tuple[int, int, int]:
-        """Samples and channels of `past`, and the number of flows."""
+        """Samples and channels of `past`, and samples of `newest`."""
         total = sum(map(sum, self._reaches))
-        return total, self.student.residual_channels, len(self.networks)
+        newest = len(self.networks) + bool(self._pre_emphasis)
+        return total, self.student.residual_channels, newest
 
     def __call__(
         self, state: FlowState, told: dict, noise: tf.Tensor, counted=None
@@ -86,6 +90,11 @@ class StreamedFlows:
             kept += endings
             location, log_scale = network.parameters(residual)
             x = x * tf.exp(log_scale) + location
+        if self._pre_emphasis:
+            last = state.newest[:, -1:]
+            x = de_emphasis(x, self._pre_emphasis, last)
+            series = tf.concat([last, x], axis=1)
+            newest.append(_ending(series, 1, counted))
         state = FlowState(tf.concat(kept, axis=1), tf.concat(newest, axis=1))
         return x, state
 

@@ -7,7 +7,7 @@ import math
 import keras
 from keras import ops
 
-from pwavenet_tf.bijectors import InverseAutoregressiveFlow
+from pwavenet_tf.bijectors import DeEmphasis, InverseAutoregressiveFlow
 from pwavenet_tf.conditioner import Conditioner
 from pwavenet_tf.config import (
     FRAME_ARRAYS,
@@ -18,6 +18,7 @@ from pwavenet_tf.config import (
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.flow_network import FlowNetwork
 from pwavenet_tf.noise_families import NOISES, NoiseFamily
+from pwavenet_tf.ops import de_emphasis, earlier
 from pwavenet_tf.replicas import Key, next_key
 from pwavenet_tf.substrate import tfb, tfd
 
@@ -34,6 +35,9 @@ class ParallelWaveNet(keras.Model):
     x_t given z_<t is one logistic (or Gaussian, after the noise), with
     ln s_tot = Σ_i ln s^i and μ_tot = Σ_i μ^i Π_{j>i} s^j, and
     x = μ_tot + s_tot · z.
+
+    Where the contract has pre-emphasis, the flows make y and the audio is
+    x_t = y_t + a x_{t-1}: one more flow, of scale 1, which is part of μ_tot.
 
     Args:
         audio: The acoustic contract of the mel spectrograms it is given.
@@ -94,7 +98,8 @@ class ParallelWaveNet(keras.Model):
         self.conditioner = Conditioner(
             self.audio, self.conditioning, dtype=self.dtype_policy
         )
-        centre = math.log(_INITIAL_SCALE) / len(self.flow_dilations)
+        initial_scale = _INITIAL_SCALE * self.audio.emphasised_deviation
+        centre = math.log(initial_scale) / len(self.flow_dilations)
         self.networks = [
             FlowNetwork(
                 dilations,
@@ -170,6 +175,9 @@ class ParallelWaveNet(keras.Model):
             x = x * scale + location
             total_location = total_location * scale + location
             total_log_scale = total_log_scale + log_scale
+        if self.audio.pre_emphasis:
+            x = de_emphasis(x, self.audio.pre_emphasis)
+            total_location += self.audio.pre_emphasis * earlier(x)
         return {
             "audio": x,
             "location": total_location,
@@ -195,7 +203,9 @@ class ParallelWaveNet(keras.Model):
         zeros = ops.zeros(self._audio_shape(inputs))
         return tfd.TransformedDistribution(
             tfd.Independent(self.noise_family.distribution(zeros), 1),
-            tfb.Chain(self.flows(inputs)[::-1]),
+            tfb.Chain(
+                [DeEmphasis(self.audio.pre_emphasis), *self.flows(inputs)[::-1]]
+            ),
         )
 
     def log_prob(self, audio, inputs):

@@ -176,7 +176,8 @@ class CachedInverse:
 
         def advance(step, state, outputs):
             parameters, rings = self.flows.step(state, added(step), weights)
-            newest, found = _invert_sample(audio[step], parameters)
+            before = self.contract.pre_emphasis * state.newest[-1]
+            newest, found = _invert_sample(audio[step], before, parameters)
             outputs = tf.tensor_scatter_nd_update(
                 outputs, [[step]], tf.stack(found)[tf.newaxis]
             )
@@ -193,9 +194,9 @@ class CachedInverse:
         return Inverted(*each), state
 
 
-def _invert_sample(x, parameters):
-    """What each flow reads, x^0 to x^{n-1}, and the sum of all flows."""
-    inputs = []
+def _invert_sample(audio, before, parameters):
+    """What each flow reads and the audio; and the sum of all flows."""
+    x, inputs = audio - before, [audio]
     for location, log_scale in reversed(parameters):
         x = (x - location) * tf.exp(-log_scale)
         inputs.insert(0, x)
@@ -203,6 +204,7 @@ def _invert_sample(x, parameters):
     for location, log_scale in parameters:
         total_location = total_location * tf.exp(log_scale) + location
         total_log_scale += log_scale
+    total_location += before
     return tf.stack(inputs), Inverted(x, total_location, total_log_scale)
 
 

@@ -7,9 +7,9 @@ from keras import ops
 
 from pwavenet_tf.conditioner import Conditioner
 from pwavenet_tf.config import AudioContract, Conditioning, TeacherConfig
-from pwavenet_tf.distributions import HEADS, Head
+from pwavenet_tf.distributions import HEADS, ContinuousHead, Head
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.ops import weighted_mean
+from pwavenet_tf.ops import earlier, pre_emphasis, weighted_mean
 from pwavenet_tf.replicas import ReplicatedModel, share_of_batch
 from pwavenet_tf.stack import GatedStack
 
@@ -26,6 +26,11 @@ class WaveNet(ReplicatedModel):
     p(x | c) = Π_t p(x_t | x_<t, c), each factor a distribution over levels of
     audio. Compile it with an optimiser alone: its loss is the negative
     log-likelihood, in nats per counted sample.
+
+    Where the contract has pre-emphasis, the network reads y_<t, with y_t =
+    x_t - a x_{t-1}, and gives the distribution of y_t; that of x_t is the
+    same moved by a x_{t-1}. So whatever is asked of it is of the audio
+    itself, and its nats compare with those of any other model.
 
     Args:
         audio: The acoustic contract of the mel spectrograms it is given.
@@ -93,6 +98,13 @@ class WaveNet(ReplicatedModel):
         self.skip_channels = skip_channels
         self.head = head
         self.head_class: type[Head] = HEADS[head]
+        if self.audio.pre_emphasis and not issubclass(
+            self.head_class, ContinuousHead
+        ):
+            raise UserError(
+                f"the head {head} has no location for pre-emphasis to move; "
+                "use another head, or a contract with pre_emphasis=0"
+            )
         self.mixture_components = mixture_components
         self.conditioner = Conditioner(
             self.audio, self.conditioning, dtype=self.dtype_policy
@@ -103,7 +115,7 @@ class WaveNet(ReplicatedModel):
             gate_channels,
             skip_channels,
             filter_width,
-            self.head_class.input_deviation,
+            self.head_class.input_deviation * self.audio.emphasised_deviation,
             self.conditioner.stride,
             # The past comes first: it is harder to hear under projections
             # that mean nothing yet.
@@ -174,11 +186,26 @@ class WaveNet(ReplicatedModel):
 
     def parameters_given(self, audio, told: dict):
         """As `call`, from what `told` returned."""
-        past = self.head_class.network_input(audio)
+        audio = ops.cast(audio, "float32")
+        series = pre_emphasis(audio, self.audio.pre_emphasis)
+        past = self.head_class.network_input(series)
         past = ops.cast(past, self.compute_dtype)
         x = ops.relu(self.stack(past, **told))
         x = ops.relu(self.before_output(x))
-        return self.output_parameters(ops.cast(x, "float32"))
+        parameters = self.output_parameters(ops.cast(x, "float32"))
+        return self.of_audio(parameters, earlier(audio))
+
+    def of_audio(self, parameters, last):
+        """Parameters of p(x_t | x_<t), from the network's output.
+
+        Args:
+            parameters: Of y_t, `(..., channels of the head)`.
+            last: x_{t-1}, `(...)`.
+        """
+        if not self.audio.pre_emphasis:
+            return parameters
+        by = self.audio.pre_emphasis * last
+        return self.head_class.moved(parameters, by)
 
     def distribution(self, inputs) -> Head:
         """p(x_t | x_<t, c) at every t, for inputs as in `call`."""

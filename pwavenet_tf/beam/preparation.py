@@ -27,6 +27,7 @@ from pwavenet_tf.corpus.label_files import find_labels
 from pwavenet_tf.corpus.layouts import Layout, Source
 from pwavenet_tf.corpus.prepare import (
     Described,
+    Validation,
     accepted,
     assemble,
     described,
@@ -90,6 +91,7 @@ def prepare_on_beam(
     speaker_pattern: str | None = None,
     limits: Limits | None = None,
     runner: Runner | None = None,
+    validation_pattern: str | None = None,
 ) -> tuple[CorpusCard, CorpusAudit]:
     """Audits and prepares a corpus as Beam jobs.
 
@@ -108,6 +110,7 @@ def prepare_on_beam(
         speaker_pattern: For `speaker`.
         limits: What the audit accepts.
         runner: Where the jobs run; on this machine, if None.
+        validation_pattern: As `prepare` has it.
 
     Returns:
         The card, and the audit.
@@ -118,6 +121,7 @@ def prepare_on_beam(
     # Absolute, because `.` has neither a name nor a parent.
     out = Path(os.path.abspath(out))
     require_free(out)
+    held_out = Validation(validation_pattern)
     contract = without_statistics(preset)
     job = _Job(contract, inputs, layout.folder, labels, speaker_pattern)
     # Before the work, which takes long: the pattern may be amiss.
@@ -132,7 +136,7 @@ def prepare_on_beam(
             layout, limits or Limits(), contract.sample_rate, spoken, measured
         )
         found = workers.described(job, accepted(audited))
-        card = assemble(out, audited, contract, preset.name, found)
+        card = assemble(out, audited, contract, preset.name, found, held_out)
         shutil.rmtree(work, ignore_errors=True)
     return card, audited
 

@@ -5,7 +5,7 @@ to one channel, brought to the preset's sample rate and analysed into a mel
 spectrogram. Each is audited first, as pwavenet audit does it: one that cannot
 be used (silent, too short, damaged, badly clipped) is left out and named with
 the reason; it never stops the others. One recording in ten is held out to
-measure progress on.
+measure progress on, or those that --validation_pattern finds.
 
 The layouts of LJ Speech, VCTK and LibriTTS are known by themselves, with their
 texts and speakers, and so is a CSV manifest with the columns path, speaker and
@@ -108,6 +108,13 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     )
     define_labels(flag_values)
     define_speaker_pattern(flag_values)
+    flags.DEFINE_string(
+        "validation_pattern",
+        None,
+        "REGEX: Recordings in whose path it is found are held out; a random "
+        "tenth, if left out. Hold out whole texts if some were read twice.",
+        flag_values=flag_values,
+    )
     define_limits(flag_values)
     define_runner(
         f"NAME: Runner of Apache Beam that does the work: {RUNNERS} Without "
@@ -155,14 +162,15 @@ def _prepared(
     layout = find_layout(Path(flag_values.corpus))
     labels = flag_values.labels and Path(flag_values.labels)
     told = inputs, labels, flag_values.speaker_pattern
+    held_out = flag_values.validation_pattern
     if runner is None:
         rate = settings.audio.sample_rate
         found = audit(layout, limits, rate, "linguistic" in inputs)
-        return layout, prepare(found, out, settings, *told), found
+        return layout, prepare(found, out, settings, *told, held_out), found
     from pwavenet_tf.beam.preparation import prepare_on_beam
 
     return layout, *prepare_on_beam(
-        layout, out, settings, *told, limits, runner
+        layout, out, settings, *told, limits, runner, held_out
     )
 
 

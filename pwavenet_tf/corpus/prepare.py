@@ -1,6 +1,7 @@
 """Recordings to a prepared corpus: audit, features, shards and card."""
 
 import dataclasses
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def prepare(
     inputs: tuple[str, ...] = ("mel",),
     labels: Path | None = None,
     speaker_pattern: str | None = None,
+    validation_pattern: str | None = None,
 ) -> CorpusCard:
     """Prepares a corpus of recordings for training.
 
@@ -46,6 +48,7 @@ def prepare(
     reasons in the card. One recording in ten, at least one, is held out for
     validation; which ones depends on the files' paths within `corpus` alone.
     With speakers, nobody is held out of whom nothing is trained on.
+    `validation_pattern` holds out what it names instead.
 
     Args:
         corpus: Folder of WAV, FLAC, MP3 and OGG files, searched recursively,
@@ -58,15 +61,18 @@ def prepare(
             there is one, when left out. Recordings without a label file are
             aligned with their transcripts.
         speaker_pattern: For `speaker`; see `pwavenet_tf.corpus.speakers`.
+        validation_pattern: A regular expression; recordings in whose path
+            within `corpus` it is found are held out, and no others.
 
     Returns:
         The card, which is in `out` as well.
 
     Raises:
         UserError: If `corpus` is missing or holds fewer than two usable
-            recordings, or if `out` already holds something or cannot be
-            written.
+            recordings, if a pattern is wrong, or if `out` already holds
+            something or cannot be written.
     """
+    held_out = Validation(validation_pattern)
     contract = without_statistics(preset)
     out = Path(out)
     require_free(out)
@@ -82,7 +88,47 @@ def prepare(
         spoken = "linguistic" in inputs
         corpus = audit(layout, Limits(), contract.sample_rate, spoken)
     found = described(accepted(corpus), describe, contract.sample_rate)
-    return assemble(out, corpus, contract, preset.name, found)
+    return assemble(out, corpus, contract, preset.name, found, held_out)
+
+
+class Validation:
+    """Decides which recordings are held out for validation.
+
+    Args:
+        pattern: A regular expression: recordings in whose path it is found
+            are held out, and no others. Without one it is every tenth in
+            drawn order, which makes it a random tenth; and with speakers
+            nobody of whom nothing is trained on.
+
+    Raises:
+        UserError: If the pattern is not a regular expression.
+    """
+
+    def __init__(self, pattern: str | None = None) -> None:
+        self.pattern = pattern
+        try:
+            self._matcher = pattern and re.compile(pattern)
+        except re.error as problem:
+            raise UserError(
+                f"validation pattern {pattern!r}: {problem}; give a regular "
+                "expression"
+            ) from problem
+
+    def holds_out(
+        self,
+        recording: Recording,
+        training: list[Recording],
+        validation: list[Recording],
+    ) -> bool:
+        """Whether it is held out, after those that were decided on before."""
+        if self._matcher:
+            return bool(self._matcher.search(recording.file))
+        usable = len(training) + len(validation)
+        if usable < len(validation) * VALIDATION_INTERVAL:
+            return False
+        return recording.speaker is None or any(
+            other.speaker == recording.speaker for other in training
+        )
 
 
 def without_statistics(preset: Preset) -> AudioContract:
@@ -129,6 +175,7 @@ def assemble(
     contract: AudioContract,
     preset_name: str,
     found: Iterable[tuple[Source, Described]],
+    held_out: Validation,
 ) -> CorpusCard:
     """Writes the corpus in one pass; all that depends on an order is here.
 
@@ -138,6 +185,7 @@ def assemble(
         contract: From `without_statistics`.
         preset_name: For the card.
         found: As `described` yields it, of `accepted(audited)`.
+        held_out: Who is held out.
 
     Returns:
         The card, which is in `out` as well.
@@ -148,7 +196,7 @@ def assemble(
     """
     with written_aside(out) as folder:
         folder.mkdir()
-        card = _fill(folder, audited, contract, preset_name, found)
+        card = _fill(folder, audited, contract, preset_name, found, held_out)
         card.save(folder)
     return card
 
@@ -159,6 +207,7 @@ def _fill(
     contract: AudioContract,
     preset_name: str,
     found: Iterable[tuple[Source, Described]],
+    held_out: Validation,
 ) -> CorpusCard:
     """Writes the shards in one pass over the accepted recordings."""
     from tqdm import tqdm
@@ -194,14 +243,14 @@ def _fill(
                 number = speakers.setdefault(told.speaker, len(speakers))
                 features["speaker"] = np.int32(number)
             recording = Recording(name, len(levels), told.speaker)
-            if _is_held_out(recording, training, validation):
+            if held_out.holds_out(recording, training, validation):
                 validation.append(recording)
                 validation_shards.write(name, levels, features)
             else:
                 training.append(recording)
                 training_shards.write(name, levels, features)
                 statistics.add(features)
-        _require_enough(training, validation, refused, audited.layout)
+        _require_enough(training, validation, refused, audited.layout, held_out)
         return CorpusCard(
             preset=preset_name,
             contract=statistics.written_into(contract),
@@ -216,20 +265,6 @@ def _fill(
         )
 
 
-def _is_held_out(
-    recording: Recording,
-    training: list[Recording],
-    validation: list[Recording],
-) -> bool:
-    """In drawn order every tenth, which makes it a random tenth."""
-    usable = len(training) + len(validation)
-    if usable < len(validation) * VALIDATION_INTERVAL:
-        return False
-    return recording.speaker is None or any(
-        other.speaker == recording.speaker for other in training
-    )
-
-
 def _sorted(entries: list) -> tuple:
     return tuple(sorted(entries, key=lambda entry: entry.file))
 
@@ -239,10 +274,17 @@ def _require_enough(
     validation: list[Recording],
     refused: list[Refusal],
     layout: Layout,
+    held_out: Validation,
 ) -> None:
     if training and validation:
         return
     usable = len(training) + len(validation)
+    if usable >= 2 and held_out.pattern:
+        raise UserError(
+            f"{layout.folder}: the validation pattern {held_out.pattern!r} is "
+            f"found in {len(validation)} of {usable} recordings' paths; it "
+            "must leave one at least to train on and one to hold out"
+        )
     if usable >= 2:
         raise UserError(
             f"{layout.folder}: no speaker has two recordings, one to train on "

@@ -49,6 +49,12 @@ class Gaussian(ContinuousHead):
     def channels(cls, components: int) -> int:
         return 2
 
+    @classmethod
+    def moved(cls, parameters, by):
+        location, raw = ops.split(parameters, 2, axis=-1)
+        location = location + ops.expand_dims(by, -1)
+        return ops.concatenate([location, raw], axis=-1)
+
     def __init__(self, parameters) -> None:
         self.parameters = ops.cast(parameters, "float32")
         self.location = self.parameters[..., 0]

@@ -122,6 +122,19 @@ class ContinuousHead(Head):
     them and beyond them has a probability and a gradient too.
     """
 
+    @classmethod
+    @abc.abstractmethod
+    def moved(cls, parameters, by):
+        """Parameters of the distribution of `x + by`, x being as they say.
+
+        Args:
+            parameters: Raw, `(..., channels)`.
+            by: `(...)`, float32.
+
+        Returns:
+            `(..., channels)`.
+        """
+
     @abc.abstractmethod
     def log_prob_unbounded(self, x):
         """ln of the mass in a level-wide bin around any real `x`, nats.

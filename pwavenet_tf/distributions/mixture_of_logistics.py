@@ -60,6 +60,12 @@ class MixtureOfLogistics(ContinuousHead):
     def draws(cls, components: int) -> int:
         return components + 1
 
+    @classmethod
+    def moved(cls, parameters, by):
+        logits, locations, raw = ops.split(parameters, 3, axis=-1)
+        locations = locations + ops.expand_dims(by, -1)
+        return ops.concatenate([logits, locations, raw], axis=-1)
+
     def __init__(self, parameters) -> None:
         self.parameters = ops.cast(parameters, "float32")
         logits, self.locations, raw = ops.split(self.parameters, 3, axis=-1)
