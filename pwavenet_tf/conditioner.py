@@ -1,6 +1,7 @@
 """From features of frames and speakers to what every layer is told."""
 
 import dataclasses
+import math
 
 import keras
 from keras import ops
@@ -32,9 +33,10 @@ class Conditioner(keras.layers.Layer):
 
     Mel spectrogram, linguistic features and pitch, whichever there are, stand
     side by side in one series of frames. It is upsampled to one vector a
-    sample, or left at the rate of frames: every layer's projection is then
-    computed once a frame, which is exact because repetition and projection
-    commute. The speaker is one vector for all time.
+    sample or for a few samples, or left at the rate of frames: every layer's
+    projection is then computed once for all samples of a vector, which is
+    exact because repetition and projection commute. The speaker is one vector
+    for all time.
 
     Args:
         audio: The acoustic contract.
@@ -53,8 +55,8 @@ class Conditioner(keras.layers.Layer):
         channels)`: keyword arguments of a `GatedStack`.
 
     Raises:
-        UserError: If `upsampling` does not multiply to the hop length, or
-            phones or speakers are to be heard but not listed.
+        UserError: If `upsampling` does not divide the hop length, or phones
+            or speakers are to be heard but not listed.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Conditioner(keras.layers.Layer):
             self.upsampler = Upsampler(
                 self.conditioning.channels,
                 self.conditioning.upsampling,
+                self.conditioning.frame_layers,
                 dtype=policy,
             )
 
@@ -92,7 +95,8 @@ class Conditioner(keras.layers.Layer):
     @property
     def stride(self) -> int:
         """Samples for each vector of the series."""
-        return 1 if self.conditioning.upsampling else self.audio.hop_length
+        upsampled = math.prod(self.conditioning.upsampling)
+        return self.audio.hop_length // upsampled
 
     @property
     def context_frames(self) -> int:

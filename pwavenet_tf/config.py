@@ -94,16 +94,16 @@ class AudioContract:
         return config if isinstance(config, cls) else cls(**config)
 
     def require_upsampling(self, factors: tuple[int, ...]) -> None:
-        """Refuses upsampling factors that do not make one hop.
+        """Refuses upsampling factors that do not divide one hop.
 
         Raises:
-            UserError: If their product is not the hop length.
+            UserError: If the hop length is no multiple of their product.
         """
-        if math.prod(factors) != self.hop_length:
+        if self.hop_length % math.prod(factors):
             raise UserError(
                 f"upsampling {tuple(factors)} multiplies to "
                 f"{math.prod(factors)}, but the hop length is "
-                f"{self.hop_length}; choose factors whose product it is"
+                f"{self.hop_length}; choose factors whose product divides it"
             )
 
     @property
@@ -165,8 +165,13 @@ class Conditioning:
             (log F0 and voicing) and `speaker`. None at all makes a model of
             sound that nobody steers.
         channels: Channels of the upsampled series and of a speaker's vector.
-        upsampling: Strides of the learned upsampling, whose product is the
-            hop length; empty to repeat every frame instead.
+        upsampling: Strides of the learned upsampling. If their product is
+            the hop length, there is one vector for each sample; if it is a
+            part of it, each vector is repeated for the rest, and every
+            layer's projection costs as much less. Empty to repeat every
+            frame.
+        frame_layers: Convolutions over three frames each before the learned
+            upsampling; every one of them looks one frame further ahead.
         phones: The phones, known by their places in this list, from 1 on.
         speakers: The speakers, known by their places in this list, from 0 on.
         mean_pitch_hz: The voice's mean F0 in the logarithm, Hz: pitch is
@@ -179,6 +184,7 @@ class Conditioning:
     inputs: tuple[str, ...] = ("mel",)
     channels: int = 32
     upsampling: tuple[int, ...] = ()
+    frame_layers: int = 1
     phones: tuple[str, ...] = ()
     speakers: tuple[str, ...] = ()
     mean_pitch_hz: float | None = None
@@ -192,6 +198,11 @@ class Conditioning:
                     f"conditioning on {name!r} is not known; choose from "
                     f"{', '.join(CONDITIONING_INPUTS)}"
                 )
+        if self.frame_layers < 1:
+            raise UserError(
+                f"conditioning: frame_layers is {self.frame_layers}; it must "
+                "be at least 1"
+            )
 
     @classmethod
     def from_config(cls, config: "Conditioning | dict") -> "Conditioning":

@@ -92,33 +92,45 @@ class TransposedConvolution(keras.layers.Layer):
 class Upsampler(keras.layers.Layer):
     """Learned upsampling of frames of features (WaveNet, section 2.5).
 
-    A convolution over three frames, then transposed convolutions with leaky
-    ReLU. The ends are extended by repeating the first and the last frame
-    `context_frames` times, and only there: a chunk that brings that many
-    neighbouring frames with it is upsampled exactly as within the whole.
+    Convolutions over three frames, then transposed convolutions, with leaky
+    ReLU between. The ends are extended by repeating the first and the last
+    frame `context_frames` times, and only there: a chunk that brings that
+    many neighbouring frames with it is upsampled exactly as within the whole.
 
     Args:
         channels: Channels of every layer and of the output.
-        factors: Stride of each transposed convolution; their product is the
-            hop length.
+        factors: Stride of each transposed convolution.
+        frame_layers: Convolutions over frames.
 
     Input shape: `(batch, frames, values of a frame)`.
     Output shape: `(batch, frames * product of factors, channels)`.
     """
 
     def __init__(
-        self, channels: int, factors: tuple[int, ...], **kwargs
+        self,
+        channels: int,
+        factors: tuple[int, ...],
+        frame_layers: int = 1,
+        **kwargs,
     ) -> None:
         super().__init__(**kwargs)
         self.channels = channels
         self.factors = tuple(factors)
-        self.convolution = keras.layers.Conv1D(
-            channels, 3, padding="same", dtype=self.dtype_policy
-        )
+        self.frame_layers = frame_layers
+        # By itself, as in files of before there could be more.
+        self.convolution = self._frame_layer()
+        self.further_convolutions = [
+            self._frame_layer() for _ in range(frame_layers - 1)
+        ]
         self.expansions = [
             TransposedConvolution(channels, factor, dtype=self.dtype_policy)
             for factor in self.factors
         ]
+
+    def _frame_layer(self) -> keras.layers.Conv1D:
+        return keras.layers.Conv1D(
+            self.channels, 3, padding="same", dtype=self.dtype_policy
+        )
 
     @property
     def context_frames(self) -> int:
@@ -127,12 +139,14 @@ class Upsampler(keras.layers.Layer):
         for factor in reversed(self.factors):
             earliest = (earliest + factor // 2) // factor - 1
             latest = (latest + factor // 2) // factor
-        # One more on each side through the convolution of width three.
-        return max(-earliest, latest) + 1
+        # One more on each side through every convolution of width three.
+        return max(-earliest, latest) + self.frame_layers
 
     def build(self, input_shape) -> None:
         self.convolution.build(input_shape)
         shape = (*input_shape[:-1], self.channels)
+        for convolution in self.further_convolutions:
+            convolution.build(shape)
         for expansion in self.expansions:
             expansion.build(shape)
             shape = expansion.compute_output_shape(shape)
@@ -142,8 +156,8 @@ class Upsampler(keras.layers.Layer):
         first = ops.repeat(frames[:, :1], context, axis=1)
         last = ops.repeat(frames[:, -1:], context, axis=1)
         x = self.convolution(ops.concatenate([first, frames, last], axis=1))
-        for expansion in self.expansions:
-            x = expansion(ops.leaky_relu(x, 0.4))
+        for layer in (*self.further_convolutions, *self.expansions):
+            x = layer(ops.leaky_relu(x, 0.4))
         extension = context * math.prod(self.factors)
         return x[:, extension:-extension]
 
@@ -157,4 +171,5 @@ class Upsampler(keras.layers.Layer):
         return super().get_config() | {
             "channels": self.channels,
             "factors": self.factors,
+            "frame_layers": self.frame_layers,
         }

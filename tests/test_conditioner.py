@@ -33,7 +33,7 @@ def combinations():
         yield from itertools.combinations(CONDITIONING_INPUTS, count)
 
 
-@pytest.mark.parametrize("upsampling", [(), (4, 5)])
+@pytest.mark.parametrize("upsampling", [(), (4, 5), (4,)])
 @pytest.mark.parametrize("inputs", combinations(), ids="+".join)
 def test_exactly_the_chosen_inputs_are_heard(inputs, upsampling) -> None:
     teacher = tiny_models.teacher(conditioning=told(inputs, upsampling))

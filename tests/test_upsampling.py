@@ -13,9 +13,12 @@ from pwavenet_tf.upsampling import (
 HOP = tiny_models.HOP
 
 
-@pytest.fixture(params=[(4, 5), (20,), (2, 2, 5), (10, 2)])
+@pytest.fixture(
+    params=[((4, 5), 1), ((20,), 1), ((2, 2, 5), 3), ((10, 2), 2)],
+    ids=str,
+)
 def upsampler(request) -> Upsampler:
-    upsampler = Upsampler(4, request.param)
+    upsampler = Upsampler(4, *request.param)
     upsampler.build((None, None, tiny_models.MELS))
     return upsampler
 

@@ -1,5 +1,7 @@
 """Teachers and students small enough for exact checks, and their inputs."""
 
+import dataclasses
+
 import numpy as np
 
 from pwavenet_tf.config import AudioContract, Conditioning
@@ -10,8 +12,14 @@ from pwavenet_tf.teacher import WaveNet
 HOP = 20
 MELS = 6
 CONTRACT = AudioContract(
-    hop_length=HOP, window_length=40, fft_length=64, mels=MELS
+    hop_length=HOP,
+    window_length=40,
+    fft_length=64,
+    mels=MELS,
+    pre_emphasis=0.9,
 )
+# Of models of before there was pre-emphasis, and of codes.
+PLAIN = dataclasses.replace(CONTRACT, pre_emphasis=0.0)
 ON_MEL = Conditioning(channels=4, upsampling=(4, 5))
 COARSE = Conditioning(channels=4, upsampling=(20,))
 EVERYTHING = Conditioning(
@@ -40,8 +48,9 @@ def teacher(**changes) -> WaveNet:
         "skip_channels": 8,
         "mixture_components": 3,
         "conditioning": ON_MEL,
+        "audio": PLAIN if changes.get("head") == "mu_law" else CONTRACT,
     }
-    return randomised(WaveNet(CONTRACT, **(sizes | changes)))
+    return randomised(WaveNet(**(sizes | changes)))
 
 
 def student(**changes) -> ParallelWaveNet:
@@ -51,8 +60,9 @@ def student(**changes) -> ParallelWaveNet:
         "residual_channels": 8,
         "gate_channels": 8,
         "conditioning": ON_MEL,
+        "audio": CONTRACT,
     }
-    return randomised(ParallelWaveNet(CONTRACT, **(sizes | changes)))
+    return randomised(ParallelWaveNet(**(sizes | changes)))
 
 
 def phone_classifier(**changes) -> PhoneClassifier:

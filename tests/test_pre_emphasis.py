@@ -1,0 +1,220 @@
+"""Pre-emphasis: a fixed prediction inside the models, exact everywhere."""
+
+import dataclasses
+
+import hypothesis
+import keras
+import numpy as np
+import pytest
+import scipy.signal
+import tensorflow as tf
+import tiny_models
+from hypothesis import strategies as st
+
+from pwavenet_tf.config import AudioContract
+from pwavenet_tf.distiller import Distiller
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.ops import de_emphasis, pre_emphasis
+
+A = tiny_models.CONTRACT.pre_emphasis
+FRAMES = 3
+HEADS = ("mixture_of_logistics", "gaussian")
+coefficients = st.sampled_from([0.5, 0.9, 0.97])
+
+
+def noise_of(length: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(2, length)).astype("f")
+
+
+def plain(model):
+    """The same network without pre-emphasis."""
+    config = model.get_config() | {"audio": tiny_models.PLAIN}
+    other = type(model).from_config(config)
+    other.build()
+    other.set_weights(model.get_weights())
+    return other
+
+
+@hypothesis.given(st.integers(1, 3_000), coefficients, st.integers(0, 99))
+@hypothesis.settings(deadline=None, max_examples=25)
+def test_filters_are_scipys(length, coefficient, seed) -> None:
+    x = noise_of(length, seed)
+    there = scipy.signal.lfilter([1.0, -coefficient], [1.0], x)
+    np.testing.assert_allclose(pre_emphasis(x, coefficient), there, atol=1e-6)
+    back = scipy.signal.lfilter([1.0], [1.0, -coefficient], x)
+    np.testing.assert_allclose(de_emphasis(x, coefficient), back, atol=2e-5)
+
+
+@hypothesis.given(st.integers(1, 199), coefficients)
+@hypothesis.settings(deadline=None, max_examples=10)
+def test_de_emphasis_goes_on_from_the_last_sample(cut, coefficient) -> None:
+    y = noise_of(200, cut)
+    whole = de_emphasis(y, coefficient)
+    first = de_emphasis(y[:, :cut], coefficient)
+    second = de_emphasis(y[:, cut:], coefficient, before=first[:, -1:])
+    joined = tf.concat([first, second], axis=1)
+    np.testing.assert_allclose(joined, whole, atol=1e-5)
+
+
+def test_without_pre_emphasis_nothing_is_touched() -> None:
+    x = noise_of(20, 0)
+    assert pre_emphasis(x, 0.0) is x
+    assert de_emphasis(x, 0.0) is x
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.0, 2.0, float("nan")])
+def test_a_coefficient_that_is_none_is_refused(wrong) -> None:
+    with pytest.raises(UserError, match="pre_emphasis is .*; it must be"):
+        AudioContract(pre_emphasis=wrong)
+
+
+def test_a_contract_of_before_there_was_pre_emphasis_has_none() -> None:
+    old = dataclasses.asdict(tiny_models.CONTRACT)
+    del old["pre_emphasis"]
+    assert AudioContract.from_config(old) == tiny_models.PLAIN
+
+
+def test_models_of_another_pre_emphasis_are_refused_together() -> None:
+    student = tiny_models.student(audio=tiny_models.PLAIN)
+    with pytest.raises(UserError, match=r"pre_emphasis \(0.9 against 0.0\)"):
+        Distiller(tiny_models.teacher(), student)
+
+
+def test_codes_take_no_pre_emphasis() -> None:
+    with pytest.raises(UserError, match="mu_law has no location"):
+        tiny_models.teacher(head="mu_law", audio=tiny_models.CONTRACT)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_teacher_gives_the_distribution_of_emphasised_audio_moved(head) -> None:
+    """The network alone, given y, judges y as the teacher judges x."""
+    teacher = tiny_models.teacher(head=head)
+    mel, audio = tiny_models.mel(2, FRAMES), tiny_models.audio(2, FRAMES)
+    emphasised = scipy.signal.lfilter([1.0, -A], [1.0], audio).astype("f")
+    found = teacher.distribution({"audio": audio, "mel": mel})
+    network = plain(teacher).distribution({"audio": emphasised, "mel": mel})
+    np.testing.assert_allclose(
+        found.log_prob_unbounded(audio),
+        network.log_prob_unbounded(emphasised),
+        rtol=2e-6,
+        atol=1e-4,
+    )
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_teachers_pmf_over_all_levels_sums_to_one(head) -> None:
+    teacher = tiny_models.teacher(head=head)
+    inputs = {"audio": tiny_models.audio(), "mel": tiny_models.mel()}
+    parameters = teacher(inputs)[:, -4:]
+    levels = (np.arange(65_536, dtype="f") - 32_768) / 32_768
+    log_prob = teacher.head_class(parameters).log_prob(levels[:, None, None])
+    total = tf.reduce_sum(tf.exp(tf.cast(log_prob, tf.float64)), 0)
+    np.testing.assert_allclose(total, 1.0, atol=1e-4)
+
+
+def test_gradient_of_the_likelihood_is_that_of_finite_differences() -> None:
+    teacher = tiny_models.teacher()
+    mel, audio = tiny_models.mel(), tiny_models.audio()
+
+    def total(x):
+        head = teacher.distribution({"audio": x, "mel": mel})
+        return tf.reduce_sum(head.log_prob_unbounded(x))
+
+    x = tf.constant(audio)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = total(x)
+    gradient = tape.gradient(value, x).numpy()[0]
+    for place in (0, 7, 39):
+        step = np.zeros_like(audio)
+        step[0, place] = 1e-3
+        slope = (total(audio + step) - total(audio - step)) / 2e-3
+        np.testing.assert_allclose(gradient[place], slope, rtol=2e-2, atol=0.3)
+
+
+def test_student_is_its_flows_de_emphasised() -> None:
+    student = tiny_models.calmer(tiny_models.student())
+    inputs = {"mel": tiny_models.mel(2, FRAMES)}
+    inputs["noise"] = tiny_models.noise(2, FRAMES)
+    output, flows = student(inputs), plain(student)(inputs)
+    np.testing.assert_allclose(
+        output["audio"],
+        scipy.signal.lfilter([1.0], [1.0, -A], flows["audio"]),
+        atol=1e-5,
+    )
+    np.testing.assert_array_equal(output["log_scale"], flows["log_scale"])
+
+
+def test_student_keeps_the_identities_of_a_flow() -> None:
+    """x = μ + s z; ∂x_t/∂z_t = s_t; (μ_t, s_t) see z_<t alone; log-det."""
+    student = tiny_models.calmer(tiny_models.student())
+    mel, noise = tiny_models.mel(), tiny_models.noise()
+    output = student({"mel": mel, "noise": noise})
+    np.testing.assert_allclose(
+        output["audio"],
+        output["location"] + tf.exp(output["log_scale"]) * noise,
+        atol=1e-5,
+    )
+
+    def part(name):
+        def of(z):
+            repeated = tiny_models.repeated(mel, len(z))
+            return student({"mel": repeated, "noise": z})[name]
+
+        return tiny_models.jacobian(of, noise[0])
+
+    by_noise = part("audio")
+    assert np.abs(np.triu(by_noise, 1)).max() == 0.0
+    assert np.abs(np.triu(part("location"))).max() == 0.0
+    scale = np.exp(output["log_scale"][0])
+    np.testing.assert_allclose(np.diag(by_noise), scale, rtol=1e-4)
+    _, log_det = np.linalg.slogdet(by_noise.astype("float64"))
+    np.testing.assert_allclose(
+        log_det, np.sum(output["log_scale"]), rtol=1e-4, atol=1e-3
+    )
+
+
+def test_density_is_that_of_the_noise_less_the_log_det() -> None:
+    student = tiny_models.calmer(tiny_models.student(), 0.02)
+    mel, noise = tiny_models.mel(), tiny_models.noise()
+    output = student({"mel": mel, "noise": noise})
+    expected = np.sum(student.noise_family.log_prob(noise)) - np.sum(
+        output["log_scale"]
+    )
+    audio = output["audio"].numpy()
+    by_tfp = student.distribution({"mel": mel}).log_prob(audio)
+    np.testing.assert_allclose(by_tfp, [expected], rtol=1e-3)
+    np.testing.assert_allclose(
+        student.log_prob(audio, {"mel": mel}), [expected], rtol=1e-3
+    )
+
+
+def distilled(teacher, student, recording, seed=3) -> dict:
+    model = Distiller(teacher, student, inner_samples=2, seed=seed)
+    inputs = {
+        "mel": tiny_models.mel(2, 200),
+        "noise": tiny_models.noise(2, 200),
+    }
+    model.build()
+    return model.loss_terms(inputs, recording, model(inputs))
+
+
+def test_distillation_is_that_of_the_flows_alone() -> None:
+    """KL and power loss are those between y's, whatever the audio is."""
+    teacher = tiny_models.teacher()
+    student = tiny_models.calmer(tiny_models.student(), 0.05)
+    recording = tiny_models.audio(2, 200)
+    emphasised = scipy.signal.lfilter([1.0, -A], [1.0], recording).astype("f")
+    found = distilled(teacher, student, recording)
+    alone = distilled(plain(teacher), plain(student), emphasised)
+    for term in ("entropy", "kl", "contrastive", "power"):
+        np.testing.assert_allclose(
+            found[term], alone[term], rtol=2e-3, atol=1e-4, err_msg=term
+        )
+
+
+def test_saved_models_keep_their_pre_emphasis(tmp_path) -> None:
+    for model in (tiny_models.teacher(), tiny_models.student()):
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        assert loaded.audio == tiny_models.CONTRACT
