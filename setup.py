@@ -19,6 +19,7 @@ setup(
     package_data={
         "": ["*.j2"],
         "pwavenet_tf": ["py.typed"],
+        "pwavenet_tf.voices": ["*/*"],
         "pwavenet_tf.export": ["serving/*"],
     },
     install_requires=[

@@ -1,20 +1,31 @@
-"""Who speaks, from a file of any kind that holds a voice."""
+"""A synthesizer from a file of any kind, or a voice that comes with us."""
 
 from pathlib import Path
 
 from pwavenet_tf.models import load_model
 from pwavenet_tf.speaking import voice_of
 from pwavenet_tf.streaming import StreamedVoice
+from pwavenet_tf.voices import voice_file, voice_names
 
 
-def load_voice(path: Path) -> StreamedVoice:
-    """The voice in a `.keras`, a `.tflite` or an `.onnx`.
+def load_voice(source: str | Path) -> StreamedVoice:
+    """The synthesizer of a voice or of a model's file.
+
+    Args:
+        source: The name of a voice that comes with the package, such as
+            `kathleen` (its student) or `kathleen/teacher`; or a file: a
+            `.keras`, a `.tflite` or an `.onnx`.
 
     Raises:
         UserError: If the file is missing, damaged, of another version, or
             holds no voice.
+
+    Example:
+        audio = load_voice("kathleen")(mel, seed=1)
     """
-    path = Path(path)
+    if str(source).partition("/")[0] in voice_names():
+        source = voice_file(str(source))
+    path = Path(source)
     suffix = path.suffix.lower()
     if suffix == ".tflite":
         from pwavenet_tf.export.lite.voice import LiteVoice

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pwavenet_tf.distiller import Distiller
     from pwavenet_tf.distributions import Gaussian, MixtureOfLogistics, MuLaw
     from pwavenet_tf.errors import UserError
+    from pwavenet_tf.export.voices import load_voice
     from pwavenet_tf.phone_classifier import PhoneClassifier
     from pwavenet_tf.phone_training import train_phones
     from pwavenet_tf.presets import preset
@@ -70,6 +71,7 @@ __all__ = [
     "generate",
     "Synthesizer",
     "Stream",
+    "load_voice",
     "UserError",
 ]
 
@@ -102,6 +104,7 @@ _MODULES = {
     "generate": "sampling",
     "Synthesizer": "synthesis",
     "Stream": "streaming",
+    "load_voice": "export.voices",
     "UserError": "errors",
 }
 

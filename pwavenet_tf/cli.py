@@ -30,6 +30,7 @@ COMMANDS = (
     "train-teacher",
     "train-phones",
     "distill",
+    "voices",
     "synthesize",
     "synthesize-batch",
     "evaluate",

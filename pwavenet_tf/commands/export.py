@@ -26,10 +26,10 @@ from pathlib import Path
 
 from absl import flags
 
+from pwavenet_tf.commands.model_flags import chosen_models, define_model
 from pwavenet_tf.commands.path_flags import (
     define_path,
     existing,
-    existing_file,
     writable_file,
     writable_folder,
 )
@@ -45,7 +45,7 @@ _LEAST_SECONDS = 3.0
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     """Defines the flags."""
-    define_path("model", "FILE: A student.keras.", flag_values, existing_file)
+    define_model("FILE: A student.keras.", flag_values)
     flags.DEFINE_string(
         "out",
         None,
@@ -92,7 +92,8 @@ def run(flag_values: flags.FlagValues) -> None:
     """Exports the student and says how close the export is."""
     from pwavenet_tf.models import load_student
 
-    student = load_student(Path(flag_values.model))
+    (model,) = chosen_models(flag_values)
+    student = load_student(model)
     write = {"saved_model": _saved_model, "tflite": _tflite, "onnx": _onnx}
     write[flag_values.format](student, Path(flag_values.out), flag_values)
 

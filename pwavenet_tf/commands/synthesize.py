@@ -19,6 +19,7 @@ Before it:  pwavenet distill (or train-teacher)
 After it:   listen
 
 Example:
+  pwavenet synthesize --voice=kathleen --input=one.wav --out=sound
   pwavenet synthesize --model=run/student.keras --input=one.wav --out=sound
   pwavenet synthesize --model=run/teacher.keras --text="Good morning." \\
       --out=sound
@@ -34,10 +35,10 @@ from pwavenet_tf.commands.conditioning_flags import (
     define_labels,
     define_speaker_pattern,
 )
+from pwavenet_tf.commands.model_flags import chosen_models, define_model
 from pwavenet_tf.commands.path_flags import (
     define_path,
     existing,
-    existing_file,
     writable_folder,
 )
 from pwavenet_tf.commands.sampling_flags import define_sampling
@@ -49,12 +50,10 @@ _OUTPUT = "-"
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     """Defines the flags."""
-    define_path(
-        "model",
+    define_model(
         "FILE: A student.keras, a teacher.keras, or an exported .tflite or "
         ".onnx.",
         flag_values,
-        existing_file,
     )
     define_path(
         "input",
@@ -102,7 +101,8 @@ def run(flag_values: flags.FlagValues) -> None:
 
     if (flag_values.input is None) == (flag_values.text is None):
         raise UserError("give either --input=PATH or --text=TEXT")
-    voice = load_voice(Path(flag_values.model))
+    (model,) = chosen_models(flag_values)
+    voice = load_voice(model)
     aloud = flag_values.out == _OUTPUT
     out = Path(flag_values.out)
     # All of the input is checked before the first sound is made.

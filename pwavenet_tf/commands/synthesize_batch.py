@@ -31,10 +31,10 @@ from pwavenet_tf.commands.conditioning_flags import (
     define_labels,
     define_speaker_pattern,
 )
+from pwavenet_tf.commands.model_flags import chosen_models, define_model
 from pwavenet_tf.commands.path_flags import (
     define_path,
     existing,
-    existing_file,
     writable_folder,
 )
 from pwavenet_tf.commands.runner_flags import (
@@ -48,12 +48,7 @@ from pwavenet_tf.errors import UserError
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     """Defines the flags."""
-    define_path(
-        "model",
-        "FILE: A student.keras or teacher.keras.",
-        flag_values,
-        existing_file,
-    )
+    define_model("FILE: A student.keras or teacher.keras.", flag_values)
     define_path(
         "input",
         "DIR: Folder of recordings, .npy and .npz files, or a CSV manifest.",
@@ -90,9 +85,10 @@ def run(flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.beam.voice import Speech
 
     out = Path(flag_values.out)
+    (model,) = chosen_models(flag_values)
     spoken = speak_on_beam(
         Speech(
-            Path(flag_values.model),
+            model,
             Path(flag_values.input),
             flag_values.seed,
             flag_values.temperature,

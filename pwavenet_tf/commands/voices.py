@@ -1,0 +1,51 @@
+"""Lists the voices that come with the package.
+
+Each is a student, the teacher that it was distilled from, and a card: whose
+voice it is, on what data it was trained and for how long, how good it is by
+every measure beside its recordings and two baselines, what it cannot do, and
+under which licence it may be used. --name shows one card whole.
+
+Before it:  nothing
+After it:   pwavenet synthesize --voice=NAME, pwavenet export --voice=NAME
+
+Example:
+  pwavenet voices
+  pwavenet voices --name=kathleen
+  pwavenet synthesize --voice=kathleen --input=one.wav --out=sound
+"""
+
+import json
+
+from absl import flags
+
+from pwavenet_tf.voices import voice_card, voice_names, voice_sample
+
+NEEDS_TENSORFLOW = False
+# The flag that a word right after the command stands for.
+WORD = "name"
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines the flags."""
+    flags.DEFINE_enum(
+        "name",
+        None,
+        voice_names(),
+        "NAME: The voice whose card is to be shown whole.",
+        flag_values=flag_values,
+    )
+
+
+def run(flag_values: flags.FlagValues) -> None:
+    """Prints a line for each voice, or one card."""
+    if flag_values.name:
+        card = voice_card(flag_values.name)
+        print(json.dumps(card, indent=2, ensure_ascii=False))
+        print(f"A sample is {voice_sample(flag_values.name)}.")
+        return
+    for name in voice_names():
+        card = voice_card(name)
+        print(
+            f"{name}: {card['summary']} {card['sample_rate']:,} Hz, "
+            f"{card['licence']}."
+        )
