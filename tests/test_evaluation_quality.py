@@ -50,7 +50,7 @@ COMPARED = (
 )
 
 
-def gliding_speech(seconds: float = 1.5, rate: int = RATE) -> np.ndarray:
+def gliding_speech(seconds: float = 1.0, rate: int = RATE) -> np.ndarray:
     """Syllables of gliding harmonics, with pauses, hiss and a quiet room."""
     random = np.random.default_rng(5)
     time = np.arange(round(seconds * rate)) / rate
@@ -71,11 +71,11 @@ def speech() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def noisy(speech) -> list[dict[str, float]]:
-    """Measured with white noise at -20, -35, -50, -65 dB of full scale."""
+    """Measured with white noise at -30, -46 and -62 dB of full scale."""
     noise = np.random.default_rng(6).standard_normal(len(speech))
     return [
         measure_all(speech, speech + 10 ** (level / 20) * noise, RATE)
-        for level in (-20, -35, -50, -65)
+        for level in (-30, -46, -62)
     ]
 
 
@@ -105,25 +105,26 @@ def test_less_noise_is_never_worse_and_perfect_in_the_end(noisy):
         assert name in PITCH_MEASURES or (steps < 0).all(), (name, cost)
 
 
-# PESQ aligns the two in time itself; levels and voicing do not depend on a
-# sample.
-@pytest.mark.parametrize(
-    "name",
-    [
+def test_a_shift_of_one_sample_is_noticed(speech):
+    """And more samples more, by all that compare in time.
+
+    PESQ aligns the two itself; levels and voicing do not depend on a sample.
+    """
+    once, more = (
+        measure_all(
+            speech, np.pad(speech, (shift, 0))[: len(speech)], RATE, fast=True
+        )
+        for shift in (1, 8)
+    )
+    for name in (
         "stoi",
         "extended_stoi",
         "mel_cepstral_distortion",
         "log_spectral_distance",
         "multi_resolution_stft",
-    ],
-)
-def test_a_shift_of_one_sample_is_noticed(speech, name):
-    shifted = np.concatenate([[0.0], speech[:-1]])
-    once = measure_all(speech, shifted, RATE, fast=True)[name]
-    shifted = np.concatenate([np.zeros(8), speech[:-8]])
-    more = measure_all(speech, shifted, RATE, fast=True)[name]
-    perfect = PERFECT.get(name, 0.0)
-    assert 1e-6 < abs(once - perfect) < abs(more - perfect)
+    ):
+        perfect = PERFECT.get(name, 0.0)
+        assert 1e-6 < abs(once[name] - perfect) < abs(more[name] - perfect)
 
 
 def test_the_same_audio_gives_the_same_figures(speech):
@@ -172,6 +173,8 @@ def test_silence_is_measured_without_a_warning(speech, recwarn):
     silent = np.zeros_like(speech)
     for pair in ((silent, silent), (silent, speech), (speech, silent)):
         measured = measure_all(*pair, RATE)
+        if library("pesq") and not pair[1].any() and pair[0].any():
+            assert measured["pesq_wide_band"] == 1.0
         for name in ("log_spectral_distance", "octave_difference"):
             assert math.isfinite(measured[name])
         if not pair[0].any():
@@ -293,12 +296,12 @@ def test_noise_in_pauses_is_found_there(speech):
 
 def test_long_recordings_are_measured_in_pieces(speech):
     """PESQ's C code has room for 50 utterances and no check of it."""
-    long = np.tile(speech, 24)
+    long = np.tile(speech, 16)
     noise = 1e-3 * np.random.default_rng(11).standard_normal(len(long))
     once = stoi(long, long + noise, RATE)
     pieces = [
         stoi(long[place], (long + noise)[place], RATE)
-        for place in np.array_split(np.arange(len(long)), 3)
+        for place in np.array_split(np.arange(len(long)), 2)
     ]
     assert once == pytest.approx(np.mean(pieces))
     if library("pesq"):

@@ -12,6 +12,7 @@ import numpy as np
 INSTALL = "pip install 'pwavenet_tf[metrics]'"
 
 PESQ_RATE = 16_000
+PESQ_LOWEST = 1.0
 # ITU-T P.862.3 asks for 8 to 20 s, and the reference implementation has
 # arrays for 50 utterances, beyond which it writes into other memory.
 _PIECE_SECONDS = 15.0
@@ -47,8 +48,9 @@ def pesq_wide_band(
         sample_rate: Hz.
 
     Returns:
-        MOS-LQO from 1.0 to 4.64, which equal audio has. NaN if the library is
-        missing, or for less than 0.25 s or without an utterance.
+        MOS-LQO from 1.0, which silence has, to 4.64, which equal audio has.
+        NaN if the library is missing, or where the recording is shorter than
+        0.25 s or has no utterance.
     """
     pesq = library("pesq")
     if pesq is None:
@@ -68,6 +70,9 @@ def pesq_wide_band(
             return float(pesq.pesq(PESQ_RATE, reference, audio, "wb"))
         except (pesq.NoUtterancesError, pesq.BufferTooShortError):
             return math.nan
+        except ValueError:
+            # It divides by the audio's power and gets no number.
+            return PESQ_LOWEST
 
     return _mean_of_pieces(of_piece, reference, audio, PESQ_RATE)
 

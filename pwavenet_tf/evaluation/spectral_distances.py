@@ -125,15 +125,15 @@ def _magnitudes(
     """|STFT| `(bins, frames)`; Hann window, frames centred, zeros outside."""
     import librosa
 
+    # librosa's own centring warns of audio shorter than a window.
     return np.abs(
         librosa.stft(
-            audio,
+            np.pad(audio, fft_length // 2),
             n_fft=fft_length,
             hop_length=hop,
             win_length=window,
             window="hann",
-            center=True,
-            pad_mode="constant",
+            center=False,
         )
     )
 
