@@ -15,6 +15,7 @@ from pwavenet_tf.evaluation.metrics import level
 from pwavenet_tf.evaluation.quality import Quality, missing_measures
 from pwavenet_tf.evaluation.recordings import Heard
 from pwavenet_tf.evaluation.report_tables import REFERENCE
+from pwavenet_tf.evaluation.scoring import OF_SAMPLES
 from pwavenet_tf.files import written_aside
 from pwavenet_tf.pages import format_number
 
@@ -34,8 +35,6 @@ _ON_SCREEN = (
     "octave_difference",
     "pause_noise",
 )
-# Of 8-bit codes and of 16-bit levels, these do not compare.
-_OF_SAMPLES = ("bits_per_sample", "nats_per_sample")
 
 
 def measure_systems(
@@ -122,7 +121,7 @@ def differences(
                 for measure in values[name]
                 if measure in theirs
                 and not (
-                    measure in _OF_SAMPLES
+                    measure in OF_SAMPLES
                     and sample_bits[name] != sample_bits[other]
                 )
             ]

@@ -8,7 +8,7 @@ from pwavenet_tf.evaluation.intervals import Interval
 from pwavenet_tf.evaluation.measures import OCTAVE, best_voices, measure
 from pwavenet_tf.evaluation.perceptual_measures import INSTALL
 from pwavenet_tf.evaluation.quality import missing_measures
-from pwavenet_tf.evaluation.scoring import Scoring, by_file
+from pwavenet_tf.evaluation.scoring import OF_SAMPLES, Scoring, by_file
 from pwavenet_tf.evaluation.world import world_is_installed
 
 # The voice that the others are judged by.
@@ -134,7 +134,7 @@ def score_section(scorings: Sequence[Scoring]) -> dict | None:
     table = metric_table({one.model: one.metrics for one in scorings})
     comparable = len({one.sample_bits for one in scorings}) == 1
     for row in table["rows"]:
-        if not comparable and row["name"] == "bits_per_sample":
+        if not comparable and row["name"] in OF_SAMPLES:
             row["best"] = set()
     return {
         "table": table,

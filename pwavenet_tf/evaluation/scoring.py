@@ -25,6 +25,8 @@ _SHOWN = 10
 
 # What is known of each recording.
 SCORES = ("bits_per_sample", "nats_per_sample", "inside_50", "inside_90")
+# Of 8-bit codes and of 16-bit levels, these do not compare.
+OF_SAMPLES = ("bits_per_sample", "nats_per_sample")
 # The prefix of the KL to a teacher, whose name follows.
 KL = "kl_to_"
 
