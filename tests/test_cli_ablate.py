@@ -11,6 +11,7 @@ from tiny_run import contents, tiny_preset, write_recordings
 from pwavenet_tf import ablation_report, cli, training
 from pwavenet_tf.callbacks.health_monitor import NotFiniteError
 from pwavenet_tf.evaluation.ablation_table import COLUMNS
+from pwavenet_tf.evaluation.world import world_is_installed
 from pwavenet_tf.fitting import save_model
 
 STEPS = 2
@@ -123,6 +124,7 @@ def test_four_students_are_trained_compared_and_told(
         "ablation.csv",
         "bits.csv",
         "metrics.json",
+        "recordings.csv",
         "report.html",
         "sound",
     }
@@ -131,12 +133,13 @@ def test_four_students_are_trained_compared_and_told(
         assert files == {"student.keras", "student.csv"}
     metrics = json.loads((out / "metrics.json").read_text())
     voices = ["recording", *NAMES, "teacher", "Griffin-Lim"]
+    voices += ["WORLD"] * world_is_installed()
     assert list(metrics) == voices
     assert {path.name for path in (out / "sound").iterdir()} == {
         f"tone-{number}-{voice}.wav" for number in (0, 1) for voice in voices
     }
     rows = table(out)
-    assert list(rows) == [*NAMES, "teacher", "Griffin-Lim"]
+    assert list(rows) == voices[1:]
     for name in NAMES:
         assert all(rows[name][column.name] for column in COLUMNS)
         for one in ("log_spectral_distance", "bits_per_sample"):

@@ -17,6 +17,7 @@ from pwavenet_tf.corpus.pitch import pitch_track
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.evaluation.compare import evaluate
 from pwavenet_tf.evaluation.scoring import IMPOSSIBLE, screen_table
+from pwavenet_tf.evaluation.world import world_is_installed
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,7 @@ def test_models_that_are_told_different_things_share_a_report(
         "mel",
         "quick",
         "Griffin-Lim",
+        *["WORLD"] * world_is_installed(),
     ]
     bits = {voice: of.get("sample_bits") for voice, of in found.metrics.items()}
     assert (bits["all"], bits["mel"], bits["quick"]) == (8, 16, 16)
