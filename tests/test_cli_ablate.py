@@ -124,6 +124,8 @@ def test_four_students_are_trained_compared_and_told(
         "bits.csv",
         "metrics.json",
         "report.html",
+        "ab_test.html",
+        "mushra.html",
         "sound",
     }
     for name in NAMES:

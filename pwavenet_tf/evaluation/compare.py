@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from pwavenet_tf.config import AudioContract
 from pwavenet_tf.evaluation.ablation_table import Ablation, section
+from pwavenet_tf.evaluation.listening_pages import write_listening_tests
 from pwavenet_tf.evaluation.metrics import griffin_lim
 from pwavenet_tf.evaluation.recordings import (
     Heard,
@@ -71,8 +72,9 @@ def evaluate(
         models: Models by the file that they come from. All must share one
             acoustic contract; heads and conditioning may differ.
         recordings: Files to compare with.
-        out: Folder that gets `metrics.json`, `bits.csv`, `report.html`, and,
-            in `sound`, what each voice speaks.
+        out: Folder that gets `metrics.json`, `bits.csv`, `report.html`, the
+            listening tests `ab_test.html` and `mushra.html`, and, in `sound`,
+            what each voice speaks.
         texts: What is said, by the stem of the recording's file name.
         folder: Of the recordings: the place of `metadata.csv` and `labels`,
             and where speakers' paths start. The innermost one that holds all
@@ -111,12 +113,13 @@ def evaluate(
     metrics = {voice: dict(values) for voice, values in measured.items()}
     for scoring in scorings:
         metrics.setdefault(scoring.model, {}).update(scoring.metrics)
+    sentences = _sentences(heard, voices, texts or {})
     write_report(
         Path(out) / "report.html",
         title="Listening report" if sound else "Scores",
         summary=_summary(measured, scorings, len(recordings)),
         sample_rate=contract.sample_rate,
-        sentences=_sentences(heard, voices, texts or {}),
+        sentences=sentences,
         metrics=measured,
         scorings=scorings,
         curves=[
@@ -126,6 +129,9 @@ def evaluate(
         ],
         settings=_settings(models, contract),
         ablation=ablation and section(ablation.rows(metrics)),
+        listening_tests=write_listening_tests(
+            out, sample_rate=contract.sample_rate, sentences=sentences
+        ),
     )
     write_bits(Path(out) / "bits.csv", scorings)
     content = {voice: dict(values) for voice, values in metrics.items()}
