@@ -37,6 +37,7 @@ setup(
         # Before 0.11 pyin without centring gives every frame too early.
         "librosa>=0.11",
         "scipy>=1.11",
+        "pystoi>=0.4.1",
         "matplotlib>=3.8",
         "jinja2>=3.1",
         # What Keras's TensorBoard callback and tf.summary write with.
@@ -51,6 +52,8 @@ setup(
     extras_require={
         "beam": ["apache-beam>=2.60"],
         "demo": ["espeakng-loader>=0.2.4"],
+        # Both are compiled when they are installed.
+        "metrics": ["pesq>=0.0.4", "pyworld>=0.3.5"],
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"],
         "tflite": ["ai-edge-litert>=2.0"],
         "test": [

@@ -4,6 +4,8 @@ Everything here is NumPy, in float64. A loss says little about a voice: a
 student that whispers or hisses may have a small KL.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from pwavenet_tf.ops import HIGHEST_LEVEL, LOG_BIN_WIDTH, LOWEST_LEVEL
@@ -55,7 +57,10 @@ def counted_runs(values, weight) -> list[np.ndarray]:
 
 
 def sound_measures(
-    generated: list[np.ndarray], recorded: list[np.ndarray], sample_rate: int
+    generated: list[np.ndarray],
+    recorded: list[np.ndarray],
+    sample_rate: int,
+    bands: Mapping[str, tuple[float, float]] = BANDS,
 ) -> dict[str, float]:
     """Level and spectrum of the student's sound and of the recordings.
 
@@ -63,11 +68,12 @@ def sound_measures(
         generated: The student's audio as `counted_runs` gives it.
         recorded: The recordings of the same places, `(time,)` as well.
         sample_rate: Hz.
+        bands: Lower and upper edge in Hz, by name.
 
     Returns:
         `mean`, `deviation` and `mean_absolute` of the samples; `clipped`, the
         share at full scale or beyond; `level_db`, that of the deviation;
-        `band_…_db` for each of `BANDS` below half the sample rate, the mean
+        `band_…_db` for each of `bands` below half the sample rate, the mean
         over the frames of their power in dB; `pauses_db`, the same in the tenth
         of the frames where the recordings are quietest; and `tilt`, how the
         density of the mean power rises from 100 Hz up, in dB per octave. Each
@@ -83,7 +89,7 @@ def sound_measures(
     for prefix, runs in (("", generated), ("recorded_", recorded)):
         frames = theirs if runs is recorded else _framed(runs, length)
         measured = _samples(np.concatenate(runs)) | _spectrum(
-            frames, sample_rate, floor
+            frames, sample_rate, floor, bands
         )
         pauses = decibels(np.square(frames[quiet]).mean(axis=1))
         measured["pauses_db"] = np.maximum(pauses, floor).mean()
@@ -110,12 +116,15 @@ def _samples(samples: np.ndarray) -> dict[str, float]:
 
 
 def _spectrum(
-    frames: np.ndarray, sample_rate: int, floor: float
+    frames: np.ndarray,
+    sample_rate: int,
+    floor: float,
+    bands: Mapping[str, tuple[float, float]],
 ) -> dict[str, float]:
     power = _power(frames)
     frequencies = np.fft.rfftfreq(frames.shape[-1], 1.0 / sample_rate)
     found = {"tilt": _tilt(power.mean(axis=0), frequencies, floor)}
-    for name, (low, high) in BANDS.items():
+    for name, (low, high) in bands.items():
         inside = (frequencies >= low) & (frequencies < high)
         if low < sample_rate / 2:
             # In dB before the mean: a few loud consonants must not hide what

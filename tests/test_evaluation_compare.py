@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 import json
+import math
 import re
 
 import numpy as np
@@ -22,6 +23,8 @@ from pwavenet_tf.evaluation.metrics import (
     level,
     log_spectral_distance,
 )
+from pwavenet_tf.evaluation.quality import measure_all
+from pwavenet_tf.evaluation.world import world_is_installed
 from pwavenet_tf.models import load_model
 from pwavenet_tf.synthesis import Synthesizer
 
@@ -41,26 +44,94 @@ def report(tiny_run, tmp_path_factory):
     return place / "out", found.metrics, recordings, models
 
 
+BASELINES = ["Griffin-Lim"] + ["WORLD"] * world_is_installed()
+
+
 def test_the_metrics_file_holds_what_is_returned(report):
-    folder, metrics, _, _ = report
-    assert json.loads((folder / "metrics.json").read_text()) == metrics
-    assert list(metrics) == ["recording", "teacher", "student", "Griffin-Lim"]
-    common = {
-        "log_spectral_distance",
-        "mean",
-        "standard_deviation",
-        "mean_absolute",
-    }
+    folder, metrics, recordings, _ = report
+    content = json.loads((folder / "metrics.json").read_text())
+    for voice, values in content.items():
+        values.pop("intervals")
+        values.pop("differences", None)
+        for name, value in values.items():
+            value = math.nan if value is None else value
+            assert value == pytest.approx(metrics[voice][name], nan_ok=True)
+        assert set(values) == set(metrics[voice])
+    models = ["teacher", "student"]
+    assert list(metrics) == ["recording", *models, *BASELINES]
+    audio = read_audio(recordings[0], 16_000)
+    common = set(measure_all(audio, audio, 16_000)) | set(level(audio))
     spoken = common | {"samples_per_second"}
     assert set(metrics["recording"]) == set(metrics["Griffin-Lim"]) == common
     scored = spoken | {
         "bits_per_sample",
+        "nats_per_sample",
         "sample_bits",
         "inside_50",
         "inside_90",
         "swapped_mel_penalty",
     }
-    assert set(metrics["student"]) == set(metrics["teacher"]) == scored
+    assert set(metrics["teacher"]) == scored
+    assert set(metrics["student"]) == scored | {"kl_to_teacher"}
+
+
+def test_every_recording_and_system_has_a_row(report):
+    folder, metrics, recordings, _ = report
+    with (folder / "recordings.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["file"], row["system"]) for row in rows] == [
+        (path.name, system) for path in recordings for system in metrics
+    ]
+    for system, values in metrics.items():
+        own = [row for row in rows if row["system"] == system]
+        seconds = [float(row["seconds"]) for row in own]
+        for name in ("stoi", "octave_500", "bits_per_sample", "kl_to_teacher"):
+            if name not in values:
+                assert {row[name] for row in own} == {""}
+                continue
+            weights = seconds if "_to_" in name or "bits" in name else None
+            mean = np.average(
+                [float(row[name]) for row in own], weights=weights
+            )
+            assert values[name] == pytest.approx(mean, rel=1e-4)
+
+
+def test_models_are_compared_with_recordings_baselines_and_each_other(report):
+    """The bounds hold the mean, and pairs are differences of the means."""
+    folder, metrics, _, _ = report
+    content = json.loads((folder / "metrics.json").read_text())
+    for model in ("teacher", "student"):
+        others = content[model]["differences"]
+        assert list(others) == [name for name in metrics if name != model]
+        for other, values in others.items():
+            assert "stoi" in values
+            assert ("nats_per_sample" in values) == (
+                other in ("teacher", "student")
+            )
+            for name, one in values.items():
+                if one["mean"] is None:
+                    continue
+                expected = metrics[model][name] - metrics[other][name]
+                assert one["mean"] == pytest.approx(expected, abs=1e-6)
+                assert one["low"] - 1e-9 <= one["mean"] <= one["high"] + 1e-9
+    assert "differences" not in content["recording"]
+
+
+def test_the_same_evaluation_gives_the_same_figures(report, tmp_path):
+    folder, metrics, recordings, models = report
+    np.random.standard_normal(7)
+    student = list(models)[1]
+    evaluate({student: models[student]}, recordings, tmp_path)
+    ours, theirs = (
+        {
+            (row["file"], row["system"]): row
+            for row in csv.DictReader((one / "recordings.csv").open(newline=""))
+        }
+        for one in (folder, tmp_path)
+    )
+    assert len(theirs) == (2 + len(BASELINES)) * len(recordings)
+    for place, row in theirs.items():
+        assert row == {name: ours[place][name] for name in row}
 
 
 def test_the_metrics_are_means_over_the_recordings(report):
@@ -172,9 +243,9 @@ def test_two_models_of_one_name_are_two_voices(tiny_run, tmp_path):
         "recording",
         "student",
         str(second),
-        "Griffin-Lim",
+        *BASELINES,
     ]
-    assert len(list((tmp_path / "sound").iterdir())) == 4
+    assert len(list((tmp_path / "sound").iterdir())) == 3 + len(BASELINES)
 
 
 def test_recordings_of_one_name_are_refused(tiny_run, tmp_path):
@@ -202,6 +273,7 @@ def test_without_sound_models_score_and_nothing_is_spoken(
     assert cli.main(arguments) == 0
     assert {path.name for path in out.iterdir()} == {
         "metrics.json",
+        "recordings.csv",
         "bits.csv",
         "report.html",
     }
@@ -210,6 +282,8 @@ def test_without_sound_models_score_and_nothing_is_spoken(
     for model, values in metrics.items():
         assert "log_spectral_distance" not in values
         for name, value in values.items():
+            if name in ("intervals", "differences"):
+                continue
             expected = report[1][model][name]
             assert value == pytest.approx(expected, rel=1e-5), (model, name)
     page = (out / "report.html").read_text("utf-8")

@@ -1,9 +1,16 @@
 """Compares models with recordings: figures and a page of sound.
 
 Every recording is spoken anew by each model from what the model is told of
-it. Of each the level, the spectrum and the speed are measured, and beside them
-stands Griffin-Lim, which needs no training: a voice must beat it to be worth
-its training.
+it. Beside the models stand two baselines without training: Griffin-Lim, from
+the same mel spectrogram, which a model must beat to be worth its training, and
+WORLD, a parametric vocoder that analyses the recording itself. Measured are
+PESQ (wide band), STOI and extended STOI, mel-cepstral distortion, F0 and
+voicing errors, log-spectral and multi-resolution STFT distance, level, octave
+bands, noise in pauses, and the models' speed; docs/evaluation.md defines each.
+Means over the recordings come with 95 % intervals, and every model's difference
+from every other system, paired by recording, with its own: judge on 20
+recordings or more. PESQ and WORLD need a C compiler once, for
+pip install 'pwavenet_tf[metrics]'; without them all else is measured.
 
 Each model also scores the recordings: the bits that it needs per sample,
 exact and by file, and whether it is as sure as it should be (half of the
@@ -12,9 +19,11 @@ another recording's mel spectrogram, phones or pitch or another speaker: what
 that costs in bits is how much it listens. --nosound does this alone, which is
 quick where speaking would take a large teacher hours. A student's flows must
 be inverted one sample after the other for it; a nano student's take half a
-second for a second of sound.
+second for a second of sound. Between a student and a teacher of the same run
+stands their KL, in nats per sample.
 
-It writes metrics.json and bits.csv for programs and report.html for people:
+It writes metrics.json, recordings.csv (a row for each recording and system)
+and bits.csv for programs and report.html for people:
 players, waveforms and spectrograms side by side, in one file that can be sent
 to anyone. What each voice speaks is also written to sound/. Use recordings
 that were not trained on.
@@ -87,8 +96,9 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     define_speaker_pattern(flag_values)
     define_path(
         "out",
-        "DIR: Folder to write metrics.json, bits.csv, report.html, the "
-        "listening tests and sound/ to; with --ratings, ratings.json.",
+        "DIR: Folder to write metrics.json, recordings.csv, bits.csv, "
+        "report.html, the listening tests and sound/ to; with --ratings, "
+        "ratings.json.",
         flag_values,
         writable_folder,
         required=False,
@@ -154,7 +164,8 @@ def _run_models(flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.corpus.audio import find_audio
     from pwavenet_tf.corpus.texts import read_texts
     from pwavenet_tf.evaluation.compare import evaluate
-    from pwavenet_tf.evaluation.scoring import screen_table
+    from pwavenet_tf.evaluation.per_recording import screen_table
+    from pwavenet_tf.evaluation.scoring import screen_table as score_table
     from pwavenet_tf.models import load_model
 
     models = {Path(path): load_model(path) for path in flag_values.model}
@@ -172,8 +183,10 @@ def _run_models(flag_values: flags.FlagValues) -> None:
         speaker_pattern=flag_values.speaker_pattern,
         sound=flag_values.sound,
     )
-    print(screen_table(found.scorings))
-    print(f"The figures are in {out / 'metrics.json'},")
+    if flag_values.sound:
+        print(screen_table(found.values))
+    print(score_table(found.scorings))
+    print(f"The figures are in {out / 'metrics.json'} and recordings.csv,")
     print(f"the report is {out / 'report.html'}.")
     if flag_values.sound:
         print("Next to it are blind tests: ab_test.html and mushra.html.")

@@ -11,6 +11,15 @@ from pwavenet_tf.config import AudioContract
 from pwavenet_tf.evaluation.ablation_table import Ablation, section
 from pwavenet_tf.evaluation.listening_pages import write_listening_tests
 from pwavenet_tf.evaluation.metrics import griffin_lim
+from pwavenet_tf.evaluation.per_recording import (
+    Values,
+    differences,
+    intervals,
+    joined,
+    means,
+    measure_systems,
+    write_recordings,
+)
 from pwavenet_tf.evaluation.recordings import (
     Heard,
     Model,
@@ -19,23 +28,27 @@ from pwavenet_tf.evaluation.recordings import (
     hear,
 )
 from pwavenet_tf.evaluation.report import Sentence, write_report
-from pwavenet_tf.evaluation.report_tables import REFERENCE
+from pwavenet_tf.evaluation.report_tables import REFERENCE, quality_section
 from pwavenet_tf.evaluation.scoring import (
     IMPOSSIBLE,
     Scoring,
-    score_all,
+    score_models,
     write_bits,
 )
 from pwavenet_tf.evaluation.spoken import (
-    measure,
     require_distinct,
     speak_all,
     write_sound,
 )
 from pwavenet_tf.evaluation.training_log import training_curves
+from pwavenet_tf.evaluation.world import (
+    world_copy_synthesis,
+    world_is_installed,
+)
 from pwavenet_tf.files import written_aside
 
 BASELINE = "Griffin-Lim"
+WORLD = "WORLD"
 _SHOWN = 6
 
 
@@ -47,10 +60,12 @@ class Evaluation:
         metrics: Value by metric by voice, as in `metrics.json`, which has
             null for what is infinite.
         scorings: What each model says of the recordings.
+        values: All that is known of each recording, by system, by measure.
     """
 
     metrics: dict[str, dict[str, float]]
     scorings: list[Scoring]
+    values: Values
 
 
 def evaluate(
@@ -72,9 +87,9 @@ def evaluate(
         models: Models by the file that they come from. All must share one
             acoustic contract; heads and conditioning may differ.
         recordings: Files to compare with.
-        out: Folder that gets `metrics.json`, `bits.csv`, `report.html`, the
-            listening tests `ab_test.html` and `mushra.html`, and, in `sound`,
-            what each voice speaks.
+        out: Folder that gets `metrics.json`, `recordings.csv`, `bits.csv`,
+            `report.html`, the listening tests `ab_test.html` and
+            `mushra.html`, and, in `sound`, what each voice speaks.
         texts: What is said, by the stem of the recording's file name.
         folder: Of the recordings: the place of `metadata.csv` and `labels`,
             and where speakers' paths start. The innermost one that holds all
@@ -103,24 +118,32 @@ def evaluate(
         recordings, list(models.values()), folder, labels, speaker_pattern
     )
     names = names or _names(models)
-    scorings = [
-        score_all(model, heard, names[path]) for path, model in models.items()
-    ]
-    voices, measured = {}, {}
+    by_name = {names[path]: model for path, model in models.items()}
+    scorings = score_models(by_name, heard)
+    voices, speeds, measured = {}, {}, {}
     if sound:
-        voices, measured = _speak(models, names, heard, contract)
+        voices, speeds = _speak(by_name, heard, contract)
+        measured = measure_systems(heard, voices, contract.sample_rate)
         write_sound(heard, voices, Path(out) / "sound", contract)
-    metrics = {voice: dict(values) for voice, values in measured.items()}
+    values = joined(measured, {one.model: one.series for one in scorings})
+    metrics = means(measured)
+    for name, speed in speeds.items():
+        metrics[name]["samples_per_second"] = speed
+    spoken = {voice: dict(of) for voice, of in metrics.items()}
     for scoring in scorings:
         metrics.setdefault(scoring.model, {}).update(scoring.metrics)
+    bounds = intervals(values)
+    paired = differences(
+        values, list(by_name), {one.model: one.sample_bits for one in scorings}
+    )
     sentences = _sentences(heard, voices, texts or {})
     write_report(
         Path(out) / "report.html",
         title="Listening report" if sound else "Scores",
-        summary=_summary(measured, scorings, len(recordings)),
+        summary=_summary(spoken, scorings, len(recordings)),
         sample_rate=contract.sample_rate,
         sentences=sentences,
-        metrics=measured,
+        metrics=spoken,
         scorings=scorings,
         curves=[
             curve
@@ -129,12 +152,25 @@ def evaluate(
         ],
         settings=_settings(models, contract),
         ablation=ablation and section(ablation.rows(metrics)),
+        quality=quality_section(bounds, paired, sound),
         listening_tests=write_listening_tests(
             out, sample_rate=contract.sample_rate, sentences=sentences
         ),
     )
     write_bits(Path(out) / "bits.csv", scorings)
-    content = {voice: dict(values) for voice, values in metrics.items()}
+    write_recordings(
+        Path(out) / "recordings.csv", heard, values, contract.sample_rate
+    )
+    content = {voice: dict(of) for voice, of in metrics.items()}
+    for voice, of in bounds.items():
+        content[voice]["intervals"] = {
+            name: [one.low, one.high] for name, one in of.items()
+        }
+    for voice, others in paired.items():
+        content[voice]["differences"] = {
+            other: {name: one._asdict() for name, one in of.items()}
+            for other, of in others.items()
+        }
     for scoring in scorings:
         if scoring.listening and scoring.listening.speakers:
             matrix = scoring.listening.speakers.matrix
@@ -142,13 +178,15 @@ def evaluate(
     with written_aside(Path(out) / "metrics.json") as aside:
         finite = json.dumps(_finite(content), indent=1, allow_nan=False)
         aside.write_text(finite + "\n", "ascii")
-    return Evaluation(metrics, scorings)
+    return Evaluation(metrics, scorings, values)
 
 
 def _finite(content: object) -> object:
     """Null for numbers that JSON does not have."""
     if isinstance(content, dict):
         return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_finite(value) for value in content]
     if isinstance(content, float) and not math.isfinite(content):
         return None
     return content
@@ -158,34 +196,29 @@ def _names(models: dict[Path, Model]) -> dict[Path, str]:
     """Each model's name in the report, its whole path where it needs it."""
     names: dict[Path, str] = {}
     for path in models:
-        taken = {REFERENCE, BASELINE, *names.values()}
+        taken = {REFERENCE, BASELINE, WORLD, *names.values()}
         names[path] = str(path) if path.stem in taken else path.stem
     return names
 
 
 def _speak(
-    models: dict[Path, Model],
-    names: dict[Path, str],
-    heard: list[Heard],
-    contract: AudioContract,
-) -> tuple[dict[str, list], dict[str, dict[str, float]]]:
-    """Every voice's audio and its measures, by voice."""
+    models: dict[str, Model], heard: list[Heard], contract: AudioContract
+) -> tuple[dict[str, list], dict[str, float | None]]:
+    """Every system's audio, and how fast the models are."""
     voices = {REFERENCE: [one.audio for one in heard]}
     speeds = {}
-    for path, model in models.items():
-        name = names[path]
+    for name, model in models.items():
         voices[name], speeds[name] = speak_all(model, heard, name)
     voices[BASELINE] = [
         griffin_lim(one.description.mel, contract)
         for one in tqdm(heard, desc=BASELINE, unit="file", disable=None)
     ]
-    measured = {
-        voice: measure(heard, spoken, contract)
-        for voice, spoken in voices.items()
-    }
-    for name, speed in speeds.items():
-        measured[name]["samples_per_second"] = speed
-    return voices, measured
+    if world_is_installed():
+        voices[WORLD] = [
+            world_copy_synthesis(one.audio, contract.sample_rate)
+            for one in tqdm(heard, desc=WORLD, unit="file", disable=None)
+        ]
+    return voices, speeds
 
 
 def _summary(

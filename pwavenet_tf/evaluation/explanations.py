@@ -1,6 +1,41 @@
 """What each measure of the report says, in a line for its reader."""
 
+_KL = (
+    "What the student misses of this teacher's distribution: 0 if it has "
+    "learned all of it."
+)
 _EXPLANATIONS = {
+    "pesq_wide_band": (
+        "An estimate of the opinion that listeners would have: 1 is bad, 4.64 "
+        "is the recording itself."
+    ),
+    "stoi": "How intelligible it is: 1 is as clear as the recording.",
+    "extended_stoi": (
+        "The same, and stricter where noise comes and goes with the speech."
+    ),
+    "mel_cepstral_distortion": (
+        "How far the timbre is from the recording's, frame by frame."
+    ),
+    "f0_error": (
+        "How far the melody is off. 100 cents are a semitone, 1,200 an octave."
+    ),
+    "voicing_error": (
+        "How often one is voiced where the other is not: hoarse, or buzzing."
+    ),
+    "multi_resolution_stft": (
+        "Spectral distance at several resolutions at once, fine in time and in "
+        "frequency."
+    ),
+    "level_difference": (
+        "How much louder than the recording. Below 0: it whispers."
+    ),
+    "pause_noise": (
+        "How much louder where the recording pauses. Above 0: hiss or hum."
+    ),
+    "octave_difference": (
+        "How far the balance of low and high is from the recording's."
+    ),
+    "nats_per_sample": "Bits per sample times ln 2: the loss in training.",
     "log_spectral_distance": (
         "How far the spectrum is from the recording's, frame by frame. 6 dB "
         "is a factor of two everywhere; a copy has 0."
@@ -51,4 +86,6 @@ _EXPLANATIONS = {
 
 def explanation(name: str) -> str:
     """What a measure says, in a line; empty for one that is not known."""
+    if name.startswith("kl_to_"):
+        return _KL
     return _EXPLANATIONS.get(name, "")

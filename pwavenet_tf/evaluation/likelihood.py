@@ -41,9 +41,14 @@ class Score:
         )
 
     @property
+    def nats_per_sample(self) -> float:
+        """Mean of -ln P(x_t | x_<t, c)."""
+        return self.nats / self.samples
+
+    @property
     def bits_per_sample(self) -> float:
         """Mean of -log2 P(x_t | x_<t, c)."""
-        return self.nats / math.log(2) / self.samples
+        return self.nats_per_sample / math.log(2)
 
     @property
     def calibration(self) -> dict[float, float]:

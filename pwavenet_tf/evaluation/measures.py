@@ -8,6 +8,10 @@ from pwavenet_tf.pages import NOT_MEASURED
 _CLOSER = "closer to the recording"
 _BITS = "bits per sample"
 
+# Prefixes of names that end in a teacher's name, or an octave's centre.
+_KL = "kl_to_"
+OCTAVE = "octave_"
+
 
 @dataclasses.dataclass(frozen=True)
 class Measure:
@@ -26,6 +30,27 @@ class Measure:
 
 
 _MEASURES = {
+    "pesq_wide_band": Measure("PESQ, wide band", "MOS-LQO", "higher"),
+    "stoi": Measure("STOI", "", "higher"),
+    "extended_stoi": Measure("Extended STOI", "", "higher"),
+    "mel_cepstral_distortion": Measure(
+        "Mel-cepstral distortion", "dB", "lower"
+    ),
+    "f0_error": Measure(
+        "F0 error, where both are voiced", "cents RMS", "lower"
+    ),
+    "voicing_error": Measure("Voicing error", "share of frames", "lower"),
+    "multi_resolution_stft": Measure(
+        "Multi-resolution STFT distance", "", "lower"
+    ),
+    "level_difference": Measure("Level over the recording's", "dB", _CLOSER),
+    "pause_noise": Measure(
+        "Level in pauses over the recording's", "dB", _CLOSER
+    ),
+    "octave_difference": Measure(
+        "Octave bands, mean absolute difference", "dB", "lower"
+    ),
+    "nats_per_sample": Measure("Nats per sample", "", "lower"),
     "log_spectral_distance": Measure(
         "Log-spectral distance to the recording", "dB", "lower"
     ),
@@ -61,6 +86,12 @@ _MEASURES = {
 
 def measure(name: str) -> Measure:
     """The explanation of a metric; its bare name where there is none."""
+    if name.startswith(_KL):
+        label = f"KL(student ‖ {name.removeprefix(_KL)})"
+        return Measure(label, "nats per sample", "lower")
+    if name.startswith(OCTAVE) and name.removeprefix(OCTAVE).isdecimal():
+        label = f"{int(name.removeprefix(OCTAVE)):,} Hz"
+        return Measure(label, "dB", _CLOSER)
     words = name.replace("_", " ")
     return _MEASURES.get(name) or Measure(words[:1].upper() + words[1:])
 

@@ -34,8 +34,8 @@ def log_spectral_distance(
     Raises:
         UserError: If either is empty, not `(time,)`, or not finite.
     """
-    reference = _checked(reference, "the reference")
-    audio = _checked(audio, "the audio")
+    reference = checked_audio(reference, "the reference")
+    audio = checked_audio(audio, "the audio")
     samples = min(len(reference), len(audio))
     difference = spectrum_db(reference[:samples], contract) - spectrum_db(
         audio[:samples], contract
@@ -86,7 +86,7 @@ def level(audio: np.ndarray) -> dict[str, float]:
     Raises:
         UserError: If it is empty, not `(time,)`, or not finite.
     """
-    audio = _checked(audio, "the audio")
+    audio = checked_audio(audio, "the audio")
     return {
         "mean": float(audio.mean()),
         "standard_deviation": float(audio.std()),
@@ -150,7 +150,12 @@ def griffin_lim(
     return audio.astype(np.float32)
 
 
-def _checked(audio: np.ndarray, name: str) -> np.ndarray:
+def checked_audio(audio: np.ndarray, name: str) -> np.ndarray:
+    """Audio `(time,)` in float64.
+
+    Raises:
+        UserError: If it is empty, not `(time,)`, or not finite.
+    """
     audio = np.asarray(audio, np.float64)
     if audio.ndim != 1 or not audio.size:
         raise UserError(

@@ -15,7 +15,7 @@ from pwavenet_tf.evaluation import measures
 from pwavenet_tf.evaluation.explanations import explanation
 from pwavenet_tf.evaluation.figures import SHOWN_DB, draw_voices
 from pwavenet_tf.evaluation.report_tables import (
-    metric_table,
+    main_table,
     score_section,
 )
 from pwavenet_tf.evaluation.scoring import Scoring
@@ -79,6 +79,7 @@ def write_report(
     settings: dict[str, dict[str, object]],
     scorings: Sequence[Scoring] = (),
     ablation: dict | None = None,
+    quality: dict | None = None,
     listening_tests: Sequence[ListeningTest] = (),
 ) -> None:
     """Writes the report as one self-contained HTML file.
@@ -98,6 +99,7 @@ def write_report(
         settings: Value by name by section.
         scorings: What models say of the recordings.
         ablation: What `ablation_table.section` returned.
+        quality: What `report_tables.quality_section` returned.
         listening_tests: Pages next to the report, to link to.
 
     Raises:
@@ -115,7 +117,8 @@ def write_report(
         shown_db=SHOWN_DB,
         voices=_voices(sentences, metrics),
         sentences=[_sentence(each, sample_rate) for each in sentences],
-        metrics=metric_table(metrics),
+        metrics=main_table(metrics, quality),
+        quality=quality,
         scores=score_section(scorings),
         impossible={
             one.model: one.impossible for one in scorings if one.impossible

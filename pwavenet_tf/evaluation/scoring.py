@@ -6,18 +6,27 @@ import functools
 import io
 import math
 import operator
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from pwavenet_tf.errors import UserError
+from pwavenet_tf.evaluation.intervals import Series
 from pwavenet_tf.evaluation.likelihood import Score, likelihood_of
 from pwavenet_tf.evaluation.listening import Listening, listens
 from pwavenet_tf.evaluation.recordings import Heard, Model
+from pwavenet_tf.evaluation.student_kl import pairs_of, student_kl
 from pwavenet_tf.files import written_aside
 from pwavenet_tf.teacher import WaveNet
 
 _SHOWN = 10
+
+# What is known of each recording.
+SCORES = ("bits_per_sample", "nats_per_sample", "inside_50", "inside_90")
+# The prefix of the KL to a teacher, whose name follows.
+KL = "kl_to_"
 
 # What is said of a student's `Scoring.impossible`.
 IMPOSSIBLE = (
@@ -40,6 +49,8 @@ class Scoring:
         each: The score of each.
         listening: How much it heeds what it is told; None if that could not
             be measured.
+        kl: Of a student: KL(student ‖ teacher) of each recording in nats per
+            sample, by the teacher's name.
     """
 
     model: str
@@ -48,6 +59,7 @@ class Scoring:
     files: tuple[str, ...]
     each: tuple[Score, ...]
     listening: Listening | None
+    kl: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
     def overall(self) -> Score:
@@ -63,12 +75,35 @@ class Scoring:
     def metrics(self) -> dict[str, float]:
         """All of it in numbers, as they stand in `metrics.json`."""
         overall = self.overall
+        return (
+            {
+                "bits_per_sample": overall.bits_per_sample,
+                "nats_per_sample": overall.nats_per_sample,
+                "sample_bits": self.sample_bits,
+                "inside_50": overall.inside_50,
+                "inside_90": overall.inside_90,
+            }
+            | {
+                name: series.mean
+                for name, series in self.series.items()
+                if name.startswith(KL)
+            }
+            | (self.listening.metrics if self.listening else {})
+        )
+
+    @property
+    def series(self) -> dict[str, Series]:
+        """What is known of each recording, weighted by its samples."""
+        samples = [score.samples for score in self.each]
         return {
-            "bits_per_sample": overall.bits_per_sample,
-            "sample_bits": self.sample_bits,
-            "inside_50": overall.inside_50,
-            "inside_90": overall.inside_90,
-        } | (self.listening.metrics if self.listening else {})
+            name: Series.of(
+                [getattr(score, name) for score in self.each], samples
+            )
+            for name in SCORES
+        } | {
+            KL + teacher: Series.of(values, samples)
+            for teacher, values in self.kl.items()
+        }
 
 
 def score_all(model: Model, heard: list[Heard], name: str) -> Scoring:
@@ -113,6 +148,25 @@ def score_all(model: Model, heard: list[Heard], name: str) -> Scoring:
     return dataclasses.replace(scoring, listening=listening)
 
 
+def score_models(models: dict[str, Model], heard: list[Heard]) -> list[Scoring]:
+    """Scores recordings with all models, and students against teachers.
+
+    Args:
+        models: Models by name, of one acoustic contract.
+        heard: The recordings, at least one.
+
+    Raises:
+        UserError: If a teacher's probabilities are not finite.
+    """
+    scorings = [score_all(model, heard, name) for name, model in models.items()]
+    kl: dict[str, dict[str, np.ndarray]] = {name: {} for name in models}
+    for student, teacher in pairs_of(models):
+        kl[student][teacher] = student_kl(
+            models[student], models[teacher], heard, f"{student}: KL"
+        )
+    return [dataclasses.replace(one, kl=kl[one.model]) for one in scorings]
+
+
 def write_bits(path: Path, scorings: list[Scoring]) -> None:
     """Writes the scores by file as CSV.
 
@@ -122,7 +176,7 @@ def write_bits(path: Path, scorings: list[Scoring]) -> None:
     Raises:
         UserError: If `path` can't be written.
     """
-    names = ("bits_per_sample", "inside_50", "inside_90")
+    names = [name for name in SCORES if name != "nats_per_sample"]
     content = io.StringIO(newline="")
     writer = csv.writer(content, lineterminator="\n")
     writer.writerow(

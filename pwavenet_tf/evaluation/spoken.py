@@ -1,4 +1,4 @@
-"""What models make of recordings: their sound, its measures, its files."""
+"""What models make of recordings: their sound and its files."""
 
 import re
 import time
@@ -10,7 +10,6 @@ from tqdm import tqdm
 from pwavenet_tf.config import AudioContract
 from pwavenet_tf.corpus.audio import write_audio
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.evaluation.metrics import level, log_spectral_distance
 from pwavenet_tf.evaluation.recordings import Heard, Model
 from pwavenet_tf.model_inputs import (
     at_frames,
@@ -98,25 +97,6 @@ def _padded(model: Model, batch: list[Heard]) -> dict[str, np.ndarray]:
     return {
         key: np.concatenate([features[key] for features in padded])
         for key in padded[0]
-    }
-
-
-def measure(
-    heard: list[Heard], spoken: list[np.ndarray], contract: AudioContract
-) -> dict[str, float]:
-    """Distance to the recordings, and levels: means over the recordings."""
-    each = [
-        {
-            "log_spectral_distance": log_spectral_distance(
-                own.audio, audio, contract
-            )
-        }
-        | level(audio[: len(own.audio)])
-        for own, audio in zip(heard, spoken, strict=True)
-    ]
-    return {
-        name: float(np.mean([values[name] for values in each]))
-        for name in each[0]
     }
 
 

@@ -1,0 +1,189 @@
+"""Measures recording by recording: their means, intervals and files."""
+
+import csv
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from pwavenet_tf.errors import UserError
+from pwavenet_tf.evaluation.intervals import Interval, Series
+from pwavenet_tf.evaluation.measures import measure
+from pwavenet_tf.evaluation.metrics import level
+from pwavenet_tf.evaluation.quality import Quality, missing_measures
+from pwavenet_tf.evaluation.recordings import Heard
+from pwavenet_tf.evaluation.report_tables import REFERENCE
+from pwavenet_tf.files import written_aside
+from pwavenet_tf.pages import format_number
+
+# By system, by measure.
+Values = dict[str, dict[str, Series]]
+
+_ON_SCREEN = (
+    "pesq_wide_band",
+    "stoi",
+    "extended_stoi",
+    "mel_cepstral_distortion",
+    "f0_error",
+    "voicing_error",
+    "log_spectral_distance",
+    "multi_resolution_stft",
+    "level_difference",
+    "octave_difference",
+    "pause_noise",
+)
+# Of 8-bit codes and of 16-bit levels, these do not compare.
+_OF_SAMPLES = ("bits_per_sample", "nats_per_sample")
+
+
+def measure_systems(
+    heard: list[Heard], systems: dict[str, list[np.ndarray]], sample_rate: int
+) -> Values:
+    """Measures what every system makes of every recording.
+
+    Args:
+        heard: The recordings.
+        systems: Audio `(time,)` by recording, by system; no shorter than the
+            recording.
+        sample_rate: Hz.
+
+    Raises:
+        UserError: If some audio is not finite.
+    """
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in systems}
+    for index, one in enumerate(
+        tqdm(heard, desc="measures", unit="file", disable=None)
+    ):
+        quality = Quality(one.audio, sample_rate)
+        for name, audio in systems.items():
+            try:
+                measured = quality(audio[index])
+            except UserError as fault:
+                raise UserError(f"{name} on {one.path}: {fault}") from fault
+            own = audio[index][: len(one.audio)]
+            found[name].append(measured | level(own))
+    return {
+        name: {
+            measure: Series.of([one[measure] for one in each])
+            for measure in each[0]
+        }
+        for name, each in found.items()
+    }
+
+
+def joined(first: Values, second: Values) -> Values:
+    """All measures of both, in the order of the systems of the first."""
+    return {
+        name: first.get(name, {}) | second.get(name, {})
+        for name in (*first, *second)
+    }
+
+
+def means(values: Values) -> dict[str, dict[str, float]]:
+    """The mean by measure by system."""
+    return {
+        name: {measure: series.mean for measure, series in of.items()}
+        for name, of in values.items()
+    }
+
+
+def intervals(values: Values) -> dict[str, dict[str, Interval]]:
+    """The mean with its interval by measure by system."""
+    return {
+        name: {measure: series.interval for measure, series in of.items()}
+        for name, of in values.items()
+    }
+
+
+def differences(
+    values: Values, models: list[str], sample_bits: dict[str, int]
+) -> dict[str, dict[str, dict[str, Interval]]]:
+    """Every model less every other system, paired by recording.
+
+    An interval without zero says that the two differ by more than the choice
+    of recordings explains.
+
+    Args:
+        values: Of all systems.
+        models: Those that are compared with all others.
+        sample_bits: See `Scoring`, by model: bits compare only where this is
+            the same.
+
+    Returns:
+        By model, by the other system, by measure.
+    """
+    found: dict[str, dict[str, dict[str, Interval]]] = {}
+    for name in models:
+        for other, theirs in values.items():
+            shared = [
+                measure
+                for measure in values[name]
+                if measure in theirs
+                and not (
+                    measure in _OF_SAMPLES
+                    and sample_bits[name] != sample_bits[other]
+                )
+            ]
+            if other != name and shared:
+                found.setdefault(name, {})[other] = {
+                    measure: (values[name][measure] - theirs[measure]).interval
+                    for measure in shared
+                }
+    return found
+
+
+def write_recordings(
+    path: Path, heard: list[Heard], values: Values, sample_rate: int
+) -> None:
+    """Writes all measures as CSV, one row for each recording and system.
+
+    Cells are empty where nothing could be measured.
+
+    Raises:
+        UserError: If `path` can't be written.
+    """
+    names = list(dict.fromkeys(name for of in values.values() for name in of))
+    content = io.StringIO(newline="")
+    writer = csv.writer(content, lineterminator="\n")
+    writer.writerow(["file", "system", "seconds", *names])
+    for index, one in enumerate(heard):
+        seconds = f"{len(one.audio) / sample_rate:.3f}"
+        for system, of in values.items():
+            row = [
+                _cell(of[name].values[index]) if name in of else ""
+                for name in names
+            ]
+            writer.writerow([one.name, system, seconds, *row])
+    with written_aside(path) as aside:
+        # A file's name may be no Unicode.
+        aside.write_bytes(content.getvalue().encode("utf-8", "replace"))
+
+
+def _cell(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.6g}"
+
+
+def screen_table(values: Values) -> str:
+    """The measures in lines for a terminal, with their 95 % intervals."""
+    systems = [name for name in values if name != REFERENCE]
+    missing, lines = missing_measures(), []
+    for name in _ON_SCREEN:
+        about = measure(name)
+        lines.append(
+            about.label
+            + (f", {about.unit}" if about.unit else "")
+            + (f": {missing[name]}" if name in missing else "")
+        )
+        if name in missing:
+            continue
+        for system in systems:
+            mean, low, high = values[system][name].interval
+            bounds = (
+                ""
+                if math.isnan(low)
+                else f"  ({format_number(low)} to {format_number(high)})"
+            )
+            lines.append(f"  {system:<24}{format_number(mean):>10}{bounds}")
+    return "\n".join(lines)

@@ -1,0 +1,207 @@
+"""How close generated audio is to its recording: every measure at once."""
+
+import functools
+import math
+
+import numpy as np
+
+from pwavenet_tf.config import AudioContract
+from pwavenet_tf.corpus.pitch import pitch_track
+from pwavenet_tf.evaluation.metrics import checked_audio, log_spectral_distance
+from pwavenet_tf.evaluation.perceptual_measures import (
+    INSTALL,
+    library,
+    pesq_wide_band,
+    stoi,
+)
+from pwavenet_tf.evaluation.spectral_distances import (
+    mel_cepstral_distortion,
+    multi_resolution_stft_distance,
+)
+from pwavenet_tf.health import sound_measures
+
+# Those that `fast` leaves out: tracking pitch takes most of the time.
+PITCH_MEASURES = ("f0_error", "voicing_error")
+
+# Octave bands by their nominal centres in Hz (IEC 61260); the exact ones are
+# octaves from 1 kHz.
+_NOMINAL = (63, 125, 250, 500, 1_000, 2_000, 4_000, 8_000, 16_000)
+OCTAVES = {
+    str(nominal): (1_000 * 2.0 ** (place - 4.5), 1_000 * 2.0 ** (place - 3.5))
+    for place, nominal in enumerate(_NOMINAL)
+}
+
+
+class Quality:
+    """Measures any number of audios against one recording.
+
+    Args:
+        reference: The recording, `(time,)` in [-1, 1).
+        sample_rate: Hz, 8,000 or more.
+        fast: Leave out `PITCH_MEASURES`.
+
+    Raises:
+        UserError: If the recording is empty, not `(time,)`, or not finite.
+    """
+
+    def __init__(
+        self, reference: np.ndarray, sample_rate: int, fast: bool = False
+    ) -> None:
+        self._reference = checked_audio(reference, "the recording")
+        self._sample_rate = sample_rate
+        self._fast = fast
+        self._framing = framing(sample_rate)
+
+    def __call__(self, audio: np.ndarray) -> dict[str, float]:
+        """As `measure_all`."""
+        audio = checked_audio(audio, "the audio")
+        samples = len(self._reference)
+        audio = np.pad(audio, (0, max(0, samples - len(audio))))[:samples]
+        pair = (self._reference, audio, self._sample_rate)
+        found = {
+            "pesq_wide_band": pesq_wide_band(*pair),
+            "stoi": stoi(*pair),
+            "extended_stoi": stoi(*pair, extended=True),
+            "mel_cepstral_distortion": mel_cepstral_distortion(*pair),
+        }
+        if not self._fast:
+            found |= pitch_errors(self._pitch, self._track(audio))
+        return (
+            found
+            | {
+                "log_spectral_distance": log_spectral_distance(
+                    self._reference, audio, self._framing
+                ),
+                "multi_resolution_stft": multi_resolution_stft_distance(*pair),
+            }
+            | level_differences(*pair)
+        )
+
+    @functools.cached_property
+    def _pitch(self) -> np.ndarray:
+        return self._track(self._reference)
+
+    def _track(self, audio: np.ndarray) -> np.ndarray:
+        if audio is not self._reference and np.array_equal(
+            audio, self._reference
+        ):
+            return self._pitch
+        return pitch_track(audio.astype(np.float32), self._framing)
+
+
+def measure_all(
+    reference: np.ndarray,
+    audio: np.ndarray,
+    sample_rate: int,
+    fast: bool = False,
+) -> dict[str, float]:
+    """All measures of audio against the recording that it should equal.
+
+    The two must be aligned in time. Longer audio is cut to the recording's
+    length, shorter audio is completed with zeros. The same input gives the
+    same figures.
+
+    Args:
+        reference: The recording, `(time,)` in [-1, 1).
+        audio: What is measured, `(time,)`.
+        sample_rate: Hz of both, 8,000 or more.
+        fast: Leave out `f0_error` and `voicing_error`, which take most of
+            the time.
+
+    Returns:
+        NaN where a measure is not defined, as for silence, or its library
+        is missing (see `missing_measures`):
+
+        - `pesq_wide_band`: see `pesq_wide_band`.
+        - `stoi`, `extended_stoi`: see `stoi`.
+        - `mel_cepstral_distortion`: see `mel_cepstral_distortion`.
+        - `f0_error`, `voicing_error`: see `pitch_errors`.
+        - `log_spectral_distance`: dB, see `log_spectral_distance`; windows
+          of 50 ms every 12.5 ms.
+        - `multi_resolution_stft`: see `multi_resolution_stft_distance`.
+        - `level_difference`, `pause_noise`, `octave_difference`,
+          `octave_63` and up: see `level_differences`.
+
+    Raises:
+        UserError: If either is empty, not `(time,)`, or not finite.
+    """
+    return Quality(reference, sample_rate, fast)(audio)
+
+
+def missing_measures() -> dict[str, str]:
+    """Measures whose library is not installed, and how to get it."""
+    if library("pesq") is None:
+        return {"pesq_wide_band": INSTALL}
+    return {}
+
+
+def framing(sample_rate: int) -> AudioContract:
+    """Windows of 50 ms every 12.5 ms at any rate, as most presets have."""
+    window = round(0.05 * sample_rate)
+    return AudioContract(
+        sample_rate=sample_rate,
+        hop_length=round(0.0125 * sample_rate),
+        window_length=window,
+        fft_length=1 << (window - 1).bit_length(),
+        highest_hz=sample_rate / 2,
+    )
+
+
+def pitch_errors(reference: np.ndarray, pitch: np.ndarray) -> dict[str, float]:
+    """Differences of F0 and voicing, by probabilistic YIN every 12.5 ms.
+
+    Args:
+        reference: Of the recording, as `pitch_track` returns it.
+        pitch: Of the audio likewise.
+
+    Returns:
+        `f0_error`: the root mean square difference of F0 in cents (1,200 are
+        an octave) over frames that are voiced in both, NaN where there are
+        none. `voicing_error`: the share of all frames where one is voiced and
+        the other is not.
+    """
+    both = (reference[:, 1] > 0) & (pitch[:, 1] > 0)
+    cents = 1_200 / math.log(2) * (pitch[both, 0] - reference[both, 0])
+    differs = reference[:, 1] != pitch[:, 1]
+    return {
+        "f0_error": float(np.sqrt(np.square(cents, dtype=np.float64).mean()))
+        if both.any()
+        else math.nan,
+        "voicing_error": float(differs.mean()),
+    }
+
+
+def level_differences(
+    reference: np.ndarray, audio: np.ndarray, sample_rate: int
+) -> dict[str, float]:
+    """Levels over those of the recording, all in dB.
+
+    Args:
+        reference: The recording, `(time,)`.
+        audio: Audio of the same shape.
+        sample_rate: Hz.
+
+    Returns:
+        `level_difference`: the level of all samples, without their mean, over
+        the recording's. `pause_noise`: the same, as a mean over the tenth of
+        the frames (64 ms) where the recording is quietest. `octave_63` and up:
+        the same in each octave band that begins below half the sample rate,
+        as a mean over all frames. `octave_difference`: the mean of their
+        absolute values. What lies more than 60 dB below the recording's level
+        is taken to be there, in frames and bands.
+    """
+    found = sound_measures([audio], [reference], sample_rate, OCTAVES)
+
+    def over_recording(name: str) -> float:
+        return found[name] - found[f"recorded_{name}"]
+
+    octaves = {
+        f"octave_{name}": over_recording(f"band_{name}_db")
+        for name in OCTAVES
+        if f"band_{name}_db" in found
+    }
+    return {
+        "level_difference": over_recording("level_db"),
+        "pause_noise": over_recording("pauses_db"),
+        "octave_difference": float(np.mean(np.abs(list(octaves.values())))),
+    } | octaves
