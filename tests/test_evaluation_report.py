@@ -132,8 +132,9 @@ def test_report_escapes_what_it_is_told(tmp_path):
 
 def test_report_marks_the_best_voice_only(tmp_path):
     source = written(tmp_path / "r.html")
-    # A distance, and the bits of the first teacher of two.
-    assert re.findall(r'class="best">([^<]*)<', source) == ["4.25", "11.5"]
+    # A distance, and the bits and nats of the first teacher of two.
+    best = re.findall(r'class="best">([^<]*)<', source)
+    assert best == ["4.25", "11.5", "7.97"]
     assert "dB · lower is better" in source
 
 
