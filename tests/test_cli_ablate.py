@@ -124,6 +124,7 @@ def test_four_students_are_trained_compared_and_told(
         "bits.csv",
         "metrics.json",
         "report.html",
+        "recordings.csv",
         "ab_test.html",
         "mushra.html",
         "sound",
