@@ -177,7 +177,6 @@ def test_preferences_are_those_of_the_pair_whichever_side_it_was(write):
     assert first.answers == 7
     assert first.win.low < 4 / 7 < first.win.high
     assert second.neutral.mean == 1 and second.neutral.low is None
-    # Rounded to add up to 100.
     text = screen_table(ratings)
     assert re.search(r"teacher against student +57-14-29", text)
 

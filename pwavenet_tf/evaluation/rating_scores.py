@@ -268,6 +268,15 @@ def _remarks(ratings: Ratings) -> list[str]:
     if not kinds:
         return []
     remarks = [_METHOD]
+    if any(
+        share.low == share.high and share.low is not None
+        for one in preferences(ratings.comparisons)
+        for share in (one.win, one.lose, one.neutral)
+    ):
+        remarks.append(
+            "where all answers agree, resampling shows no spread: 0–0 and "
+            "100–100 are not certainties"
+        )
     fewest = min(map(len, kinds))
     if fewest == 1:
         remarks.append(
@@ -296,15 +305,7 @@ def _shown(value: Estimate, digits: int) -> str:
 
 
 def _percents(shares: tuple[Estimate, ...]) -> str:
-    """Whole per cents that add up to 100, the largest remainders up."""
-    exact = [100 * share.mean for share in shares]
-    whole = [int(value) for value in exact]
-    by_remainder = sorted(
-        range(len(exact)), key=lambda at: whole[at] - exact[at]
-    )
-    for at in by_remainder[: 100 - sum(whole)]:
-        whole[at] += 1
-    return "-".join(map(str, whole))
+    return "-".join(f"{100 * share.mean:.0f}" for share in shares)
 
 
 def _range(share: Estimate) -> str:
