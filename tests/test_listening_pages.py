@@ -390,7 +390,7 @@ def test_pages_fit_their_window(clean, tmp_path, file, width):
     written(tmp_path, sentences=long)
     clean.resize(width)
     begin(clean, (tmp_path / file).as_uri())
-    overflow = "document.documentElement.scrollWidth - innerWidth"
-    assert clean.evaluate(overflow) <= 0
+    # Not the inner width, which grows with what overflows on a phone.
+    assert clean.evaluate("document.documentElement.scrollWidth") <= width
     assert clean.faults == []
     clean.resize(1_200)
