@@ -54,8 +54,10 @@ def test_the_metrics_file_holds_what_is_returned(report):
         values.pop("intervals")
         values.pop("differences", None)
         for name, value in values.items():
-            value = math.nan if value is None else value
-            assert value == pytest.approx(metrics[voice][name], nan_ok=True)
+            returned = metrics[voice][name]
+            if returned is not None and math.isnan(returned):
+                returned = None
+            assert value == returned, (voice, name)
         assert set(values) == set(metrics[voice])
     models = ["teacher", "student"]
     assert list(metrics) == ["recording", *models, *BASELINES]
@@ -85,7 +87,12 @@ def test_every_recording_and_system_has_a_row(report):
     for system, values in metrics.items():
         own = [row for row in rows if row["system"] == system]
         seconds = [float(row["seconds"]) for row in own]
-        for name in ("stoi", "octave_500", "bits_per_sample", "kl_to_teacher"):
+        for name in (
+            "mel_cepstral_distortion",
+            "octave_500",
+            "bits_per_sample",
+            "kl_to_teacher",
+        ):
             if name not in values:
                 assert {row[name] for row in own} == {""}
                 continue
@@ -104,34 +111,19 @@ def test_models_are_compared_with_recordings_baselines_and_each_other(report):
         others = content[model]["differences"]
         assert list(others) == [name for name in metrics if name != model]
         for other, values in others.items():
-            assert "stoi" in values
+            assert "stoi" in values and "octave_63" in values
             assert ("nats_per_sample" in values) == (
                 other in ("teacher", "student")
             )
             for name, one in values.items():
-                if one["mean"] is None:
+                if one["low"] is None:
+                    # The recordings are too short for some measures.
+                    assert name in ("stoi", "extended_stoi", "f0_error")
                     continue
                 expected = metrics[model][name] - metrics[other][name]
                 assert one["mean"] == pytest.approx(expected, abs=1e-6)
                 assert one["low"] - 1e-9 <= one["mean"] <= one["high"] + 1e-9
     assert "differences" not in content["recording"]
-
-
-def test_the_same_evaluation_gives_the_same_figures(report, tmp_path):
-    folder, metrics, recordings, models = report
-    np.random.standard_normal(7)
-    student = list(models)[1]
-    evaluate({student: models[student]}, recordings, tmp_path)
-    ours, theirs = (
-        {
-            (row["file"], row["system"]): row
-            for row in csv.DictReader((one / "recordings.csv").open(newline=""))
-        }
-        for one in (folder, tmp_path)
-    )
-    assert len(theirs) == (2 + len(BASELINES)) * len(recordings)
-    for place, row in theirs.items():
-        assert row == {name: ours[place][name] for name in row}
 
 
 def test_the_metrics_are_means_over_the_recordings(report):
@@ -246,6 +238,14 @@ def test_two_models_of_one_name_are_two_voices(tiny_run, tmp_path):
         *BASELINES,
     ]
     assert len(list((tmp_path / "sound").iterdir())) == 3 + len(BASELINES)
+    # And equal models have equal figures, to the last digit.
+    with (tmp_path / "recordings.csv").open(newline="") as file:
+        first, again = (
+            row
+            for row in csv.DictReader(file)
+            if row.pop("system") in ("student", str(second))
+        )
+    assert first == again
 
 
 def test_recordings_of_one_name_are_refused(tiny_run, tmp_path):
