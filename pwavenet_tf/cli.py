@@ -106,10 +106,17 @@ def _run(name: str, arguments: list[str]) -> None:
         print(usage.command_help(name, command, values))
         return
     _parse(name, values, _with_flag(command, arguments))
-    if getattr(command, "NEEDS_TENSORFLOW", True):
+    if _needs_tensorflow(command, values):
         import_tensorflow()
         _log_errors_only()
     command.run(values)
+
+
+def _needs_tensorflow(command: ModuleType, values: flags.FlagValues) -> bool:
+    """What the command says, of these flags or of all."""
+    if hasattr(command, "needs_tensorflow"):
+        return command.needs_tensorflow(values)
+    return getattr(command, "NEEDS_TENSORFLOW", True)
 
 
 def _with_flag(command: ModuleType, arguments: list[str]) -> list[str]:

@@ -5,19 +5,23 @@ import dataclasses
 import html
 import io
 import json
+import math
 import os
 import re
-import shutil
 import subprocess
 
 import numpy as np
 import pytest
 import soundfile
+from browser import executable, needs_browser
 from PIL import Image
 from tiny_report import RATE, Page, scoring, tone, written
 
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.evaluation.report import Curve, Sentence
+from pwavenet_tf.evaluation import measures
+from pwavenet_tf.evaluation.report import Curve, ListeningTest, Sentence
+
+ONE = [Sentence("one", None, {"recording": tone(300, 0.1)})]
 
 
 def embedded(uri: str) -> bytes:
@@ -52,6 +56,59 @@ def test_report_needs_no_network(tmp_path):
         for name in ("src", "href", "srcset", "action", "data", "poster"):
             assert (attributes.get(name) or "data:").startswith("data:")
     assert not re.search(r"https?:|url\(|@import|//\w+\.", source)
+
+
+def test_report_opens_with_the_players(tmp_path):
+    source = written(tmp_path / "r.html", sentences=ONE)
+    places = [
+        source.index(start)
+        for start in ("<audio", "What came of it.", "<table", "<svg")
+    ]
+    assert places == sorted(places)
+
+
+def test_report_of_scores_alone_opens_with_the_summary(tmp_path):
+    source = written(tmp_path / "r.html", sentences=[], metrics={})
+    assert source.index("What came of it.") < source.index("<table")
+    assert source.count("What came of it.") == 1
+
+
+def test_report_explains_every_measure_in_a_line(tmp_path):
+    names = list(measures._MEASURES)
+    voices = {"teacher": dict.fromkeys(names, 1.0)}
+    source = written(
+        tmp_path / "r.html", metrics=voices, scorings=[], sentences=[]
+    )
+    shown = re.findall(r'class="meaning">([^<]+)<', source)
+    assert len(shown) == len(set(shown)) == len(names)
+    assert all(len(line) < 120 for line in shown)
+
+
+def test_infinite_bits_are_explained_and_not_drawn(tmp_path):
+    finite = scoring("student", 3)
+    each = list(finite.each)
+    each[4] = dataclasses.replace(each[4], nats=math.inf)
+    infinite = dataclasses.replace(finite, each=tuple(each), listening=None)
+    before, source = (
+        written(
+            tmp_path / "r.html",
+            sentences=[],
+            scorings=[scoring("teacher"), student],
+        )
+        for student in (finite, infinite)
+    )
+    assert before.count('class="bar"') == source.count('class="bar"') + 1
+    assert "∞" not in before and "Why ∞" not in before
+    text = " ".join(Page(source).text.split())
+    assert "Why ∞ bits: student." in text
+    assert "For 1 of the 20 recordings" in text
+
+
+def test_report_links_to_listening_tests_next_to_it(tmp_path):
+    tests = [ListeningTest("ab", "ab.html"), ListeningTest("mushra", "m.html")]
+    source = written(tmp_path / "r.html", sentences=ONE, listening_tests=tests)
+    links = Page(source).all("a")
+    assert [link["href"] for link in links] == ["ab.html", "m.html"]
 
 
 def test_report_escapes_what_it_is_told(tmp_path):
@@ -160,14 +217,7 @@ addEventListener("load", () => {
 </script>"""
 
 
-def _browser() -> str | None:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return next(filter(None, map(shutil.which, names)), None)
-
-
-@pytest.mark.skipif(
-    _browser() is None, reason="neither Chromium nor Chrome is installed"
-)
+@needs_browser
 @pytest.mark.parametrize("width", [500, 1400])
 def test_report_loads_and_plays_in_a_browser(tmp_path, width):
     source = written(tmp_path / "r.html")
@@ -177,7 +227,7 @@ def test_report_loads_and_plays_in_a_browser(tmp_path, width):
     as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
     finished = subprocess.run(
         [
-            _browser(),
+            executable(),
             "--headless",
             *as_root,
             "--disable-gpu",

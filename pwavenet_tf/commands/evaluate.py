@@ -28,14 +28,24 @@ players, waveforms and spectrograms side by side, in one file that can be sent
 to anyone. What each voice speaks is also written to sound/. Use recordings
 that were not trained on.
 
+Beside the report lie two blind listening tests, to be opened in a browser or
+sent to listeners: ab_test.html (which of two sounds better?) and mushra.html
+(all rated from 0 to 100 against the recording, which hides among them together
+with a low anchor, as in ITU-R BS.1534). Each listener saves a JSON file.
+--ratings makes the paper's table of them, with confidence intervals: mean
+scores, and preferences as win-lose-neutral %. It is also written to
+ratings.json. Listeners who don't recognise the hidden recording are excluded,
+as BS.1534 recommends.
+
 Before it:  pwavenet distill (or train-teacher)
-After it:   open report.html
+After it:   open report.html; ask listeners; evaluate --ratings
 
 Example:
   pwavenet evaluate --model=run/teacher.keras --model=run/student.keras \\
       --reference=unheard --out=report
   pwavenet evaluate --model=run/teacher.keras --reference=unheard \\
       --speaker_pattern='_(.+)_' --nosound --out=scores
+  pwavenet evaluate --ratings=answers --out=report
 """
 
 from pathlib import Path
@@ -53,6 +63,7 @@ from pwavenet_tf.commands.path_flags import (
     require_apart,
     writable_folder,
 )
+from pwavenet_tf.errors import UserError
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
@@ -63,6 +74,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "several side by side.",
         flag_values,
         existing_file,
+        required=False,
         repeated=True,
     )
     define_path(
@@ -70,15 +82,26 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "DIR: Folder of recordings to compare with.",
         flag_values,
         existing,
+        required=False,
+    )
+    flags.DEFINE_multi_string(
+        "ratings",
+        None,
+        "FILES: What listeners saved in the listening tests: a file, a folder "
+        "of them or a pattern ('answers/*.json'); may be repeated. Instead of "
+        "--model and --reference.",
+        flag_values=flag_values,
     )
     define_labels(flag_values)
     define_speaker_pattern(flag_values)
     define_path(
         "out",
         "DIR: Folder to write metrics.json, recordings.csv, bits.csv, "
-        "report.html and sound/ to.",
+        "report.html, the listening tests and sound/ to; with --ratings, "
+        "ratings.json.",
         flag_values,
         writable_folder,
+        required=False,
     )
     flags.DEFINE_boolean(
         "sound",
@@ -87,10 +110,57 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "and nothing more is done.",
         flag_values=flag_values,
     )
+    flags.register_multi_flags_validator(
+        ["model", "reference", "ratings", "out"],
+        _check_task,
+        flag_values=flag_values,
+    )
+
+
+def needs_tensorflow(flag_values: flags.FlagValues) -> bool:
+    """Whether TensorFlow is loaded first: not for a table of ratings."""
+    return not flag_values.ratings
+
+
+def _check_task(values: dict) -> bool:
+    """Refuses flags that are neither for models nor for ratings alone."""
+    forms = {"model": "FILE", "reference": "DIR", "out": "DIR"}
+    if values["ratings"]:
+        surplus = [name for name in ("model", "reference") if values[name]]
+        if surplus:
+            raise UserError(
+                f"--ratings and --{surplus[0]} are two different tasks; leave "
+                "one of them out"
+            )
+        forms = {"out": "DIR"}
+    missing = [name for name in forms if not values[name]]
+    if missing:
+        named = " and ".join(f"--{name}" for name in missing)
+        mend = " ".join(f"--{name}={forms[name]}" for name in missing)
+        verb = "are" if len(missing) > 1 else "is"
+        raise UserError(f"{named} {verb} missing; add {mend}")
+    return True
 
 
 def run(flag_values: flags.FlagValues) -> None:
-    """Writes the figures and the page."""
+    """Writes the figures and the page, or the table of ratings."""
+    if flag_values.ratings:
+        _run_ratings(flag_values.ratings, Path(flag_values.out))
+    else:
+        _run_models(flag_values)
+
+
+def _run_ratings(places: list[str], out: Path) -> None:
+    from pwavenet_tf.evaluation.rating_scores import screen_table, write_ratings
+    from pwavenet_tf.evaluation.ratings import rating_files, read_ratings
+
+    ratings = read_ratings(rating_files(places))
+    write_ratings(out / "ratings.json", ratings)
+    print(screen_table(ratings))
+    print(f"The figures are in {out / 'ratings.json'}.")
+
+
+def _run_models(flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.corpus.audio import find_audio
     from pwavenet_tf.corpus.texts import read_texts
     from pwavenet_tf.evaluation.compare import evaluate
@@ -118,3 +188,5 @@ def run(flag_values: flags.FlagValues) -> None:
     print(score_table(found.scorings))
     print(f"The figures are in {out / 'metrics.json'} and recordings.csv,")
     print(f"the report is {out / 'report.html'}.")
+    if flag_values.sound:
+        print("Next to it are blind tests: ab_test.html and mushra.html.")

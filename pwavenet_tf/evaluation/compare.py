@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from pwavenet_tf.config import AudioContract
 from pwavenet_tf.evaluation.ablation_table import Ablation, section
+from pwavenet_tf.evaluation.listening_pages import write_listening_tests
 from pwavenet_tf.evaluation.metrics import griffin_lim
 from pwavenet_tf.evaluation.per_recording import (
     Values,
@@ -87,7 +88,8 @@ def evaluate(
             acoustic contract; heads and conditioning may differ.
         recordings: Files to compare with.
         out: Folder that gets `metrics.json`, `recordings.csv`, `bits.csv`,
-            `report.html`, and, in `sound`, what each voice speaks.
+            `report.html`, the listening tests `ab_test.html` and
+            `mushra.html`, and, in `sound`, what each voice speaks.
         texts: What is said, by the stem of the recording's file name.
         folder: Of the recordings: the place of `metadata.csv` and `labels`,
             and where speakers' paths start. The innermost one that holds all
@@ -134,12 +136,13 @@ def evaluate(
     paired = differences(
         values, list(by_name), {one.model: one.sample_bits for one in scorings}
     )
+    sentences = _sentences(heard, voices, texts or {})
     write_report(
         Path(out) / "report.html",
         title="Listening report" if sound else "Scores",
         summary=_summary(spoken, scorings, len(recordings)),
         sample_rate=contract.sample_rate,
-        sentences=_sentences(heard, voices, texts or {}),
+        sentences=sentences,
         metrics=spoken,
         scorings=scorings,
         curves=[
@@ -150,6 +153,9 @@ def evaluate(
         settings=_settings(models, contract),
         ablation=ablation and section(ablation.rows(metrics)),
         quality=quality_section(bounds, paired, sound),
+        listening_tests=write_listening_tests(
+            out, sample_rate=contract.sample_rate, sentences=sentences
+        ),
     )
     write_bits(Path(out) / "bits.csv", scorings)
     write_recordings(

@@ -12,6 +12,7 @@ import numpy as np
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.evaluation import curves as curve_drawing
 from pwavenet_tf.evaluation import measures
+from pwavenet_tf.evaluation.explanations import explanation
 from pwavenet_tf.evaluation.figures import SHOWN_DB, draw_voices
 from pwavenet_tf.evaluation.report_tables import (
     main_table,
@@ -53,6 +54,19 @@ class Curve:
     points: list[tuple[int, float]]
 
 
+@dataclasses.dataclass(frozen=True)
+class ListeningTest:
+    """A page of a blind listening test that the report links to.
+
+    Attributes:
+        kind: `ab` or `mushra`.
+        file: The page's name, in the report's own folder.
+    """
+
+    kind: str
+    file: str
+
+
 def write_report(
     path: str | Path,
     *,
@@ -66,6 +80,7 @@ def write_report(
     scorings: Sequence[Scoring] = (),
     ablation: dict | None = None,
     quality: dict | None = None,
+    listening_tests: Sequence[ListeningTest] = (),
 ) -> None:
     """Writes the report as one self-contained HTML file.
 
@@ -85,6 +100,7 @@ def write_report(
         scorings: What models say of the recordings.
         ablation: What `ablation_table.section` returned.
         quality: What `report_tables.quality_section` returned.
+        listening_tests: Pages next to the report, to link to.
 
     Raises:
         UserError: If a sentence has no voice, a voice has no samples or some
@@ -92,6 +108,8 @@ def write_report(
     """
     environment = page_environment("pwavenet_tf.evaluation")
     environment.filters["setting"] = measures.format_setting
+    environment.filters["explanation"] = explanation
+    environment.tests["finite"] = math.isfinite
     page = environment.get_template("report.html.j2").render(
         title=title,
         summary=summary,
@@ -102,6 +120,10 @@ def write_report(
         metrics=main_table(metrics, quality),
         quality=quality,
         scores=score_section(scorings),
+        impossible={
+            one.model: one.impossible for one in scorings if one.impossible
+        },
+        listening_tests=listening_tests,
         ablation=ablation,
         curves=[
             (curve, curve_drawing.draw_curve(curve.points)) for curve in curves
@@ -126,7 +148,7 @@ def _sentence(sentence: Sentence, sample_rate: int) -> dict:
             f"report: {sentence.title!r} has no voice; give at least one"
         )
     audio = {
-        voice: _checked(samples, f"{sentence.title!r}, voice {voice!r}")
+        voice: checked_audio(samples, f"{sentence.title!r}, voice {voice!r}")
         for voice, samples in sentence.audio.items()
     }
     seconds = max(map(len, audio.values())) / sample_rate
@@ -141,7 +163,7 @@ def _sentence(sentence: Sentence, sample_rate: int) -> dict:
                 "seconds": len(audio[voice]) / sample_rate,
                 "peak": float(np.abs(audio[voice]).max()),
                 "flac": _data_uri(
-                    "audio/flac", _flac(audio[voice], sample_rate)
+                    "audio/flac", flac(audio[voice], sample_rate)
                 ),
                 "waveform": _data_uri("image/webp", pictures.waveform),
                 "spectrogram": _data_uri("image/webp", pictures.spectrogram),
@@ -151,7 +173,16 @@ def _sentence(sentence: Sentence, sample_rate: int) -> dict:
     }
 
 
-def _checked(samples: np.ndarray, where: str) -> np.ndarray:
+def checked_audio(samples: np.ndarray, where: str) -> np.ndarray:
+    """Audio as float32.
+
+    Args:
+        samples: Audio `(time,)`.
+        where: What the message calls it.
+
+    Raises:
+        UserError: If it is not `(time,)`, empty, or not finite.
+    """
     samples = np.asarray(samples, np.float32)
     if samples.ndim != 1 or not samples.size:
         raise UserError(
@@ -175,7 +206,8 @@ def _time_ticks(seconds: float) -> list[float]:
     return [stride * tick for tick in range(math.floor(seconds / stride) + 1)]
 
 
-def _flac(audio: np.ndarray, sample_rate: int) -> bytes:
+def flac(audio: np.ndarray, sample_rate: int) -> bytes:
+    """A 16-bit FLAC file of audio `(time,)`, clipped to [-1, 1)."""
     import soundfile
 
     file = io.BytesIO()
