@@ -114,10 +114,12 @@ def test_the_log_tells_steps_and_held_out_losses(tiny_run):
         assert all(np.isfinite(float(row[f"val_{name}"])) for row in student)
 
 
-def test_a_finished_run_leaves_models_and_logs_alone(tiny_run):
+def test_a_finished_run_leaves_models_logs_and_what_continues_it(tiny_run):
     assert sorted(path.name for path in tiny_run.teacher.parent.iterdir()) == [
+        "student.backup",
         "student.csv",
         "student.keras",
+        "teacher.backup",
         "teacher.csv",
         "teacher.keras",
     ]
@@ -158,7 +160,11 @@ def test_a_model_that_finds_no_room_is_not_lost(story):
     assert story.errors[1:] == ["no room"]
     assert story.files[1] == ["teacher.backup", "teacher.csv"]
     assert story.steps[2] == []
-    assert story.files[2] == ["teacher.csv", "teacher.keras"]
+    assert story.files[2] == [
+        "teacher.backup",
+        "teacher.csv",
+        "teacher.keras",
+    ]
 
 
 def test_the_averaged_weights_are_saved(story):
@@ -220,10 +226,10 @@ def test_a_model_that_is_there_already_is_kept(tiny_run, corpus):
     run = tiny_run.teacher.parent
     before = contents(run)
     teacher = load_teacher(tiny_run.teacher)
-    with pytest.raises(UserError, match="teacher.keras is there already"):
+    with pytest.raises(UserError, match="teacher.keras: the run has finis"):
         training.train_teacher(corpus, tiny_preset(), run)
-    with pytest.raises(UserError, match="student.keras is there already"):
-        training.distill(corpus, teacher, tiny_preset(), run)
+    with pytest.raises(UserError, match="student.keras: the run has finis"):
+        training.distill(corpus, teacher, tiny_preset(), run, 1)
     assert contents(run) == before
 
 

@@ -32,6 +32,7 @@ from pwavenet_tf.corpus.prepare import (
     described,
     without_statistics,
 )
+from pwavenet_tf.corpus.statistics import GivenStatistics
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.files import require_free
 from pwavenet_tf.training_config import Preset
@@ -90,6 +91,7 @@ def prepare_on_beam(
     speaker_pattern: str | None = None,
     limits: Limits | None = None,
     runner: Runner | None = None,
+    statistics: GivenStatistics | None = None,
 ) -> tuple[CorpusCard, CorpusAudit]:
     """Audits and prepares a corpus as Beam jobs.
 
@@ -108,6 +110,7 @@ def prepare_on_beam(
         speaker_pattern: For `speaker`.
         limits: What the audit accepts.
         runner: Where the jobs run; on this machine, if None.
+        statistics: As `prepare` has it.
 
     Returns:
         The card, and the audit.
@@ -119,6 +122,8 @@ def prepare_on_beam(
     out = Path(os.path.abspath(out))
     require_free(out)
     contract = without_statistics(preset)
+    if statistics is not None:
+        statistics.require_contract(contract)
     job = _Job(contract, inputs, layout.folder, labels, speaker_pattern)
     # Before the work, which takes long: the pattern may be amiss.
     job.describer(None)
@@ -132,7 +137,7 @@ def prepare_on_beam(
             layout, limits or Limits(), contract.sample_rate, spoken, measured
         )
         found = workers.described(job, accepted(audited))
-        card = assemble(out, audited, contract, preset.name, found)
+        card = assemble(out, audited, contract, preset.name, found, statistics)
         shutil.rmtree(work, ignore_errors=True)
     return card, audited
 

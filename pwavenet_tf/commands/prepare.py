@@ -26,6 +26,10 @@ What a model can be told later is decided here:
 An hour of one clear voice is a good start; ten minutes are enough to try.
 The recordings themselves are never changed.
 
+A trained model reads mel spectrograms normalised as those it was trained on.
+So that it can be trained further on other recordings, prepare those with
+--statistics_of=FILE, FILE being the model.
+
 With --runner, the recordings are measured and analysed by the workers of an
 Apache Beam runner (pip install 'pwavenet_tf[beam]'): by several processes of
 this machine, or by a cluster. The data is the same to the byte. Until it is
@@ -39,6 +43,8 @@ Example:
   pwavenet prepare --corpus=recordings --out=data
   pwavenet prepare --corpus=digits --out=data --conditioning=mel,speaker \\
       --speaker_pattern='_(.+)_'
+  pwavenet prepare --corpus=another_voice --out=data2 \\
+      --statistics_of=run/teacher.keras
   pwavenet prepare --corpus=recordings --out=data --runner=DirectRunner \\
       --runner_options='--direct_num_workers=4
       --direct_running_mode=multi_processing'
@@ -108,6 +114,16 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     )
     define_labels(flag_values)
     define_speaker_pattern(flag_values)
+    define_path(
+        "statistics_of",
+        "FILE: A teacher.keras or student.keras that is to learn from the "
+        "data (train-teacher --initial=FILE), or data that it was trained on: "
+        "its normalisation, phones, speakers and mean pitch are kept in place "
+        "of this corpus's own.",
+        flag_values,
+        existing,
+        required=False,
+    )
     define_limits(flag_values)
     define_runner(
         f"NAME: Runner of Apache Beam that does the work: {RUNNERS} Without "
@@ -131,12 +147,14 @@ def run(flag_values: flags.FlagValues) -> None:
     if warned := len(found.warned):
         print(f"{'warnings:':<12}{warned:>6} files; pwavenet audit tells them")
     print(f"The data is in {Path(flag_values.out)}. Next:")
-    chosen = ""
+    chosen = initial = ""
+    if (flag_values.statistics_of or "").endswith("teacher.keras"):
+        initial = f" --initial={flag_values.statistics_of}"
     if inputs != settings.conditioning.inputs:
         chosen = f" --conditioning={','.join(inputs) or 'none'}"
     print(
         f"  pwavenet train-teacher --data={Path(flag_values.out)} --out=RUN "
-        f"--preset={flag_values.preset}{chosen}"
+        f"--preset={flag_values.preset}{chosen}{initial}"
     )
 
 
@@ -145,7 +163,7 @@ def _prepared(
 ) -> "tuple[Layout, CorpusCard, CorpusAudit]":
     from pwavenet_tf.corpus.audit import audit
     from pwavenet_tf.corpus.layouts import find_layout
-    from pwavenet_tf.corpus.prepare import prepare
+    from pwavenet_tf.corpus.prepare import prepare, without_statistics
     from pwavenet_tf.files import require_free
 
     limits = chosen_limits(flag_values)
@@ -155,14 +173,21 @@ def _prepared(
     layout = find_layout(Path(flag_values.corpus))
     labels = flag_values.labels and Path(flag_values.labels)
     told = inputs, labels, flag_values.speaker_pattern
+    statistics = None
+    if flag_values.statistics_of:
+        from pwavenet_tf.models import statistics_of
+
+        statistics = statistics_of(Path(flag_values.statistics_of))
+        statistics.require_contract(without_statistics(settings))
     if runner is None:
         rate = settings.audio.sample_rate
         found = audit(layout, limits, rate, "linguistic" in inputs)
-        return layout, prepare(found, out, settings, *told), found
+        card = prepare(found, out, settings, *told, statistics)
+        return layout, card, found
     from pwavenet_tf.beam.preparation import prepare_on_beam
 
     return layout, *prepare_on_beam(
-        layout, out, settings, *told, limits, runner
+        layout, out, settings, *told, limits, runner, statistics
     )
 
 
