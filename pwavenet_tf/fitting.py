@@ -8,19 +8,21 @@ import keras
 from pwavenet_tf.callbacks.checkpoint import (
     Checkpoint,
     load_checkpoint,
-    step_of,
 )
 from pwavenet_tf.callbacks.health_monitor import (
     HealthMonitor,
     StopWhenNotFinite,
 )
 from pwavenet_tf.callbacks.progress import ProgressBar
+from pwavenet_tf.callbacks.progress_chart import ProgressChart
+from pwavenet_tf.callbacks.report_log import ReportLog
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.distiller import Distiller
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.replicas import GlobalClipAdam, replica_count
 from pwavenet_tf.run_folder import RunFolder
 from pwavenet_tf.strategies import is_chief, written_by_chief
+from pwavenet_tf.teacher import WaveNet
 from pwavenet_tf.training_config import TeacherTraining
 
 _REPORTS = 10
@@ -38,6 +40,10 @@ _HEALTH_SAMPLES = 100_000
 # Two voices are heard for two seconds, out of so many clips the fullest: the
 # last one of a recording may be short.
 _HEARD, _HEARD_SECONDS, _HEARD_FROM = 2, 2.0, 10
+
+# At each report a student generates so many clips of so many seconds, a
+# teacher samples others.
+_GENERATED, _SAMPLED = (3, 2.0), (4, 1.0)
 
 # Frames around a clip: as many as an upsampler sees, and one to spare.
 _CONTEXT_FRAMES = 3
@@ -60,9 +66,11 @@ def fit(
 ) -> None:
     """Fits with averaged weights under XLA, reporting ten times or more.
 
-    The health of a Distiller's student is watched; see `HealthMonitor`.
-    Next to the run's model there will be the log, a CSV file, and the backup,
-    from which an interrupted run continues, and a finished one to more steps.
+    The health of a Distiller's student is watched, and so is the held-out
+    sound of a student or a teacher; see `HealthMonitor` and `HeldOutSound`.
+    Next to the run's model there will be the log, a CSV file, its chart,
+    `progress.png`, and the backup, from which an interrupted run continues,
+    and a finished one to more steps.
     The learning rate follows one cosine over all steps: in a run that is
     continued it rises again to what the longer cosine has there, and so does
     the span of the averaged weights.
@@ -99,9 +107,10 @@ def fit(
     )
     run.begin()
     model.compile(_optimizer(settings, steps), jit_compile=replica_count() == 1)
-    board = []
+    watchers = _held_out_sound(model, corpus, clips)
     if tensorboard:
-        board = [_board(tensorboard / run.target.stem, corpus, clips)]
+        folder = tensorboard / run.target.stem
+        watchers.append(_board(folder, corpus, clips))
     while (step := load_checkpoint(model, run.checkpoint)) < steps:
         report, done = divmod(step, steps_per_report)
         # Epochs are of equal length: what is left of one goes first, and a
@@ -123,7 +132,7 @@ def fit(
                 settings,
                 Checkpoint(run.checkpoint, step),
                 run,
-                board,
+                watchers,
             ),
         )
     # The checkpoint holds the last step's weights, the run ends with averages.
@@ -136,7 +145,7 @@ def _callbacks(
     settings: TeacherTraining,
     checkpoint: Checkpoint,
     run: RunFolder,
-    board: list[keras.callbacks.Callback],
+    watchers: list[keras.callbacks.Callback],
 ) -> list[keras.callbacks.Callback]:
     # One of several workers shows and logs what all have done.
     progress, log = [], []
@@ -144,21 +153,18 @@ def _callbacks(
         samples = settings.batch_size * settings.clip_length
         progress = [ProgressBar(run.steps, samples)]
         # A run from the start must not add to the log of an older one.
+        append = checkpoint.path.exists()
         log = [
-            keras.callbacks.CSVLogger(
-                run.target.with_suffix(".csv"), append=checkpoint.path.exists()
-            )
+            ReportLog(run.target.with_suffix(".csv"), append),
+            ProgressChart(run.target.parent),
         ]
     return [
         StopWhenNotFinite(checkpoint.path),
         *progress,
         *_health_monitors(model, validation, settings),
         checkpoint,
-        *board,
+        *watchers,
         keras.callbacks.SwapEMAWeights(),
-        keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda _, logs: logs.update(step=step_of(model))
-        ),
         *log,
     ]
 
@@ -195,16 +201,34 @@ def _board(folder: Path, corpus: Corpus, shape: dict[str, int]):
     # TensorFlow only, unlike the other callbacks.
     from pwavenet_tf.callbacks.speech_board import SpeechBoard
 
+    clips = _full_clips(corpus, shape, _HEARD_SECONDS, _HEARD)
+    return SpeechBoard(folder, clips)
+
+
+def _held_out_sound(model, corpus: Corpus, shape: dict[str, int]) -> list:
+    """Measures what a teacher or a student generates, at each report."""
+    if not isinstance(model, (Distiller, WaveNet)):
+        return []
+    # TensorFlow only, unlike the other callbacks.
+    from pwavenet_tf.callbacks.held_out_sound import HeldOutSound
+
+    number, seconds = _GENERATED if isinstance(model, Distiller) else _SAMPLED
+    return [HeldOutSound(_full_clips(corpus, shape, seconds, number))]
+
+
+def _full_clips(
+    corpus: Corpus, shape: dict[str, int], seconds: float, number: int
+) -> list[tuple]:
+    """The fullest of some held-out clips from all over, one in a batch."""
     contract = corpus.contract
-    frames = contract.frames(round(_HEARD_SECONDS * contract.sample_rate))
+    frames = contract.frames(round(seconds * contract.sample_rate))
     length = frames * contract.hop_length
     clips = corpus.validation_clips(
         **shape | {"clip_length": length, "batch_size": 1}
     )
     apart = max(1, int(clips.cardinality()) // _HEARD_FROM)
     found = clips.shard(apart, 0).take(_HEARD_FROM).as_numpy_iterator()
-    fullest = sorted(found, key=lambda clip: -clip[-1].sum())
-    return SpeechBoard(folder, fullest[:_HEARD])
+    return sorted(found, key=lambda clip: -clip[-1].sum())[:number]
 
 
 def _optimizer(settings: TeacherTraining, steps: int):

@@ -88,6 +88,7 @@ def test_a_run_killed_ten_times_ends_as_if_it_never_had_been(
         assert run.wait() in (0, -signal.SIGKILL), run.stderr.read().decode()
     assert kills == KILLS
     assert sorted(path.name for path in out.iterdir()) == [
+        "progress.png",
         f"{name}.backup",
         f"{name}.csv",
         f"{name}.keras",

@@ -116,6 +116,7 @@ def test_the_log_tells_steps_and_held_out_losses(tiny_run):
 
 def test_a_finished_run_leaves_models_logs_and_what_continues_it(tiny_run):
     assert sorted(path.name for path in tiny_run.teacher.parent.iterdir()) == [
+        "progress.png",
         "student.backup",
         "student.csv",
         "student.keras",
@@ -158,9 +159,10 @@ def test_a_run_begun_again_goes_on_from_its_last_report(story):
 
 def test_a_model_that_finds_no_room_is_not_lost(story):
     assert story.errors[1:] == ["no room"]
-    assert story.files[1] == ["teacher.backup", "teacher.csv"]
+    assert story.files[1] == ["progress.png", "teacher.backup", "teacher.csv"]
     assert story.steps[2] == []
     assert story.files[2] == [
+        "progress.png",
         "teacher.backup",
         "teacher.csv",
         "teacher.keras",
