@@ -7,8 +7,9 @@ sound is, by being told how improbable it is for another clip, and by
 matching the power of the recordings at every frequency. With --phones it also
 learns to sound to a network that hears phones as the recordings do.
 
-A run writes RUN/student.keras. Watch the power loss and the level of the
-sound: a student that whispers has a level far below the recordings'.
+A run writes RUN/student.keras. Watch RUN/progress.png, the power loss and the
+level of the sound: a student that whispers has a level far below the
+recordings'.
 
 An interrupted run goes on when the same command is given again, a finished one
 with more --steps; its learning rate then rises again to that of the longer

@@ -12,7 +12,8 @@ flags say otherwise. What it is told must be in the data: prepare them with
 the same --conditioning.
 
 A run writes RUN/teacher.keras. Its progress is the loss in nats per sample
-on recordings that were held out; lower is better.
+on recordings that were held out; lower is better. RUN/progress.png shows it,
+and at long runs how close what the teacher samples is to the recordings.
 
 An interrupted run goes on when the same command is given again. A finished one
 goes on with more --steps: its learning rate, which had come down to zero,
