@@ -146,7 +146,7 @@ def test_training_moves_every_weight_of_both_models(tiny_run, corpus):
 def test_a_loss_that_is_no_number_ends_the_run(story):
     assert "the loss became nan" in story.errors[0]
     assert story.steps[0] == list(range(10))
-    assert story.files[0] == ["teacher.backup", "teacher.csv"]
+    assert story.files[0] == ["progress.png", "teacher.backup", "teacher.csv"]
 
 
 def test_a_run_begun_again_goes_on_from_its_last_report(story):

@@ -84,9 +84,9 @@ class HeldOutSound(keras.callbacks.Callback):
     measured. Training draws the same random numbers as without it.
 
     Sampling from a teacher is slow. It is done only where it takes at most 5 %
-    of the time since the last report, not counting compilation, which happens
-    once, and never where reports come more often than every ten seconds. Where
-    it would take longer, that is printed once.
+    of the training time since the last report, and never where reports come
+    more often than every ten seconds; compilation, which happens once, does
+    not count. Where it would take longer, that is printed once.
 
     Place it before `SwapEMAWeights`, so that it measures the averaged
     weights, which are in the model until the validation has ended; and before
@@ -114,7 +114,7 @@ class HeldOutSound(keras.callbacks.Callback):
         self._seed = seed
         self._voice = None
         self._found: dict[str, float] | None = None
-        self._begun = math.inf
+        self._first = self._last = 0.0
         self._told = False
 
     def set_model(self, model) -> None:
@@ -128,7 +128,12 @@ class HeldOutSound(keras.callbacks.Callback):
             self._nothing = dict.fromkeys(names, math.nan)
 
     def on_epoch_begin(self, epoch, logs=None) -> None:
-        self._found, self._begun = None, time.monotonic()
+        self._found, self._first = None, 0.0
+
+    def on_train_batch_end(self, batch, logs=None) -> None:
+        self._last = time.monotonic()
+        # Not from the epoch's begin: its first step may have been compiled.
+        self._first = self._first or self._last
 
     def on_test_end(self, logs=None) -> None:
         self._found = self._measures()
@@ -141,7 +146,7 @@ class HeldOutSound(keras.callbacks.Callback):
         voice = self._voice
         if not is_chief():
             return self._nothing
-        elapsed = time.monotonic() - self._begun
+        elapsed = self._last - self._first if self._first else 0.0
         generated = voice.generated(SHARE * elapsed)
         if generated is None:
             self._tell(elapsed)

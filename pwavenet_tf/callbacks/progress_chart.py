@@ -182,8 +182,8 @@ def _duration(seconds: float) -> str:
 class ProgressChart(keras.callbacks.Callback):
     """Draws `progress.png` anew at each report; see `draw_progress`.
 
-    Where reports come more often than every ten seconds, some of them wait for
-    the next one; the last one never does. A picture that can't be written is
+    The first report of a run, and the last, are drawn at once; in between, at
+    most one in ten seconds is. A picture that can't be written is
     told of once and ends no run.
 
     Place it behind `ReportLog`, whose file it draws.
@@ -198,14 +198,16 @@ class ProgressChart(keras.callbacks.Callback):
         self._told = False
 
     def on_train_begin(self, logs=None) -> None:
-        self._drawn_at = time.monotonic()
+        self._drawn_at, self._is_due = -math.inf, False
 
     def on_epoch_end(self, epoch, logs=None) -> None:
+        self._is_due = True
         if time.monotonic() - self._drawn_at >= _SECONDS_BETWEEN:
             self._draw()
 
     def on_train_end(self, logs=None) -> None:
-        self._draw()
+        if self._is_due:
+            self._draw()
 
     def _draw(self) -> None:
         try:
@@ -214,4 +216,4 @@ class ProgressChart(keras.callbacks.Callback):
             if not self._told:
                 print(f"no chart of the progress: {problem}", flush=True)
             self._told = True
-        self._drawn_at = time.monotonic()
+        self._drawn_at, self._is_due = time.monotonic(), False
