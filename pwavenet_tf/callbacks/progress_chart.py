@@ -64,7 +64,7 @@ _SOUND = (
 # By the model's name, in the order in which they are trained.
 PANELS = {
     "teacher": (
-        _held_out("likelihood", "nats per sample", "nats"),
+        _held_out("negative log-likelihood", "nats per sample", "nats"),
         *_SOUND,
     ),
     "phones": (
@@ -165,7 +165,7 @@ def _label_steps(axes, rows: list[dict]) -> None:
         outside = not 0 <= step <= steps[-1] or math.isnan(seconds)
         return f"{step:,.0f}\n{'' if outside else _duration(seconds)}"
 
-    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(label))
     axes.set_xlabel("step, training time", fontsize="small")
 
