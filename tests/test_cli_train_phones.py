@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tiny_run import RATE, contents
 
-from pwavenet_tf import cli, fitting, phone_training
+from pwavenet_tf import cli, phone_training
 from pwavenet_tf.corpus.audio import write_audio
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.corpus.label_files import write_labels
@@ -150,7 +150,7 @@ def test_an_interrupted_run_is_continued(data, tmp_path, monkeypatch):
         raise UserError("no room")
 
     with monkeypatch.context() as full_disk:
-        full_disk.setattr(fitting, "save_model", no_room)
+        full_disk.setattr(phone_training, "save_model", no_room)
         with pytest.raises(UserError, match="no room"):
             train()
     assert (tmp_path / "phones.backup").is_dir()

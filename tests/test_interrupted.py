@@ -204,7 +204,7 @@ def test_a_checkpoint_that_does_not_fit_is_named(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(fitting, "save_model", stop)
+        patch.setattr(training, "save_model", stop)
         training.train_teacher(corpus, tiny_preset(), tmp_path, 1)
     state = tmp_path / "teacher.backup" / "latest.weights.h5"
     if fault == "half of it":

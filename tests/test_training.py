@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tiny_run import STEPS, contents, tiny_preset
 
-from pwavenet_tf import fitting, training
+from pwavenet_tf import training
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.models import load_student, load_teacher
@@ -92,7 +92,7 @@ def story(tiny_run, tmp_path_factory) -> Story:
         patch.setattr(WaveNet, "fit", watched_fit)
         run()
         with pytest.MonkeyPatch.context() as full_disk:
-            full_disk.setattr(fitting, "save_model", no_room)
+            full_disk.setattr(training, "save_model", no_room)
             run()
         run()
     return story
