@@ -18,7 +18,10 @@ if TYPE_CHECKING:
         HealthMonitor,
         StopWhenNotFinite,
     )
+    from pwavenet_tf.callbacks.held_out_sound import HeldOutSound
     from pwavenet_tf.callbacks.progress import ProgressBar
+    from pwavenet_tf.callbacks.progress_chart import ProgressChart
+    from pwavenet_tf.callbacks.report_log import ReportLog
     from pwavenet_tf.callbacks.speech_board import SpeechBoard
     from pwavenet_tf.config import AudioContract, Conditioning
     from pwavenet_tf.corpus.dataset import Corpus
@@ -62,7 +65,10 @@ __all__ = [
     "ProgressBar",
     "SpeechBoard",
     "HealthMonitor",
+    "HeldOutSound",
     "StopWhenNotFinite",
+    "ReportLog",
+    "ProgressChart",
     "Checkpoint",
     "load_checkpoint",
     "train_teacher",
@@ -95,7 +101,10 @@ _MODULES = {
     "ProgressBar": "callbacks.progress",
     "SpeechBoard": "callbacks.speech_board",
     "HealthMonitor": "callbacks.health_monitor",
+    "HeldOutSound": "callbacks.held_out_sound",
     "StopWhenNotFinite": "callbacks.health_monitor",
+    "ReportLog": "callbacks.report_log",
+    "ProgressChart": "callbacks.progress_chart",
     "Checkpoint": "callbacks.checkpoint",
     "load_checkpoint": "callbacks.checkpoint",
     "train_teacher": "training",

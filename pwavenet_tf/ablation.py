@@ -7,15 +7,13 @@ and see the same clips and the same noise for the same number of steps.
 import dataclasses
 from pathlib import Path
 
-import keras
-
 from pwavenet_tf.callbacks.health_monitor import NotFiniteError
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.files import written_aside
-from pwavenet_tf.fitting import fingerprint
 from pwavenet_tf.models import load_student
 from pwavenet_tf.phone_classifier import PhoneClassifier
+from pwavenet_tf.run_folder import fingerprint
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.teacher import WaveNet
 from pwavenet_tf.training import distill, require_suited
@@ -28,9 +26,6 @@ _STAGES = {
     "perceptual": ("perceptual", ("style_weight", "feature_weight")),
     "contrastive": ("contrastive", ("contrastive",)),
 }
-
-# Any will do, as long as it is the same for all.
-_SEED = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,8 +127,6 @@ def ablate(
             print(f"{path} is trained already.")
             trained.append(Trained(variant, path, load_student(path)))
             continue
-        # The student's weights are drawn from the global seed.
-        keras.utils.set_random_seed(_SEED)
         settings = dataclasses.replace(preset, distillation=variant.settings)
         judge = phone_classifier if variant.perceptual else None
         try:

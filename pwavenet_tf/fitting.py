@@ -1,29 +1,28 @@
 """Fitting a model in a run that can be interrupted and continued."""
 
-import hashlib
 import math
-import shutil
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from pwavenet_tf.callbacks.checkpoint import (
     Checkpoint,
     load_checkpoint,
-    step_of,
 )
 from pwavenet_tf.callbacks.health_monitor import (
     HealthMonitor,
     StopWhenNotFinite,
 )
 from pwavenet_tf.callbacks.progress import ProgressBar
+from pwavenet_tf.callbacks.progress_chart import ProgressChart
+from pwavenet_tf.callbacks.report_log import ReportLog
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.distiller import Distiller
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.files import written_aside
 from pwavenet_tf.replicas import GlobalClipAdam, replica_count
+from pwavenet_tf.run_folder import RunFolder
 from pwavenet_tf.strategies import is_chief, written_by_chief
+from pwavenet_tf.teacher import WaveNet
 from pwavenet_tf.training_config import TeacherTraining
 
 _REPORTS = 10
@@ -42,7 +41,10 @@ _HEALTH_SAMPLES = 100_000
 # last one of a recording may be short.
 _HEARD, _HEARD_SECONDS, _HEARD_FROM = 2, 2.0, 10
 
-_CHECKPOINT = "latest.weights.h5"
+# At each report a student generates so many clips of so many seconds, a
+# teacher samples others.
+_GENERATED, _SAMPLED = (3, 2.0), (4, 1.0)
+
 # Frames around a clip: as many as an upsampler sees, and one to spare.
 _CONTEXT_FRAMES = 3
 
@@ -53,103 +55,41 @@ def save_model(model: keras.Model, path: Path) -> None:
         model.save(aside)
 
 
-def save_and_tidy(model: keras.Model, target: Path) -> None:
-    """Saves a model that `fit` has trained and removes the backup."""
-    save_model(model, target)
-    # Only now: where the model can't be saved, the backup is all there is.
-    if is_chief():
-        shutil.rmtree(_backup_folder(target), ignore_errors=True)
-
-
-def _backup_folder(target: Path) -> Path:
-    return target.with_name(f"{target.stem}.backup")
-
-
-def fingerprint(*settings) -> str:
-    """What makes an interrupted run the same run when it is started again.
-
-    Args:
-        settings: All that the run depends on: arrays, and whatever else has
-            a `repr` that says everything.
-    """
-    digest = hashlib.sha256()
-    for one in settings:
-        is_array = isinstance(one, np.ndarray)
-        digest.update(one.tobytes() if is_array else repr(one).encode())
-    return digest.hexdigest()
-
-
-def _claim_backup(backup: Path, run: str) -> None:
-    """Refuses the backup of a run with other data, settings or teacher."""
-    mark = backup / "run.txt"
-    begun = (backup / _CHECKPOINT).exists() and mark.is_file()
-    if begun and mark.read_text("ascii") != run:
-        raise UserError(
-            f"{backup}: belongs to an interrupted run with other data, "
-            "settings or teacher; remove it, or choose another --out"
-        )
-    if not is_chief():
-        return
-    with written_aside(mark) as aside:
-        aside.write_text(run, "ascii")
-    # What a run that was killed while it wrote has left.
-    for unfinished in backup.glob(".unfinished-*"):
-        unfinished.unlink()
-
-
-def new_model_file(out: Path, name: str) -> Path:
-    """The file that a run is going to write, in a folder that there is.
-
-    Raises:
-        UserError: If there is a model already, or no folder can be made.
-    """
-    target = Path(out) / f"{name}.keras"
-    if target.exists():
-        raise UserError(
-            f"{target} is there already; choose another --out, or remove it "
-            "to train anew"
-        )
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise UserError(
-            f"{target.parent} can't be made: {problem.strerror}; choose "
-            "another --out"
-        ) from problem
-    return target
-
-
 def fit(
     model: keras.Model,
     corpus: Corpus,
     settings: TeacherTraining,
     context: int,
-    target: Path,
-    run: str,
-    steps: int | None = None,
+    run: RunFolder,
     tensorboard: Path | None = None,
+    seed: int = 0,
 ) -> None:
     """Fits with averaged weights under XLA, reporting ten times or more.
 
-    The health of a Distiller's student is watched; see `HealthMonitor`.
-    Beside `target` there will be the log, a CSV file, and while it lasts a
-    backup, from which an interrupted run continues.
+    The health of a Distiller's student is watched, and so is the held-out
+    sound of a student or a teacher; see `HealthMonitor` and `HeldOutSound`.
+    Next to the run's model there will be the log, a CSV file, its chart,
+    `progress.png`, and the backup, from which an interrupted run continues,
+    and a finished one to more steps.
+    The learning rate follows one cosine over all steps: in a run that is
+    continued it rises again to what the longer cosine has there, and so does
+    the span of the averaged weights.
 
     Args:
         model: The model, built, not compiled.
         corpus: The prepared corpus.
         settings: How to train.
         context: Samples before those that count.
-        target: The file that the model will be saved in, by `save_and_tidy`.
-        run: The `fingerprint` of the run.
-        steps: Optimiser steps; those of the settings if left out.
+        run: Where the model will be saved, by `save_model`, and how many
+            steps the run has.
         tensorboard: Folder for TensorBoard, in which the run has one of the
             model's name; see `SpeechBoard`.
+        seed: Of the order of the clips.
 
     Raises:
-        UserError: If there is the backup of another run, if `tensorboard`
-            can't be written or shows another run, or if a loss, a gradient or
-            a weight stops being finite.
+        UserError: If the run can neither begin nor continue in its folder, if
+            `tensorboard` can't be written or shows another run, or if a loss,
+            a gradient or a weight stops being finite.
     """
     if settings.batch_size % replica_count():
         raise UserError(
@@ -157,40 +97,42 @@ def fit(
             f"{replica_count()} devices; change batch_size, or train with "
             "--strategy=single"
         )
-    steps = steps or settings.steps
-    steps_per_report = min(math.ceil(steps / _REPORTS), _LONGEST_REPORT)
-    reports = math.ceil(steps / steps_per_report)
-    total = reports * steps_per_report
-    backup = _backup_folder(target)
-    _claim_backup(backup, run)
-    checkpoint = backup / _CHECKPOINT
-    model.compile(_optimizer(settings, steps), jit_compile=replica_count() == 1)
+    steps = run.steps
+    steps_per_report = settings.report_every or min(
+        math.ceil(steps / _REPORTS), _LONGEST_REPORT
+    )
     clips = clip_shape(corpus, settings, context)
     validation = corpus.validation_clips(**clips).take(
         math.ceil(steps_per_report / _STEPS_PER_VALIDATION_BATCH)
     )
-    board = []
+    run.begin()
+    model.compile(_optimizer(settings, steps), jit_compile=replica_count() == 1)
+    watchers = _held_out_sound(model, corpus, clips)
     if tensorboard:
-        board = [_board(tensorboard / target.stem, corpus, clips)]
-    while (step := load_checkpoint(model, checkpoint)) < total:
+        folder = tensorboard / run.target.stem
+        watchers.append(_board(folder, corpus, clips))
+    while (step := load_checkpoint(model, run.checkpoint)) < steps:
         report, done = divmod(step, steps_per_report)
+        # Epochs are of equal length: what is left of one goes first, and a
+        # last one that is shorter by itself.
+        whole = 0 if done else (steps - step) // steps_per_report
         model.fit(
-            corpus.training_clips(**clips, first_batch=step),
+            corpus.training_clips(**clips, seed=seed, first_batch=step),
             validation_data=validation,
-            steps_per_epoch=steps_per_report - done,
+            steps_per_epoch=steps_per_report
+            if whole
+            else min(steps_per_report - done, steps - step),
             initial_epoch=report,
-            # Epochs are of equal length: what is left of one goes first.
-            epochs=report + 1 if done else reports,
+            epochs=report + max(whole, 1),
             shuffle=False,
             verbose=0,
             callbacks=_callbacks(
                 model,
                 validation,
                 settings,
-                Checkpoint(checkpoint, step),
-                target,
-                total,
-                board,
+                Checkpoint(run.checkpoint, step),
+                run,
+                watchers,
             ),
         )
     # The checkpoint holds the last step's weights, the run ends with averages.
@@ -202,31 +144,27 @@ def _callbacks(
     validation,
     settings: TeacherTraining,
     checkpoint: Checkpoint,
-    target: Path,
-    steps: int,
-    board: list[keras.callbacks.Callback],
+    run: RunFolder,
+    watchers: list[keras.callbacks.Callback],
 ) -> list[keras.callbacks.Callback]:
     # One of several workers shows and logs what all have done.
     progress, log = [], []
     if is_chief():
         samples = settings.batch_size * settings.clip_length
-        progress = [ProgressBar(steps, samples)]
+        progress = [ProgressBar(run.steps, samples)]
         # A run from the start must not add to the log of an older one.
+        append = checkpoint.path.exists()
         log = [
-            keras.callbacks.CSVLogger(
-                target.with_suffix(".csv"), append=checkpoint.path.exists()
-            )
+            ReportLog(run.target.with_suffix(".csv"), append),
+            ProgressChart(run.target.parent),
         ]
     return [
         StopWhenNotFinite(checkpoint.path),
         *progress,
         *_health_monitors(model, validation, settings),
         checkpoint,
-        *board,
+        *watchers,
         keras.callbacks.SwapEMAWeights(),
-        keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda _, logs: logs.update(step=step_of(model))
-        ),
         *log,
     ]
 
@@ -263,16 +201,34 @@ def _board(folder: Path, corpus: Corpus, shape: dict[str, int]):
     # TensorFlow only, unlike the other callbacks.
     from pwavenet_tf.callbacks.speech_board import SpeechBoard
 
+    clips = _full_clips(corpus, shape, _HEARD_SECONDS, _HEARD)
+    return SpeechBoard(folder, clips)
+
+
+def _held_out_sound(model, corpus: Corpus, shape: dict[str, int]) -> list:
+    """Measures what a teacher or a student generates, at each report."""
+    if not isinstance(model, (Distiller, WaveNet)):
+        return []
+    # TensorFlow only, unlike the other callbacks.
+    from pwavenet_tf.callbacks.held_out_sound import HeldOutSound
+
+    number, seconds = _GENERATED if isinstance(model, Distiller) else _SAMPLED
+    return [HeldOutSound(_full_clips(corpus, shape, seconds, number))]
+
+
+def _full_clips(
+    corpus: Corpus, shape: dict[str, int], seconds: float, number: int
+) -> list[tuple]:
+    """The fullest of some held-out clips from all over, one in a batch."""
     contract = corpus.contract
-    frames = contract.frames(round(_HEARD_SECONDS * contract.sample_rate))
+    frames = contract.frames(round(seconds * contract.sample_rate))
     length = frames * contract.hop_length
     clips = corpus.validation_clips(
         **shape | {"clip_length": length, "batch_size": 1}
     )
     apart = max(1, int(clips.cardinality()) // _HEARD_FROM)
     found = clips.shard(apart, 0).take(_HEARD_FROM).as_numpy_iterator()
-    fullest = sorted(found, key=lambda clip: -clip[-1].sum())
-    return SpeechBoard(folder, fullest[:_HEARD])
+    return sorted(found, key=lambda clip: -clip[-1].sum())[:number]
 
 
 def _optimizer(settings: TeacherTraining, steps: int):

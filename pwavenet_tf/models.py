@@ -5,6 +5,8 @@ from pathlib import Path
 
 import keras
 
+from pwavenet_tf.corpus.card import FILE_NAME, CorpusCard
+from pwavenet_tf.corpus.statistics import GivenStatistics
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.phone_classifier import PhoneClassifier
 from pwavenet_tf.student import ParallelWaveNet
@@ -51,6 +53,28 @@ def load_phone_classifier(path: Path) -> PhoneClassifier:
             "classifier; name a phones.keras that train-phones wrote"
         )
     return model
+
+
+def statistics_of(path: Path) -> GivenStatistics:
+    """The statistics of a model, or of a corpus, for `prepare`.
+
+    Args:
+        path: A `teacher.keras`, a `student.keras`, or the folder or the
+            `corpus.json` that `prepare` has written.
+
+    Raises:
+        UserError: If it is none of these.
+    """
+    path = Path(path)
+    if path.is_dir() or path.name == FILE_NAME:
+        card = CorpusCard.load(path if path.is_dir() else path.parent)
+        contract, lists = card.contract, card
+    else:
+        model = load_model(path)
+        contract, lists = model.audio, model.conditioning
+    return GivenStatistics(
+        str(path), contract, lists.phones, lists.speakers, lists.mean_pitch_hz
+    )
 
 
 def _load(path: Path, origin: str = "train-teacher or distill"):

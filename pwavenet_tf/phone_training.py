@@ -6,9 +6,10 @@ from pathlib import Path
 from pwavenet_tf.config import AudioContract
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.fitting import fingerprint, fit, new_model_file, save_and_tidy
+from pwavenet_tf.fitting import fit, save_model
 from pwavenet_tf.phone_classifier import PhoneClassifier, PhoneClassifierConfig
 from pwavenet_tf.phone_scores import PhoneScores, held_out_scores
+from pwavenet_tf.run_folder import RunFolder, digest_of, identity
 from pwavenet_tf.training_config import TeacherTraining
 
 
@@ -51,7 +52,7 @@ def train_phones(
     Beside it come the log, `phones.csv`, and the scores on the recordings
     that were held out, `phones.json`. The weights are averaged over the last
     steps. A run that was interrupted goes on where it was when it is started
-    again.
+    again; more steps continue one that has finished.
 
     Args:
         corpus: The prepared corpus; it must hold linguistic features.
@@ -64,9 +65,9 @@ def train_phones(
         The trained classifier and its scores.
 
     Raises:
-        UserError: If the corpus holds no phones, if `out` holds a phone
-            classifier already or can't be written, or if the loss stops
-            being finite.
+        UserError: If the corpus holds no phones, if `out` holds a run that
+            has finished or is another one, or can't be written, or if the
+            loss stops being finite.
     """
     config = config or PhoneClassifierConfig()
     training = training or PhoneTraining()
@@ -76,7 +77,12 @@ def train_phones(
             "--conditioning=mel,linguistic, which takes label files or texts "
             "(see pwavenet prepare --help)"
         )
-    target = new_model_file(out, "phones")
+    run = RunFolder(
+        Path(out) / "phones.keras",
+        identity(config, training, data=digest_of(corpus.card)),
+        steps or training.steps,
+    )
+    run.check()
     classifier = PhoneClassifier.for_phones(
         corpus.contract, corpus.card.phones, config
     )
@@ -86,11 +92,9 @@ def train_phones(
         corpus,
         training.for_contract(corpus.contract),
         classifier.receptive_field,
-        target,
-        fingerprint(corpus.card, config, training, steps),
-        steps,
+        run,
     )
-    save_and_tidy(classifier, target)
+    save_model(classifier, run.target)
     scores = held_out_scores(classifier, corpus)
-    scores.save(target.with_suffix(".json"))
+    scores.save(run.target.with_suffix(".json"))
     return classifier, scores

@@ -3,17 +3,27 @@
 import dataclasses
 from pathlib import Path
 
+import keras
+
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.distiller import Distiller, require_distillable
 from pwavenet_tf.distributions import Gaussian
 from pwavenet_tf.errors import UserError
-from pwavenet_tf.fitting import fingerprint, fit, new_model_file, save_and_tidy
+from pwavenet_tf.fitting import fit, save_model
+from pwavenet_tf.initial_weights import start_from
 from pwavenet_tf.losses.perceptual import require_same_contract
 from pwavenet_tf.phone_classifier import PhoneClassifier
 from pwavenet_tf.precision import in_precision, policy
+from pwavenet_tf.run_folder import (
+    RunFolder,
+    digest_of,
+    identity,
+    seeded,
+    weights_of,
+)
 from pwavenet_tf.student import ParallelWaveNet
 from pwavenet_tf.teacher import WaveNet
-from pwavenet_tf.training_config import Preset
+from pwavenet_tf.training_config import Preset, require_within
 
 
 def train_teacher(
@@ -22,11 +32,15 @@ def train_teacher(
     out: Path,
     steps: int | None = None,
     tensorboard: Path | None = None,
+    initial: WaveNet | None = None,
+    seed: int = 0,
 ) -> WaveNet:
     """Trains the preset's teacher and writes `out/teacher.keras`.
 
     The weights are averaged over the last steps. A run that was interrupted
-    goes on where it was when it is started again.
+    goes on where it was when it is started again, and a finished one goes on
+    when it is started with more steps; see `fitting.fit` for what the learning
+    rate does then.
 
     Args:
         corpus: The prepared corpus.
@@ -35,37 +49,56 @@ def train_teacher(
         steps: Optimiser steps; the preset's own number if left out.
         tensorboard: Folder for TensorBoard: reports go to `teacher` in it;
             see `SpeechBoard`. Nothing is written if left out.
+        initial: A trained teacher whose weights are the first ones, and the
+            first in the average; it stays as it is. Sizes, contract and
+            conditioning must be the same: prepare another corpus with
+            `statistics` of this teacher.
+        seed: Decides the initial weights and the order of the clips.
 
     Returns:
         The trained teacher.
 
     Raises:
-        UserError: If corpus and preset have different contracts, if `out`
-            holds a teacher already, if it or `tensorboard` can't be written,
-            or if the loss stops being finite.
+        UserError: If corpus, preset and initial teacher have different
+            contracts or sizes, if `out` holds a run that has finished or is
+            another one, if it or `tensorboard` can't be written, or if the
+            loss stops being finite.
     """
+    require_within("seed", seed)
     settings = preset.teacher_training
     dataclasses.replace(
         corpus.contract, mel_mean=(), mel_deviation=()
     ).require_equal(preset.audio, "the data", f"the preset {preset.name}")
     conditioning = corpus.conditioning(preset.conditioning)
-    target = new_model_file(out, "teacher")
-    teacher = WaveNet.from_preset(preset, corpus.contract, conditioning)
-    teacher.build()
-    trained = in_precision(teacher, settings.precision)
-    fit(
-        trained,
-        corpus,
-        settings,
-        teacher.receptive_field,
-        target,
-        fingerprint(corpus.card, preset, steps),
-        steps,
-        tensorboard,
+    run = RunFolder(
+        Path(out) / "teacher.keras",
+        identity(
+            conditioning,
+            preset.teacher,
+            settings,
+            seed=seed,
+            data=digest_of(corpus.card),
+            **_initial(initial),
+        ),
+        steps or settings.steps,
     )
+    run.check()
+    with seeded(seed):
+        teacher = WaveNet.from_preset(preset, corpus.contract, conditioning)
+        teacher.build()
+    if initial is not None:
+        start_from(teacher, initial)
+    trained = in_precision(teacher, settings.precision)
+    context = teacher.receptive_field
+    fit(trained, corpus, settings, context, run, tensorboard, seed)
     teacher.set_weights(trained.get_weights())
-    save_and_tidy(teacher, target)
+    save_model(teacher, run.target)
     return teacher
+
+
+def _initial(model) -> dict[str, str]:
+    """The initial weights as a part of a run's identity."""
+    return {} if model is None else {"initial_weights": weights_of(model)}
 
 
 def require_suited(
@@ -118,11 +151,14 @@ def distill(
     steps: int | None = None,
     phone_classifier: PhoneClassifier | None = None,
     tensorboard: Path | None = None,
+    initial: ParallelWaveNet | None = None,
+    seed: int = 0,
 ) -> ParallelWaveNet:
     """Distils the preset's student and writes `out/student.keras`.
 
     The student of a Gaussian teacher is Gaussian too, so that the KL has a
-    closed form.
+    closed form. Interrupted and finished runs go on as those of
+    `train_teacher` do.
 
     Args:
         corpus: The corpus that the teacher was trained on.
@@ -134,27 +170,55 @@ def distill(
             losses; without it there are none.
         tensorboard: Folder for TensorBoard: reports go to `student` in it;
             see `SpeechBoard`. Nothing is written if left out.
+        initial: A trained student of the same sizes, contract and
+            conditioning, whose weights are the first ones, and the first in
+            the average, its conditioning network's included; it stays as it
+            is. Without it, the student starts from the teacher's conditioning
+            network and random flows.
+        seed: Decides the initial weights, the order of the clips and the
+            noise.
 
     Returns:
         The trained student.
 
     Raises:
-        UserError: If corpus, teacher and phone classifier have different
-            contracts, if a step has too few clips for the contrastive loss,
-            if `out` holds a student already, if it or `tensorboard` can't be
-            written, or if the loss stops being finite.
+        UserError: If corpus, teacher, initial student and phone classifier
+            have different contracts, if a step has too few clips for the
+            contrastive loss, if `out` holds a run that has finished or is
+            another one, if it or `tensorboard` can't be written, or if the
+            loss stops being finite.
     """
+    require_within("seed", seed)
     require_suited(corpus, teacher, preset, phone_classifier)
     settings = preset.distillation
-    target = new_model_file(out, "student")
     if teacher.head_class is Gaussian:
         sizes = dataclasses.replace(preset.student, noise="gaussian")
         preset = dataclasses.replace(preset, student=sizes)
-    student = ParallelWaveNet.from_preset(
-        preset, corpus.contract, teacher.conditioning
+    judges = {"teacher": weights_of(teacher)}
+    if phone_classifier is not None:
+        judges["phone_classifier"] = weights_of(phone_classifier)
+    run = RunFolder(
+        Path(out) / "student.keras",
+        identity(
+            preset.student,
+            settings,
+            seed=seed,
+            data=digest_of(corpus.card),
+            **judges,
+            **_initial(initial),
+        ),
+        steps or settings.steps,
     )
-    student.build()
-    student.copy_conditioner(teacher)
+    run.check()
+    with seeded(seed):
+        student = ParallelWaveNet.from_preset(
+            preset, corpus.contract, teacher.conditioning
+        )
+        student.build()
+    if initial is None:
+        student.copy_conditioner(teacher)
+    else:
+        start_from(student, initial)
     trained = in_precision(student, settings.precision)
     distiller = Distiller(
         in_precision(teacher, settings.precision),
@@ -167,14 +231,15 @@ def distill(
         power=settings.power,
         style_weight=settings.style_weight,
         feature_weight=settings.feature_weight,
+        seed=seed + 1,
         dtype=policy(settings.precision),
     )
     distiller.build()
+    # The noise; the Distiller's own draws have the next seed.
+    generator = keras.random.SeedGenerator(seed)
+    trained.seed_generator.state.assign(generator.state)
     context = distillation_context(teacher, student)
-    judges = [teacher, phone_classifier] if phone_classifier else [teacher]
-    weights = [weight for model in judges for weight in model.get_weights()]
-    run = fingerprint(corpus.card, preset, steps, *weights)
-    fit(distiller, corpus, settings, context, target, run, steps, tensorboard)
+    fit(distiller, corpus, settings, context, run, tensorboard, seed)
     student.set_weights(trained.get_weights())
-    save_and_tidy(student, target)
+    save_model(student, run.target)
     return student

@@ -14,6 +14,35 @@ from pwavenet_tf.errors import UserError
 # more digits and needs its loss scaled, which Keras does.
 PRECISIONS = ("float32", "bfloat16", "float16")
 
+# Lowest and highest value of each setting, both allowed.
+BOUNDS = {
+    "steps": (1, 100_000_000),
+    "batch_size": (1, 4_096),
+    "clip_length": (1, 10_000_000),
+    "learning_rate": (0.0, 1.0),
+    "report_every": (1, 1_000_000),
+    "seed": (0, 2**31 - 1),
+}
+
+
+def require_within(name: str, value: float, written: str = "") -> None:
+    """Refuses a setting outside of its bounds, and what is no number.
+
+    Args:
+        name: One of `BOUNDS`.
+        value: Its value.
+        written: How the message begins; the name and the value if left out.
+
+    Raises:
+        UserError: If it is outside.
+    """
+    lowest, highest = BOUNDS[name]
+    if not lowest <= value <= highest:
+        raise UserError(
+            f"{written or f'{name} {value}'} is out of bounds; give a number "
+            f"from {lowest:,} to {highest:,}"
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class TeacherTraining:
@@ -27,6 +56,11 @@ class TeacherTraining:
         clip_norm: The gradient's global norm is cut to this.
         precision: What the networks compute in meanwhile, one of
             `PRECISIONS`; weights, likelihoods and what is saved are float32.
+        report_every: Steps between two reports; a tenth of the run, and 1,000
+            at most, if None.
+
+    Raises:
+        UserError: If a value is out of its `BOUNDS`.
     """
 
     steps: int
@@ -35,8 +69,13 @@ class TeacherTraining:
     learning_rate: float
     clip_norm: float = 10.0
     precision: str = "float32"
+    report_every: int | None = None
 
     def __post_init__(self) -> None:
+        for name in BOUNDS:
+            value = getattr(self, name, None)
+            if value is not None:
+                require_within(name, value)
         if self.precision not in PRECISIONS:
             raise UserError(
                 f"precision {self.precision!r} is not known; choose from "

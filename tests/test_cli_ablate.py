@@ -126,7 +126,6 @@ def test_four_students_are_trained_compared_and_told(
         "metrics.json",
         "recordings.csv",
         "report.html",
-        "recordings.csv",
         "ab_test.html",
         "mushra.html",
         "sound",

@@ -1,5 +1,7 @@
 """What `pwavenet train-teacher` is told is what the saved teacher is."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from absl import flags
@@ -70,6 +72,20 @@ def test_each_flag_reaches_the_network(
     upsampler = teacher.conditioner.upsampler
     assert (upsampler is not None) == bool(upsampling and inputs)
     assert teacher.conditioning.upsampling == upsampling
+
+
+def test_training_flags_reach_the_settings(data):
+    flags = ["batch_size=7", "learning_rate=0.5", "clip_length=400"]
+    settings = settings_for(
+        data, "--report_every=9", *(f"--{flag}" for flag in flags)
+    )
+    assert settings.teacher_training == dataclasses.replace(
+        preset("nano").teacher_training,
+        batch_size=7,
+        learning_rate=0.5,
+        clip_length=400,
+        report_every=9,
+    )
 
 
 @pytest.mark.slow

@@ -30,3 +30,16 @@ def test_losses_and_levels_over_the_recordings_are_drawn(model) -> None:
     assert band.points == [(100, 10.0), (200, -0.5)]
     assert level.points[0] == (100, -14.0)
     assert (losses.unit, band.unit) == ("nats per sample", "dB")
+
+
+def test_the_held_out_distance_is_drawn_where_it_was_measured(tmp_path) -> None:
+    (tmp_path / "teacher.csv").write_text(
+        "epoch,sound_level_db,sound_log_spectral_distance,step,val_nats\n"
+        "0,nan,nan,100,9.0\n"
+        "1,1.0,20.5,200,8.0\n"
+    )
+    distance = training_curves(tmp_path / "teacher.keras")[-1]
+    assert distance.title == (
+        "teacher: log-spectral distance to held-out recordings"
+    )
+    assert (distance.points, distance.unit) == ([(200, 20.5)], "dB")

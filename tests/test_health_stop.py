@@ -166,7 +166,7 @@ def test_the_spoilt_term_of_a_real_run_is_named(broken) -> None:
 @pytest.mark.slow
 def test_the_last_good_checkpoint_is_kept_and_loads(broken) -> None:
     for files in broken.files:
-        assert files == ["student.backup", "student.csv"]
+        assert files == ["progress.png", "student.backup", "student.csv"]
     for number, report_begun in enumerate((4, 8)):
         for one, other in zip(
             broken.backups[number],

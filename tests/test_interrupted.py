@@ -88,6 +88,8 @@ def test_a_run_killed_ten_times_ends_as_if_it_never_had_been(
         assert run.wait() in (0, -signal.SIGKILL), run.stderr.read().decode()
     assert kills == KILLS
     assert sorted(path.name for path in out.iterdir()) == [
+        "progress.png",
+        f"{name}.backup",
         f"{name}.csv",
         f"{name}.keras",
     ]
@@ -126,7 +128,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_says_so(
     folder = tmp_path / "teacher.backup"
     assert sorted(path.name for path in folder.iterdir()) == [
         "latest.weights.h5",
-        "run.txt",
+        "run.json",
     ]
     training.train_teacher(corpus, tiny_preset(), tmp_path, 40)
     assert reported(tmp_path / "teacher.csv") == list(range(4, 41, 4))
@@ -202,7 +204,7 @@ def test_a_checkpoint_that_does_not_fit_is_named(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(fitting, "save_model", stop)
+        patch.setattr(training, "save_model", stop)
         training.train_teacher(corpus, tiny_preset(), tmp_path, 1)
     state = tmp_path / "teacher.backup" / "latest.weights.h5"
     if fault == "half of it":

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tiny_run import STEPS, contents, tiny_preset
 
-from pwavenet_tf import fitting, training
+from pwavenet_tf import training
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.models import load_student, load_teacher
@@ -92,7 +92,7 @@ def story(tiny_run, tmp_path_factory) -> Story:
         patch.setattr(WaveNet, "fit", watched_fit)
         run()
         with pytest.MonkeyPatch.context() as full_disk:
-            full_disk.setattr(fitting, "save_model", no_room)
+            full_disk.setattr(training, "save_model", no_room)
             run()
         run()
     return story
@@ -114,10 +114,13 @@ def test_the_log_tells_steps_and_held_out_losses(tiny_run):
         assert all(np.isfinite(float(row[f"val_{name}"])) for row in student)
 
 
-def test_a_finished_run_leaves_models_and_logs_alone(tiny_run):
+def test_a_finished_run_leaves_models_logs_and_what_continues_it(tiny_run):
     assert sorted(path.name for path in tiny_run.teacher.parent.iterdir()) == [
+        "progress.png",
+        "student.backup",
         "student.csv",
         "student.keras",
+        "teacher.backup",
         "teacher.csv",
         "teacher.keras",
     ]
@@ -143,7 +146,7 @@ def test_training_moves_every_weight_of_both_models(tiny_run, corpus):
 def test_a_loss_that_is_no_number_ends_the_run(story):
     assert "the loss became nan" in story.errors[0]
     assert story.steps[0] == list(range(10))
-    assert story.files[0] == ["teacher.backup", "teacher.csv"]
+    assert story.files[0] == ["progress.png", "teacher.backup", "teacher.csv"]
 
 
 def test_a_run_begun_again_goes_on_from_its_last_report(story):
@@ -156,9 +159,14 @@ def test_a_run_begun_again_goes_on_from_its_last_report(story):
 
 def test_a_model_that_finds_no_room_is_not_lost(story):
     assert story.errors[1:] == ["no room"]
-    assert story.files[1] == ["teacher.backup", "teacher.csv"]
+    assert story.files[1] == ["progress.png", "teacher.backup", "teacher.csv"]
     assert story.steps[2] == []
-    assert story.files[2] == ["teacher.csv", "teacher.keras"]
+    assert story.files[2] == [
+        "progress.png",
+        "teacher.backup",
+        "teacher.csv",
+        "teacher.keras",
+    ]
 
 
 def test_the_averaged_weights_are_saved(story):
@@ -220,10 +228,10 @@ def test_a_model_that_is_there_already_is_kept(tiny_run, corpus):
     run = tiny_run.teacher.parent
     before = contents(run)
     teacher = load_teacher(tiny_run.teacher)
-    with pytest.raises(UserError, match="teacher.keras is there already"):
+    with pytest.raises(UserError, match="teacher.keras: the run has finis"):
         training.train_teacher(corpus, tiny_preset(), run)
-    with pytest.raises(UserError, match="student.keras is there already"):
-        training.distill(corpus, teacher, tiny_preset(), run)
+    with pytest.raises(UserError, match="student.keras: the run has finis"):
+        training.distill(corpus, teacher, tiny_preset(), run, 1)
     assert contents(run) == before
 
 

@@ -33,6 +33,7 @@ from pwavenet_tf.corpus.prepare import (
     described,
     without_statistics,
 )
+from pwavenet_tf.corpus.statistics import GivenStatistics
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.files import require_free
 from pwavenet_tf.training_config import Preset
@@ -92,6 +93,7 @@ def prepare_on_beam(
     limits: Limits | None = None,
     runner: Runner | None = None,
     validation_pattern: str | None = None,
+    statistics: GivenStatistics | None = None,
 ) -> tuple[CorpusCard, CorpusAudit]:
     """Audits and prepares a corpus as Beam jobs.
 
@@ -111,6 +113,7 @@ def prepare_on_beam(
         limits: What the audit accepts.
         runner: Where the jobs run; on this machine, if None.
         validation_pattern: As `prepare` has it.
+        statistics: As `prepare` has it.
 
     Returns:
         The card, and the audit.
@@ -123,6 +126,8 @@ def prepare_on_beam(
     require_free(out)
     held_out = Validation(validation_pattern)
     contract = without_statistics(preset)
+    if statistics is not None:
+        statistics.require_contract(contract)
     job = _Job(contract, inputs, layout.folder, labels, speaker_pattern)
     # Before the work, which takes long: the pattern may be amiss.
     job.describer(None)
@@ -136,7 +141,9 @@ def prepare_on_beam(
             layout, limits or Limits(), contract.sample_rate, spoken, measured
         )
         found = workers.described(job, accepted(audited))
-        card = assemble(out, audited, contract, preset.name, found, held_out)
+        card = assemble(
+            out, audited, contract, preset.name, found, held_out, statistics
+        )
         shutil.rmtree(work, ignore_errors=True)
     return card, audited
 

@@ -41,7 +41,6 @@ def load_checkpoint(model: keras.Model, path: Path) -> int:
                 warnings.filterwarnings("error", message="Skipping variable")
                 model.load_weights(path)
             _load_random_states(model, path)
-            return _batches(path)
         except (
             OSError,
             ValueError,
@@ -49,16 +48,36 @@ def load_checkpoint(model: keras.Model, path: Path) -> int:
             RuntimeError,
             UserWarning,
         ) as problem:
-            raise UserError(
-                f"{path}: does not fit this version's model or is damaged "
-                f"({str(problem).splitlines()[0]}); remove it to begin anew"
-            ) from problem
-    return 0
+            raise _does_not_fit(path, problem) from problem
+    return batches_of(path)
 
 
-def _batches(path: Path) -> int:
-    with h5py.File(path) as file:
-        return int(file[_BATCHES][()])
+def batches_of(path: Path) -> int:
+    """How many batches the run has learnt from that saved a checkpoint.
+
+    Args:
+        path: The file of a `Checkpoint`.
+
+    Returns:
+        Their number; 0 without a checkpoint.
+
+    Raises:
+        UserError: If the file is damaged.
+    """
+    if not path.exists():
+        return 0
+    try:
+        with h5py.File(path) as file:
+            return int(file[_BATCHES][()])
+    except (OSError, KeyError, RuntimeError) as problem:
+        raise _does_not_fit(path, problem) from problem
+
+
+def _does_not_fit(path: Path, problem: Exception) -> UserError:
+    return UserError(
+        f"{path}: does not fit this version's model or is damaged "
+        f"({str(problem).splitlines()[0]}); remove it to begin anew"
+    )
 
 
 def _random_states(model: keras.Model) -> list:

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from pwavenet_tf.callbacks.checkpoint import step_of
 
 # Not for the screen: they are in the log.
-_LOGGED_ONLY = ("loss", "gradient_", "health_", "step")
+_LOGGED_ONLY = ("loss", "gradient_", "health_", "sound_", "step")
 
 
 class ProgressBar(keras.callbacks.Callback):

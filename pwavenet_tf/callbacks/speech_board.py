@@ -1,6 +1,7 @@
 """A training as TensorBoard shows it: curves, sound, pictures, histograms."""
 
 import contextlib
+import math
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from pwavenet_tf.strategies import is_chief
 _TRAIN, _VALIDATION = "train", "validation"
 
 # What stands before these is a group of its own on the screen.
-_GROUPS = ("health_", "gradient_")
+_GROUPS = ("health_", "sound_", "gradient_")
 
 
 class SpeechBoard(keras.callbacks.Callback):
@@ -40,9 +41,9 @@ class SpeechBoard(keras.callbacks.Callback):
 
     Place it before `SwapEMAWeights`, so that it hears the averaged weights,
     which are in the model until the validation has ended, and behind
-    `HealthMonitor`, whose measures it then writes too, and `Checkpoint`, so
-    that no report is of a step that an interruption may undo. Without
-    validation it listens at the end of the epoch.
+    `HealthMonitor` and `HeldOutSound`, whose measures it then writes too, and
+    `Checkpoint`, so that no report is of a step that an interruption may undo.
+    Without validation it listens at the end of the epoch.
 
     Args:
         folder: Made if need be; `tensorboard --logdir=FOLDER` shows it.
@@ -130,7 +131,10 @@ class SpeechBoard(keras.callbacks.Callback):
 
         rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
         for name, value in ({"learning_rate": rate} | dict(logs)).items():
-            held_out = name.startswith(("val_", "health_"))
+            # A teacher's sound is not measured at every report.
+            if name.startswith("sound_") and math.isnan(value):
+                continue
+            held_out = name.startswith(("val_", "health_", "sound_"))
             name = name.removeprefix("val_")
             for group in _GROUPS:
                 if name.startswith(group):

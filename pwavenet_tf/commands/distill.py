@@ -7,8 +7,14 @@ sound is, by being told how improbable it is for another clip, and by
 matching the power of the recordings at every frequency. With --phones it also
 learns to sound to a network that hears phones as the recordings do.
 
-A run writes RUN/student.keras. Watch the power loss and the level of the
-sound: a student that whispers has a level far below the recordings'.
+A run writes RUN/student.keras. Watch RUN/progress.png, the power loss and the
+level of the sound: a student that whispers has a level far below the
+recordings'.
+
+An interrupted run goes on when the same command is given again, a finished one
+with more --steps; its learning rate then rises again to that of the longer
+run. --initial starts from another student's weights: to train a new voice, or
+to go on with other settings.
 
 Before it:  pwavenet train-teacher (and train-phones)
 After it:   pwavenet synthesize, evaluate, export
@@ -17,6 +23,8 @@ Example:
   pwavenet distill --data=data --teacher=run/teacher.keras --out=run
   pwavenet distill --data=data --teacher=run/teacher.keras --out=run \\
       --phones=run/phones.keras
+  pwavenet distill --data=data3 --teacher=run3/teacher.keras --out=run3 \\
+      --initial=run/student.keras
 """
 
 import dataclasses
@@ -41,6 +49,10 @@ from pwavenet_tf.commands.strategy_flag import (
 from pwavenet_tf.commands.tensorboard_flag import (
     chosen_tensorboard,
     define_tensorboard,
+)
+from pwavenet_tf.commands.training_flags import (
+    define_training,
+    with_training,
 )
 
 
@@ -72,12 +84,10 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         existing_file,
         required=False,
     )
-    flags.DEFINE_integer(
-        "steps",
-        None,
-        "N: Optimiser steps; as many as the data's preset says, if left out.",
-        lower_bound=1,
-        flag_values=flag_values,
+    define_training(
+        flag_values,
+        "student",
+        "the initial weights, the order of the clips and the noise",
     )
     define_precision(flag_values)
     define_strategy(flag_values)
@@ -87,15 +97,21 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 def run(flag_values: flags.FlagValues) -> None:
     """Distils the student and says what comes next."""
     from pwavenet_tf.corpus.dataset import Corpus
-    from pwavenet_tf.models import load_phone_classifier, load_teacher
+    from pwavenet_tf.models import (
+        load_phone_classifier,
+        load_student,
+        load_teacher,
+    )
     from pwavenet_tf.presets import preset
     from pwavenet_tf.training import distill
 
     corpus = Corpus(Path(flag_values.data))
     chosen = preset(corpus.card.preset)
+    training = with_training(chosen.distillation, flag_values)
     settings = dataclasses.replace(
-        chosen, distillation=with_precision(chosen.distillation, flag_values)
+        chosen, distillation=with_precision(training, flag_values)
     )
+    initial = flag_values.initial
     out = Path(flag_values.out)
     phones = flag_values.phones
     with chosen_strategy(flag_values).scope():
@@ -107,6 +123,8 @@ def run(flag_values: flags.FlagValues) -> None:
             flag_values.steps,
             phones and load_phone_classifier(Path(phones)),
             chosen_tensorboard(flag_values),
+            initial and load_student(Path(initial)),
+            flag_values.seed,
         )
     print(f"The student is {out / 'student.keras'}. Next:")
     print(

@@ -26,6 +26,10 @@ What a model can be told later is decided here:
 An hour of one clear voice is a good start; ten minutes are enough to try.
 The recordings themselves are never changed.
 
+A trained model reads mel spectrograms normalised as those it was trained on.
+So that it can be trained further on other recordings, prepare those with
+--statistics_of=FILE, FILE being the model.
+
 With --runner, the recordings are measured and analysed by the workers of an
 Apache Beam runner (pip install 'pwavenet_tf[beam]'): by several processes of
 this machine, or by a cluster. The data is the same to the byte. Until it is
@@ -39,6 +43,8 @@ Example:
   pwavenet prepare --corpus=recordings --out=data
   pwavenet prepare --corpus=digits --out=data --conditioning=mel,speaker \\
       --speaker_pattern='_(.+)_'
+  pwavenet prepare --corpus=another_voice --out=data2 \\
+      --statistics_of=run/teacher.keras
   pwavenet prepare --corpus=recordings --out=data --runner=DirectRunner \\
       --runner_options='--direct_num_workers=4
       --direct_running_mode=multi_processing'
@@ -115,6 +121,16 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "tenth, if left out. Hold out whole texts if some were read twice.",
         flag_values=flag_values,
     )
+    define_path(
+        "statistics_of",
+        "FILE: A teacher.keras or student.keras that is to learn from the "
+        "data (train-teacher --initial=FILE), or data that it was trained on: "
+        "its normalisation, phones, speakers and mean pitch are kept in place "
+        "of this corpus's own.",
+        flag_values,
+        existing,
+        required=False,
+    )
     define_limits(flag_values)
     define_runner(
         f"NAME: Runner of Apache Beam that does the work: {RUNNERS} Without "
@@ -138,12 +154,14 @@ def run(flag_values: flags.FlagValues) -> None:
     if warned := len(found.warned):
         print(f"{'warnings:':<12}{warned:>6} files; pwavenet audit tells them")
     print(f"The data is in {Path(flag_values.out)}. Next:")
-    chosen = ""
+    chosen = initial = ""
+    if (flag_values.statistics_of or "").endswith("teacher.keras"):
+        initial = f" --initial={flag_values.statistics_of}"
     if inputs != settings.conditioning.inputs:
         chosen = f" --conditioning={','.join(inputs) or 'none'}"
     print(
         f"  pwavenet train-teacher --data={Path(flag_values.out)} --out=RUN "
-        f"--preset={flag_values.preset}{chosen}"
+        f"--preset={flag_values.preset}{chosen}{initial}"
     )
 
 
@@ -152,7 +170,7 @@ def _prepared(
 ) -> "tuple[Layout, CorpusCard, CorpusAudit]":
     from pwavenet_tf.corpus.audit import audit
     from pwavenet_tf.corpus.layouts import find_layout
-    from pwavenet_tf.corpus.prepare import prepare
+    from pwavenet_tf.corpus.prepare import prepare, without_statistics
     from pwavenet_tf.files import require_free
 
     limits = chosen_limits(flag_values)
@@ -163,14 +181,21 @@ def _prepared(
     labels = flag_values.labels and Path(flag_values.labels)
     told = inputs, labels, flag_values.speaker_pattern
     held_out = flag_values.validation_pattern
+    statistics = None
+    if flag_values.statistics_of:
+        from pwavenet_tf.models import statistics_of
+
+        statistics = statistics_of(Path(flag_values.statistics_of))
+        statistics.require_contract(without_statistics(settings))
     if runner is None:
         rate = settings.audio.sample_rate
         found = audit(layout, limits, rate, "linguistic" in inputs)
-        return layout, prepare(found, out, settings, *told, held_out), found
+        card = prepare(found, out, settings, *told, held_out, statistics)
+        return layout, card, found
     from pwavenet_tf.beam.preparation import prepare_on_beam
 
     return layout, *prepare_on_beam(
-        layout, out, settings, *told, limits, runner, held_out
+        layout, out, settings, *told, limits, runner, held_out, statistics
     )
 
 

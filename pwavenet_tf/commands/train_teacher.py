@@ -12,14 +12,26 @@ flags say otherwise. What it is told must be in the data: prepare them with
 the same --conditioning.
 
 A run writes RUN/teacher.keras. Its progress is the loss in nats per sample
-on recordings that were held out; lower is better.
+on recordings that were held out; lower is better. RUN/progress.png shows it,
+and at long runs how close what the teacher samples is to the recordings.
+
+An interrupted run goes on when the same command is given again. A finished one
+goes on with more --steps: its learning rate, which had come down to zero,
+rises again to what the cosine of the new length has at that step, and comes
+down once more. --initial starts another run from its weights: the usual way to
+a new voice.
 
 Before it:  pwavenet prepare
 After it:   pwavenet distill
 
 Example:
   pwavenet train-teacher --data=data --out=run
+  pwavenet train-teacher --data=data --out=run --steps=8000
   pwavenet train-teacher --data=data --out=run2 --conditioning=linguistic,pitch
+  pwavenet prepare --corpus=another_voice --out=data3 \\
+      --statistics_of=run/teacher.keras
+  pwavenet train-teacher --data=data3 --out=run3 \\
+      --initial=run/teacher.keras --learning_rate=0.0005
 """
 
 import dataclasses
@@ -47,6 +59,10 @@ from pwavenet_tf.commands.strategy_flag import (
 from pwavenet_tf.commands.tensorboard_flag import (
     chosen_tensorboard,
     define_tensorboard,
+)
+from pwavenet_tf.commands.training_flags import (
+    define_training,
+    with_training,
 )
 from pwavenet_tf.config import HEADS
 from pwavenet_tf.presets import preset, preset_names
@@ -96,12 +112,8 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "student can be distilled. The preset's own, if left out.",
         flag_values=flag_values,
     )
-    flags.DEFINE_integer(
-        "steps",
-        None,
-        "N: Optimiser steps; as many as the preset says, if left out.",
-        lower_bound=1,
-        flag_values=flag_values,
+    define_training(
+        flag_values, "teacher", "the initial weights and the order of the clips"
     )
     define_precision(flag_values)
     define_strategy(flag_values)
@@ -112,8 +124,10 @@ def run(flag_values: flags.FlagValues) -> None:
     """Trains the teacher and says what comes next."""
     from pwavenet_tf.corpus.dataset import Corpus
     from pwavenet_tf.distributions import ContinuousHead
+    from pwavenet_tf.models import load_teacher
     from pwavenet_tf.training import train_teacher
 
+    initial = flag_values.initial
     data, out = Path(flag_values.data), Path(flag_values.out)
     settings, model = _settings(flag_values), out / "teacher.keras"
     with chosen_strategy(flag_values).scope():
@@ -123,6 +137,8 @@ def run(flag_values: flags.FlagValues) -> None:
             out,
             flag_values.steps,
             chosen_tensorboard(flag_values),
+            initial and load_teacher(Path(initial)),
+            flag_values.seed,
         )
     print(f"The teacher is {model}. Next:")
     distillable = issubclass(teacher.head_class, ContinuousHead)
@@ -148,9 +164,10 @@ def _settings(flag_values: flags.FlagValues) -> Preset:
     teacher = dataclasses.replace(
         chosen.teacher, head=flag_values.head or chosen.teacher.head
     )
+    training = with_training(chosen.teacher_training, flag_values)
     return dataclasses.replace(
         chosen,
         conditioning=conditioning,
         teacher=teacher,
-        teacher_training=with_precision(chosen.teacher_training, flag_values),
+        teacher_training=with_precision(training, flag_values),
     )

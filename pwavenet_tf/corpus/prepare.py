@@ -19,9 +19,9 @@ from pwavenet_tf.corpus.described import (
     recorded_features,
 )
 from pwavenet_tf.corpus.layouts import Layout, Source, find_layout
-from pwavenet_tf.corpus.phones import learn_phones
+from pwavenet_tf.corpus.phones import learn_phones, phone_ids
 from pwavenet_tf.corpus.records import ShardWriter
-from pwavenet_tf.corpus.statistics import Statistics
+from pwavenet_tf.corpus.statistics import GivenStatistics, Statistics
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.files import require_free, written_aside
 from pwavenet_tf.training_config import Preset
@@ -41,6 +41,7 @@ def prepare(
     labels: Path | None = None,
     speaker_pattern: str | None = None,
     validation_pattern: str | None = None,
+    statistics: GivenStatistics | None = None,
 ) -> CorpusCard:
     """Prepares a corpus of recordings for training.
 
@@ -63,17 +64,23 @@ def prepare(
         speaker_pattern: For `speaker`; see `pwavenet_tf.corpus.speakers`.
         validation_pattern: A regular expression; recordings in whose path
             within `corpus` it is found are held out, and no others.
+        statistics: Of a trained model that is to learn from the corpus, in
+            place of the corpus's own; see `models.statistics_of`. Recordings
+            with phones or speakers that it does not know are left out.
 
     Returns:
         The card, which is in `out` as well.
 
     Raises:
         UserError: If `corpus` is missing or holds fewer than two usable
-            recordings, if a pattern is wrong, or if `out` already holds
-            something or cannot be written.
+            recordings, if a pattern is wrong, if `out` already holds something
+            or cannot be written, or if preset and statistics have different
+            contracts.
     """
     held_out = Validation(validation_pattern)
     contract = without_statistics(preset)
+    if statistics is not None:
+        statistics.require_contract(contract)
     out = Path(out)
     require_free(out)
     if isinstance(corpus, CorpusAudit):
@@ -88,7 +95,9 @@ def prepare(
         spoken = "linguistic" in inputs
         corpus = audit(layout, Limits(), contract.sample_rate, spoken)
     found = described(accepted(corpus), describe, contract.sample_rate)
-    return assemble(out, corpus, contract, preset.name, found, held_out)
+    return assemble(
+        out, corpus, contract, preset.name, found, held_out, statistics
+    )
 
 
 class Validation:
@@ -176,6 +185,7 @@ def assemble(
     preset_name: str,
     found: Iterable[tuple[Source, Described]],
     held_out: Validation,
+    statistics: GivenStatistics | None = None,
 ) -> CorpusCard:
     """Writes the corpus in one pass; all that depends on an order is here.
 
@@ -186,6 +196,7 @@ def assemble(
         preset_name: For the card.
         found: As `described` yields it, of `accepted(audited)`.
         held_out: Who is held out.
+        statistics: As `prepare` has it.
 
     Returns:
         The card, which is in `out` as well.
@@ -196,7 +207,9 @@ def assemble(
     """
     with written_aside(out) as folder:
         folder.mkdir()
-        card = _fill(folder, audited, contract, preset_name, found, held_out)
+        # Without an origin the corpus's own statistics are taken.
+        given = statistics or GivenStatistics("", contract)
+        card = _fill(folder, audited, preset_name, found, held_out, given)
         card.save(folder)
     return card
 
@@ -204,10 +217,10 @@ def assemble(
 def _fill(
     folder: Path,
     audited: CorpusAudit,
-    contract: AudioContract,
     preset_name: str,
     found: Iterable[tuple[Source, Described]],
     held_out: Validation,
+    given: GivenStatistics,
 ) -> CorpusCard:
     """Writes the shards in one pass over the accepted recordings."""
     from tqdm import tqdm
@@ -217,9 +230,10 @@ def _fill(
         Refusal(one.source.name, "; ".join(one.reasons))
         for one in audited.quarantined
     ]
-    statistics = Statistics(contract.mels)
-    ids: dict[str, int] = {}
-    speakers: dict[str, int] = {}
+    contract = given.contract
+    statistics, held = Statistics(contract.mels), set()
+    ids = phone_ids(given.phones)
+    speakers = {name: number for number, name in enumerate(given.speakers)}
     with (
         ShardWriter(folder, "training") as training_shards,
         ShardWriter(folder, "validation") as validation_shards,
@@ -232,16 +246,18 @@ def _fill(
             disable=None,
         ):
             name = source.name
-            if isinstance(one, UserError):
-                refused.append(Refusal(name, reason(source, one)))
+            try:
+                levels, told = _known(one, given)
+            except UserError as fault:
+                refused.append(Refusal(name, reason(source, fault)))
                 continue
-            levels, told = one
             if told.phones is not None:
                 learn_phones(ids, told.phones)
             features = recorded_features(told, ids, contract)
             if told.speaker is not None:
                 number = speakers.setdefault(told.speaker, len(speakers))
                 features["speaker"] = np.int32(number)
+            held |= set(features)
             recording = Recording(name, len(levels), told.speaker)
             if held_out.holds_out(recording, training, validation):
                 validation.append(recording)
@@ -253,16 +269,33 @@ def _fill(
         _require_enough(training, validation, refused, audited.layout, held_out)
         return CorpusCard(
             preset=preset_name,
-            contract=statistics.written_into(contract),
+            contract=statistics.written_into(contract)
+            if not given.origin
+            else contract,
             training=_sorted(training),
             validation=_sorted(validation),
             refused=_sorted(refused),
             training_shards=training_shards.finish(),
             validation_shards=validation_shards.finish(),
-            phones=tuple(ids),
-            speakers=tuple(speakers),
-            mean_pitch_hz=statistics.mean_pitch_hz,
+            phones=tuple(ids) if "phones" in held else (),
+            speakers=tuple(speakers) if "speaker" in held else (),
+            mean_pitch_hz=(given.mean_pitch_hz or statistics.mean_pitch_hz)
+            if "pitch" in held
+            else None,
         )
+
+
+def _known(
+    one: Described, given: GivenStatistics
+) -> tuple[np.ndarray, Description]:
+    """What was found out about a recording; raises if that is a fault."""
+    if isinstance(one, UserError):
+        raise one
+    _, told = one
+    given.require_known(
+        (phone.symbol for phone in told.phones or ()), told.speaker
+    )
+    return one
 
 
 def _sorted(entries: list) -> tuple:

@@ -61,6 +61,60 @@ class Statistics:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class GivenStatistics:
+    """Statistics and lists of a model or of another corpus, to be kept.
+
+    A corpus prepared with them has that model's contract, so that the model
+    can go on learning from it.
+
+    Attributes:
+        origin: Where they come from, for messages.
+        contract: The acoustic contract with its statistics.
+        phones: Symbols by id, from 1; empty if the origin reads none.
+        speakers: Names by id, from 0; empty likewise.
+        mean_pitch_hz: The mean of F0 in the logarithm; None likewise.
+    """
+
+    origin: str
+    contract: AudioContract
+    phones: tuple[str, ...] = ()
+    speakers: tuple[str, ...] = ()
+    mean_pitch_hz: float | None = None
+
+    def require_contract(self, contract: AudioContract) -> None:
+        """Refuses a contract that differs in more than statistics.
+
+        Raises:
+            UserError: If it does, naming the fields.
+        """
+        raw = dataclasses.replace(self.contract, mel_mean=(), mel_deviation=())
+        if found := contract.differences(raw):
+            raise UserError(
+                f"the preset and {self.origin} do not share one acoustic "
+                f"contract: {', '.join(found)}; choose the preset that "
+                f"{self.origin} was made with"
+            )
+
+    def require_known(
+        self, symbols: Iterable[str] = (), speaker: str | None = None
+    ) -> None:
+        """Refuses phones and a speaker that the origin does not know.
+
+        Raises:
+            UserError: If there are any.
+        """
+        new = sorted(set(symbols) - set(self.phones)) if self.phones else []
+        if new:
+            raise UserError(
+                f"{self.origin} does not know its phones {' '.join(new)}"
+            )
+        if self.speakers and speaker not in (None, *self.speakers):
+            raise UserError(
+                f"{self.origin} does not know its speaker {speaker}"
+            )
+
+
 def with_mel_statistics(
     contract: AudioContract, recordings: Iterable[np.ndarray]
 ) -> AudioContract:

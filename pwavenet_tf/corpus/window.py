@@ -35,7 +35,8 @@ class Window:
         if clip_length < hop or clip_length % hop:
             raise UserError(
                 f"clip_length {clip_length} is not a positive multiple of "
-                f"the hop length {hop}"
+                f"the hop length {hop}; take "
+                f"{max(1, round(clip_length / hop)) * hop}"
             )
         if min(context_frames, lookahead_frames) < 0 or batch_size < 1:
             raise UserError(

@@ -1,6 +1,7 @@
 """The curves of a training, from the log that it leaves beside its model."""
 
 import csv
+import math
 from pathlib import Path
 
 from pwavenet_tf.evaluation.report import Curve
@@ -13,6 +14,8 @@ _UNITS = {
     "entropy": "nats per sample",
     "nats": "nats per sample",
 }
+
+_DISTANCE = "sound_log_spectral_distance"
 
 
 def training_curves(model: Path, name: str | None = None) -> list[Curve]:
@@ -39,7 +42,21 @@ def training_curves(model: Path, name: str | None = None) -> list[Curve]:
         for name in names
         if name.startswith("val_")
     ]
-    return losses + [
+    distances = [
+        Curve(
+            f"{title}: log-spectral distance to held-out recordings",
+            "dB",
+            [
+                (step, value)
+                for row in rows
+                for step, value in _point(row, _DISTANCE)
+                if math.isfinite(value)
+            ],
+        )
+        for name in names
+        if name == _DISTANCE
+    ]
+    return [*losses, *distances] + [
         Curve(
             f"{title}: {_measured(name)} over the recordings'",
             "dB",
