@@ -38,6 +38,7 @@ COMMANDS = (
     "benchmark",
     "demo",
     "export-corpus",
+    "train-jax",
 )
 
 _HELP = {"help", "--help", "-help", "-h"}
