@@ -72,7 +72,8 @@ def run(flag_values: flags.FlagValues) -> None:
         card = export_compact(corpus, out, megabytes)
     else:
         export_numpy(corpus, out)
-    written = sum(one.stat().st_size for one in out.rglob("*"))
+    files = [one for one in out.rglob("*") if one.is_file()]
+    written = sum(one.stat().st_size for one in files)
     print(
         f"{out} holds {len(card.training)} of {len(corpus.card.training)} "
         f"recordings to train on and {len(card.validation)} of "

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 from pathlib import Path
 from typing import BinaryIO
 
@@ -72,27 +73,30 @@ def export_compact(
     """
     require_free(Path(out))
     card = corpus.card
-    total = sum(one.samples for one in card.training + card.validation)
+    total, held_out = (
+        sum(one.samples for one in recordings)
+        for recordings in (card.training + card.validation, card.validation)
+    )
     with written_aside(out) as folder:
         folder.mkdir()
         bank = mel_filterbank(corpus.contract)
         np.savez_compressed(folder / FILTERBANK, filterbank=bank)
-        spent = (folder / FILTERBANK).stat().st_size
+        left = math.inf if megabytes is None else megabytes * 1e6
+        left -= (folder / FILTERBANK).stat().st_size
         kept = {}
-        for split in SPLITS:
+        for split, share in (("validation", held_out / total), ("training", 1)):
             (folder / split).mkdir()
-            held = sum(one.samples for one in card.recordings(split))
-            limit = None
-            if megabytes is not None:
-                limit = (megabytes * 1e6 - spent) * held / total
-            names = _write_compact(corpus, split, folder / split, limit)
-            if not names:
-                raise UserError(
-                    f"no recording for {split} fits into {megabytes:g} "
-                    "megabytes; allow more"
-                )
+            names, size = _write_compact(
+                corpus, split, folder / split, share * left
+            )
+            left -= size
             kept[split] = tuple(
                 one for one in card.recordings(split) if one.file in names
+            )
+        if left < 0:
+            raise UserError(
+                f"not even two recordings fit into {megabytes:g} megabytes; "
+                "allow more"
             )
         card = dataclasses.replace(card, **kept)
         card.save(folder)
@@ -100,9 +104,19 @@ def export_compact(
 
 
 def _write_compact(
-    corpus: Corpus, split: Split, folder: Path, limit: float | None
-) -> set[str]:
-    """The names of the recordings that were written."""
+    corpus: Corpus, split: Split, folder: Path, limit: float
+) -> tuple[set[str], int]:
+    """Writes the first recordings, at least one.
+
+    Args:
+        corpus: The prepared corpus.
+        split: Which of its splits.
+        folder: The split's folder.
+        limit: Bytes that the folder may come to.
+
+    Returns:
+        The names of the recordings that were written, and the bytes.
+    """
     kinds = arrays_of(corpus.card, split)
     arrays = {key: [] for key in kinds if key not in ("levels", "mel")}
     names, added = set(), 0
@@ -117,7 +131,7 @@ def _write_compact(
             written = writer.bytes + _HELD_BACK_BYTES
             # As FLAC its samples are smaller than that.
             largest = written + 2 * len(audio) + added + own
-            if limit is not None and largest > limit:
+            if names and largest > limit:
                 break
             # Exact: the audio is its own levels.
             writer.write((audio * 32768).astype(np.int16))
@@ -128,9 +142,10 @@ def _write_compact(
     finally:
         writer.close()
     for key, values in arrays.items():
-        joined = np.concatenate if values and values[0].ndim else np.array
+        joined = np.concatenate if values[0].ndim else np.array
         np.save(folder / f"{key}.npy", joined(values))
-    return names
+    written = sum(one.stat().st_size for one in folder.iterdir())
+    return names, written + _CARD_BYTES * len(names)
 
 
 def _write(corpus: Corpus, split: Split, folder: Path) -> None:

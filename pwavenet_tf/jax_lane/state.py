@@ -38,7 +38,9 @@ class Progress:
 
 def fingerprint(model) -> str:
     """What makes weights fit: the model's class and all its settings."""
-    settings = json.dumps(model.get_config(), sort_keys=True, default=repr)
+    # Keras counts the models of a process in their names.
+    config = {k: v for k, v in model.get_config().items() if k != "name"}
+    settings = json.dumps(config, sort_keys=True, default=repr)
     named = f"{type(model).__name__} {settings}"
     return hashlib.sha256(named.encode()).hexdigest()
 
