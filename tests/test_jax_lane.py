@@ -4,6 +4,7 @@
 there is no TensorFlow.
 """
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -20,7 +21,6 @@ from pwavenet_tf.models import load_student, load_teacher
 from pwavenet_tf.synthesis import Synthesizer
 
 TESTS = Path(__file__).resolve().parent
-SCRIPT = TESTS.parent / "docs" / "train_with_jax.py"
 PYTHON = TESTS.parent / ".venv-jax" / "bin" / "python"
 
 pytestmark = [
@@ -32,14 +32,16 @@ pytestmark = [
 ]
 
 
-def run_jax(*arguments: object) -> None:
+def run_jax(*arguments: object, status: int = 0) -> str:
+    """Runs a script; returns what it said."""
     process = subprocess.run(
         [PYTHON, *map(str, arguments)],
         env=os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(TESTS)},
         capture_output=True,
         text=True,
     )
-    assert process.returncode == 0, process.stderr
+    assert process.returncode == status, process.stdout + process.stderr
+    return process.stdout + process.stderr
 
 
 @pytest.fixture(scope="module")
@@ -117,31 +119,139 @@ def test_drawn_noise_trains_a_student_too(folders, found) -> None:
         assert not np.array_equal(one, other), one.path
 
 
-def test_the_documented_way_there_and_back(tmp_path) -> None:
-    """Prepare and export here, train there, speak here."""
-    recordings, data = tmp_path / "recordings", tmp_path / "data"
-    arrays, out = tmp_path / "arrays", tmp_path / "run"
-    write_recordings(recordings, 4)
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    """A folder with `data`, as prepared, and `arrays`, a compact export."""
+    place = tmp_path_factory.mktemp("corpus")
+    write_recordings(place / "recordings", 4)
+    data, arrays = place / "data", place / "arrays"
     for command in (
-        ["prepare", f"--corpus={recordings}", f"--out={data}"],
-        ["export-corpus", f"--data={data}", f"--out={arrays}"],
+        ["prepare", f"--corpus={place / 'recordings'}", f"--out={data}"],
+        ["export-corpus", f"--data={data}", f"--out={arrays}", "--compact"],
     ):
         assert cli.main(command) == 0
-    out.mkdir()
-    # The user's script word for word, but for the size of the models.
-    tiny = (
-        "import runpy, sys, pwavenet_tf, tiny_run;"
-        "pwavenet_tf.preset = lambda name: tiny_run.tiny_preset();"
-        f"runpy.run_path({str(SCRIPT)!r}, run_name='__main__');"
-        "assert 'tensorflow' not in sys.modules"
+    return place
+
+
+def train_jax(corpus: Path, out: Path, *flags: object, status: int = 0) -> str:
+    """The user's command, but for the size of the models."""
+    return run_jax(
+        TESTS / "jax_command.py",
+        f"--data={corpus / 'arrays'}",
+        f"--out={out}",
+        *flags,
+        status=status,
     )
-    run_jax("-c", tiny, arrays, out, 2, 3)
+
+
+def test_the_documented_way_there_and_back(corpus, tmp_path) -> None:
+    """Prepare and export here, train there, synthesize here."""
+    train_jax(corpus, tmp_path, "--steps=4")
+    train_jax(corpus, tmp_path, "--what=student", "--steps=3")
     for name in ("teacher", "student"):
-        log = np.genfromtxt(out / f"{name}.csv", delimiter=",", names=True)
-        assert len(log) == 2
+        log = np.genfromtxt(tmp_path / f"{name}.csv", delimiter=",", names=True)
         assert np.isfinite(log["val_loss"]).all()
-    _, _, features = next(Corpus(data).utterances("validation"))
-    assert load_teacher(out / "teacher.keras").audio.mel_mean
-    student = load_student(out / "student.keras")
+    # The model holds the averaged weights, and they are those of the state.
+    for name, load in (("teacher", load_teacher), ("student", load_student)):
+        model = load(tmp_path / f"{name}.keras")
+        averages = of(np.load(tmp_path / f"{name}.state.npz"), "averages/")
+        for number, weight in enumerate(model.trainable_variables):
+            np.testing.assert_array_equal(weight, averages[str(number)])
+        assert model.optimizer is None
+    _, _, features = next(Corpus(corpus / "data").utterances("validation"))
+    assert load_teacher(tmp_path / "teacher.keras").audio.mel_mean
+    student = load_student(tmp_path / "student.keras")
     sound = Synthesizer(student)(features["mel"], seed=1)
     assert np.isfinite(sound).all() and np.std(sound) > 0
+
+
+def test_an_interrupted_run_ends_as_one_that_was_not(corpus, tmp_path) -> None:
+    """With the weights, averages and clips of the same steps, bit for bit."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for what, steps in (("teacher", 7), ("student", 5)):
+        flags = [f"--what={what}", f"--steps={steps}"]
+        if what == "student":
+            flags.append(f"--teacher={whole / 'teacher.keras'}")
+        train_jax(corpus, whole, *flags)
+        train_jax(corpus, parts, *flags, "--interrupt_after=3", status=130)
+        assert (parts / f"{what}.keras").exists()
+        before = dict(np.load(parts / f"{what}.state.npz"))
+        assert json.loads(str(before["progress"]))["steps"] == 3
+        said = train_jax(corpus, parts, *flags)
+        assert "step 3" in said
+        ours, theirs = (
+            dict(np.load(out / f"{what}.state.npz")) for out in (whole, parts)
+        )
+        progress = [
+            json.loads(str(one.pop("progress"))) for one in (ours, theirs)
+        ]
+        for one in progress:
+            del one["minutes"]
+        assert progress[0] == progress[1]
+        assert ours.keys() == theirs.keys()
+        for key, value in ours.items():
+            np.testing.assert_array_equal(value, theirs[key], key)
+            if key.startswith("averages") and value.any():
+                assert not np.array_equal(value, before[key]), key
+
+
+def test_a_run_ends_when_its_time_is_up_and_can_begin_another(
+    corpus, tmp_path
+) -> None:
+    out = tmp_path / "run"
+    train_jax(corpus, out, "--minutes=0.05")
+    log = np.genfromtxt(out / "teacher.csv", delimiter=",", names=True)
+    assert log["share"] == 1.0
+    assert 0.045 < log["minutes"] < 0.2
+    assert log["step"] > 2
+    # Again, with another rise and fall.
+    train_jax(corpus, out, "--minutes=0.05")
+    log = np.genfromtxt(out / "teacher.csv", delimiter=",", names=True)
+    assert log["step"][1] > log["step"][0]
+    # Elsewhere, from its state or from its weights.
+    state = f"--initial={out / 'teacher.state.npz'}"
+    train_jax(corpus, tmp_path / "state", state, "--steps=1")
+    moved = np.genfromtxt(
+        tmp_path / "state" / "teacher.csv", delimiter=",", names=True
+    )
+    assert moved["step"] == log["step"][1] + 1
+    weights = f"--initial={out / 'teacher.keras'}"
+    rate = "--learning_rate=0"
+    train_jax(corpus, tmp_path / "weights", weights, "--steps=2", rate)
+    for one, other in zip(
+        load_teacher(out / "teacher.keras").get_weights(),
+        load_teacher(tmp_path / "weights" / "teacher.keras").get_weights(),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, 1e-6, 1e-7)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_mixed_precision_trains_and_saves_float32(
+    corpus, tmp_path, precision
+) -> None:
+    flags = ["--steps=3", f"--precision={precision}"]
+    train_jax(corpus, tmp_path, *flags)
+    train_jax(corpus, tmp_path, "--what=student", *flags)
+    for load, name in ((load_teacher, "teacher"), (load_student, "student")):
+        model = load(tmp_path / f"{name}.keras")
+        assert model.dtype_policy.name == "float32"
+
+
+def test_a_step_in_the_loop_is_a_step_of_fit() -> None:
+    """On the same clips, with the same learning rate."""
+    run_jax(TESTS / "jax_steps.py")
+
+
+def test_mistakes_end_in_one_line(corpus, tmp_path) -> None:
+    train_jax(corpus, tmp_path, "--steps=1")
+    for flags, message in (
+        ([f"--initial={tmp_path / 'teacher.keras'}"], "a run is there already"),
+        (["--precision=bfloat16"], "train as before"),
+        (["--what=student", "--teacher=/none"], "--teacher=/none does not"),
+        (["--clip_length=333"], "multiple of the hop"),
+        (["--learning_rate=1e30", "--steps=9"], "no longer a finite number"),
+    ):
+        said = train_jax(corpus, tmp_path, *flags, status=2)
+        assert message in said
+        assert "Traceback" not in said

@@ -59,5 +59,3 @@ def test_a_run_ends_by_what_comes_first_and_goes_on_at_its_share():
     assert went_on.share(15.0, 10**6) == 0.875
     assert went_on.share(30.0, 0) == 1.0
     assert Budget(None, 50, 0.5).share(1e9, 10) == pytest.approx(0.7)
-
-

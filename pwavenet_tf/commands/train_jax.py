@@ -171,9 +171,7 @@ def _require_jax() -> None:
     import keras
 
     if (backend := keras.backend.backend()) != "jax":
-        raise UserError(
-            f"Keras runs on {backend} here; set KERAS_BACKEND=jax"
-        )
+        raise UserError(f"Keras runs on {backend} here; set KERAS_BACKEND=jax")
 
 
 def _settings(flag_values: flags.FlagValues, prepared_with: str) -> Preset:

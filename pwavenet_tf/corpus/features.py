@@ -80,7 +80,7 @@ def log_mel_spectrogram(
 
 
 def hann(length: int) -> np.ndarray:
-    """Periodic Hann window; tf.signal.hann_window is so for even lengths only."""
+    """Periodic Hann window, as tf.signal.hann_window is for even lengths."""
     return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
 
 

@@ -23,16 +23,16 @@ def numpy_log_mel(
     """
     hop, window = contract.hop_length, contract.window_length
     frames = contract.frames(len(audio))
-    left = (contract.fft_length - hop) // 2 - (contract.fft_length - window) // 2
+    fft = contract.fft_length
+    # The window is centred within the FFT.
+    left = (fft - hop) // 2 - (fft - window) // 2
     length = max(frames - 1, 0) * hop + window
     padded = np.zeros(length)
     # Where a hop is nearly as long as a window, the last samples are in none.
     heard = audio[: length - left]
     padded[left : left + len(heard)] = heard
     rows = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
-    spectrum = scipy.fft.rfft(
-        rows[:frames] * hann(window), contract.fft_length, workers=-1
-    )
+    spectrum = scipy.fft.rfft(rows[:frames] * hann(window), fft, workers=-1)
     mel = np.abs(spectrum) @ filterbank.astype(np.float64)
     mel = np.log(np.maximum(mel, contract.magnitude_floor))
     return normalised(mel.astype(np.float32), contract)

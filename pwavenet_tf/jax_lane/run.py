@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from pwavenet_tf.corpus.numpy_clips import NumpyCorpus
 from pwavenet_tf.errors import UserError
@@ -147,14 +148,14 @@ class _Run:
 
     def _call(self, where):
         """Trains on clips; returns where the next ones are."""
-        import numpy as np
-
         loop, progress = self._loop, self._progress
         begun, count = time.monotonic(), loop.steps_per_call
         done = progress.steps - self._steps_before
         share = self._budget.share(begun - self._begun, done)
         each = self._budget.part(self._call_seconds / count, 1)
-        rates = self._schedule.rates(share + each * np.arange(count))
+        # So that a run in two parts has the same, to the last bit.
+        shares = np.round(share + each * np.arange(count), 9)
+        rates = self._schedule.rates(shares)
         self._rate = float(rates[0])
         loop.train(where, rates, momenta(progress.run_steps, count))
         progress.steps += count
@@ -210,13 +211,13 @@ class _Run:
         )
         print(
             f"minute {progress.minutes:.1f}, {progress.share:.0%}: step "
-            f"{progress.steps:,}, {1e3 * self._call_ms():.2f} ms each, "
+            f"{progress.steps:,}, {self._step_ms():.2f} ms each, "
             f"{shown}",
             flush=True,
         )
 
-    def _call_ms(self) -> float:
-        return self._call_seconds / self._loop.steps_per_call
+    def _step_ms(self) -> float:
+        return 1e3 * self._call_seconds / self._loop.steps_per_call
 
 
 def _model_file(out: Path, name: str) -> Path:

@@ -71,9 +71,7 @@ class Steps:
         numbers = np.zeros(count, np.float32)
         self._train = (
             jax.jit(self._many_steps, donate_argnums=0)
-            .lower(
-                self.state, self._arrays, self.places(0), numbers, numbers
-            )
+            .lower(self.state, self._arrays, self.places(0), numbers, numbers)
             .compile()
         )
         return time.monotonic() - begun
