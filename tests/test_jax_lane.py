@@ -6,6 +6,7 @@ there is no TensorFlow.
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import backend_steps
 import keras
 import numpy as np
 import pytest
-from tiny_run import write_recordings
+from tiny_run import contents, write_recordings
 
 from pwavenet_tf import cli
 from pwavenet_tf.corpus.dataset import Corpus
@@ -144,70 +145,77 @@ def train_jax(corpus: Path, out: Path, *flags: object, status: int = 0) -> str:
     )
 
 
-def test_the_documented_way_there_and_back(corpus, tmp_path) -> None:
+# Of each run.
+STEPS = {"teacher": 7, "student": 5}
+
+
+@pytest.fixture(scope="module")
+def whole(corpus) -> Path:
+    """The folder of a run of each model that nothing interrupted."""
+    out = corpus / "whole"
+    for what, steps in STEPS.items():
+        train_jax(corpus, out, f"--what={what}", f"--steps={steps}")
+    return out
+
+
+def test_the_documented_way_there_and_back(corpus, whole) -> None:
     """Prepare and export here, train there, synthesize here."""
-    train_jax(corpus, tmp_path, "--steps=4")
-    train_jax(corpus, tmp_path, "--what=student", "--steps=3")
-    for name in ("teacher", "student"):
-        log = np.genfromtxt(tmp_path / f"{name}.csv", delimiter=",", names=True)
-        assert np.isfinite(log["val_loss"]).all()
-    # The model holds the averaged weights, and they are those of the state.
     for name, load in (("teacher", load_teacher), ("student", load_student)):
-        model = load(tmp_path / f"{name}.keras")
-        averages = of(np.load(tmp_path / f"{name}.state.npz"), "averages/")
+        log = np.genfromtxt(whole / f"{name}.csv", delimiter=",", names=True)
+        assert np.isfinite(log["val_loss"])
+        assert (log["step"], log["share"]) == (STEPS[name], 1.0)
+        # The model holds the averaged weights, and they are the state's.
+        model = load(whole / f"{name}.keras")
+        averages = of(np.load(whole / f"{name}.state.npz"), "averages/")
         for number, weight in enumerate(model.trainable_variables):
             np.testing.assert_array_equal(weight, averages[str(number)])
         assert model.optimizer is None
+    assert load_teacher(whole / "teacher.keras").audio.mel_mean
     _, _, features = next(Corpus(corpus / "data").utterances("validation"))
-    assert load_teacher(tmp_path / "teacher.keras").audio.mel_mean
-    student = load_student(tmp_path / "student.keras")
+    student = load_student(whole / "student.keras")
     sound = Synthesizer(student)(features["mel"], seed=1)
     assert np.isfinite(sound).all() and np.std(sound) > 0
 
 
-def test_an_interrupted_run_ends_as_one_that_was_not(corpus, tmp_path) -> None:
+@pytest.mark.parametrize("what", STEPS)
+def test_an_interrupted_run_ends_as_one_that_was_not(
+    corpus, whole, tmp_path, what
+) -> None:
     """With the weights, averages and clips of the same steps, bit for bit."""
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    for what, steps in (("teacher", 7), ("student", 5)):
-        flags = [f"--what={what}", f"--steps={steps}"]
-        if what == "student":
-            flags.append(f"--teacher={whole / 'teacher.keras'}")
-        train_jax(corpus, whole, *flags)
-        train_jax(corpus, parts, *flags, "--interrupt_after=3", status=130)
-        assert (parts / f"{what}.keras").exists()
-        before = dict(np.load(parts / f"{what}.state.npz"))
-        assert json.loads(str(before["progress"]))["steps"] == 3
-        said = train_jax(corpus, parts, *flags)
-        assert "step 3" in said
-        ours, theirs = (
-            dict(np.load(out / f"{what}.state.npz")) for out in (whole, parts)
-        )
-        progress = [
-            json.loads(str(one.pop("progress"))) for one in (ours, theirs)
-        ]
-        for one in progress:
-            del one["minutes"]
-        assert progress[0] == progress[1]
-        assert ours.keys() == theirs.keys()
-        for key, value in ours.items():
-            np.testing.assert_array_equal(value, theirs[key], key)
-            if key.startswith("averages") and value.any():
-                assert not np.array_equal(value, before[key]), key
+    flags = [f"--what={what}", f"--steps={STEPS[what]}"]
+    if what == "student":
+        flags.append(f"--teacher={whole / 'teacher.keras'}")
+    train_jax(corpus, tmp_path, *flags, "--interrupt_after=3", status=130)
+    assert (tmp_path / f"{what}.keras").exists()
+    before = dict(np.load(tmp_path / f"{what}.state.npz"))
+    assert json.loads(str(before["progress"]))["steps"] == 3
+    assert "step 3," in train_jax(corpus, tmp_path, *flags)
+    ours, theirs = (
+        dict(np.load(out / f"{what}.state.npz")) for out in (whole, tmp_path)
+    )
+    progress = [json.loads(str(one.pop("progress"))) for one in (ours, theirs)]
+    for one in progress:
+        del one["minutes"]
+    assert progress[0] == progress[1]
+    assert ours.keys() == theirs.keys()
+    for key, value in ours.items():
+        np.testing.assert_array_equal(value, theirs[key], key)
+    averages = [key for key in ours if key.startswith("averages/")]
+    assert any((ours[key] != before[key]).any() for key in averages)
 
 
 def test_a_run_ends_when_its_time_is_up_and_can_begin_another(
     corpus, tmp_path
 ) -> None:
     out = tmp_path / "run"
-    train_jax(corpus, out, "--minutes=0.05")
-    log = np.genfromtxt(out / "teacher.csv", delimiter=",", names=True)
-    assert log["share"] == 1.0
-    assert 0.045 < log["minutes"] < 0.2
-    assert log["step"] > 2
     # Again, with another rise and fall.
-    train_jax(corpus, out, "--minutes=0.05")
+    for _ in range(2):
+        train_jax(corpus, out, "--minutes=0.05")
     log = np.genfromtxt(out / "teacher.csv", delimiter=",", names=True)
-    assert log["step"][1] > log["step"][0]
+    assert list(log["share"]) == [1.0, 1.0]
+    first, second = log["minutes"]
+    assert 0.04 < first < 0.2 and 0.04 < second - first < 0.2
+    assert 2 < log["step"][0] < log["step"][1]
     # Elsewhere, from its state or from its weights.
     state = f"--initial={out / 'teacher.state.npz'}"
     train_jax(corpus, tmp_path / "state", state, "--steps=1")
@@ -226,16 +234,20 @@ def test_a_run_ends_when_its_time_is_up_and_can_begin_another(
         np.testing.assert_allclose(one, other, 1e-6, 1e-7)
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize(
+    ("what", "precision"), [("teacher", "float16"), ("student", "bfloat16")]
+)
 def test_mixed_precision_trains_and_saves_float32(
-    corpus, tmp_path, precision
+    corpus, whole, tmp_path, what, precision
 ) -> None:
-    flags = ["--steps=3", f"--precision={precision}"]
+    flags = [f"--what={what}", "--steps=3", f"--precision={precision}"]
+    if what == "student":
+        flags.append(f"--teacher={whole / 'teacher.keras'}")
     train_jax(corpus, tmp_path, *flags)
-    train_jax(corpus, tmp_path, "--what=student", *flags)
-    for load, name in ((load_teacher, "teacher"), (load_student, "student")):
-        model = load(tmp_path / f"{name}.keras")
-        assert model.dtype_policy.name == "float32"
+    load = {"teacher": load_teacher, "student": load_student}[what]
+    model = load(tmp_path / f"{what}.keras")
+    assert model.dtype_policy.name == "float32"
+    assert all(np.isfinite(one).all() for one in model.get_weights())
 
 
 def test_a_step_in_the_loop_is_a_step_of_fit() -> None:
@@ -243,15 +255,16 @@ def test_a_step_in_the_loop_is_a_step_of_fit() -> None:
     run_jax(TESTS / "jax_steps.py")
 
 
-def test_mistakes_end_in_one_line(corpus, tmp_path) -> None:
-    train_jax(corpus, tmp_path, "--steps=1")
+def test_mistakes_end_in_one_line(corpus, whole, tmp_path) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(whole, out)
     for flags, message in (
-        ([f"--initial={tmp_path / 'teacher.keras'}"], "a run is there already"),
+        ([f"--initial={out / 'teacher.keras'}"], "a run is there already"),
         (["--precision=bfloat16"], "train as before"),
-        (["--what=student", "--teacher=/none"], "--teacher=/none does not"),
         (["--clip_length=333"], "multiple of the hop"),
         (["--learning_rate=1e30", "--steps=9"], "no longer a finite number"),
     ):
-        said = train_jax(corpus, tmp_path, *flags, status=2)
+        said = train_jax(corpus, out, *flags, status=2)
         assert message in said
         assert "Traceback" not in said
+    assert contents(out) == contents(whole)

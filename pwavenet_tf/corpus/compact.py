@@ -4,6 +4,7 @@ They are computed from the samples when the corpus is read, with the filter
 bank that lies beside them: that takes neither TensorFlow nor librosa.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -91,12 +92,32 @@ def unpacked(
         raise UserError(
             f"{filterbank}: is damaged ({error}); copy or export it again"
         ) from error
-    parts = np.split(samples, np.cumsum(lengths)[:-1])
-    mel = [
-        numpy_log_mel(part.astype(np.float32) / 32768, contract, bank)
-        for part in parts
-    ]
-    return {"levels": samples, "mel": np.concatenate(mel)}
+    return {"levels": samples, "mel": _mel(samples, lengths, contract, bank)}
+
+
+def _mel(
+    samples: np.ndarray,
+    lengths: np.ndarray,
+    contract: AudioContract,
+    filterbank: np.ndarray,
+) -> np.ndarray:
+    """On all cores: an hour takes half a minute of one."""
+    from tqdm import tqdm
+
+    def of_recording(levels):
+        audio = levels.astype(np.float32) / 32768
+        return numpy_log_mel(audio, contract, filterbank)
+
+    recordings = np.split(samples, np.cumsum(lengths)[:-1])
+    with ThreadPoolExecutor() as pool:
+        found = tqdm(
+            pool.map(of_recording, recordings),
+            desc="mel spectrograms",
+            total=len(recordings),
+            unit="file",
+            disable=None,
+        )
+        return np.concatenate(list(found))
 
 
 def _decoded(path: Path, sample_rate: int) -> np.ndarray:

@@ -32,7 +32,7 @@ def numpy_log_mel(
     heard = audio[: length - left]
     padded[left : left + len(heard)] = heard
     rows = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
-    spectrum = scipy.fft.rfft(rows[:frames] * hann(window), fft, workers=-1)
+    spectrum = scipy.fft.rfft(rows[:frames] * hann(window), fft)
     mel = np.abs(spectrum) @ filterbank.astype(np.float64)
     mel = np.log(np.maximum(mel, contract.magnitude_floor))
     return normalised(mel.astype(np.float32), contract)
