@@ -11,7 +11,7 @@ from pwavenet_tf.errors import UserError
 from pwavenet_tf.files import written_aside
 
 # Lists of arrays, in the order of the model's and the optimiser's variables.
-GROUPS = ("trainable", "non_trainable", "optimizer", "averages")
+GROUPS = ("trainable", "random_states", "optimizer", "averages")
 _PROGRESS = "progress"
 
 

@@ -18,6 +18,9 @@ from pwavenet_tf.jax_lane.clips import arrays_of_recordings, cut, places
 _STEPS_PER_CALL = {"cpu": 1}
 _STEPS_PER_CALL_ELSEWHERE = 16
 
+# Parts of the state that a run has made.
+_LEARNT = ("trainable", "optimizer", "averages")
+
 
 class Steps:
     """A compiled model's steps on clips that lie on the device.
@@ -60,6 +63,12 @@ class Steps:
             "metrics": _values(model.metrics_variables),
             "averages": _values(model.trainable_variables),
         }
+        weights = {id(one) for one in model.weights}
+        self._random_states = [
+            index
+            for index, one in enumerate(model.non_trainable_variables)
+            if id(one) not in weights
+        ]
         # Validation always draws the same numbers.
         self._first_state = _values(model.non_trainable_variables)
         self._no_metrics = _values(model.metrics_variables)
@@ -130,20 +139,29 @@ class Steps:
         )
 
     def arrays(self) -> dict[str, list[np.ndarray]]:
-        """The state without the metrics, as NumPy arrays."""
+        """What a run needs to go on, as NumPy arrays.
+
+        Neither metrics nor frozen weights, a teacher's say, are among it.
+        """
+        kept = {name: self.state[name] for name in _LEARNT}
+        kept["random_states"] = [
+            self.state["non_trainable"][index] for index in self._random_states
+        ]
         return {
             name: [np.asarray(value) for value in values]
-            for name, values in self.state.items()
-            if name != "metrics"
+            for name, values in kept.items()
         }
 
     def load(self, arrays: dict[str, list[np.ndarray]]) -> None:
         """Takes over what `arrays` returned."""
-        for name, values in arrays.items():
+        for name in _LEARNT:
+            pairs = zip(arrays[name], self.state[name], strict=True)
             self.state[name] = [
-                jnp.asarray(value, own.dtype)
-                for value, own in zip(values, self.state[name], strict=True)
+                jnp.asarray(value, own.dtype) for value, own in pairs
             ]
+        pairs = zip(self._random_states, arrays["random_states"], strict=True)
+        for index, value in pairs:
+            self.state["non_trainable"][index] = jnp.asarray(value)
 
     def store_averages(self) -> None:
         """Gives the model the averaged weights."""
