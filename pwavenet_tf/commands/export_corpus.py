@@ -44,7 +44,8 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_boolean(
         "compact",
         False,
-        "Write samples as FLAC, and no mel spectrograms.",
+        "<true|false>: Whether samples are written as FLAC and mel "
+        "spectrograms left out; --compact alone says so.",
         flag_values=flag_values,
     )
     flags.DEFINE_float(

@@ -1,4 +1,4 @@
-"""Trains a teacher or a student with JAX, where there is no TensorFlow.
+"""Trains a teacher or a student with JAX, without TensorFlow.
 
 Made for a GPU that is there for some minutes: the run ends by itself after
 --minutes, and every minute it writes all it has, the model with its averaged
@@ -62,7 +62,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "what",
         "teacher",
         ["teacher", "student"],
-        "MODEL: What is trained.",
+        "<teacher|student>: What is trained.",
         flag_values=flag_values,
     )
     define_path(
