@@ -62,7 +62,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "what",
         "teacher",
         ["teacher", "student"],
-        "<teacher|student>: What is trained.",
+        "What is trained.",
         flag_values=flag_values,
     )
     define_path(
@@ -77,7 +77,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "preset",
         None,
         preset_names(),
-        "NAME: Settings to follow; the ones that the data were prepared with, "
+        "Settings to follow; the ones that the data were prepared with, "
         "if left out.",
         flag_values=flag_values,
     )
@@ -122,12 +122,22 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         lower_bound=0.0,
         flag_values=flag_values,
     )
+    flags.DEFINE_integer(
+        "seed",
+        0,
+        "N: Seed of the first weights and of the order of the clips.",
+        lower_bound=0,
+        upper_bound=2**32 - 1,
+        flag_values=flag_values,
+    )
     define_precision(flag_values)
 
 
 def run(flag_values: flags.FlagValues) -> None:
     """Trains, and says where the model is."""
     _require_jax()
+    import keras
+
     from pwavenet_tf.corpus.numpy_clips import NumpyCorpus
     from pwavenet_tf.jax_lane.jobs import student_job, teacher_job
     from pwavenet_tf.jax_lane.run import state_file, train
@@ -143,6 +153,7 @@ def run(flag_values: flags.FlagValues) -> None:
     resume = None
     if initial and initial.suffix == ".npz":
         initial, resume = None, initial
+    keras.utils.set_random_seed(flag_values.seed)
     corpus = NumpyCorpus(Path(flag_values.data))
     chosen = _settings(flag_values, corpus.card.preset)
     if what == "teacher":
@@ -151,7 +162,13 @@ def run(flag_values: flags.FlagValues) -> None:
         path = Path(flag_values.teacher or out / "teacher.keras")
         job = student_job(corpus, chosen, load_teacher(path), initial)
     model = train(
-        job, corpus, out, flag_values.minutes, flag_values.steps, resume
+        job,
+        corpus,
+        out,
+        flag_values.minutes,
+        flag_values.steps,
+        resume,
+        flag_values.seed,
     )
     print(f"The {what} is {model}.")
 

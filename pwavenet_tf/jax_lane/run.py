@@ -44,6 +44,7 @@ def train(
     minutes: float | None = None,
     steps: int | None = None,
     resume: Path | None = None,
+    seed: int = 0,
 ) -> Path:
     """Trains and writes `out/teacher.keras` or `out/student.keras`.
 
@@ -65,6 +66,7 @@ def train(
             settings, if both are left out.
         resume: The state to go on from; that in `out`, if there is one, when
             left out.
+        seed: Seed of the order of the clips.
 
     Returns:
         The file of the model.
@@ -86,7 +88,7 @@ def train(
     )
     loop = Steps(
         job.fitted,
-        corpus.training_clips(**shape),
+        corpus.training_clips(**shape, seed=seed),
         corpus.validation_clips(**shape),
     )
     path = resume or state_file(out, job.name)
