@@ -2,14 +2,14 @@
 
 Made for a GPU that is there for some minutes: the run ends by itself after
 --minutes, and every minute it writes all it has, the model with its averaged
-weights (teacher.keras or student.keras), the state to go on from
+weights (teacher.keras or student.keras), the state to resume from
 (teacher.state.npz) and the log (teacher.csv). The recipe is the preset's; its
 learning rate falls to zero as the time ends. The compilation, some seconds to
 two minutes, does not count as time.
 
-The same command goes on where it was interrupted; after its end it trains for
-as long again. With --initial it begins with the weights of a .keras file, or
-goes on from the .state.npz of another folder.
+The same command resumes an interrupted run; after its end it trains for as
+long again. With --initial it begins with the weights of a .keras file, or
+resumes from the .state.npz of another folder.
 
 On screen, each minute: the metrics of training and, in brackets, those of the
 averaged weights on recordings that were held out.
@@ -99,7 +99,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     define_path(
         "initial",
         "FILE: Weights to begin with: a .keras file; or the .state.npz of a "
-        "run that goes on in RUN.",
+        "run that is resumed in RUN.",
         flag_values,
         existing_file,
         required=False,
@@ -148,7 +148,7 @@ def run(flag_values: flags.FlagValues) -> None:
     if initial and state_file(out, what).exists():
         raise UserError(
             f"{state_file(out, what)}: a run is there already; leave out "
-            "--initial to go on with it, or choose another --out"
+            "--initial to resume it, or choose another --out"
         )
     resume = None
     if initial and initial.suffix == ".npz":

@@ -29,8 +29,8 @@ def numpy_log_mel(
     length = max(frames - 1, 0) * hop + window
     padded = np.zeros(length)
     # Where a hop is nearly as long as a window, the last samples are in none.
-    heard = audio[: length - left]
-    padded[left : left + len(heard)] = heard
+    covered = audio[: length - left]
+    padded[left : left + len(covered)] = covered
     rows = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
     spectrum = scipy.fft.rfft(rows[:frames] * hann(window), fft)
     mel = np.abs(spectrum) @ filterbank.astype(np.float64)

@@ -99,7 +99,7 @@ def train(
         if progress.share >= 1.0:
             progress.share, progress.run_steps = 0.0, 0
         print(
-            f"Going on from {path}: step {progress.steps:,}, "
+            f"Resuming from {path}: step {progress.steps:,}, "
             f"{progress.share:.0%} of a run."
         )
     _Run(job, loop, progress, Budget(minutes, steps, progress.share), out).go()
