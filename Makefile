@@ -19,8 +19,16 @@ IO_PIP := .venv-io/bin/python -m pip -qq --disable-pip-version-check
 JAX_INSTALLED := .venv-jax/.installed
 JAX_PIP := .venv-jax/bin/python -m pip -qq --disable-pip-version-check
 
-.PHONY: help install install-io install-jax demo test test-io test-jax test-slow \
-	lint format clean
+# What a machine with JAX may lack, for wheels-jax.
+WHEELS ?= keras namex optree soundfile cffi pycparser h5py absl-py tqdm rich \
+	markdown-it-py mdurl pygments
+WHEELS_PYTHON ?= 3.12
+WHEELS_OUT ?= wheels-jax
+PLATFORMS := $(foreach one,manylinux_2_28 manylinux_2_27 manylinux_2_17 \
+	manylinux2014,--platform $(one)_x86_64)
+
+.PHONY: help install install-io install-jax wheels-jax demo test test-io test-jax \
+	test-slow lint format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' \
@@ -44,6 +52,13 @@ install-jax: $(JAX_INSTALLED) ## make .venv-jax with JAX, without TensorFlow (1 
 test-jax: $(INSTALLED) $(JAX_INSTALLED) ## what JAX trains against TensorFlow
 	@.venv/bin/python -m pytest tests/test_jax_lane.py
 
+wheels-jax: $(JAX_INSTALLED) ## wheels for a machine that has JAX and no network
+	@$(JAX_PIP) download --no-deps --only-binary=:all: --implementation cp \
+		--python-version $(WHEELS_PYTHON) $(PLATFORMS) \
+		--constraint constraints-jax.txt --dest $(WHEELS_OUT) $(WHEELS)
+	@du -cb $(WHEELS_OUT)/* | awk \
+		'{ printf "%6.2f MB  %s\n", $$1 / 1e6, $$2 }'
+
 test-slow: $(INSTALLED) ## run the tests that take long
 	@.venv/bin/python -m pytest -m slow
 
@@ -56,7 +71,7 @@ format: $(INSTALLED) ## put the code into the common style
 	@.venv/bin/ruff format .
 
 clean: ## remove the environments and everything that was built
-	rm -rf .venv .venv-io .venv-jax build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-io .venv-jax wheels-jax build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): setup.py constraints.txt

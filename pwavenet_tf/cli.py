@@ -39,6 +39,7 @@ COMMANDS = (
     "benchmark",
     "demo",
     "export-corpus",
+    "train-jax",
 )
 
 _HELP = {"help", "--help", "-help", "-h"}

@@ -3,11 +3,11 @@
 import dataclasses
 import functools
 import math
+from typing import TYPE_CHECKING
 
 import keras
 from keras import ops
 
-from pwavenet_tf.bijectors import DeEmphasis, InverseAutoregressiveFlow
 from pwavenet_tf.conditioner import Conditioner
 from pwavenet_tf.config import (
     FRAME_ARRAYS,
@@ -20,7 +20,10 @@ from pwavenet_tf.flow_network import FlowNetwork
 from pwavenet_tf.noise_families import NOISES, NoiseFamily
 from pwavenet_tf.ops import de_emphasis, earlier
 from pwavenet_tf.replicas import Key, next_key
-from pwavenet_tf.substrate import tfb, tfd
+
+if TYPE_CHECKING:
+    from pwavenet_tf.bijectors import InverseAutoregressiveFlow
+    from pwavenet_tf.substrate import tfd
 
 # The scale of an untrained student's samples, about a recording's level.
 _INITIAL_SCALE = 0.05
@@ -149,8 +152,12 @@ class ParallelWaveNet(keras.Model):
             network.build((None, None), **shapes)
         self.built = True
 
-    def flows(self, inputs) -> list[InverseAutoregressiveFlow]:
+    def flows(self, inputs) -> "list[InverseAutoregressiveFlow]":
         """The flows for a conditioning, as in `call`, in order."""
+        # TensorFlow Probability is not loaded where it is not used: training
+        # also works beside a JAX that it does not support.
+        from pwavenet_tf.bijectors import InverseAutoregressiveFlow
+
         told = self.conditioner(inputs)
         return [
             InverseAutoregressiveFlow(functools.partial(network, **told))
@@ -169,8 +176,9 @@ class ParallelWaveNet(keras.Model):
             )
         x, total_location = noise, ops.zeros_like(noise)
         total_log_scale = ops.zeros_like(noise)
-        for flow in self.flows(inputs):
-            location, log_scale = flow.location_and_log_scale(x)
+        told = self.conditioner(inputs)
+        for network in self.networks:
+            location, log_scale = network(x, **told)
             scale = ops.exp(log_scale)
             x = x * scale + location
             total_location = total_location * scale + location
@@ -189,7 +197,7 @@ class ParallelWaveNet(keras.Model):
         batch, frames, _ = ops.shape(_frames(inputs))
         return batch, frames * self.audio.hop_length
 
-    def distribution(self, inputs) -> tfd.TransformedDistribution:
+    def distribution(self, inputs) -> "tfd.TransformedDistribution":
         """The distribution of the audio as a TFP object.
 
         Args:
@@ -200,6 +208,9 @@ class ParallelWaveNet(keras.Model):
             `log_prob` (a density, nats; its inverse is found by up to `time`
             passes over the network).
         """
+        from pwavenet_tf.bijectors import DeEmphasis
+        from pwavenet_tf.substrate import tfb, tfd
+
         zeros = ops.zeros(self._audio_shape(inputs))
         return tfd.TransformedDistribution(
             tfd.Independent(self.noise_family.distribution(zeros), 1),

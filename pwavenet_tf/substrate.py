@@ -6,15 +6,23 @@ import keras
 
 WATCHES_GRADIENTS = keras.backend.backend() == "tensorflow"
 
-if keras.backend.backend() == "jax":
-    from tensorflow_probability.substrates import jax as tfp
-else:
-    import tensorflow_probability as tfp
+_PROBABILITY = {"tfb": "bijectors", "tfd": "distributions"}
 
-tfb = tfp.bijectors
-tfd = tfp.distributions
 
-__all__ = ["WATCHES_GRADIENTS", "freeze", "tfb", "tfd", "watch_gradient"]
+def __getattr__(name: str):
+    """`tfb` and `tfd`, TensorFlow Probability for the backend that runs.
+
+    It is loaded when it is first asked for: training does without it, and its
+    last release does not load beside JAX 0.7 or newer.
+    """
+    if name not in _PROBABILITY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if keras.backend.backend() == "jax":
+        from tensorflow_probability.substrates import jax as tfp
+    else:
+        import tensorflow_probability as tfp
+    value = globals()[name] = getattr(tfp, _PROBABILITY[name])
+    return value
 
 
 def freeze(model: keras.Model) -> None:

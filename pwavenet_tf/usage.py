@@ -32,7 +32,7 @@ Two commands to begin with:
   pwavenet demo --out=runs/demo     goes the whole way in eight minutes
   pwavenet prepare --help           how to begin with your own recordings"""
 
-_BESIDES = ("ablate", "benchmark", "demo", "export-corpus")
+_BESIDES = ("ablate", "benchmark", "demo", "export-corpus", "train-jax")
 
 
 def overview(commands: Mapping[str, ModuleType]) -> str:

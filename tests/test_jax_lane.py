@@ -4,7 +4,9 @@
 there is no TensorFlow.
 """
 
+import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import backend_steps
 import keras
 import numpy as np
 import pytest
-from tiny_run import write_recordings
+from tiny_run import contents, write_recordings
 
 from pwavenet_tf import cli
 from pwavenet_tf.corpus.dataset import Corpus
@@ -20,7 +22,6 @@ from pwavenet_tf.models import load_student, load_teacher
 from pwavenet_tf.synthesis import Synthesizer
 
 TESTS = Path(__file__).resolve().parent
-SCRIPT = TESTS.parent / "docs" / "train_with_jax.py"
 PYTHON = TESTS.parent / ".venv-jax" / "bin" / "python"
 
 pytestmark = [
@@ -32,14 +33,16 @@ pytestmark = [
 ]
 
 
-def run_jax(*arguments: object) -> None:
+def run_jax(*arguments: object, status: int = 0) -> str:
+    """Runs a script; returns what it said."""
     process = subprocess.run(
         [PYTHON, *map(str, arguments)],
         env=os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(TESTS)},
         capture_output=True,
         text=True,
     )
-    assert process.returncode == 0, process.stderr
+    assert process.returncode == status, process.stdout + process.stderr
+    return process.stdout + process.stderr
 
 
 @pytest.fixture(scope="module")
@@ -117,31 +120,152 @@ def test_drawn_noise_trains_a_student_too(folders, found) -> None:
         assert not np.array_equal(one, other), one.path
 
 
-def test_the_documented_way_there_and_back(tmp_path) -> None:
-    """Prepare and export here, train there, speak here."""
-    recordings, data = tmp_path / "recordings", tmp_path / "data"
-    arrays, out = tmp_path / "arrays", tmp_path / "run"
-    write_recordings(recordings, 4)
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    """A folder with `data`, as prepared, and `arrays`, a compact export."""
+    place = tmp_path_factory.mktemp("corpus")
+    write_recordings(place / "recordings", 4)
+    data, arrays = place / "data", place / "arrays"
     for command in (
-        ["prepare", f"--corpus={recordings}", f"--out={data}"],
-        ["export-corpus", f"--data={data}", f"--out={arrays}"],
+        ["prepare", f"--corpus={place / 'recordings'}", f"--out={data}"],
+        ["export-corpus", f"--data={data}", f"--out={arrays}", "--compact"],
     ):
         assert cli.main(command) == 0
-    out.mkdir()
-    # The user's script word for word, but for the size of the models.
-    tiny = (
-        "import runpy, sys, pwavenet_tf, tiny_run;"
-        "pwavenet_tf.preset = lambda name: tiny_run.tiny_preset();"
-        f"runpy.run_path({str(SCRIPT)!r}, run_name='__main__');"
-        "assert 'tensorflow' not in sys.modules"
+    return place
+
+
+def train_jax(corpus: Path, out: Path, *flags: object, status: int = 0) -> str:
+    """The user's command, but for the size of the models."""
+    return run_jax(
+        TESTS / "jax_command.py",
+        f"--data={corpus / 'arrays'}",
+        f"--out={out}",
+        *flags,
+        status=status,
     )
-    run_jax("-c", tiny, arrays, out, 2, 3)
-    for name in ("teacher", "student"):
-        log = np.genfromtxt(out / f"{name}.csv", delimiter=",", names=True)
-        assert len(log) == 2
-        assert np.isfinite(log["val_loss"]).all()
-    _, _, features = next(Corpus(data).utterances("validation"))
-    assert load_teacher(out / "teacher.keras").audio.mel_mean
-    student = load_student(out / "student.keras")
+
+
+# Of each run.
+STEPS = {"teacher": 7, "student": 5}
+
+
+@pytest.fixture(scope="module")
+def whole(corpus) -> Path:
+    """The folder of a run of each model that nothing interrupted."""
+    out = corpus / "whole"
+    for what, steps in STEPS.items():
+        train_jax(corpus, out, f"--what={what}", f"--steps={steps}")
+    return out
+
+
+def test_the_documented_way_there_and_back(corpus, whole) -> None:
+    """Prepare and export here, train there, synthesize here."""
+    for name, load in (("teacher", load_teacher), ("student", load_student)):
+        log = np.genfromtxt(whole / f"{name}.csv", delimiter=",", names=True)
+        assert np.isfinite(log["val_loss"])
+        assert (log["step"], log["share"]) == (STEPS[name], 1.0)
+        # The model holds the averaged weights, and they are the state's.
+        model = load(whole / f"{name}.keras")
+        averages = of(np.load(whole / f"{name}.state.npz"), "averages/")
+        for number, weight in enumerate(model.trainable_variables):
+            np.testing.assert_array_equal(weight, averages[str(number)])
+        # Nor does it carry an optimiser.
+        assert not keras.saving.load_model(whole / f"{name}.keras").compiled
+    assert load_teacher(whole / "teacher.keras").audio.mel_mean
+    _, _, features = next(Corpus(corpus / "data").utterances("validation"))
+    student = load_student(whole / "student.keras")
     sound = Synthesizer(student)(features["mel"], seed=1)
     assert np.isfinite(sound).all() and np.std(sound) > 0
+
+
+@pytest.mark.parametrize("what", STEPS)
+def test_an_interrupted_run_ends_as_one_that_was_not(
+    corpus, whole, tmp_path, what
+) -> None:
+    """With the weights, averages and clips of the same steps, bit for bit."""
+    flags = [f"--what={what}", f"--steps={STEPS[what]}"]
+    if what == "student":
+        flags.append(f"--teacher={whole / 'teacher.keras'}")
+    train_jax(corpus, tmp_path, *flags, "--interrupt_after=3", status=130)
+    assert (tmp_path / f"{what}.keras").exists()
+    before = dict(np.load(tmp_path / f"{what}.state.npz"))
+    assert json.loads(str(before["progress"]))["steps"] == 3
+    assert "step 3," in train_jax(corpus, tmp_path, *flags)
+    ours, theirs = (
+        dict(np.load(out / f"{what}.state.npz")) for out in (whole, tmp_path)
+    )
+    progress = [json.loads(str(one.pop("progress"))) for one in (ours, theirs)]
+    for one in progress:
+        del one["minutes"]
+    assert progress[0] == progress[1]
+    assert ours.keys() == theirs.keys()
+    for key, value in ours.items():
+        np.testing.assert_array_equal(value, theirs[key], key)
+    averages = [key for key in ours if key.startswith("averages/")]
+    assert any((ours[key] != before[key]).any() for key in averages)
+
+
+def test_a_run_ends_when_its_time_is_up_and_can_begin_another(
+    corpus, tmp_path
+) -> None:
+    out = tmp_path / "run"
+    # Again, with another rise and fall.
+    for _ in range(2):
+        train_jax(corpus, out, "--minutes=0.05")
+    log = np.genfromtxt(out / "teacher.csv", delimiter=",", names=True)
+    assert list(log["share"]) == [1.0, 1.0]
+    first, second = log["minutes"]
+    assert 0.04 < first < 0.2 and 0.04 < second - first < 0.2
+    assert 2 < log["step"][0] < log["step"][1]
+    # Elsewhere, from its state or from its weights.
+    state = f"--initial={out / 'teacher.state.npz'}"
+    train_jax(corpus, tmp_path / "state", state, "--steps=1")
+    moved = np.genfromtxt(
+        tmp_path / "state" / "teacher.csv", delimiter=",", names=True
+    )
+    assert moved["step"] == log["step"][1] + 1
+    weights = f"--initial={out / 'teacher.keras'}"
+    rate = "--learning_rate=0"
+    train_jax(corpus, tmp_path / "weights", weights, "--steps=2", rate)
+    for one, other in zip(
+        load_teacher(out / "teacher.keras").get_weights(),
+        load_teacher(tmp_path / "weights" / "teacher.keras").get_weights(),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, 1e-6, 1e-7)
+
+
+@pytest.mark.parametrize(
+    ("what", "precision"), [("teacher", "float16"), ("student", "bfloat16")]
+)
+def test_mixed_precision_trains_and_saves_float32(
+    corpus, whole, tmp_path, what, precision
+) -> None:
+    flags = [f"--what={what}", "--steps=3", f"--precision={precision}"]
+    if what == "student":
+        flags.append(f"--teacher={whole / 'teacher.keras'}")
+    train_jax(corpus, tmp_path, *flags)
+    load = {"teacher": load_teacher, "student": load_student}[what]
+    model = load(tmp_path / f"{what}.keras")
+    assert model.dtype_policy.name == "float32"
+    assert all(np.isfinite(one).all() for one in model.get_weights())
+
+
+def test_a_step_in_the_loop_is_a_step_of_fit() -> None:
+    """On the same clips, with the same learning rate."""
+    run_jax(TESTS / "jax_steps.py")
+
+
+def test_mistakes_end_in_one_line(corpus, whole, tmp_path) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(whole, out)
+    for flags, message in (
+        ([f"--initial={out / 'teacher.keras'}"], "a run is there already"),
+        (["--precision=bfloat16"], "train as before"),
+        (["--clip_length=333"], "multiple of the hop"),
+        (["--learning_rate=1e30", "--steps=9"], "no longer a finite number"),
+    ):
+        said = train_jax(corpus, out, *flags, status=2)
+        assert message in said
+        assert "Traceback" not in said
+    assert contents(out) == contents(whole)

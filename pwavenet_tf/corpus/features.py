@@ -71,7 +71,7 @@ def log_mel_spectrogram(
         frame_step=contract.hop_length,
         fft_length=contract.fft_length,
         window_fn=lambda _, dtype: tf.constant(
-            _hann(contract.window_length), dtype
+            hann(contract.window_length), dtype
         ),
     )
     mel = tf.abs(spectrum) @ mel_filterbank(contract).astype(np.float64)
@@ -79,8 +79,8 @@ def log_mel_spectrogram(
     return normalised(tf.cast(mel, tf.float32), contract)
 
 
-def _hann(length: int) -> np.ndarray:
-    """Periodic, as tf.signal.hann_window is for even lengths only."""
+def hann(length: int) -> np.ndarray:
+    """Periodic Hann window, as tf.signal.hann_window is for even lengths."""
     return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from pwavenet_tf.config import ARRAY_WIDTHS, INPUT_ARRAYS, Conditioning
 from pwavenet_tf.corpus.card import CorpusCard, Split
+from pwavenet_tf.corpus.compact import FILTERBANK, LEVELS, unpacked
 from pwavenet_tf.corpus.window import Window
 from pwavenet_tf.errors import UserError
 
@@ -18,7 +19,8 @@ class NumpyCorpus:
     Its clips are those of `Corpus`, as NumPy arrays: the validation clips are
     the same ones (but for what fills up the last batch and does not count),
     the training clips begin at other places and come in another order. The
-    files are read as they are needed.
+    files are read as they are needed; those of a compact corpus are unpacked
+    into memory, and its mel spectrograms computed, at once.
 
     Attributes:
         card: The corpus card.
@@ -105,16 +107,28 @@ class _Recordings:
     """The recordings of one split, joined end to end in mapped files."""
 
     def __init__(self, folder: Path, split: Split, card: CorpusCard) -> None:
+        expected = arrays_of(card, split)
+        packed = ()
+        if (folder / FILTERBANK).exists():
+            packed = ("levels", "mel")
         self.features = {
-            name: _mapped(folder / split / f"{name}.npy", *expected)
-            for name, expected in arrays_of(card, split).items()
+            name: _mapped(folder / split / f"{name}.npy", *expected[name])
+            for name in expected
+            if name not in packed
         }
         self.lengths = self.features.pop("lengths")
+        if packed:
+            self.features |= unpacked(
+                folder / split / LEVELS,
+                folder / FILTERBANK,
+                self.lengths,
+                card.contract,
+            )
         self.levels = self.features.pop("levels")
         self.hop = card.contract.hop_length
         self.frames = -(-self.lengths // self.hop)
-        self._first_sample = np.cumsum(self.lengths) - self.lengths
-        self._first_frame = np.cumsum(self.frames) - self.frames
+        self.first_sample = np.cumsum(self.lengths) - self.lengths
+        self.first_frame = np.cumsum(self.frames) - self.frames
 
     def clip(self, number: int, counted: int, window: Window) -> tuple:
         """A clip of one recording that counts from frame `counted` on.
@@ -125,14 +139,14 @@ class _Recordings:
         first = max(counted - window.context_frames, 0)
         wanted = first + np.arange(window.frames)
         real = np.minimum(wanted, self.frames[number] - 1)
-        rows = self._first_frame[number] + real
+        rows = self.first_frame[number] + real
         inputs = {
             key: values[rows] if values.ndim > 1 else values[number]
             for key, values in self.features.items()
         }
         position = first * self.hop + np.arange(window.samples)
         inside = position < self.lengths[number]
-        begin = self._first_sample[number] + position[0]
+        begin = self.first_sample[number] + position[0]
         audio = np.zeros(window.samples, np.float32)
         audio[inside] = self.levels[begin : begin + inside.sum()]
         start = counted * self.hop
@@ -143,22 +157,28 @@ class _Recordings:
 
 
 class _Clips(keras.utils.PyDataset):
-    """Batches by number, of clips that `place` tells by number."""
+    """Batches by number, of clips that `place` finds by number.
+
+    Attributes:
+        recordings: The recordings of one split.
+        window: What a clip spans.
+        batch_size: Clips in a batch.
+    """
 
     def __init__(self, recordings, window: Window, batch_size: int) -> None:
         super().__init__()
-        self._recordings = recordings
-        self._window = window
-        self._batch_size = batch_size
+        self.recordings = recordings
+        self.window = window
+        self.batch_size = batch_size
         # Of each recording, and of all before it.
         self._clips = window.clips(recordings.frames)
         self._clips_before = np.cumsum(self._clips) - self._clips
 
     def __getitem__(self, index: int) -> tuple:
-        first = index * self._batch_size
+        first = index * self.batch_size
         clips = [
-            self._recordings.clip(*self.place(number), self._window)
-            for number in range(first, first + self._batch_size)
+            self.recordings.clip(*self.place(number), self.window)
+            for number in range(first, first + self.batch_size)
         ]
         inputs = {
             key: np.stack([one[key] for one, _ in clips]) for key in clips[0][0]
@@ -193,13 +213,13 @@ class _TrainingClips(_Clips):
         in_pass, number = divmod(self._first_clip + number, total)
         order, leads = self._drawn(in_pass)
         recording, clip = self.in_order(order[number])
-        frame = clip * self._window.clip_frames - leads[recording]
+        frame = clip * self.window.clip_frames - leads[recording]
         return recording, int(frame)
 
     def _drawn(self, in_pass: int) -> tuple[np.ndarray, np.ndarray]:
         """The order of all clips, and how early each recording's first is."""
         random = np.random.default_rng([self._seed, in_pass])
-        spare = self._clips * self._window.clip_frames - self._recordings.frames
+        spare = self._clips * self.window.clip_frames - self.recordings.frames
         return random.permutation(self._clips.sum()), random.integers(spare + 1)
 
 
@@ -207,12 +227,12 @@ class _ValidationClips(_Clips):
     @property
     def num_batches(self) -> int:
         """The last one is filled up: behind the end nothing counts."""
-        return -(-int(self._clips.sum()) // self._batch_size)
+        return -(-int(self._clips.sum()) // self.batch_size)
 
     def place(self, number: int) -> tuple[int, int]:
         """The recording, and the frame from which on the clip counts."""
         recording, clip = self.in_order(number)
-        return recording, clip * self._window.clip_frames
+        return recording, clip * self.window.clip_frames
 
 
 def _mapped(path: Path, kind: str, shape: tuple) -> np.ndarray:

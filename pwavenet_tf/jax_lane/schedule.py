@@ -1,0 +1,98 @@
+"""The learning rate and the averaging as functions of the share of a run.
+
+A run that ends after some minutes does not know its number of steps. What the
+recipe says by steps is said here by the share of the run that is done, 0 to 1.
+"""
+
+import dataclasses
+
+import numpy as np
+
+# As in `pwavenet train-teacher`: a twentieth of the run, or so many steps.
+_WARMUP_SHARE = 1 / 20
+_LONGEST_WARMUP = 1_000
+# Where the steps are not known, the rise begins at so much of the peak.
+_FIRST_RATE = 0.01
+
+_AVERAGED_SHARE = 1 / 20
+_HIGHEST_MOMENTUM = 0.9999
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """A linear rise to the peak and a cosine from there to zero.
+
+    Attributes:
+        peak: Adam's learning rate at its peak.
+        warmup: The share of the run after which it is reached.
+        first: The learning rate of the first step, as a share of the peak.
+    """
+
+    peak: float
+    warmup: float = _WARMUP_SHARE
+    first: float = _FIRST_RATE
+
+    @classmethod
+    def of_steps(cls, peak: float, steps: int) -> "Schedule":
+        """That of `pwavenet train-teacher` and `distill`, step for step."""
+        warmup = max(1, min(_LONGEST_WARMUP, int(steps * _WARMUP_SHARE)))
+        return cls(peak, warmup / steps, 1 / warmup)
+
+    def rates(self, shares: np.ndarray) -> np.ndarray:
+        """The learning rate at each share of the run, float32."""
+        shares = np.minimum(shares, 1.0)
+        rise = self.first + (1.0 - self.first) * shares / self.warmup
+        decayed = (shares - self.warmup) / max(1.0 - self.warmup, 1e-9)
+        cosine = 0.5 * (1.0 + np.cos(np.pi * decayed))
+        factor = np.where(shares < self.warmup, rise, cosine)
+        return np.float32(self.peak * factor)
+
+
+def momenta(first_step: int, steps: int) -> np.ndarray:
+    """How much of the averaged weights each of the next steps keeps.
+
+    At each moment the average reaches over the last twentieth of the steps
+    done so far, as that of a whole run does in the end; so it needs not know
+    how many there will be, and is of use at any time.
+
+    Args:
+        first_step: Steps of this run that are done.
+        steps: How many come now.
+
+    Returns:
+        float32 `(steps,)`, 0 to 0.9999.
+    """
+    done = first_step + 1.0 + np.arange(steps)
+    kept = 1.0 - 1.0 / (_AVERAGED_SHARE * done)
+    return np.float32(np.clip(kept, 0.0, _HIGHEST_MOMENTUM))
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """When a run ends: by time, by steps, or by what comes first.
+
+    Attributes:
+        minutes: Minutes of training; None for any number.
+        steps: Optimiser steps; None for any number.
+        share_before: The share of the run that was done before, if it goes
+            on; the minutes and steps are those of a whole run.
+    """
+
+    minutes: float | None
+    steps: int | None
+    share_before: float = 0.0
+
+    def share(self, seconds: float, steps: int) -> float:
+        """The share of the whole run that is done, 0 to 1.
+
+        Args:
+            seconds: Of training since it began or went on.
+            steps: Done since then.
+        """
+        return min(1.0, self.share_before + self.part(seconds, steps))
+
+    def part(self, seconds: float, steps: int) -> float:
+        """The share of a whole run that so much is."""
+        by_time = seconds / (60 * self.minutes) if self.minutes else 0.0
+        by_steps = steps / self.steps if self.steps else 0.0
+        return max(by_time, by_steps)
