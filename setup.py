@@ -53,8 +53,9 @@ setup(
     extras_require={
         "beam": ["apache-beam>=2.60"],
         "demo": ["espeakng-loader>=0.2.4"],
-        # Both are compiled when they are installed.
-        "metrics": ["pesq>=0.0.4", "pyworld>=0.3.5"],
+        # Both are compiled when they are installed; pyworld imports
+        # pkg_resources, which setuptools 81 dropped.
+        "metrics": ["pesq>=0.0.4", "pyworld>=0.3.5", "setuptools>=70,<81"],
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"],
         "tflite": ["ai-edge-litert>=2.0"],
         "test": [
