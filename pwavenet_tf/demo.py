@@ -9,10 +9,13 @@ from pwavenet_tf.corpus.spoken import speak_corpus
 from pwavenet_tf.corpus.texts import read_texts
 from pwavenet_tf.evaluation.compare import evaluate
 from pwavenet_tf.export.saved_model import export_saved_model
+from pwavenet_tf.export.voices import load_voice
 from pwavenet_tf.files import require_free
 from pwavenet_tf.presets import preset
+from pwavenet_tf.speaking import features_at, speak_to_file
 from pwavenet_tf.training import distill, train_teacher
 from pwavenet_tf.training_config import Preset
+from pwavenet_tf.voices import voice_card, voice_names, voice_sample
 
 _SENTENCES = 3
 
@@ -28,6 +31,7 @@ def run_demo(out: Path, recordings: Path | None = None) -> None:
         UserError: If a stage can't do its work.
     """
     require_free(out)
+    _greet(out)
     settings = _short(preset("nano"))
     if recordings is None:
         _say("1/6 A corpus: sentences spoken by eSpeak NG")
@@ -63,6 +67,19 @@ same on recordings of your own, as long as you like:
   pwavenet prepare --corpus=RECORDINGS --out=DATA
 """
     )
+
+
+def _greet(out: Path) -> None:
+    """Lets the voice that comes with the package speak."""
+    name, *_ = voice_names()
+    sample = voice_sample(name)
+    _say(f"A voice that comes with the package, {name}")
+    voice = load_voice(name)
+    (features,) = features_at(sample, voice).values()
+    sound = out / f"{name}.wav"
+    out.mkdir(parents=True, exist_ok=True)
+    speak_to_file(voice, features, sound)
+    print(f"It says {voice_card(name)['sample']!r} in {sound}.")
 
 
 def _say(stage: str) -> None:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -36,19 +35,13 @@ def run_prepare(tmp_path, monkeypatch):
     return run
 
 
-def test_help_answers_within_a_second_and_loads_no_tensorflow():
+def test_help_loads_nothing_that_takes_long():
     code = (
         "import sys; from pwavenet_tf.cli import main; main(['--help']);"
-        "sys.exit(bool({'tensorflow', 'keras', 'librosa', 'matplotlib'}"
-        ".intersection(sys.modules)))"
+        "sys.exit(bool({'tensorflow', 'keras', 'librosa', 'matplotlib', "
+        "'numpy', 'scipy'}.intersection(sys.modules)))"
     )
-    # The first run may have to compile the modules and fill disk caches.
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], check=True)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 1.0
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("arguments", [[], ["help"], ["--help"], ["-h"]])
@@ -68,7 +61,8 @@ def test_each_command_explains_itself_and_its_flags(name, capsys):
     text = capsys.readouterr().out
     assert "Before it:" in text
     assert f"pwavenet {name} --" in text
-    assert "--out=" in text.partition("Flags:")[2]
+    # The list of voices is for the screen alone.
+    assert name == "voices" or "--out=" in text.partition("Flags:")[2]
     assert "logtostderr" not in text
     assert max(map(len, text.splitlines())) < 80
     assert cli.main(["help", name]) == 0

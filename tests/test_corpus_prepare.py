@@ -70,6 +70,31 @@ def test_small_corpus_holds_one_recording_out(tmp_path, count):
     assert len(card.validation) == 1 and len(card.training) == count - 1
 
 
+def test_a_pattern_decides_who_is_held_out(tmp_path):
+    source = recordings(tmp_path / "in", 12, seconds=0.25)
+    card = prepare(
+        source, tmp_path / "out", NANO, validation_pattern=r"-\d*[17]\."
+    )
+    held_out = ["clip-1.wav", "clip-11.wav", "clip-7.wav"]
+    assert names(card.validation) == held_out
+    assert len(card.training) == 9
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("(", "give a regular expression"),
+        ("nobody", "is found in 0 of 3 recordings' paths"),
+        ("clip", "is found in 3 of 3 recordings' paths"),
+    ],
+)
+def test_a_pattern_that_divides_nothing_is_refused(tmp_path, pattern, words):
+    source = recordings(tmp_path / "in", 3, seconds=0.25)
+    with pytest.raises(UserError, match=words):
+        prepare(source, tmp_path / "out", NANO, validation_pattern=pattern)
+    assert not (tmp_path / "out").exists()
+
+
 def test_every_tenth_in_drawn_order_is_held_out(tmp_path):
     """The same ones as ever: figures stay comparable."""
     source = recordings(tmp_path / "in", 21, seconds=0.25)

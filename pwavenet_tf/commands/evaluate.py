@@ -7,9 +7,9 @@ WORLD, a parametric vocoder that analyses the recording itself. Measured are
 PESQ (wide band), STOI and extended STOI, mel-cepstral distortion, F0 and
 voicing errors, log-spectral and multi-resolution STFT distance, level, octave
 bands, noise in pauses, and the models' speed; docs/evaluation.md defines each.
-Means over the recordings come with 95 % intervals, and every model's difference
-from every other system, paired by recording, with its own: judge on 20
-recordings or more. PESQ and WORLD need a C compiler once, for
+Means over the recordings come with 95 % intervals, and every model's
+difference from every other system, paired by recording, with its own: judge
+on 20 recordings or more. PESQ and WORLD need a C compiler once, for
 pip install 'pwavenet_tf[metrics]'; without them all else is measured.
 
 Each model also scores the recordings: the bits that it needs per sample,
@@ -56,10 +56,10 @@ from pwavenet_tf.commands.conditioning_flags import (
     define_labels,
     define_speaker_pattern,
 )
+from pwavenet_tf.commands.model_flags import chosen_models, define_model
 from pwavenet_tf.commands.path_flags import (
     define_path,
     existing,
-    existing_file,
     require_apart,
     writable_folder,
 )
@@ -68,14 +68,12 @@ from pwavenet_tf.errors import UserError
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     """Defines the flags."""
-    define_path(
-        "model",
+    define_model(
         "FILE: A teacher.keras or student.keras; repeat the flag to see "
         "several side by side.",
         flag_values,
-        existing_file,
-        required=False,
         repeated=True,
+        required=False,
     )
     define_path(
         "reference",
@@ -111,7 +109,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         flag_values=flag_values,
     )
     flags.register_multi_flags_validator(
-        ["model", "reference", "ratings", "out"],
+        ["model", "voice", "reference", "ratings", "out"],
         _check_task,
         flag_values=flag_values,
     )
@@ -126,7 +124,8 @@ def _check_task(values: dict) -> bool:
     """Refuses flags that are neither for models nor for ratings alone."""
     forms = {"model": "FILE", "reference": "DIR", "out": "DIR"}
     if values["ratings"]:
-        surplus = [name for name in ("model", "reference") if values[name]]
+        models = ("model", "voice", "reference")
+        surplus = [name for name in models if values[name]]
         if surplus:
             raise UserError(
                 f"--ratings and --{surplus[0]} are two different tasks; leave "
@@ -134,6 +133,8 @@ def _check_task(values: dict) -> bool:
             )
         forms = {"out": "DIR"}
     missing = [name for name in forms if not values[name]]
+    if values["voice"] and "model" in missing:
+        missing.remove("model")
     if missing:
         named = " and ".join(f"--{name}" for name in missing)
         mend = " ".join(f"--{name}={forms[name]}" for name in missing)
@@ -168,7 +169,7 @@ def _run_models(flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.evaluation.scoring import screen_table as score_table
     from pwavenet_tf.models import load_model
 
-    models = {Path(path): load_model(path) for path in flag_values.model}
+    models = {path: load_model(path) for path in chosen_models(flag_values)}
     reference, out = Path(flag_values.reference), Path(flag_values.out)
     require_apart(out, reference)
     recordings = find_audio(reference)

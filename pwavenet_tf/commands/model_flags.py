@@ -10,14 +10,18 @@ from pwavenet_tf.voices import voice_file, voice_names
 
 
 def define_model(
-    meaning: str, flag_values: flags.FlagValues, repeated: bool = False
+    meaning: str,
+    flag_values: flags.FlagValues,
+    repeated: bool = False,
+    required: bool = True,
 ) -> None:
-    """Defines --model and --voice, of which one must be given.
+    """Defines --model and --voice.
 
     Args:
         meaning: Help of --model.
         flag_values: Where they are defined.
-        repeated: Both may be given, and several times.
+        repeated: Both may be given, and several times; else one of them.
+        required: One at least must be given.
     """
     define_path(
         "model",
@@ -40,7 +44,7 @@ def define_model(
         for name in _listed(values["voice"]):
             voice_file(name)
         given = _listed(values["model"]), _listed(values["voice"])
-        if not any(given):
+        if required and not any(given):
             raise UserError(
                 "--model or --voice is missing; add --model=FILE or "
                 f"--voice={voice_names()[0]}"

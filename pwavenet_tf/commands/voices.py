@@ -27,10 +27,9 @@ WORD = "name"
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     """Defines the flags."""
-    flags.DEFINE_enum(
+    flags.DEFINE_string(
         "name",
         None,
-        voice_names(),
         "NAME: The voice whose card is to be shown whole.",
         flag_values=flag_values,
     )

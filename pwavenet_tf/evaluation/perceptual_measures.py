@@ -26,10 +26,13 @@ _STOI_SHORTEST_SECONDS = 0.41
 
 def library(name: str) -> ModuleType | None:
     """An optional library; None where it is not installed."""
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        return None
+    with warnings.catch_warnings():
+        # pyworld asks for its version in a way that setuptools deprecates.
+        warnings.simplefilter("ignore")
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            return None
 
 
 def pesq_wide_band(
