@@ -92,6 +92,13 @@ def de_emphasis(series, coefficient: float, before=None):
     return x
 
 
+def de_emphasis_memory(coefficient: float) -> int:
+    """Samples after which `de_emphasis` has forgotten one, in float32."""
+    if not coefficient:
+        return 0
+    return math.ceil(math.log(_NEGLIGIBLE) / math.log(coefficient))
+
+
 def mu_law_encode(audio):
     """The 8-bit μ-law code of audio (1609.03499, section 2.2).
 

@@ -18,7 +18,7 @@ from pwavenet_tf.config import (
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.flow_network import FlowNetwork
 from pwavenet_tf.noise_families import NOISES, NoiseFamily
-from pwavenet_tf.ops import de_emphasis, earlier
+from pwavenet_tf.ops import de_emphasis, de_emphasis_memory, earlier
 from pwavenet_tf.replicas import Key, next_key
 
 if TYPE_CHECKING:
@@ -143,7 +143,8 @@ class ParallelWaveNet(keras.Model):
     @property
     def receptive_field(self) -> int:
         """Samples of noise before t that x_t depends on."""
-        return sum(network.receptive_field for network in self.networks)
+        fields = sum(network.receptive_field for network in self.networks)
+        return fields + de_emphasis_memory(self.audio.pre_emphasis)
 
     def build(self, input_shape=None) -> None:
         self.conditioner.build()

@@ -33,8 +33,8 @@ class Stage:
         self.faults: dict[str, Exception] = {}
         monkeypatch.setattr(training, "fit", self.fit)
 
-    def fit(self, model, corpus, settings, context, target, *others):
-        name = target.parent.name
+    def fit(self, model, corpus, settings, context, run, *others):
+        name = run.target.parent.name
         self.fitted.append(name)
         self.models.append(model)
         self.starts.append(model.student.get_weights())

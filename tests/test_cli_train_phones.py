@@ -94,9 +94,11 @@ def test_the_saved_ear_has_the_accuracy_that_is_told(run, data):
 
 def test_a_run_leaves_the_ear_its_log_and_its_scores(run):
     assert sorted(path.name for path in run.iterdir()) == [
+        "phones.backup",
         "phones.csv",
         "phones.json",
         "phones.keras",
+        "progress.png",
     ]
     header, *rows = (run / "phones.csv").read_text().splitlines()
     assert {"step", "accuracy", "val_accuracy", "val_cross_entropy"} <= set(

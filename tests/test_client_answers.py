@@ -204,4 +204,8 @@ def test_a_card_of_another_kind_is_told(server, host, card):
 
     server.after = exchange
     message = told(host)
-    assert "card of version 1 of 'voice'" in message or "format 2" in message
+    assert (
+        "card of version 1 of 'voice'" in message
+        or "format 2" in message
+        or "format None" in message
+    )

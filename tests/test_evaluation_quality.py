@@ -1,5 +1,6 @@
 """Claims about the measures of quality, against closed forms and SciPy."""
 
+import dataclasses
 import math
 import sys
 
@@ -336,4 +337,5 @@ def test_framing_is_that_of_most_presets():
     from pwavenet_tf.presets import preset
 
     for name in ("nano", "paper"):
-        assert framing(preset(name).audio.sample_rate) == preset(name).audio
+        audio = dataclasses.replace(preset(name).audio, pre_emphasis=0.0)
+        assert framing(audio.sample_rate) == audio

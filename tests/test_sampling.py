@@ -19,11 +19,7 @@ TIME = FRAMES * tiny_models.HOP
 
 @pytest.fixture(scope="module")
 def teacher() -> WaveNet:
-    """Quiet enough that its audio, de-emphasised, is seldom clipped."""
-    teacher = tiny_models.teacher()
-    output = teacher.output_parameters
-    output.set_weights([0.2 * weight for weight in output.get_weights()])
-    return teacher
+    return tiny_models.teacher()
 
 
 @pytest.fixture(scope="module")
@@ -131,9 +127,7 @@ def test_state_handed_on_in_pieces_equals_one_run(upsampling) -> None:
         pieces.append(piece)
     np.testing.assert_allclose(tf.concat(pieces, 1), whole, atol=1e-6)
     assert state.position == last.position == TIME
-    emphasised = audio[:, -1] - np.float32(0.9) * audio[:, -2]
-    np.testing.assert_allclose(state.newest[:, 0], emphasised, atol=1e-7)
-    np.testing.assert_array_equal(state.newest[:, 1], audio[:, -1])
+    np.testing.assert_array_equal(state.newest, audio[:, -1:])
     np.testing.assert_allclose(state.rings, last.rings, atol=1e-6)
 
 

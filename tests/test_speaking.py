@@ -262,7 +262,16 @@ def test_a_listener_hears_the_file_before_it_is_finished(student, tmp_path):
     with open(listener, "wb") as file:
         speak_to_listener(voice_of(student), mel, file, 5, 0.7, early.append)
     thread.join()
-    assert b"".join(heard) == path.read_bytes()
+    header, streamed = 44, b"".join(heard)
+    written = path.read_bytes()
+    assert streamed[:header] == written[:header]
+    # Blocks of another length may round a sample to the level next to it.
+    difference = np.subtract(
+        np.frombuffer(streamed[header:], "<i2"),
+        np.frombuffer(written[header:], "<i2"),
+        dtype=np.int32,
+    )
+    assert np.abs(difference).max() <= 1
     assert len(early) > 40
 
 

@@ -1,5 +1,6 @@
 """The student: one autoregressive shift a flow, and their composition."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -105,12 +106,17 @@ def test_audio_is_total_location_plus_total_scale_times_noise(
 
 
 def test_the_untrained_student_is_as_loud_as_speech() -> None:
-    student = ParallelWaveNet.from_preset(preset("nano"))
+    audio = dataclasses.replace(preset("nano").audio, pre_emphasis=0.0)
+    student = ParallelWaveNet.from_preset(preset("nano"), audio)
     mel = np.random.default_rng(0).normal(size=(1, 10, 80)).astype("float32")
     out = student({"mel": mel})
     scale = np.exp(out["log_scale"].numpy())
     np.testing.assert_allclose(np.median(scale), 0.05, rtol=0.25)
     assert np.abs(out["location"].numpy()).mean() < 0.025
+    # Pre-emphasis of 0.9 leaves 0.44 of speech's standard deviation.
+    emphasised = ParallelWaveNet.from_preset(preset("nano"))
+    scale = np.exp(emphasised({"mel": mel})["log_scale"].numpy())
+    np.testing.assert_allclose(np.median(scale), 0.05 * 0.436, rtol=0.25)
 
 
 def test_no_flow_can_run_away(student) -> None:

@@ -196,7 +196,8 @@ def test_an_untrained_mixture_is_in_one_place_at_many_scales(
             teacher=dataclasses.replace(
                 preset("nano").teacher, mixture_components=components
             ),
-        )
+        ),
+        dataclasses.replace(preset("nano").audio, pre_emphasis=0.0),
     )
     teacher.build()
     random = np.random.default_rng(0)

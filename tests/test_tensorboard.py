@@ -134,7 +134,7 @@ def test_commands_write_where_they_are_told_and_nowhere_else(
     monkeypatch.setattr(train_teacher, "preset", lambda _: tiny_preset())
     given = []
     monkeypatch.setattr(
-        training, "distill", lambda *arguments: given.extend(arguments)
+        training, "distill", lambda *arguments: given.append(arguments[6])
     )
     data, out = f"--data={tiny_run.data}", f"--out={tmp_path / 'run'}"
     board = tmp_path / "board"

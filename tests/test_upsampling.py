@@ -93,11 +93,12 @@ def test_a_chunk_with_its_neighbours_equals_the_whole(upsampler) -> None:
 def test_a_frame_lands_on_its_own_samples(upsampler) -> None:
     """Its effect covers [f · hop, (f + 1) · hop) and is centred there.
 
-    The first convolution looks at the frame itself only, so that its random
+    The convolutions look at the frame itself only, so that their random
     weights do not favour one side.
     """
-    kernel = upsampler.convolution.kernel
-    kernel.assign(kernel * np.float32([0.0, 1.0, 0.0])[:, None, None])
+    for layer in (upsampler.convolution, *upsampler.further_convolutions):
+        middle = np.float32([0.0, 1.0, 0.0])[:, None, None]
+        layer.kernel.assign(layer.kernel * middle)
     mel = tiny_models.mel(1, 13)
     centres = []
     for frame in range(4, 9):

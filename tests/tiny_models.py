@@ -12,14 +12,9 @@ from pwavenet_tf.teacher import WaveNet
 HOP = 20
 MELS = 6
 CONTRACT = AudioContract(
-    hop_length=HOP,
-    window_length=40,
-    fft_length=64,
-    mels=MELS,
-    pre_emphasis=0.9,
+    hop_length=HOP, window_length=40, fft_length=64, mels=MELS
 )
-# Of models of before there was pre-emphasis, and of codes.
-PLAIN = dataclasses.replace(CONTRACT, pre_emphasis=0.0)
+EMPHASISED = dataclasses.replace(CONTRACT, pre_emphasis=0.9)
 ON_MEL = Conditioning(channels=4, upsampling=(4, 5))
 COARSE = Conditioning(channels=4, upsampling=(20,))
 EVERYTHING = Conditioning(
@@ -48,7 +43,7 @@ def teacher(**changes) -> WaveNet:
         "skip_channels": 8,
         "mixture_components": 3,
         "conditioning": ON_MEL,
-        "audio": PLAIN if changes.get("head") == "mu_law" else CONTRACT,
+        "audio": CONTRACT,
     }
     return randomised(WaveNet(**(sizes | changes)))
 
