@@ -31,9 +31,9 @@ def run_demo(out: Path, recordings: Path | None = None) -> None:
         UserError: If a stage can't do its work.
     """
     require_free(out)
-    _greet(out)
     settings = _short(preset("nano"))
     if recordings is None:
+        _greet(out)
         _say("1/6 A corpus: sentences spoken by eSpeak NG")
         recordings = out / "recordings"
         speak_corpus(recordings, settings.audio.sample_rate)
