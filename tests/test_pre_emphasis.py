@@ -191,6 +191,12 @@ def test_student_keeps_the_identities_of_a_flow() -> None:
     )
 
 
+def test_receptive_field_holds_what_de_emphasis_remembers() -> None:
+    student = emphasised_student()
+    memory = student.receptive_field - plain(student).receptive_field
+    assert A**memory <= 1e-9 < A ** (memory - 1)
+
+
 def test_density_is_that_of_the_noise_less_the_log_det() -> None:
     student = emphasised_student(0.02)
     mel, noise = tiny_models.mel(), tiny_models.noise()
