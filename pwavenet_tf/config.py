@@ -141,12 +141,16 @@ class AudioContract:
     def require_equal(
         self, other: "AudioContract", mine: str, theirs: str
     ) -> None:
-        """Refuses another contract, naming the fields that differ.
+        """Refuses a contract of other features, naming what differs.
+
+        Pre-emphasis may differ: it is a model's own, and neither the audio
+        nor the mel spectrogram depends on it.
 
         Raises:
-            UserError: If any field differs. `mine` and `theirs` name the two
-                places in the message.
+            UserError: If any other field differs. `mine` and `theirs` name
+                the two places in the message.
         """
+        other = dataclasses.replace(other, pre_emphasis=self.pre_emphasis)
         if found := self.differences(other):
             raise UserError(
                 f"{mine} and {theirs} do not share one acoustic contract: "

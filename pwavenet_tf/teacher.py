@@ -155,8 +155,12 @@ class WaveNet(ReplicatedModel):
                 preset's own, which knows no phones and speakers, if left out.
         """
         config: TeacherConfig = preset.teacher
+        audio = audio or preset.audio
+        if not issubclass(HEADS[config.head], ContinuousHead):
+            # Classes have no location for pre-emphasis to move.
+            audio = dataclasses.replace(audio, pre_emphasis=0.0)
         return cls(
-            audio or preset.audio,
+            audio,
             conditioning or preset.conditioning,
             **dataclasses.asdict(config),
         )

@@ -17,9 +17,11 @@ from pwavenet_tf.distiller import Distiller
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.noise import positional_uniforms
 from pwavenet_tf.ops import de_emphasis, pre_emphasis
+from pwavenet_tf.presets import preset
 from pwavenet_tf.sampling import CachedSampler, generate
 from pwavenet_tf.streaming import Stream, spoken
 from pwavenet_tf.synthesis import Synthesizer
+from pwavenet_tf.teacher import WaveNet
 
 A = tiny_models.EMPHASISED.pre_emphasis
 FRAMES = 3
@@ -92,14 +94,33 @@ def test_a_contract_of_before_there_was_pre_emphasis_has_none() -> None:
     assert AudioContract.from_config(old) == tiny_models.CONTRACT
 
 
-def test_models_of_another_pre_emphasis_are_refused_together() -> None:
-    with pytest.raises(UserError, match=r"pre_emphasis \(0.9 against 0.0\)"):
-        Distiller(emphasised_teacher(), tiny_models.student())
+@pytest.mark.parametrize("a", [0.0, A])
+def test_teacher_and_student_may_differ_in_pre_emphasis(a) -> None:
+    """The KL is between distributions of the audio itself."""
+    audio = dataclasses.replace(tiny_models.CONTRACT, pre_emphasis=a)
+    teacher = tiny_models.teacher(audio=audio)
+    other = dataclasses.replace(audio, pre_emphasis=A - a)
+    student = tiny_models.student(audio=other)
+    distiller = Distiller(teacher, student, contrastive=0.0)
+    distiller.compile("adam")
+    inputs = {"mel": tiny_models.mel(2, 120)}
+    losses = distiller.test_on_batch(
+        inputs, tiny_models.audio(2, 120), return_dict=True
+    )
+    assert np.isfinite(list(losses.values())).all()
 
 
 def test_codes_take_no_pre_emphasis() -> None:
     with pytest.raises(UserError, match="mu_law has no location"):
         emphasised_teacher(head="mu_law")
+
+
+def test_a_preset_whose_head_has_classes_leaves_pre_emphasis_out() -> None:
+    nano = preset("nano")
+    codes = dataclasses.replace(nano.teacher, head="mu_law")
+    teacher = WaveNet.from_preset(dataclasses.replace(nano, teacher=codes))
+    assert teacher.audio.pre_emphasis == 0.0
+    nano.audio.require_equal(teacher.audio, "the data", "the teacher")
 
 
 @pytest.mark.parametrize("head", HEADS)
