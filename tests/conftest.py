@@ -1,5 +1,11 @@
-"""What all tests share: a quiet TensorFlow, fixed seeds, the shared data."""
+"""What all tests share: a quiet, quick TensorFlow, fixed seeds, the data.
 
+Two workers share two cores, so that each keeps to one thread. XLA compiles a
+tiny graph for seconds and then runs it once: it is left out, except in tests
+marked `xla`, whose claim it is.
+"""
+
+import functools
 import os
 import random
 import sys
@@ -11,13 +17,47 @@ import pytest
 
 pytest_plugins = ["tiny_run"]
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+for _name, _value in {
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "XLA_FLAGS": "--xla_backend_optimization_level=1",
+}.items():
+    os.environ.setdefault(_name, _value)
 
 # A compiled function's first call takes seconds, its next ones milliseconds.
 hypothesis.settings.register_profile(
     "repeatable", deadline=None, derandomize=True
 )
 hypothesis.settings.load_profile("repeatable")
+
+
+_xla = False
+
+
+def _leave_xla_out() -> None:
+    """Makes `tf.function` ignore `jit_compile` outside tests marked `xla`."""
+    import tensorflow as tf
+
+    function = tf.function
+
+    @functools.wraps(function)
+    def without_xla(*args, jit_compile=None, **kwargs):
+        return function(*args, jit_compile=jit_compile and _xla, **kwargs)
+
+    tf.function = without_xla
+
+
+_leave_xla_out()
+
+
+@pytest.fixture(autouse=True)
+def xla(request) -> None:
+    """Lets XLA compile in tests that are marked so, and in slow ones."""
+    global _xla
+    markers = map(request.node.get_closest_marker, ("xla", "slow"))
+    _xla = any(markers)
 
 
 @pytest.fixture(autouse=True)

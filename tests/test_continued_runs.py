@@ -14,23 +14,9 @@ from tiny_run import STEPS, contents, tiny_preset
 from pwavenet_tf import fitting
 from pwavenet_tf.callbacks.checkpoint import batches_of, step_of
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.distiller import Distiller
 from pwavenet_tf.errors import UserError
 from pwavenet_tf.models import load_student, load_teacher
-from pwavenet_tf.teacher import WaveNet
 from pwavenet_tf.training import distill, train_teacher
-
-
-@pytest.fixture(autouse=True)
-def _without_xla(monkeypatch):
-    """Compiling takes longer than these runs."""
-    for kind in (WaveNet, Distiller):
-        compiled = kind.compile
-
-        def compile_fast(self, optimizer, jit_compile, compiled=compiled):
-            compiled(self, optimizer, jit_compile=False)
-
-        monkeypatch.setattr(kind, "compile", compile_fast)
 
 
 @pytest.fixture

@@ -129,6 +129,7 @@ GRAPH = tf.function(
 )
 
 
+@pytest.mark.xla
 def test_xla_gives_the_same_spectrogram():
     audio = np.random.default_rng(1).normal(0, 0.1, (2, 2_345))
     audio = audio.astype(np.float32)

@@ -95,6 +95,7 @@ def edges_and_middle(head: type[Head], shape: tuple[int, int]):
     return levels, uniforms
 
 
+@pytest.mark.xla
 @every_head
 @pytest.mark.parametrize("temperature", [0.0, 0.7, 1.0])
 def test_xla_and_graph_are_eager(head, temperature) -> None:
@@ -116,6 +117,7 @@ def test_xla_and_graph_are_eager(head, temperature) -> None:
             )
 
 
+@pytest.mark.xla
 @every_head
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @pytest.mark.parametrize("jit_compile", [False, True])

@@ -153,6 +153,7 @@ def test_saved_and_loaded_it_computes_the_same(kind, tmp_path) -> None:
     assert_close(loaded(*arguments), layer(*arguments), 0.0)
 
 
+@pytest.mark.xla
 @cases
 def test_xla_computes_the_same(kind) -> None:
     layer, arguments = made(kind)

@@ -44,6 +44,7 @@ def cached_and_parallel(teacher, jit_compile: bool):
     return cached, teacher(features | {"audio": audio})
 
 
+@pytest.mark.xla
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize(
     ("filter_width", "dilations"),

@@ -61,12 +61,6 @@ def test_a_model_goes_on_with_data_prepared_so(
     tiny_run, data, tmp_path, monkeypatch
 ):
     """By the command."""
-    compiled = WaveNet.compile
-    monkeypatch.setattr(
-        WaveNet,
-        "compile",
-        lambda self, optimizer, jit_compile: compiled(self, optimizer),
-    )
     still = tiny_preset(learning_rate=0.0, steps=1)
     monkeypatch.setattr(train_teacher, "preset", lambda _: still)
     out = tmp_path / "run"

@@ -146,6 +146,7 @@ def sine_clips(batch: int = 4, frames: int = 8):
     return {"audio": audio, "mel": mel}, audio, np.ones_like(audio)
 
 
+@pytest.mark.xla
 def test_fit_learns_a_sine_under_xla() -> None:
     teacher = tiny_models.teacher(
         dilations=(1, 2), conditioning=tiny_models.COARSE

@@ -105,13 +105,6 @@ def test_a_student_is_measured_on_the_clips_and_draws_nothing_else(
     assert watched(distiller, held_out) == found
 
 
-@pytest.fixture
-def _without_xla(monkeypatch):
-    """Compiling takes longer than what is sampled here."""
-    monkeypatch.setattr(held_out_sound, "is_replicated", lambda _: True)
-
-
-@pytest.mark.usefixtures("_without_xla")
 def test_a_teacher_is_sampled_where_there_is_time(tiny_run, corpus):
     teacher = load_teacher(tiny_run.teacher)
     held_out = clips(corpus, teacher, 1, 0.2)
@@ -130,7 +123,6 @@ def test_a_teacher_is_sampled_where_there_is_time(tiny_run, corpus):
     )
 
 
-@pytest.mark.usefixtures("_without_xla")
 def test_a_teacher_is_left_out_where_sampling_would_take_too_long(
     tiny_run, corpus, capsys, monkeypatch
 ):

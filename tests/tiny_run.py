@@ -1,7 +1,11 @@
 """One whole run at a tiny size, shared by the tests that need its files."""
 
+import contextlib
 import dataclasses
+import fcntl
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -69,22 +73,49 @@ def write_recordings(folder: Path, count: int, seed: int = 0) -> None:
         write_audio(folder / f"tone-{number}.wav", audio, RATE)
 
 
+@contextlib.contextmanager
+def made_once(tmp_path_factory, name: str) -> Iterator[tuple[Path, bool]]:
+    """A folder that all workers of a session share.
+
+    Yields the folder, and whether it is still to be filled: the worker that
+    comes first fills it while the others wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    place, done = base / f"shared-{name}", base / f"shared-{name}.done"
+    with open(base / f"shared-{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        missing = not done.exists()
+        if missing:
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir()
+        yield place, missing
+        done.touch()
+
+
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory) -> TinyRun:
     """Recordings, prepared data, a teacher and a student of one step.
 
     The log of an older run lies where the teacher's log comes.
     """
+    with made_once(tmp_path_factory, "tiny") as (place, missing):
+        run = TinyRun(
+            place / "recordings",
+            place / "data",
+            place / "run" / "teacher.keras",
+            place / "run" / "student.keras",
+        )
+        if missing:
+            _train(run)
+    return run
+
+
+def _train(run: TinyRun) -> None:
     from pwavenet_tf.corpus.dataset import Corpus
     from pwavenet_tf.training import distill, train_teacher
 
-    place = tmp_path_factory.mktemp("tiny")
-    run = TinyRun(
-        place / "recordings",
-        place / "data",
-        place / "run" / "teacher.keras",
-        place / "run" / "student.keras",
-    )
     write_recordings(run.recordings, 4)
     arguments = [f"--corpus={run.recordings}", f"--out={run.data}"]
     assert cli.main(["prepare", *arguments]) == 0
@@ -93,7 +124,6 @@ def tiny_run(tmp_path_factory) -> TinyRun:
     corpus, settings = Corpus(run.data), tiny_preset()
     teacher = train_teacher(corpus, settings, run.teacher.parent)
     distill(corpus, teacher, settings, run.student.parent, steps=1)
-    return run
 
 
 @pytest.fixture(scope="session")
