@@ -10,7 +10,7 @@ from pwavenet_tf.errors import UserError
 # Neither sizes nor what the model reads.
 _PASSED_OVER = ("name", "dtype", "trainable", "seed", "audio", "conditioning")
 # A list longer than this is not quoted in a message.
-_QUOTED = 60
+_LONGEST = 60
 
 _PREPARE = (
     "prepare the data with --statistics_of=FILE, FILE being that model, which "
@@ -82,4 +82,4 @@ def _require_same_conditioning(
 
 def _difference(name: str, mine, theirs) -> str:
     words = f"{mine!r} against {theirs!r}"
-    return f"{name} ({words})" if len(words) <= _QUOTED else name
+    return f"{name} ({words})" if len(words) <= _LONGEST else name

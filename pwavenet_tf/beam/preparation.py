@@ -14,7 +14,7 @@ from pathlib import Path
 
 import apache_beam as beam
 
-from pwavenet_tf.beam import finished, import_tensorflow_in_worker
+from pwavenet_tf.beam import import_tensorflow_in_worker
 from pwavenet_tf.beam.jobs import Progress, Runner, run_job
 from pwavenet_tf.beam.only_run import only_run
 from pwavenet_tf.config import AudioContract
@@ -79,8 +79,8 @@ class _Job:
             labels = self.labels or self.folder / "labels"
             texts = self.folder / "metadata.csv"
             files = [find_labels(labels, source.name), texts]
-        stamps = [(file, finished.stamp(file)) for file in files]
-        return finished.file_name(source, ".npz", self, stamps)
+        stamps = [(file, stamp(file)) for file in files]
+        return file_name(source, ".npz", self, stamps)
 
 
 def prepare_on_beam(
@@ -133,7 +133,7 @@ def prepare_on_beam(
     job.describer(None)
     work = out.with_name(f".preparing-{out.name}")
     with only_run(work):
-        finished.forget_faults(work)
+        forget_faults(work)
         workers = _Workers(runner or Runner(), work)
         measured = workers.measured(layout)
         spoken = "linguistic" in inputs
@@ -158,11 +158,11 @@ class _Workers:
     def measured(self, layout: Layout) -> Iterator[tuple[Source, _Measured]]:
         """What the audit has to judge, in the order drawn."""
         results = [
-            (source, self.work / finished.file_name(source, ".json"))
+            (source, self.work / file_name(source, ".json"))
             for source in drawn(layout.sources)
         ]
         self._run(results, _Measure(), f"audit ({layout.kind})", ".json")
-        return ((one, finished.load_measures(path)) for one, path in results)
+        return ((one, load_measures(path)) for one, path in results)
 
     def described(
         self, job: _Job, sources: list[Source]
@@ -171,7 +171,7 @@ class _Workers:
         results = [(one, self.work / job.file_name(one)) for one in sources]
         worker = _Describe(job, self.work / _INPUTS)
         self._run(results, worker, "describe", ".npz")
-        return ((one, finished.load_description(path)) for one, path in results)
+        return ((one, load_description(path)) for one, path in results)
 
     def _run(
         self,
@@ -189,7 +189,7 @@ class _Workers:
         progress = Progress(
             description,
             len(results),
-            lambda: finished.count_done(self.work, suffix),
+            lambda: count_done(self.work, suffix),
         )
         transform = beam.ParDo(work_on_group)
         inputs = self.work / _INPUTS
@@ -204,9 +204,9 @@ class _Measure(beam.DoFn):
             try:
                 found = measure(source.path)
             except UserError as fault:
-                finished.save_fault(path, fault)
+                save_fault(path, fault)
             else:
-                finished.save_measures(path, found)
+                save_measures(path, found)
 
 
 class _Describe(beam.DoFn):
@@ -233,9 +233,9 @@ class _Describe(beam.DoFn):
         )
         for (_, path), (_, one) in zip(unfinished, found, strict=True):
             if isinstance(one, UserError):
-                finished.save_fault(path, one)
+                save_fault(path, one)
             else:
-                finished.save_description(path, *one)
+                save_description(path, *one)
 
 
 def _entry(source: Source, result: Path) -> tuple:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pwavenet_tf.corpus import native_audio
 from pwavenet_tf.corpus.audio import finished, read_audio
+from pwavenet_tf.corpus.native_audio import SOUNDFILE, inspected, loads, mono
 from pwavenet_tf.errors import UserError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def decoded(
         [-1, 1 - 2^-15], or with the reason why there is none.
     """
     if native is None:
-        native = native_audio.loads()
+        native = loads()
     for group in _groups(Path(path) for path in paths):
         elements = iter(_dataset(group, sample_rate, native))
         for path in group:
@@ -72,15 +72,15 @@ def _dataset(
 
     def by_native_operations(path):
         kind, rate, length = tf.numpy_function(
-            native_audio.inspected, [path], (tf.int32, tf.int64, tf.int64)
+            inspected, [path], (tf.int32, tf.int64, tf.int64)
         )
 
         def decode():
-            audio = native_audio.mono(path, kind)
+            audio = mono(path, kind)
             return tf.numpy_function(finish, [path, audio, rate, length], types)
 
         return tf.cond(
-            kind == native_audio.SOUNDFILE, lambda: by_soundfile(path), decode
+            kind == SOUNDFILE, lambda: by_soundfile(path), decode
         )
 
     decode_one = by_native_operations if native else by_soundfile

@@ -44,14 +44,14 @@ def checksum(content: bytes) -> int:
     rows = np.frombuffer(padded, np.uint8).reshape(-1, _ROW_BYTES)
     states = np.zeros(len(rows), np.uint16)
     for column in rows.T:
-        states = _next(states, column)
+        states = _next_states(states, column)
     joined, behind = 0, _behind_a_row()
     for state in states.tolist():
         joined = behind[joined] ^ state
     return joined
 
 
-def _next(states: np.ndarray, bytes_: np.ndarray) -> np.ndarray:
+def _next_states(states: np.ndarray, bytes_: np.ndarray) -> np.ndarray:
     return (states << np.uint16(8)) ^ _table()[
         (states >> np.uint16(8)) ^ bytes_
     ]
@@ -72,5 +72,5 @@ def _behind_a_row() -> list[int]:
     """What each checksum becomes by a row of zeros behind it."""
     states = np.arange(2**16, dtype=np.uint16)
     for _ in range(_ROW_BYTES):
-        states = _next(states, np.uint8(0))
+        states = _next_states(states, np.uint8(0))
     return states.tolist()

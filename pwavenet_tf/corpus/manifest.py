@@ -46,7 +46,7 @@ def read_manifest(manifest: Path) -> list[Row]:
         with open(manifest, encoding="utf-8-sig", newline="") as file:
             delimiter = _delimiter(file.readline())
             file.seek(0)
-            rows = list(_rows(csv.reader(file, delimiter=delimiter), manifest))
+            rows = list(_manifest_rows(csv.reader(file, delimiter=delimiter), manifest))
     except UnicodeDecodeError as error:
         raise UserError(
             f"{manifest}: is not UTF-8 text; save it as UTF-8"
@@ -62,7 +62,7 @@ def _delimiter(header: str) -> str:
     return max(_DELIMITERS, key=header.count)
 
 
-def _rows(lines, manifest: Path):
+def _manifest_rows(lines, manifest: Path):
     header = [name.strip().lower() for name in next(lines, [])]
     if _PATH not in header:
         raise UserError(

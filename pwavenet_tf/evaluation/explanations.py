@@ -1,6 +1,6 @@
 """What each measure of the report says, in a line for its reader."""
 
-_KL = (
+_OF_KL = (
     "What the student misses of this teacher's distribution: 0 if it has "
     "learned all of it."
 )
@@ -87,5 +87,5 @@ _EXPLANATIONS = {
 def explanation(name: str) -> str:
     """What a measure says, in a line; empty for one that is not known."""
     if name.startswith("kl_to_"):
-        return _KL
+        return _OF_KL
     return _EXPLANATIONS.get(name, "")
