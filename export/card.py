@@ -4,8 +4,8 @@ import dataclasses
 
 from pwavenet_tf.export.card_format import FORMAT
 from pwavenet_tf.export.graphs.features import feature_specs
-from pwavenet_tf.export.graphs.stream import state_zeros
-from pwavenet_tf.synthesis import Synthesizer
+from pwavenet_tf.export.graphs.signatures import state_zeros
+from pwavenet_tf.synthesis.student import Synthesizer
 
 
 def model_card(voice: Synthesizer) -> dict:

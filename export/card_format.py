@@ -1,6 +1,6 @@
 """The format of the cards that exports carry; no TensorFlow is needed."""
 
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.core.errors import UserError
 
 # Raised when a reader of older cards would misunderstand a newer one.
 FORMAT = 1

@@ -5,9 +5,9 @@ import abc
 import numpy as np
 import tensorflow as tf
 
-from pwavenet_tf.config import AudioContract, Conditioning
-from pwavenet_tf.noise_families import NOISES
-from pwavenet_tf.streaming import StreamedVoice
+from pwavenet_tf.core.config import AudioContract, Conditioning
+from pwavenet_tf.models.noise import NOISES
+from pwavenet_tf.synthesis.streaming import StreamedVoice
 
 STATE = ("state_past", "state_newest")
 

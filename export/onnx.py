@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.imports import hold_back_stderr
 from pwavenet_tf.export.card import model_card
 from pwavenet_tf.export.card_format import require_format
 from pwavenet_tf.export.file_voice import STATE, FileVoice
 from pwavenet_tf.export.graphs.block import BlockGraph
-from pwavenet_tf.files import written_aside
-from pwavenet_tf.precision import in_precision
-from pwavenet_tf.quiet import hold_back_stderr
-from pwavenet_tf.random_features import random_features
-from pwavenet_tf.student import ParallelWaveNet
-from pwavenet_tf.synthesis import Synthesizer
+from pwavenet_tf.models.backend import in_precision
+from pwavenet_tf.models.inputs import random_features
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.synthesis.student import Synthesizer
 
 _OPSET = 18
 _KEY = "pwavenet_tf"
@@ -131,7 +131,9 @@ def export_onnx(student: ParallelWaveNet, out: Path) -> float:
 def _difference(voice: Synthesizer, other: OnnxVoice) -> float:
     """On two rows, in blocks of which each depends on all before it."""
     past = voice.contract.frames(voice.student.receptive_field)
-    features = random_features(voice.student, 2, 2 * past + 1)
+    features = random_features(
+        voice.student.audio, voice.student.conditioning, 2, 2 * past + 1
+    )
     other.chunk_frames = past
     return float(np.abs(voice(features, 7) - other(features, 7)).max())
 

@@ -6,16 +6,56 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.core.config import FRAME_ARRAYS
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.files import written_aside
 from pwavenet_tf.export.card import card_page, model_card
 from pwavenet_tf.export.graphs.features import feature_specs
 from pwavenet_tf.export.graphs.signatures import Signatures
-from pwavenet_tf.export.warmup import WARMUP_FILE, write_warmup_requests
-from pwavenet_tf.files import written_aside
-from pwavenet_tf.precision import in_precision
-from pwavenet_tf.random_features import random_features
-from pwavenet_tf.student import ParallelWaveNet
-from pwavenet_tf.synthesis import Synthesizer
+from pwavenet_tf.models.backend import in_precision
+from pwavenet_tf.models.inputs import random_features
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.synthesis.student import Synthesizer
+
+# TensorFlow Serving looks for it in assets.extra.
+WARMUP_FILE = "tf_serving_warmup_requests"
+
+
+def write_warmup_requests(student, model: str, path: Path) -> None:
+    """Writes a request of a second of speech to each signature.
+
+    Args:
+        student: Whose signatures.
+        model: The name that it is served under.
+        path: The file, TFRecords of `PredictionLog`.
+    """
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    contract = student.audio
+    frames = contract.frames(contract.sample_rate)
+    features = {
+        name: tf.zeros(
+            (1, frames, spec.shape[-1]) if name in FRAME_ARRAYS else (1,),
+            spec.dtype,
+        )
+        for name, spec in feature_specs(student).items()
+    }
+    requests = {
+        "serving_default": features,
+        "stream": features,
+        "mel_spectrogram": {"audio": tf.zeros((1, contract.sample_rate))},
+        "describe": {"row": tf.zeros((1,), tf.int64)},
+    }
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature, inputs in requests.items():
+            log = prediction_log_pb2.PredictionLog()
+            request = log.predict_log.request
+            request.model_spec.name = model
+            request.model_spec.signature_name = signature
+            for name, value in inputs.items():
+                request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+            writer.write(log.SerializeToString())
+
 
 _TOLERANCE = 1e-5
 
@@ -93,7 +133,9 @@ def _require_equal_sound(voice: Synthesizer, folder: Path) -> float:
         voice.student.receptive_field
     )
     specs = feature_specs(voice.student)
-    features = random_features(voice.student, 2, frames)
+    features = random_features(
+        voice.student.audio, voice.student.conditioning, 2, frames
+    )
     features = {name: features[name] for name in specs}
     served = tf.saved_model.load(str(folder))
     seeds, short = [7, 8], frames // 2

@@ -12,23 +12,23 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.imports import hold_back_stderr
 from pwavenet_tf.export.card import model_card
 from pwavenet_tf.export.graphs.block import BlockGraph
 from pwavenet_tf.export.lite.card import VARIANTS, with_card
 from pwavenet_tf.export.lite.gate import Quality, require_quality
 from pwavenet_tf.export.lite.voice import SIGNATURE, LiteVoice
-from pwavenet_tf.files import written_aside
-from pwavenet_tf.model_inputs import (
+from pwavenet_tf.models.backend import in_precision
+from pwavenet_tf.models.inputs import (
     Features,
     batch_and_frames,
+    random_features,
     require_features,
 )
-from pwavenet_tf.precision import in_precision
-from pwavenet_tf.quiet import hold_back_stderr
-from pwavenet_tf.random_features import random_features
-from pwavenet_tf.student import ParallelWaveNet
-from pwavenet_tf.synthesis import Synthesizer
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.synthesis.student import Synthesizer
 
 _QUANTISED = ("int8-dynamic", "int8")
 
@@ -108,7 +108,12 @@ def export_tflite(
         quality = require_quality(
             LiteVoice(aside),
             Synthesizer(in_precision(student, "float32")),
-            judging or [random_features(student, 1, 3 * block_frames + 1)],
+            judging
+            or [
+                random_features(
+                    student.audio, student.conditioning, 1, 3 * block_frames + 1
+                )
+            ],
             variant,
             on_speech=bool(judging),
         )

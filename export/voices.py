@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from pwavenet_tf.models import load_model
-from pwavenet_tf.speaking import voice_of
-from pwavenet_tf.streaming import StreamedVoice
+from pwavenet_tf.models.loading import load_model
+from pwavenet_tf.synthesis.files import voice_of
+from pwavenet_tf.synthesis.streaming import StreamedVoice
 from pwavenet_tf.voices import voice_file, voice_names
 
 

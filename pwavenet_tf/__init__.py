@@ -11,41 +11,51 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from pwavenet_tf.core.version import __version__
+
 if TYPE_CHECKING:
-    from pwavenet_tf.bijectors import InverseAutoregressiveFlow
-    from pwavenet_tf.callbacks.checkpoint import Checkpoint, load_checkpoint
-    from pwavenet_tf.callbacks.health_monitor import (
+    from pwavenet_tf.audio.mel import LogMel
+    from pwavenet_tf.core.config import AudioContract, Conditioning
+    from pwavenet_tf.core.errors import UserError
+    from pwavenet_tf.core.presets import preset
+    from pwavenet_tf.core.training_config import PowerLoss
+    from pwavenet_tf.corpus.dataset import Corpus
+    from pwavenet_tf.corpus.prepare import prepare
+    from pwavenet_tf.corpus.statistics import with_mel_statistics
+    from pwavenet_tf.distillation.distiller import Distiller
+    from pwavenet_tf.export.voices import load_voice
+    from pwavenet_tf.models.distributions import (
+        Gaussian,
+        MixtureOfLogistics,
+        MuLaw,
+    )
+    from pwavenet_tf.models.flows import InverseAutoregressiveFlow
+    from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+    from pwavenet_tf.models.phone_classifier import PhoneClassifier
+    from pwavenet_tf.models.wavenet import WaveNet
+    from pwavenet_tf.synthesis.streaming import Stream
+    from pwavenet_tf.synthesis.student import Synthesizer
+    from pwavenet_tf.synthesis.teacher import generate
+    from pwavenet_tf.training.callbacks.checkpoint import (
+        Checkpoint,
+        load_checkpoint,
+    )
+    from pwavenet_tf.training.callbacks.health_monitor import (
         HealthMonitor,
         StopWhenNotFinite,
     )
-    from pwavenet_tf.callbacks.held_out_sound import HeldOutSound
-    from pwavenet_tf.callbacks.progress import ProgressBar
-    from pwavenet_tf.callbacks.progress_chart import ProgressChart
-    from pwavenet_tf.callbacks.report_log import ReportLog
-    from pwavenet_tf.callbacks.speech_board import SpeechBoard
-    from pwavenet_tf.config import AudioContract, Conditioning
-    from pwavenet_tf.corpus.dataset import Corpus
-    from pwavenet_tf.corpus.features import LogMel
-    from pwavenet_tf.corpus.prepare import prepare
-    from pwavenet_tf.corpus.statistics import with_mel_statistics
-    from pwavenet_tf.distiller import Distiller
-    from pwavenet_tf.distributions import Gaussian, MixtureOfLogistics, MuLaw
-    from pwavenet_tf.errors import UserError
-    from pwavenet_tf.export.voices import load_voice
-    from pwavenet_tf.phone_classifier import PhoneClassifier
-    from pwavenet_tf.phone_training import train_phones
-    from pwavenet_tf.presets import preset
-    from pwavenet_tf.sampling import generate
-    from pwavenet_tf.streaming import Stream
-    from pwavenet_tf.student import ParallelWaveNet
-    from pwavenet_tf.synthesis import Synthesizer
-    from pwavenet_tf.teacher import WaveNet
-    from pwavenet_tf.training import distill, train_teacher
-    from pwavenet_tf.training_config import PowerLoss
-
-__version__ = "0.1.0"
+    from pwavenet_tf.training.callbacks.held_out_sound import HeldOutSound
+    from pwavenet_tf.training.callbacks.progress import (
+        ProgressBar,
+        ProgressChart,
+        ReportLog,
+    )
+    from pwavenet_tf.training.callbacks.speech_board import SpeechBoard
+    from pwavenet_tf.training.phone_classifier import train_phones
+    from pwavenet_tf.training.runs import distill, train_teacher
 
 __all__ = [
+    "__version__",
     "preset",
     "AudioContract",
     "Conditioning",
@@ -82,39 +92,39 @@ __all__ = [
 ]
 
 _MODULES = {
-    "preset": "presets",
-    "AudioContract": "config",
-    "Conditioning": "config",
+    "preset": "core.presets",
+    "AudioContract": "core.config",
+    "Conditioning": "core.config",
     "prepare": "corpus.prepare",
     "Corpus": "corpus.dataset",
-    "LogMel": "corpus.features",
+    "LogMel": "audio.mel",
     "with_mel_statistics": "corpus.statistics",
-    "WaveNet": "teacher",
-    "MixtureOfLogistics": "distributions",
-    "MuLaw": "distributions",
-    "Gaussian": "distributions",
-    "InverseAutoregressiveFlow": "bijectors",
-    "ParallelWaveNet": "student",
-    "PhoneClassifier": "phone_classifier",
-    "Distiller": "distiller",
-    "PowerLoss": "training_config",
-    "ProgressBar": "callbacks.progress",
-    "SpeechBoard": "callbacks.speech_board",
-    "HealthMonitor": "callbacks.health_monitor",
-    "HeldOutSound": "callbacks.held_out_sound",
-    "StopWhenNotFinite": "callbacks.health_monitor",
-    "ReportLog": "callbacks.report_log",
-    "ProgressChart": "callbacks.progress_chart",
-    "Checkpoint": "callbacks.checkpoint",
-    "load_checkpoint": "callbacks.checkpoint",
-    "train_teacher": "training",
-    "train_phones": "phone_training",
-    "distill": "training",
-    "generate": "sampling",
-    "Synthesizer": "synthesis",
-    "Stream": "streaming",
+    "WaveNet": "models.wavenet",
+    "MixtureOfLogistics": "models.distributions",
+    "MuLaw": "models.distributions",
+    "Gaussian": "models.distributions",
+    "InverseAutoregressiveFlow": "models.flows",
+    "ParallelWaveNet": "models.parallel_wavenet",
+    "PhoneClassifier": "models.phone_classifier",
+    "Distiller": "distillation.distiller",
+    "PowerLoss": "core.training_config",
+    "ProgressBar": "training.callbacks.progress",
+    "SpeechBoard": "training.callbacks.speech_board",
+    "HealthMonitor": "training.callbacks.health_monitor",
+    "HeldOutSound": "training.callbacks.held_out_sound",
+    "StopWhenNotFinite": "training.callbacks.health_monitor",
+    "ReportLog": "training.callbacks.progress",
+    "ProgressChart": "training.callbacks.progress",
+    "Checkpoint": "training.callbacks.checkpoint",
+    "load_checkpoint": "training.callbacks.checkpoint",
+    "train_teacher": "training.runs",
+    "train_phones": "training.phone_classifier",
+    "distill": "training.runs",
+    "generate": "synthesis.teacher",
+    "Synthesizer": "synthesis.student",
+    "Stream": "synthesis.streaming",
     "load_voice": "export.voices",
-    "UserError": "errors",
+    "UserError": "core.errors",
 }
 
 # In the repository `export/` stands beside this package; an installed package
@@ -129,12 +139,7 @@ if os.path.isfile(os.path.join(_beside, "export", "__init__.py")) and (
 def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if _MODULES[name] not in (
-        "config",
-        "errors",
-        "presets",
-        "training_config",
-    ):
+    if not _MODULES[name].startswith("core."):
         _load_models()
     module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
     value = globals()[name] = getattr(module, name)
@@ -142,10 +147,10 @@ def __getattr__(name: str) -> object:
 
 
 def _load_models() -> None:
-    from pwavenet_tf.quiet import import_tensorflow
+    from pwavenet_tf.core.imports import import_tensorflow
 
     import_tensorflow()
-    importlib.import_module(f"{__name__}.distiller")
+    importlib.import_module(f"{__name__}.distillation.distiller")
 
 
 def __dir__() -> list[str]:

@@ -2,7 +2,7 @@
 
 import sys
 
-from pwavenet_tf.cli import main
+from pwavenet_tf.cli.app import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -18,7 +18,7 @@ import numpy as np
 import tiny_models
 from tiny_distiller import FRAMES
 
-from pwavenet_tf.distiller import Distiller
+from pwavenet_tf.distillation.distiller import Distiller
 
 BATCH, STEPS = 2, 3
 TOLD = tiny_models.features(BATCH, FRAMES)

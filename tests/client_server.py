@@ -6,7 +6,7 @@ import served_voices
 import tiny_models
 from model_server import ModelServer
 
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.export.client import Client, synthesize
 
 PREFIXES = {"grpc_host": "localhost:", "rest_host": "http://localhost:"}

@@ -15,7 +15,7 @@ from pwavenet_tf import cli
 
 def main() -> int:
     tiny = tiny_run.tiny_preset()
-    pwavenet_tf.presets.preset = lambda name: tiny
+    pwavenet_tf.core.presets.preset = lambda name: tiny
     # Neither is there to be imported.
     for name in ("tensorflow", "tensorflow_probability"):
         sys.modules[name] = None
@@ -31,7 +31,7 @@ def main() -> int:
 
 def _interrupt_after(steps: int) -> None:
     """Reports after every call, and is interrupted after some steps."""
-    from pwavenet_tf.jax_lane import run
+    from pwavenet_tf.training.jax import run
 
     run._REPORT_SECONDS = 1e-9
     report = run._Run._report

@@ -8,9 +8,9 @@ import numpy as np
 import tiny_run
 
 from pwavenet_tf.corpus.card import CorpusCard, Recording
-from pwavenet_tf.corpus.numpy_clips import NumpyCorpus, arrays_of
-from pwavenet_tf.jax_lane.steps import Steps
-from pwavenet_tf.teacher import WaveNet
+from pwavenet_tf.corpus.numpy_corpus import NumpyCorpus, arrays_of
+from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.training.jax.steps import Steps
 
 STEPS, RATE, KEPT = 4, 3e-3, 0.75
 SHAPE = (2_000, 2, 1, 2)

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from pwavenet_tf.corpus.label_files import write_labels
-from pwavenet_tf.corpus.phones import Phone
+from pwavenet_tf.corpus.phones.labels import write_labels
+from pwavenet_tf.corpus.phones.phones import Phone
 
 RATE = 16_000
 SPEAKERS = ("anna", "ben")

@@ -17,9 +17,9 @@ tf.config.set_logical_device_configuration(
 from tiny_run import tiny_preset  # noqa: E402
 
 from pwavenet_tf.corpus.dataset import Corpus  # noqa: E402
-from pwavenet_tf.models import load_teacher  # noqa: E402
-from pwavenet_tf.strategies import choose_strategy  # noqa: E402
-from pwavenet_tf.training import distill, train_teacher  # noqa: E402
+from pwavenet_tf.models.loading import load_teacher  # noqa: E402
+from pwavenet_tf.training.distribution import choose_strategy  # noqa: E402
+from pwavenet_tf.training.runs import distill, train_teacher  # noqa: E402
 
 
 def main() -> None:

@@ -20,13 +20,13 @@ import keras  # noqa: E402
 import tiny_models  # noqa: E402
 from tiny_distiller import FRAMES  # noqa: E402
 
-from pwavenet_tf.distiller import Distiller  # noqa: E402
-from pwavenet_tf.replicas import (  # noqa: E402
+from pwavenet_tf.distillation.distiller import Distiller  # noqa: E402
+from pwavenet_tf.models.backend import (  # noqa: E402
     GlobalClipAdam,
     next_key,
     replica_count,
 )
-from pwavenet_tf.strategies import choose_strategy  # noqa: E402
+from pwavenet_tf.training.distribution import choose_strategy  # noqa: E402
 
 CLIPS = 4
 RECORDING = tiny_models.audio(CLIPS, FRAMES)

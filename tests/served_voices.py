@@ -8,7 +8,7 @@ import numpy as np
 import tiny_models
 
 from pwavenet_tf.export.saved_model import export_saved_model
-from pwavenet_tf.synthesis import Synthesizer
+from pwavenet_tf.synthesis.student import Synthesizer
 
 CONDITIONINGS = {
     "mel": tiny_models.ON_MEL,

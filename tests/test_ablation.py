@@ -9,14 +9,14 @@ import pytest
 from tiny_ablation import NAMES, ear
 from tiny_run import contents, tiny_preset
 
-from pwavenet_tf import training
-from pwavenet_tf.ablation import ablate, variants
-from pwavenet_tf.callbacks.health_diagnosis import diagnose
-from pwavenet_tf.callbacks.health_monitor import NotFiniteError
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.fitting import save_model
-from pwavenet_tf.models import load_student, load_teacher
+from pwavenet_tf.models.loading import load_student, load_teacher
+from pwavenet_tf.training import runs as training
+from pwavenet_tf.training.ablation import ablate, variants
+from pwavenet_tf.training.callbacks.health_diagnosis import diagnose
+from pwavenet_tf.training.callbacks.health_monitor import NotFiniteError
+from pwavenet_tf.training.fit import save_model
 
 
 class Stage:

@@ -15,12 +15,13 @@ from tiny_run import RATE, contents, write_recordings
 
 pytest.importorskip("apache_beam", reason="apache-beam is not installed")
 
-from pwavenet_tf import cli  # noqa: E402
-from pwavenet_tf.beam import finished, preparation  # noqa: E402
-from pwavenet_tf.corpus.audio import write_audio  # noqa: E402
-from pwavenet_tf.corpus.described import Description  # noqa: E402
-from pwavenet_tf.corpus.phones import Phone  # noqa: E402
-from pwavenet_tf.errors import UserError  # noqa: E402
+from pwavenet_tf.audio.files import write_audio  # noqa: E402
+from pwavenet_tf.cli import app as cli  # noqa: E402
+from pwavenet_tf.core.errors import UserError  # noqa: E402
+from pwavenet_tf.corpus import beam as finished  # noqa: E402
+from pwavenet_tf.corpus import beam as preparation
+from pwavenet_tf.corpus.describe import Description  # noqa: E402
+from pwavenet_tf.corpus.phones.phones import Phone  # noqa: E402
 
 TWO_PROCESSES = (
     "--runner=DirectRunner",
@@ -253,9 +254,9 @@ def test_a_workers_want_of_room_is_one_line(tmp_path, capsys):
 
 def test_the_commands_without_a_runner_load_no_beam():
     code = (
-        "import sys, pwavenet_tf, pwavenet_tf.cli, pwavenet_tf.beam;"
+        "import sys, pwavenet_tf, pwavenet_tf.cli.app, pwavenet_tf.core.beam;"
         "import pwavenet_tf.corpus.prepare;"
-        "import pwavenet_tf.commands.synthesize_batch;"
+        "import pwavenet_tf.cli.commands.synthesize_batch;"
         "sys.exit('apache_beam' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -13,7 +13,7 @@ from tiny_run import write_recordings
 pytest.importorskip("apache_beam", reason="apache-beam is not installed")
 
 from pwavenet_tf import cli  # noqa: E402
-from pwavenet_tf.quiet import import_tensorflow  # noqa: E402
+from pwavenet_tf.core.imports import import_tensorflow  # noqa: E402
 
 # What it says at its start is not what is asked here.
 import_tensorflow()

@@ -14,10 +14,12 @@ from tiny_run import RATE, contents, write_recordings
 pytest.importorskip("apache_beam", reason="apache-beam is not installed")
 
 from pwavenet_tf import cli  # noqa: E402
-from pwavenet_tf.beam import finished, speech, voice  # noqa: E402
-from pwavenet_tf.beam.only_run import only_run  # noqa: E402
-from pwavenet_tf.corpus.audio import write_audio  # noqa: E402
-from pwavenet_tf.fitting import save_model  # noqa: E402
+from pwavenet_tf.audio.files import write_audio  # noqa: E402
+from pwavenet_tf.core.files import only_run  # noqa: E402
+from pwavenet_tf.corpus import beam as finished
+from pwavenet_tf.synthesis import beam as speech  # noqa: E402
+from pwavenet_tf.synthesis import beam as voice
+from pwavenet_tf.training.fit import save_model  # noqa: E402
 
 TWO_PROCESSES = (
     "--runner_options=--direct_num_workers=2 "

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pwavenet_tf.benchmark import likelihood
+from pwavenet_tf.cli.benchmark import likelihood
 
 
 def test_both_compute_the_same_value_and_gradient() -> None:

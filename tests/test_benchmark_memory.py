@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pwavenet_tf.benchmark import inner_draws, peak_memory, preparation
+from pwavenet_tf.cli.benchmark import inner_draws, peak_memory, preparation
 
 
 def test_peak_memory_counts_what_is_held_and_given_back() -> None:

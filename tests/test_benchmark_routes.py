@@ -2,9 +2,9 @@
 
 import pytest
 
-from pwavenet_tf.benchmark import routes
-from pwavenet_tf.presets import preset
-from pwavenet_tf.student import ParallelWaveNet
+from pwavenet_tf.cli.benchmark import routes
+from pwavenet_tf.core.presets import preset
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 
 
 @pytest.mark.slow

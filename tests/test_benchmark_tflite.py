@@ -5,7 +5,7 @@ import tiny_models
 
 pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
 
-from pwavenet_tf.benchmark import tflite  # noqa: E402
+from pwavenet_tf.cli.benchmark import tflite  # noqa: E402
 from pwavenet_tf.export.tflite import VARIANTS  # noqa: E402
 
 

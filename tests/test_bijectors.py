@@ -6,10 +6,10 @@ import scipy.stats
 import tensorflow as tf
 import tiny_models
 
-from pwavenet_tf.bijectors import InverseAutoregressiveFlow
-from pwavenet_tf.presets import preset
-from pwavenet_tf.student import ParallelWaveNet
-from pwavenet_tf.substrate import tfb
+from pwavenet_tf.core.presets import preset
+from pwavenet_tf.models.flows import InverseAutoregressiveFlow
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.models.tfp import tfb
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,13 @@ from tiny_ablation import NAMES, ear
 from tiny_report import Page
 from tiny_run import contents, tiny_preset, write_recordings
 
-from pwavenet_tf import ablation_report, cli, training
-from pwavenet_tf.callbacks.health_monitor import NotFiniteError
+from pwavenet_tf import cli
+from pwavenet_tf.evaluation import ablation as ablation_report
 from pwavenet_tf.evaluation.ablation_table import COLUMNS
-from pwavenet_tf.evaluation.world import world_is_installed
-from pwavenet_tf.fitting import save_model
+from pwavenet_tf.evaluation.perceptual_measures import world_is_installed
+from pwavenet_tf.training import runs as training
+from pwavenet_tf.training.callbacks.health_monitor import NotFiniteError
+from pwavenet_tf.training.fit import save_model
 
 STEPS = 2
 

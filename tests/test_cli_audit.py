@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from audit_signals import noisy, written
 
-from pwavenet_tf import cli
+from pwavenet_tf.cli import app as cli
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_a_full_disk_is_one_line_and_no_folder(recordings, tmp_path, capsys):
 def test_no_tensorflow_is_loaded_for_it(recordings):
     """It costs seconds, and an audit needs nothing of it."""
     code = (
-        "import sys; from pwavenet_tf.cli import main;"
+        "import sys; from pwavenet_tf.cli.app import main;"
         f"assert main(['audit', '--corpus={recordings}']) == 0;"
         "sys.exit(bool({'tensorflow', 'keras'}.intersection(sys.modules)))"
     )

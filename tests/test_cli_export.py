@@ -10,7 +10,7 @@ import soundfile
 from pwavenet_tf import cli
 from pwavenet_tf.export.lite.card import read_card
 from pwavenet_tf.export.voices import load_voice
-from pwavenet_tf.speaking import features_at, speak_to_listener
+from pwavenet_tf.synthesis.files import features_at, speak_to_listener
 
 
 @pytest.mark.parametrize("suffix", ["tflite", "onnx"])

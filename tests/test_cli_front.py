@@ -7,9 +7,9 @@ import sys
 import pytest
 
 import pwavenet_tf
-from pwavenet_tf import cli
-from pwavenet_tf.commands import prepare
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.cli import app as cli
+from pwavenet_tf.cli.commands import prepare
+from pwavenet_tf.core.errors import UserError
 
 
 def complaint(capsys, *arguments: str) -> str:
@@ -37,7 +37,7 @@ def run_prepare(tmp_path, monkeypatch):
 
 def test_help_loads_nothing_that_takes_long():
     code = (
-        "import sys; from pwavenet_tf.cli import main; main(['--help']);"
+        "import sys; from pwavenet_tf.cli.app import main; main(['--help']);"
         "sys.exit(bool({'tensorflow', 'keras', 'librosa', 'matplotlib'}"
         ".intersection(sys.modules)))"
     )

@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 from tiny_run import RATE, contents
 
-from pwavenet_tf import cli, phone_training
-from pwavenet_tf.corpus.audio import write_audio
+from pwavenet_tf import cli
+from pwavenet_tf.audio.files import write_audio
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.corpus.label_files import write_labels
-from pwavenet_tf.corpus.phones import Phone
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.models import load_phone_classifier
-from pwavenet_tf.phone_classifier import PhoneClassifierConfig
-from pwavenet_tf.phone_scores import PhoneScores
+from pwavenet_tf.corpus.phones.labels import write_labels
+from pwavenet_tf.corpus.phones.phones import Phone
+from pwavenet_tf.models.loading import load_phone_classifier
+from pwavenet_tf.models.phone_classifier import PhoneClassifierConfig
+from pwavenet_tf.training import phone_classifier as phone_training
+from pwavenet_tf.training.phone_classifier import PhoneScores
 
 TONES = {"low": 200.0, "middle": 700.0, "high": 2_500.0}
 TINY = PhoneClassifierConfig(

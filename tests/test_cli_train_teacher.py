@@ -7,12 +7,12 @@ import pytest
 from absl import flags
 from tiny_run import tiny_preset, write_recordings
 
-from pwavenet_tf import cli
-from pwavenet_tf.commands import train_teacher
+from pwavenet_tf.cli import app as cli
+from pwavenet_tf.cli.commands import train_teacher
+from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.models import load_teacher
-from pwavenet_tf.presets import preset
-from pwavenet_tf.teacher import WaveNet
+from pwavenet_tf.models.loading import load_teacher
+from pwavenet_tf.models.wavenet import WaveNet
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from broken_wire import Listener, saying
 from client_server import MEL, PREFIXES, told, warmed
 from model_server import ModelServer
 
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.export.client import Client, synthesize
 
 

@@ -14,9 +14,9 @@ from grpc import StatusCode
 from model_server import ModelServer
 from rest_api import Refused
 
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.export.client import Client, synthesize
-from pwavenet_tf.export.client import attempts as attempts_module
+from pwavenet_tf.export.client import protocol as attempts_module
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 import tiny_models
 
-from pwavenet_tf.conditioner import Conditioner
-from pwavenet_tf.config import CONDITIONING_INPUTS, Conditioning
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.layers import GatedBlock, add_frames
-from pwavenet_tf.stack import GatedStack
+from pwavenet_tf.core.config import CONDITIONING_INPUTS, Conditioning
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.conditioning import Conditioner
+from pwavenet_tf.models.layers import GatedBlock, GatedStack, add_frames
 
 FRAMES = 5
 KEYS = {

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from tiny_run import STEPS, contents, tiny_preset
 
-from pwavenet_tf import fitting
-from pwavenet_tf.callbacks.checkpoint import batches_of, step_of
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.models import load_student, load_teacher
-from pwavenet_tf.training import distill, train_teacher
+from pwavenet_tf.models.loading import load_student, load_teacher
+from pwavenet_tf.training import fit as fitting
+from pwavenet_tf.training.callbacks.checkpoint import batches_of, step_of
+from pwavenet_tf.training.runs import distill, train_teacher
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ import difflib
 import numpy as np
 import pytest
 
-from pwavenet_tf.corpus.alignment import LONGEST_SECONDS, Aligner
-from pwavenet_tf.corpus.audio import read_audio
-from pwavenet_tf.corpus.espeak import Speaker
-from pwavenet_tf.corpus.phones import SILENCE
-from pwavenet_tf.corpus.spoken import SENTENCES
-from pwavenet_tf.corpus.texts import read_spoken_texts
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.audio.files import read_audio
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.corpus.demo import SENTENCES
+from pwavenet_tf.corpus.manifest import read_spoken_texts
+from pwavenet_tf.corpus.phones.alignment import LONGEST_SECONDS, Aligner
+from pwavenet_tf.corpus.phones.espeak import Speaker
+from pwavenet_tf.corpus.phones.phones import SILENCE
 
 pytest.importorskip("espeakng_loader")
 

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pwavenet_tf.corpus.audio import (
+from pwavenet_tf.audio.files import (
     HIGHEST_SAMPLE,
     find_audio,
     read_audio,
     to_levels,
     write_audio,
 )
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.files import require_free, written_aside
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.files import require_free, written_aside
 
 FORMATS = Path("../shared/data/formats")
 RATE = 16_000

@@ -9,16 +9,21 @@ import pytest
 import soxr
 from audit_signals import broken_files, noisy, written
 
-from pwavenet_tf.corpus.audio import to_levels
+from pwavenet_tf.audio.files import to_levels
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.audit import audit
 from pwavenet_tf.corpus.audit import report as audit_report
-from pwavenet_tf.corpus.audit.limits import Limits
-from pwavenet_tf.corpus.audit.report import histogram, write_audit
-from pwavenet_tf.corpus.audit.summary import QUANTITIES, screen_table, values
+from pwavenet_tf.corpus.audit.report import (
+    QUANTITIES,
+    histogram,
+    screen_table,
+    values,
+    write_audit,
+)
+from pwavenet_tf.corpus.audit.verdict import Limits
 from pwavenet_tf.corpus.layouts import find_layout
 from pwavenet_tf.corpus.prepare import prepare
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.presets import preset
 
 NANO = preset("nano")
 RATE = 16_000

@@ -9,10 +9,10 @@ from audit_signals import RATE, broken_files, noisy, syllables, written
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwavenet_tf.corpus.audio import read_audio
+from pwavenet_tf.audio.files import read_audio
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.audit import measures
 from pwavenet_tf.corpus.audit.measures import _Meter, measure
-from pwavenet_tf.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,11 @@ from absl import flags
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwavenet_tf.commands.limit_flags import chosen_limits, define_limits
-from pwavenet_tf.corpus.audit.limits import Limits
+from pwavenet_tf.cli.flags import chosen_limits, define_limits
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.audit.measures import Measures
-from pwavenet_tf.corpus.audit.verdict import Judge
+from pwavenet_tf.corpus.audit.verdict import Judge, Limits
 from pwavenet_tf.corpus.layouts import Source
-from pwavenet_tf.errors import UserError
 
 GOOD = Measures(
     container="WAV",

@@ -7,8 +7,11 @@ import soxr
 from audit_signals import noisy, written
 from scipy.signal import butter, sosfilt
 
-from pwavenet_tf.corpus.audit.bandwidth import AverageSpectrum, bandwidth
-from pwavenet_tf.corpus.audit.measures import measure
+from pwavenet_tf.corpus.audit.measures import (
+    AverageSpectrum,
+    bandwidth,
+    measure,
+)
 
 
 def found_bandwidth(audio, rate):

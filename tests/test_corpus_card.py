@@ -4,10 +4,10 @@ import json
 import numpy as np
 import pytest
 
-from pwavenet_tf.config import AudioContract
+from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.card import CorpusCard, Recording, Refusal
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.errors import UserError
 
 
 def a_card():

@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import butter, sosfilt
 
-from pwavenet_tf.corpus.audit.clipping import SHORTEST_RUN, FlatTops
-from pwavenet_tf.corpus.audit.measures import measure
+from pwavenet_tf.corpus.audit.measures import SHORTEST_RUN, FlatTops, measure
 
 
 @given(

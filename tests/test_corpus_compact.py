@@ -9,17 +9,15 @@ import numpy as np
 import pytest
 
 from pwavenet_tf import cli
-from pwavenet_tf.config import AudioContract
-from pwavenet_tf.corpus.compact import FILTERBANK
+from pwavenet_tf.audio.mel import LogMel, mel_filterbank
+from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.presets import preset
+from pwavenet_tf.corpus.compact import FILTERBANK, numpy_log_mel
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.corpus.features import LogMel, mel_filterbank
-from pwavenet_tf.corpus.numpy_clips import NumpyCorpus
-from pwavenet_tf.corpus.numpy_export import export_compact
-from pwavenet_tf.corpus.numpy_mel import numpy_log_mel
+from pwavenet_tf.corpus.numpy_corpus import NumpyCorpus, export_compact
 from pwavenet_tf.corpus.prepare import prepare
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.jax_lane.clips import arrays_of_recordings, cut, places
-from pwavenet_tf.presets import preset
+from pwavenet_tf.training.jax.clips import arrays_of_recordings, cut, places
 
 LENGTHS = (8_345, 12_001, 9_000, 4_100)
 ODD = AudioContract(22_050, 161, 501, 512, 40, 80.0, 7_600.0)

@@ -7,10 +7,10 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.corpus.prepare import prepare
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.presets import preset
 
 HOP, MELS = 200, 80
 # Two that end within a hop, one that fills its hops, one of one short clip.

@@ -9,10 +9,11 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from pwavenet_tf.corpus import decoding, native_audio
-from pwavenet_tf.corpus.audio import read_audio, write_audio
-from pwavenet_tf.corpus.decoding import decoded
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.audio import decoding
+from pwavenet_tf.audio import decoding as native_audio
+from pwavenet_tf.audio.decoding import decoded
+from pwavenet_tf.audio.files import read_audio, write_audio
+from pwavenet_tf.core.errors import UserError
 
 RATE = 16_000
 needs_native = pytest.mark.skipif(
@@ -266,8 +267,9 @@ def test_files_are_opened_as_they_are_needed(tmp_path):
 def test_the_way_is_chosen_without_a_word():
     """Whichever it is: a user has no use for tensorflow-io's warnings."""
     code = (
-        "from pwavenet_tf.quiet import import_tensorflow; import_tensorflow();"
-        "from pwavenet_tf.corpus.native_audio import loads; loads()"
+        "from pwavenet_tf.core.imports import import_tensorflow;"
+        "import_tensorflow();"
+        "from pwavenet_tf.audio.decoding import loads; loads()"
     )
     environment = {
         name: value

@@ -5,18 +5,18 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pwavenet_tf.config import Conditioning
-from pwavenet_tf.corpus.described import (
+from pwavenet_tf.audio.mel import log_mel_spectrogram
+from pwavenet_tf.audio.pitch import pitch_track
+from pwavenet_tf.core.config import Conditioning
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.presets import preset
+from pwavenet_tf.corpus.describe import (
     Describer,
     model_features,
     recorded_features,
 )
-from pwavenet_tf.corpus.features import log_mel_spectrogram
-from pwavenet_tf.corpus.label_files import write_labels
-from pwavenet_tf.corpus.phones import SILENCE, Phone, phone_frames
-from pwavenet_tf.corpus.pitch import pitch_track
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.presets import preset
+from pwavenet_tf.corpus.phones.labels import write_labels
+from pwavenet_tf.corpus.phones.phones import SILENCE, Phone, phone_frames
 
 CONTRACT = preset("nano").audio
 RATE = CONTRACT.sample_rate

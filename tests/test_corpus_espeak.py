@@ -6,9 +6,9 @@ import librosa
 import numpy as np
 import pytest
 
-from pwavenet_tf.corpus.espeak import Speaker
-from pwavenet_tf.corpus.phones import SILENCE
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.corpus.phones.espeak import Speaker
+from pwavenet_tf.corpus.phones.phones import SILENCE
 
 pytest.importorskip("espeakng_loader")
 
@@ -93,7 +93,7 @@ def test_phones_are_where_they_sound(speech):
 
 
 def test_symbols_have_no_stress_and_are_few():
-    from pwavenet_tf.corpus.spoken import SENTENCES
+    from pwavenet_tf.corpus.demo import SENTENCES
 
     speaker = Speaker()
     symbols = {
@@ -142,8 +142,8 @@ def test_missing_extra_is_told():
     """In a Python that has everything but espeakng_loader."""
     script = (
         "import sys; sys.modules['espeakng_loader'] = None;"
-        "from pwavenet_tf.corpus.alignment import Aligner;"
-        "from pwavenet_tf.errors import UserError\n"
+        "from pwavenet_tf.corpus.phones.alignment import Aligner;"
+        "from pwavenet_tf.core.errors import UserError\n"
         "try: Aligner()\n"
         "except UserError as error: print(error)"
     )

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from pwavenet_tf.audio.mel import inverse_normalised
+from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.corpus.features import inverse_normalised
-from pwavenet_tf.corpus.label_files import write_labels
-from pwavenet_tf.corpus.phones import Phone
+from pwavenet_tf.corpus.phones.labels import write_labels
+from pwavenet_tf.corpus.phones.phones import Phone
 from pwavenet_tf.corpus.prepare import prepare
-from pwavenet_tf.presets import preset
 
 HOP, RATE = 200, 16_000
 # It ends within a hop.

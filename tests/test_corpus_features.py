@@ -8,15 +8,15 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pwavenet_tf.config import AudioContract
-from pwavenet_tf.corpus.audio import read_audio
-from pwavenet_tf.corpus.features import (
+from pwavenet_tf.audio.files import read_audio
+from pwavenet_tf.audio.mel import (
     inverse_normalised,
     log_mel_spectrogram,
     mel_filterbank,
     normalised,
 )
-from pwavenet_tf.presets import preset
+from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.core.presets import preset
 
 CLIP = Path("../shared/data/formats/LJ001-0002.wav")
 CONTRACTS = {

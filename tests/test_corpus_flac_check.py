@@ -3,7 +3,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pwavenet_tf.corpus import flac_check, native_audio
+from pwavenet_tf.audio import decoding as flac_check
+from pwavenet_tf.audio import decoding as native_audio
 
 
 def written(path):

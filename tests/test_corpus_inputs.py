@@ -9,20 +9,20 @@ import pytest
 from tiny_run import write_recordings
 
 from pwavenet_tf import cli
-from pwavenet_tf.corpus.audio import read_audio, write_audio
+from pwavenet_tf.audio.files import read_audio, write_audio
+from pwavenet_tf.audio.pitch import pitch_track
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.corpus.label_files import read_labels, write_labels
-from pwavenet_tf.corpus.phones import (
+from pwavenet_tf.corpus.phones.labels import read_labels, write_labels
+from pwavenet_tf.corpus.phones.phones import (
     SILENCE,
     Phone,
     filled,
     phone_frames,
     phone_ids,
 )
-from pwavenet_tf.corpus.pitch import pitch_track
 from pwavenet_tf.corpus.prepare import prepare
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.presets import preset
 
 NANO = preset("nano")
 EVERYTHING = ("mel", "linguistic", "pitch", "speaker")

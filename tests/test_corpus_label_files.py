@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwavenet_tf.corpus.label_files import (
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.corpus.phones.labels import (
     find_labels,
     read_labels,
     write_labels,
 )
-from pwavenet_tf.corpus.phones import SILENCE, Phone
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.corpus.phones.phones import SILENCE, Phone
 
 # Anything visible may name a phone: SAMPA has quotes, IPA its own letters.
 SYMBOLS = st.one_of(

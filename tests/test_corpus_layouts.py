@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from pwavenet_tf.corpus.described import Describer
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.presets import preset
+from pwavenet_tf.corpus.describe import Describer
 from pwavenet_tf.corpus.layouts import find_layout
 from pwavenet_tf.corpus.prepare import prepare
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.presets import preset
 
 NANO = preset("nano")
 
@@ -258,7 +258,7 @@ def test_phones_come_from_the_layouts_text(tmp_path, shared_data):
         **{f"{stem}.normalized.txt": "in being comparatively modern."},
     )
     describe = Describer(NANO.audio, ("linguistic", "speaker"), tmp_path)
-    from pwavenet_tf.corpus.audio import read_audio
+    from pwavenet_tf.audio.files import read_audio
 
     found = describe(f"{stem}.wav", read_audio(speech, 16_000))
     assert found.speaker == "84"

@@ -8,9 +8,9 @@ import soundfile
 import tiny_models
 from scipy import special, stats
 
+from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.corpus.prepare import prepare
-from pwavenet_tf.presets import preset
 
 LENGTH = 5_003
 CLICK = 2_345

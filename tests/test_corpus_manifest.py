@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.layouts import find_layout
 from pwavenet_tf.corpus.manifest import Row, read_manifest
-from pwavenet_tf.errors import UserError
 
 FIELDS = st.text(
     st.characters(

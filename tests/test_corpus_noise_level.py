@@ -6,7 +6,7 @@ from audit_signals import noisy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pwavenet_tf.corpus.audit.noise_level import frame_powers, levels
+from pwavenet_tf.corpus.audit.measures import frame_powers, levels
 
 
 @given(share=st.integers(0, 40), level=st.floats(0.05, 0.9))

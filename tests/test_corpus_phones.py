@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwavenet_tf.config import AudioContract
-from pwavenet_tf.corpus.phones import (
+from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.corpus.phones.phones import (
     SILENCE,
     Phone,
     cut,
@@ -14,7 +15,6 @@ from pwavenet_tf.corpus.phones import (
     phone_frames,
     phone_ids,
 )
-from pwavenet_tf.errors import UserError
 
 CONTRACT = AudioContract(sample_rate=16_000, hop_length=200)
 HOP = 200 / 16_000

@@ -8,10 +8,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pwavenet_tf.corpus import pitch as pitch_module
-from pwavenet_tf.corpus.audio import read_audio
-from pwavenet_tf.corpus.pitch import UNVOICED_HZ, pitch_track, relative_pitch
-from pwavenet_tf.presets import preset
+from pwavenet_tf.audio import pitch as pitch_module
+from pwavenet_tf.audio.files import read_audio
+from pwavenet_tf.audio.pitch import UNVOICED_HZ, pitch_track, relative_pitch
+from pwavenet_tf.core.presets import preset
 
 CONTRACTS = {name: preset(name).audio for name in ("nano", "v1", "paper")}
 NANO = CONTRACTS["nano"]

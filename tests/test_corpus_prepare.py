@@ -12,15 +12,15 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from pwavenet_tf.corpus import features as features_module
-from pwavenet_tf.corpus.audio import read_audio, to_levels
+from pwavenet_tf.audio import mel as features_module
+from pwavenet_tf.audio.files import read_audio, to_levels
+from pwavenet_tf.audio.mel import log_mel_spectrogram
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.corpus.features import log_mel_spectrogram
 from pwavenet_tf.corpus.prepare import prepare
 from pwavenet_tf.corpus.records import UTTERANCES_PER_SHARD
 from pwavenet_tf.corpus.statistics import SMALLEST_DEVIATION
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.presets import preset
 
 NANO = preset("nano")
 SPEECH = Path("../shared/data/ljspeech-mini/wavs")
@@ -235,7 +235,7 @@ def test_killed_halfway_there_is_no_corpus(tmp_path):
         (source / f"more-{number}.wav").symlink_to(source / "clip-0.wav")
     script = (
         "from pathlib import Path; import sys;"
-        "from pwavenet_tf.presets import preset;"
+        "from pwavenet_tf.core.presets import preset;"
         "from pwavenet_tf.corpus.prepare import prepare;"
         "prepare(Path(sys.argv[1]), Path(sys.argv[2]), preset('nano'))"
     )

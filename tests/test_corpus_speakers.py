@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwavenet_tf.corpus.speakers import FOLDER, compiled, speaker_of
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.corpus.manifest import FOLDER, compiled, speaker_of
 
 NAMES = st.text(
     st.characters(blacklist_characters="/\n", blacklist_categories=("Cs",)),

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from pwavenet_tf.corpus.label_files import find_labels, read_labels
-from pwavenet_tf.corpus.phones import SILENCE
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.presets import preset
+from pwavenet_tf.corpus.demo import SENTENCES, speak_corpus
+from pwavenet_tf.corpus.phones.labels import find_labels, read_labels
+from pwavenet_tf.corpus.phones.phones import SILENCE
 from pwavenet_tf.corpus.prepare import prepare
-from pwavenet_tf.corpus.spoken import SENTENCES, speak_corpus
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.presets import preset
 
 RATE = 16_000
 
@@ -77,7 +77,7 @@ def test_speaking_again_gives_the_same_bytes(spoken, tmp_path):
 def test_another_process_speaks_the_same_bytes(spoken, tmp_path):
     script = (
         "import sys; from pathlib import Path;"
-        "from pwavenet_tf.corpus.spoken import speak_corpus;"
+        "from pwavenet_tf.corpus.demo import speak_corpus;"
         "speak_corpus(Path(sys.argv[1]), 16_000)"
     )
     subprocess.run(
@@ -135,8 +135,8 @@ def test_missing_extra_is_told(tmp_path):
     script = (
         "import sys; sys.modules['espeakng_loader'] = None;"
         "from pathlib import Path;"
-        "from pwavenet_tf.corpus.spoken import speak_corpus;"
-        "from pwavenet_tf.errors import UserError\n"
+        "from pwavenet_tf.corpus.demo import speak_corpus;"
+        "from pwavenet_tf.core.errors import UserError\n"
         "try: speak_corpus(Path(sys.argv[1]))\n"
         "except UserError as error: print(error)"
     )

@@ -1,4 +1,4 @@
-from pwavenet_tf.corpus.texts import read_spoken_texts, read_texts
+from pwavenet_tf.corpus.manifest import read_spoken_texts, read_texts
 
 TABLE = "a|In 1476.|In fourteen seventy-six.\nb|Dr. Who|\nc|Only one\nd\n\n"
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pwavenet_tf.corpus.window import Window
+from pwavenet_tf.corpus.clips import Window
 
 HOP = 20
 

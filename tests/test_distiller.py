@@ -9,10 +9,10 @@ import tensorflow as tf
 import tiny_models
 from tiny_distiller import FRAMES, GRADIENTS, NAMES, clips, distiller
 
-from pwavenet_tf.config import AudioContract
-from pwavenet_tf.distiller import Distiller
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.student import ParallelWaveNet
+from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.distillation.distiller import Distiller
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 
 
 @pytest.fixture(scope="module")

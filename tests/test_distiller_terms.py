@@ -7,8 +7,8 @@ import tiny_models
 from tensorflow_probability import distributions as tfd
 from tiny_distiller import FRAMES, GRADIENTS, clips, distiller
 
-from pwavenet_tf.distiller import Distiller
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.distillation.distiller import Distiller
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from pwavenet_tf import ops
-from pwavenet_tf.distributions import (
+from pwavenet_tf.audio import signal as ops
+from pwavenet_tf.models.distributions import (
     HEADS,
     ContinuousHead,
     Gaussian,

@@ -8,7 +8,7 @@ import scipy.stats
 import tensorflow as tf
 from hypothesis import strategies as st
 
-from pwavenet_tf.distributions import Gaussian
+from pwavenet_tf.models.distributions import Gaussian
 
 HALF_BIN = 1.0 / 65_536.0
 LEVELS = (np.arange(-32_768, 32_768) / 32_768.0).astype("float32")

@@ -8,8 +8,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from hypothesis import strategies as st
 
-from pwavenet_tf import ops
-from pwavenet_tf.distributions import LOG_SCALE_FLOOR, MixtureOfLogistics
+from pwavenet_tf.audio import signal as ops
+from pwavenet_tf.models.distributions import LOG_SCALE_FLOOR, MixtureOfLogistics
 
 tfd = tfp.distributions
 LEVELS = (np.arange(-32_768, 32_768) / 32_768.0).astype("float32")

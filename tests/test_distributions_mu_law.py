@@ -5,8 +5,8 @@ import pytest
 import scipy.special
 import tensorflow as tf
 
-from pwavenet_tf import ops
-from pwavenet_tf.distributions import MuLaw
+from pwavenet_tf.audio import signal as ops
+from pwavenet_tf.models.distributions import MuLaw
 
 LEVELS = (np.arange(-32_768, 32_768) / 32_768.0).astype("float32")
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from range_server import RangeServer
 
 from pwavenet_tf import cli
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.download import DATASETS, Dataset, download
-from pwavenet_tf.errors import UserError
 
 FILES = {
     "README": b"A corpus.",

@@ -12,9 +12,9 @@ from tiny_ablation import NAMES, ear
 from tiny_report import Page, written
 from tiny_run import tiny_preset
 
-from pwavenet_tf.ablation import Trained, variants
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.distiller import Distiller
+from pwavenet_tf.distillation.distiller import Distiller
+from pwavenet_tf.evaluation.ablation import held_out_measures
 from pwavenet_tf.evaluation.ablation_table import (
     COLUMNS,
     Ablation,
@@ -22,10 +22,10 @@ from pwavenet_tf.evaluation.ablation_table import (
     section,
     write_table,
 )
-from pwavenet_tf.evaluation.held_out import held_out_measures
-from pwavenet_tf.fitting import clip_shape
-from pwavenet_tf.models import load_student, load_teacher
-from pwavenet_tf.training import distillation_context
+from pwavenet_tf.models.loading import load_student, load_teacher
+from pwavenet_tf.training.ablation import Trained, variants
+from pwavenet_tf.training.fit import clip_shape
+from pwavenet_tf.training.runs import distillation_context
 
 PROBLEM = "the loss became <nan>, its term power nan"
 

@@ -14,19 +14,15 @@ import tiny_models
 from tiny_run import copied, write_recordings
 
 from pwavenet_tf import cli
-from pwavenet_tf.corpus.audio import read_audio, write_audio
-from pwavenet_tf.corpus.features import LogMel
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.evaluation.compare import evaluate
-from pwavenet_tf.evaluation.metrics import (
-    griffin_lim,
-    level,
-    log_spectral_distance,
-)
+from pwavenet_tf.audio.files import read_audio, write_audio
+from pwavenet_tf.audio.mel import LogMel
+from pwavenet_tf.audio.metrics import griffin_lim, level, log_spectral_distance
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.evaluation.evaluate import evaluate
+from pwavenet_tf.evaluation.perceptual_measures import world_is_installed
 from pwavenet_tf.evaluation.quality import measure_all
-from pwavenet_tf.evaluation.world import world_is_installed
-from pwavenet_tf.models import load_model
-from pwavenet_tf.synthesis import Synthesizer
+from pwavenet_tf.models.loading import load_model
+from pwavenet_tf.synthesis.student import Synthesizer
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from pwavenet_tf.evaluation.per_recording import (
 )
 from pwavenet_tf.evaluation.perceptual_measures import INSTALL
 from pwavenet_tf.evaluation.quality import measure_all
-from pwavenet_tf.evaluation.report_tables import quality_section
+from pwavenet_tf.evaluation.report.tables import quality_section
 
 VALUES = {
     system: {

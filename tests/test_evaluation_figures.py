@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pwavenet_tf.evaluation.curves import HEIGHT, WIDTH, draw_curve
-from pwavenet_tf.evaluation.figures import draw_voices
-from pwavenet_tf.evaluation.measures import best_voices, format_setting
-from pwavenet_tf.pages import format_number
+from pwavenet_tf.core.html import format_number
+from pwavenet_tf.evaluation.report.charts import HEIGHT, WIDTH, draw_curve
+from pwavenet_tf.evaluation.report.figures import draw_voices
+from pwavenet_tf.evaluation.report.tables import best_voices, format_setting
 
 RATE = 16_000
 

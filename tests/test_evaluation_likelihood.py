@@ -10,20 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pwavenet_tf.config import HEADS
-from pwavenet_tf.distributions import MixtureOfLogistics
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.audio.signal import to_levels
+from pwavenet_tf.core.config import HEADS
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.evaluation.likelihood import (
     INTERVALS,
     Likelihood,
     Score,
     StudentLikelihood,
+    Windows,
     likelihood_of,
     share_inside,
 )
-from pwavenet_tf.evaluation.windows import Windows
-from pwavenet_tf.ops import to_levels
-from pwavenet_tf.sampling import generate
+from pwavenet_tf.models.distributions import MixtureOfLogistics
+from pwavenet_tf.synthesis.teacher import generate
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tiny_models
 
-from pwavenet_tf.corpus.described import Description
-from pwavenet_tf.corpus.phones import Phone
+from pwavenet_tf.corpus.describe import Description
+from pwavenet_tf.corpus.phones.phones import Phone
 from pwavenet_tf.evaluation.likelihood import Likelihood
 from pwavenet_tf.evaluation.recordings import Heard
-from pwavenet_tf.evaluation.scoring import score_all
+from pwavenet_tf.evaluation.scores import score_all
 
 HOP = tiny_models.HOP
 TO_MEL_ONLY = dataclasses.replace(tiny_models.EVERYTHING, inputs=("mel",))
@@ -168,7 +168,7 @@ def test_long_lists_cost_no_more_than_their_limits(teacher, monkeypatch):
 
     monkeypatch.setattr(Likelihood, "__call__", counted)
     monkeypatch.setattr(
-        "pwavenet_tf.evaluation.listening._SPEAKER_SECONDS",
+        "pwavenet_tf.evaluation.conditioning._SPEAKER_SECONDS",
         12 * 8 * HOP / 16_000,
     )
     scoring = score_all(teacher, many, "teacher")

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from pwavenet_tf.config import AudioContract
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.evaluation.metrics import (
+from pwavenet_tf.audio.metrics import (
     griffin_lim,
     level,
     log_spectral_distance,
     spectrum_db,
 )
+from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.core.errors import UserError
 
 CONTRACT = AudioContract()
 RATE = CONTRACT.sample_rate

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.evaluation import perceptual_measures, spectral_distances
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.evaluation import perceptual_measures
+from pwavenet_tf.evaluation import quality as spectral_distances
 from pwavenet_tf.evaluation.perceptual_measures import (
     INSTALL,
     library,
@@ -22,12 +23,10 @@ from pwavenet_tf.evaluation.quality import (
     framing,
     level_differences,
     measure_all,
-    missing_measures,
-    pitch_errors,
-)
-from pwavenet_tf.evaluation.spectral_distances import (
     mel_cepstral_distortion,
+    missing_measures,
     multi_resolution_stft_distance,
+    pitch_errors,
 )
 
 RATE = 16_000
@@ -334,7 +333,7 @@ def test_pesq_and_stoi_are_what_the_libraries_say(speech):
 
 
 def test_framing_is_that_of_most_presets():
-    from pwavenet_tf.presets import preset
+    from pwavenet_tf.core.presets import preset
 
     for name in ("nano", "paper"):
         audio = dataclasses.replace(preset(name).audio, pre_emphasis=0.0)

@@ -17,9 +17,9 @@ from browser import executable, needs_browser
 from PIL import Image
 from tiny_report import RATE, Page, scoring, tone, written
 
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.evaluation import measures
-from pwavenet_tf.evaluation.report import Curve, ListeningTest, Sentence
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.evaluation.report import tables as measures
+from pwavenet_tf.evaluation.report.page import Curve, ListeningTest, Sentence
 
 ONE = [Sentence("one", None, {"recording": tone(300, 0.1)})]
 

@@ -5,8 +5,8 @@ import re
 import pytest
 from tiny_report import Page, scoring, written
 
-from pwavenet_tf.evaluation.calibration import draw_calibration
 from pwavenet_tf.evaluation.likelihood import INTERVALS
+from pwavenet_tf.evaluation.report.calibration import draw_calibration
 
 
 def test_bits_of_levels_and_of_codes_are_not_compared(tmp_path):

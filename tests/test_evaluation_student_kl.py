@@ -9,12 +9,12 @@ import tensorflow as tf
 import tiny_models
 from tiny_models import HOP
 
-from pwavenet_tf.corpus.described import Description
+from pwavenet_tf.audio.signal import LOG_BIN_WIDTH, to_levels
+from pwavenet_tf.corpus.describe import Description
+from pwavenet_tf.distillation.kl import divergence
 from pwavenet_tf.evaluation.recordings import Heard
 from pwavenet_tf.evaluation.student_kl import pairs_of, student_kl
-from pwavenet_tf.losses.divergence import divergence
-from pwavenet_tf.noise import positional_uniforms
-from pwavenet_tf.ops import LOG_BIN_WIDTH, to_levels
+from pwavenet_tf.synthesis.noise import positional_uniforms
 
 FRAMES = 330
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import tiny_models
 
-from pwavenet_tf.corpus.audio import read_audio, write_audio
-from pwavenet_tf.corpus.features import LogMel
-from pwavenet_tf.corpus.label_files import write_labels
-from pwavenet_tf.corpus.phones import Phone
-from pwavenet_tf.corpus.pitch import pitch_track
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.evaluation.compare import evaluate
-from pwavenet_tf.evaluation.scoring import IMPOSSIBLE, screen_table
-from pwavenet_tf.evaluation.world import world_is_installed
+from pwavenet_tf.audio.files import read_audio, write_audio
+from pwavenet_tf.audio.mel import LogMel
+from pwavenet_tf.audio.pitch import pitch_track
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.corpus.phones.labels import write_labels
+from pwavenet_tf.corpus.phones.phones import Phone
+from pwavenet_tf.evaluation.evaluate import evaluate
+from pwavenet_tf.evaluation.perceptual_measures import world_is_installed
+from pwavenet_tf.evaluation.scores import IMPOSSIBLE, screen_table
 
 
 @pytest.fixture(scope="module")

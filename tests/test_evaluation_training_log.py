@@ -2,7 +2,7 @@
 
 import pytest
 
-from pwavenet_tf.evaluation.training_log import training_curves
+from pwavenet_tf.evaluation.report.page import training_curves
 
 
 @pytest.fixture

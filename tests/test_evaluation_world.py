@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from test_evaluation_quality import RATE, gliding_speech
 
-from pwavenet_tf.config import AudioContract
-from pwavenet_tf.corpus.audio import read_audio
-from pwavenet_tf.corpus.features import LogMel
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.evaluation.metrics import griffin_lim
-from pwavenet_tf.evaluation.quality import measure_all
-from pwavenet_tf.evaluation.world import (
+from pwavenet_tf.audio.files import read_audio
+from pwavenet_tf.audio.mel import LogMel
+from pwavenet_tf.audio.metrics import griffin_lim
+from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.evaluation.perceptual_measures import (
     world_copy_synthesis,
     world_is_installed,
 )
+from pwavenet_tf.evaluation.quality import measure_all
 
 needs_world = pytest.mark.skipif(
     not world_is_installed(), reason="pyworld is not installed"

@@ -10,10 +10,10 @@ import tiny_models
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from pwavenet_tf.config import Conditioning
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.core.config import Conditioning
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.export.saved_model import export_saved_model
-from pwavenet_tf.synthesis import Synthesizer
+from pwavenet_tf.synthesis.student import Synthesizer
 
 NAMED = {
     "serving_default": (

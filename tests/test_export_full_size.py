@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pwavenet_tf.core.presets import preset
 from pwavenet_tf.export.lite.voice import LiteVoice
 from pwavenet_tf.export.onnx import OnnxVoice, export_onnx
 from pwavenet_tf.export.saved_model import export_saved_model
 from pwavenet_tf.export.tflite import export_tflite
-from pwavenet_tf.presets import preset
-from pwavenet_tf.random_features import random_features
-from pwavenet_tf.student import ParallelWaveNet
-from pwavenet_tf.synthesis import Synthesizer
+from pwavenet_tf.models.inputs import random_features
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.synthesis.student import Synthesizer
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ def student(request) -> ParallelWaveNet:
 @pytest.fixture(scope="module")
 def features(student) -> dict[str, np.ndarray]:
     frames = student.audio.frames(student.audio.sample_rate)
-    return random_features(student, 1, frames)
+    return random_features(student.audio, student.conditioning, 1, frames)
 
 
 @pytest.fixture(scope="module")

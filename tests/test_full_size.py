@@ -8,16 +8,16 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from pwavenet_tf.benchmark.random_voice import random_teacher
-from pwavenet_tf.distiller import Distiller
-from pwavenet_tf.ops import mu_law_encode
-from pwavenet_tf.presets import preset
-from pwavenet_tf.random_features import random_features
-from pwavenet_tf.sampling import CachedSampler, generate
-from pwavenet_tf.stack import GatedStack
-from pwavenet_tf.student import ParallelWaveNet
-from pwavenet_tf.synthesis import Synthesizer
-from pwavenet_tf.teacher import WaveNet
+from pwavenet_tf.audio.signal import mu_law_encode
+from pwavenet_tf.cli.benchmark.peak_memory import random_teacher
+from pwavenet_tf.core.presets import preset
+from pwavenet_tf.distillation.distiller import Distiller
+from pwavenet_tf.models.inputs import random_features
+from pwavenet_tf.models.layers import GatedStack
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.synthesis.student import Synthesizer
+from pwavenet_tf.synthesis.teacher import CachedSampler, generate
 
 pytestmark = pytest.mark.slow
 PAPER = preset("paper")
@@ -110,7 +110,7 @@ def test_nano_is_cached_exactly_past_its_longest_ring() -> None:
     """2,600 samples: the rings of dilation 256 hold 512."""
     teacher = random_teacher(preset("nano"))
     hop = teacher.audio.hop_length
-    features = random_features(teacher, 1, 13)
+    features = random_features(teacher.audio, teacher.conditioning, 1, 13)
     audio = np.random.default_rng(0).normal(0, 0.1, (1, 13 * hop))
     audio = audio.astype("float32")
     sampler = CachedSampler(teacher)
@@ -129,7 +129,7 @@ def test_v1_has_the_published_layers_and_speaks() -> None:
     assert len(teacher.dilations) == 30 and teacher.filter_width == 2
     layer = 2 * 256 * 512 + 2 * 256 * 256
     assert convolution_weights(teacher.stack) == 30 * layer - 256 * 256
-    features = random_features(teacher, 1, 10)
+    features = random_features(teacher.audio, teacher.conditioning, 1, 10)
     audio = generate(teacher, features, seed=1)
     assert audio.shape == (1, 800)
     codes = ops.convert_to_numpy(mu_law_encode(audio))

@@ -9,8 +9,8 @@ import scipy.signal
 from hypothesis import strategies
 from shaped_noise import RATE, band, shaped, speech
 
-from pwavenet_tf.callbacks.health_diagnosis import diagnose
-from pwavenet_tf.health import (
+from pwavenet_tf.training.callbacks.health_diagnosis import diagnose
+from pwavenet_tf.training.callbacks.health_measures import (
     BANDS,
     counted_runs,
     scale_measures,

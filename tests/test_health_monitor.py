@@ -11,10 +11,10 @@ import pytest
 import tensorflow as tf
 import tiny_models
 
-from pwavenet_tf.callbacks.health_monitor import HealthMonitor
-from pwavenet_tf.distiller import Distiller
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.student import ParallelWaveNet
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.distillation.distiller import Distiller
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.training.callbacks.health_monitor import HealthMonitor
 
 FRAMES = 400
 FLOWS = ((1, 2), (1, 2))

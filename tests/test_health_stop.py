@@ -12,17 +12,17 @@ import tensorflow as tf
 import tiny_models
 from tiny_run import tiny_preset
 
-from pwavenet_tf import distiller as distillation
-from pwavenet_tf import training
-from pwavenet_tf.callbacks.health_monitor import (
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.corpus.dataset import Corpus
+from pwavenet_tf.distillation import distiller as distillation
+from pwavenet_tf.distillation.distiller import Distiller
+from pwavenet_tf.models.loading import load_teacher
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.training import runs as training
+from pwavenet_tf.training.callbacks.health_monitor import (
     StopWhenNotFinite,
     first_not_finite,
 )
-from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.distiller import Distiller
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.models import load_teacher
-from pwavenet_tf.student import ParallelWaveNet
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import tensorflow as tf
 from served_voices import HOP, exported, features, frames_of, spoken, voice
 from tensorflow_serving.apis import prediction_log_pb2
 
-from pwavenet_tf.corpus.features import log_mel_spectrogram
+from pwavenet_tf.audio.mel import log_mel_spectrogram
 
 HERE = Path(__file__).parent
 LIBRARIES = Path(tf.sysconfig.get_lib())

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from tiny_run import tiny_preset
 
-from pwavenet_tf import fitting, training
-from pwavenet_tf.callbacks import checkpoint
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.models import load_student, load_teacher
+from pwavenet_tf.models.loading import load_student, load_teacher
+from pwavenet_tf.training import fit as fitting
+from pwavenet_tf.training import runs as training
+from pwavenet_tf.training.callbacks import checkpoint
 
 STEPS = 600
 KILLS = 10

@@ -7,9 +7,9 @@ import tensorflow as tf
 from tiny_run import tiny_preset, write_recordings
 
 from pwavenet_tf import cli
-from pwavenet_tf.corpus import native_audio
+from pwavenet_tf.audio import decoding as native_audio
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.training import train_teacher
+from pwavenet_tf.training.runs import train_teacher
 
 pytestmark = pytest.mark.skipif(
     not tf.__version__.startswith("2.17."),

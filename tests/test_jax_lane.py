@@ -18,8 +18,8 @@ from tiny_run import contents, write_recordings
 
 from pwavenet_tf import cli
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.models import load_student, load_teacher
-from pwavenet_tf.synthesis import Synthesizer
+from pwavenet_tf.models.loading import load_student, load_teacher
+from pwavenet_tf.synthesis.student import Synthesizer
 
 TESTS = Path(__file__).resolve().parent
 PYTHON = TESTS.parent / ".venv-jax" / "bin" / "python"

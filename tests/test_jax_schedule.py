@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from pwavenet_tf.fitting import _optimizer
-from pwavenet_tf.jax_lane.schedule import Budget, Schedule, momenta
-from pwavenet_tf.presets import preset
+from pwavenet_tf.core.presets import preset
+from pwavenet_tf.training.fit import _optimizer
+from pwavenet_tf.training.jax.schedule import Budget, Schedule, momenta
 
 
 @pytest.mark.parametrize("steps", [1, 7, 100, 4_000, 50_000])

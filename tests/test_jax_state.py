@@ -5,15 +5,15 @@ import pytest
 from tiny_run import tiny_preset
 
 from pwavenet_tf import cli
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.jax_lane.state import (
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.training.jax.state import (
     GROUPS,
     Progress,
     fingerprint,
     load_state,
     save_state,
 )
-from pwavenet_tf.teacher import WaveNet
 
 
 def state(seed: int = 0, width: int = 3) -> dict:

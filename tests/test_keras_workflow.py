@@ -11,12 +11,12 @@ import soundfile
 from tiny_run import tiny_preset
 
 import pwavenet_tf
-from pwavenet_tf.config import AudioContract
-from pwavenet_tf.corpus.audio import write_audio
-from pwavenet_tf.corpus.features import LogMel
+from pwavenet_tf.audio.files import write_audio
+from pwavenet_tf.audio.mel import LogMel
+from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.statistics import with_mel_statistics
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.models import load_student, load_teacher
+from pwavenet_tf.models.loading import load_student, load_teacher
 
 SCRIPT = Path(__file__).resolve().parents[1] / "docs" / "keras_workflow.py"
 EPOCHS = 2

@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pwavenet_tf.layers import CausalConvolution, GatedBlock, delay
-from pwavenet_tf.stack import GatedStack
+from pwavenet_tf.models.layers import (
+    CausalConvolution,
+    GatedBlock,
+    GatedStack,
+    delay,
+)
 
 
 def series(*shape: int) -> np.ndarray:

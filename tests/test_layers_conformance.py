@@ -10,19 +10,18 @@ import tensorflow as tf
 import tiny_models
 
 import pwavenet_tf
-from pwavenet_tf.conditioner import Conditioner
-from pwavenet_tf.distiller import Distiller
-from pwavenet_tf.flow_network import FlowNetwork
-from pwavenet_tf.layers import CausalConvolution, GatedBlock
-from pwavenet_tf.phone_classifier import PhoneClassifier
-from pwavenet_tf.stack import GatedStack
-from pwavenet_tf.student import ParallelWaveNet
-from pwavenet_tf.teacher import WaveNet
-from pwavenet_tf.upsampling import (
+from pwavenet_tf.distillation.distiller import Distiller
+from pwavenet_tf.models.conditioning import (
+    Conditioner,
     LinearInterpolation,
     TransposedConvolution,
     Upsampler,
 )
+from pwavenet_tf.models.flows import FlowNetwork
+from pwavenet_tf.models.layers import CausalConvolution, GatedBlock, GatedStack
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.models.phone_classifier import PhoneClassifier
+from pwavenet_tf.models.wavenet import WaveNet
 
 FRAMES = 2
 TIME = FRAMES * tiny_models.HOP

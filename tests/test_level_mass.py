@@ -6,8 +6,8 @@ import scipy.special
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwavenet_tf.distributions import Gaussian, MixtureOfLogistics
-from pwavenet_tf.level_mass import LevelMass
+from pwavenet_tf.models.distributions import Gaussian, MixtureOfLogistics
+from pwavenet_tf.models.inverse import LevelMass
 
 LEVELS = np.arange(-32_768, 32_768) / 32_768
 LOG_CDF = {

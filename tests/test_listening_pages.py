@@ -17,15 +17,15 @@ from browser import Browser, needs_browser
 from tiny_report import RATE, Page, tone
 
 from pwavenet_tf import cli
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.evaluation.listening_format import ANCHOR
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.evaluation.listening_pages import (
+    ANCHOR,
     low_anchor,
     write_listening_tests,
 )
 from pwavenet_tf.evaluation.rating_scores import preferences, system_scores
 from pwavenet_tf.evaluation.ratings import read_ratings
-from pwavenet_tf.evaluation.report import ListeningTest, Sentence
+from pwavenet_tf.evaluation.report.page import ListeningTest, Sentence
 
 SYSTEMS = ("recording", "first-model", "second-model")
 

@@ -6,10 +6,15 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from pwavenet_tf.distributions import Gaussian
-from pwavenet_tf.losses.gaussian_kl import gaussian_kl, scale_regulariser
-from pwavenet_tf.losses.kl import cross_entropy, entropy, true_kl
-from pwavenet_tf.noise_families import GaussianNoise
+from pwavenet_tf.distillation.kl import (
+    cross_entropy,
+    entropy,
+    gaussian_kl,
+    scale_regulariser,
+    true_kl,
+)
+from pwavenet_tf.models.distributions import Gaussian
+from pwavenet_tf.models.noise import GaussianNoise
 
 
 @tf.function(jit_compile=True)

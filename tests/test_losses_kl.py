@@ -7,11 +7,15 @@ import scipy.signal
 import scipy.stats
 import tensorflow as tf
 
-from pwavenet_tf.distributions import Gaussian, MixtureOfLogistics
-from pwavenet_tf.losses.divergence import divergence
-from pwavenet_tf.losses.kl import cross_entropy, entropy, true_kl
-from pwavenet_tf.noise_families import GaussianNoise, LogisticNoise
-from pwavenet_tf.ops import LOG_BIN_WIDTH
+from pwavenet_tf.audio.signal import LOG_BIN_WIDTH
+from pwavenet_tf.distillation.kl import (
+    cross_entropy,
+    divergence,
+    entropy,
+    true_kl,
+)
+from pwavenet_tf.models.distributions import Gaussian, MixtureOfLogistics
+from pwavenet_tf.models.noise import GaussianNoise, LogisticNoise
 
 NOISES = {
     LogisticNoise: scipy.stats.logistic,

@@ -9,8 +9,8 @@ import tiny_models
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.losses.perceptual import (
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.distillation.perceptual import (
     gram,
     perceptual_losses,
     relative_squared_error,

@@ -8,9 +8,9 @@ import scipy.signal
 import scipy.stats
 import tensorflow as tf
 
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.losses.power import power_loss
-from pwavenet_tf.training_config import PowerLoss
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.training_config import PowerLoss
+from pwavenet_tf.distillation.power import power_loss
 
 SAMPLE_RATE = 16_000
 

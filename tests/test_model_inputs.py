@@ -6,14 +6,14 @@ import tiny_models
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.model_inputs import (
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.inputs import (
     at_frames,
     batch_and_frames,
     is_single,
     require_features,
 )
-from pwavenet_tf.sampling import generate
+from pwavenet_tf.synthesis.teacher import generate
 
 FRAMES = 4
 

@@ -6,11 +6,11 @@ import keras
 import pytest
 import tiny_models
 
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.fitting import save_model
-from pwavenet_tf.models import load_model, load_student, load_teacher
-from pwavenet_tf.student import ParallelWaveNet
-from pwavenet_tf.teacher import WaveNet
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.loading import load_model, load_student, load_teacher
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.training.fit import save_model
 
 
 @pytest.fixture(scope="module")

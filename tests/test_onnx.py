@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tiny_models
 
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.streaming import Stream, spoken
-from pwavenet_tf.synthesis import Synthesizer
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.synthesis.streaming import Stream, spoken
+from pwavenet_tf.synthesis.student import Synthesizer
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 pytest.importorskip("tf2onnx", reason="tf2onnx is not installed")

@@ -5,7 +5,7 @@ import numpy as np
 import scipy.stats
 import tensorflow as tf
 
-from pwavenet_tf import ops
+from pwavenet_tf.audio import signal as ops
 
 LEVELS = np.arange(-32_768, 32_768) / 32_768.0
 

@@ -12,7 +12,7 @@ import pwavenet_tf
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOW_PLACES = (
-    "import pwavenet_tf, pwavenet_tf.commands, pwavenet_tf.export;"
+    "import pwavenet_tf, pwavenet_tf.cli.commands, pwavenet_tf.export;"
     "print(pwavenet_tf.__file__); print(pwavenet_tf.export.__file__)"
 )
 
@@ -166,7 +166,8 @@ def test_every_public_name_loads_without_chatter():
 def test_log_level_that_the_user_sets_is_obeyed():
     process = python(
         "-c",
-        "from pwavenet_tf.quiet import import_tensorflow; import_tensorflow()",
+        "from pwavenet_tf.core.imports import import_tensorflow;"
+        "import_tensorflow()",
         cwd=ROOT,
         TF_CPP_MIN_LOG_LEVEL="0",
     )
@@ -177,7 +178,7 @@ def test_log_level_that_the_user_sets_is_obeyed():
 def test_held_back_text_appears_only_after_a_failure():
     code = (
         "import os\n"
-        "from pwavenet_tf.quiet import hold_back_stderr\n"
+        "from pwavenet_tf.core.imports import hold_back_stderr\n"
         "with hold_back_stderr():\n"
         "    os.write(2, b'chatter')\n"
         "os.write(2, b'after ')\n"
@@ -195,7 +196,7 @@ def test_held_back_text_appears_only_after_a_failure():
 def test_quiet_import_works_without_a_standard_error():
     process = python(
         "-c",
-        "import os, pwavenet_tf.quiet as quiet\n"
+        "import os, pwavenet_tf.core.imports as quiet\n"
         "os.close(2)\n"
         "with quiet.hold_back_stderr():\n"
         "    print('done')\n",

@@ -10,11 +10,11 @@ import tiny_models
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwavenet_tf.config import AudioContract
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.fitting import save_model
-from pwavenet_tf.models import load_model, load_phone_classifier
-from pwavenet_tf.phone_classifier import PhoneClassifier, pooling_strides
+from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.loading import load_model, load_phone_classifier
+from pwavenet_tf.models.phone_classifier import PhoneClassifier, pooling_strides
+from pwavenet_tf.training.fit import save_model
 
 HOP = tiny_models.HOP
 FRAMES = 12

@@ -12,16 +12,16 @@ import tensorflow as tf
 import tiny_models
 from hypothesis import strategies as st
 
-from pwavenet_tf.config import AudioContract
-from pwavenet_tf.distiller import Distiller
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.noise import positional_uniforms
-from pwavenet_tf.ops import de_emphasis, pre_emphasis
-from pwavenet_tf.presets import preset
-from pwavenet_tf.sampling import CachedSampler, generate
-from pwavenet_tf.streaming import Stream, spoken
-from pwavenet_tf.synthesis import Synthesizer
-from pwavenet_tf.teacher import WaveNet
+from pwavenet_tf.audio.signal import de_emphasis, pre_emphasis
+from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.presets import preset
+from pwavenet_tf.distillation.distiller import Distiller
+from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.synthesis.noise import positional_uniforms
+from pwavenet_tf.synthesis.streaming import Stream, spoken
+from pwavenet_tf.synthesis.student import Synthesizer
+from pwavenet_tf.synthesis.teacher import CachedSampler, generate
 
 A = tiny_models.EMPHASISED.pre_emphasis
 FRAMES = 3

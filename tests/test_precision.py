@@ -10,13 +10,15 @@ import pytest
 import tiny_models
 from tiny_run import tiny_preset
 
-from pwavenet_tf import cli, fitting, training
+from pwavenet_tf import cli
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.presets import preset
+from pwavenet_tf.core.training_config import PRECISIONS, TeacherTraining
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.models import load_student, load_teacher
-from pwavenet_tf.precision import in_precision, unscaled
-from pwavenet_tf.presets import preset
-from pwavenet_tf.training_config import PRECISIONS, TeacherTraining
+from pwavenet_tf.models.backend import in_precision, unscaled
+from pwavenet_tf.models.loading import load_student, load_teacher
+from pwavenet_tf.training import fit as fitting
+from pwavenet_tf.training import runs as training
 
 STEPS = 60
 MIXED = ("bfloat16", "float16")

@@ -8,9 +8,9 @@ import pytest
 import tqdm
 from tiny_run import tiny_preset
 
-from pwavenet_tf import training
-from pwavenet_tf.callbacks import progress
 from pwavenet_tf.corpus.dataset import Corpus
+from pwavenet_tf.training import runs as training
+from pwavenet_tf.training.callbacks import progress
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from pwavenet_tf import cli
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.evaluation.rating_scores import (
     estimate,
     preferences,

@@ -11,10 +11,10 @@ import time
 import numpy as np
 import pytest
 
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.models import load_student, load_teacher
-from pwavenet_tf.replicas import replica_count, share_of_batch
-from pwavenet_tf.strategies import choose_strategy, is_chief
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.backend import replica_count, share_of_batch
+from pwavenet_tf.models.loading import load_student, load_teacher
+from pwavenet_tf.training.distribution import choose_strategy, is_chief
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import scipy.stats
 import tensorflow as tf
 import tiny_models
 
-from pwavenet_tf.distributions import HEADS
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.sampling import CachedSampler, generate
-from pwavenet_tf.teacher import WaveNet
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.distributions import HEADS
+from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.synthesis.teacher import CachedSampler, generate
 
 FRAMES = 6
 TIME = FRAMES * tiny_models.HOP

@@ -11,9 +11,9 @@ import tensorflow as tf
 import tiny_models
 from hypothesis import strategies as st
 
-from pwavenet_tf.corpus.features import LogMel
+from pwavenet_tf.audio.mel import LogMel
 from pwavenet_tf.export.graphs.signatures import Signatures
-from pwavenet_tf.synthesis import Synthesizer
+from pwavenet_tf.synthesis.student import Synthesizer
 
 HOP = tiny_models.HOP
 # More than a chunk of the graph's loop.

@@ -4,15 +4,15 @@ import dataclasses
 
 import pytest
 
-from pwavenet_tf.config import AudioContract
+from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.core.presets import doubling, preset
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.corpus.described import Describer
+from pwavenet_tf.corpus.describe import Describer
 from pwavenet_tf.corpus.prepare import prepare
+from pwavenet_tf.evaluation.conditioning import listens
 from pwavenet_tf.evaluation.likelihood import Likelihood
-from pwavenet_tf.evaluation.listening import listens
 from pwavenet_tf.evaluation.recordings import Heard
-from pwavenet_tf.presets import doubling, preset
-from pwavenet_tf.training import train_teacher
+from pwavenet_tf.training.runs import train_teacher
 
 # The recordings' own rate: what is upsampled has nothing above 4 kHz that
 # could tell voices apart.

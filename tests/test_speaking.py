@@ -12,17 +12,16 @@ import pytest
 import soundfile
 import tiny_models
 
-from pwavenet_tf.config import AudioContract
-from pwavenet_tf.corpus.audio import to_levels, write_audio
-from pwavenet_tf.corpus.described import Describer
-from pwavenet_tf.corpus.features import log_mel_spectrogram
-from pwavenet_tf.corpus.label_files import write_labels
-from pwavenet_tf.corpus.phones import Phone
-from pwavenet_tf.corpus.written import features_of_text
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.presets import preset
-from pwavenet_tf.sampling import generate
-from pwavenet_tf.speaking import (
+from pwavenet_tf.audio.files import to_levels, write_audio
+from pwavenet_tf.audio.mel import log_mel_spectrogram
+from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.presets import preset
+from pwavenet_tf.corpus.describe import Describer
+from pwavenet_tf.corpus.phones.labels import write_labels
+from pwavenet_tf.corpus.phones.phones import Phone
+from pwavenet_tf.corpus.text_front_end import features_of_text
+from pwavenet_tf.synthesis.files import (
     find_inputs,
     inputs_to_describe,
     read_features,
@@ -30,7 +29,8 @@ from pwavenet_tf.speaking import (
     speak_to_listener,
     voice_of,
 )
-from pwavenet_tf.synthesis import Synthesizer
+from pwavenet_tf.synthesis.student import Synthesizer
+from pwavenet_tf.synthesis.teacher import generate
 
 
 @pytest.fixture(scope="module")

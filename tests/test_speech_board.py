@@ -12,13 +12,16 @@ import tensorflow as tf
 import tiny_distiller
 import tiny_models
 
-from pwavenet_tf.callbacks.spectrogram_image import spectrogram_image
-from pwavenet_tf.callbacks.speech_board import SpeechBoard
-from pwavenet_tf.callbacks.voices import single_clips, voice_of
-from pwavenet_tf.distributions import MixtureOfLogistics
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.noise import positional_uniforms
-from pwavenet_tf.sampling import generate
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.distributions import MixtureOfLogistics
+from pwavenet_tf.synthesis.noise import positional_uniforms
+from pwavenet_tf.synthesis.teacher import generate
+from pwavenet_tf.training.callbacks.speech_board import (
+    SpeechBoard,
+    single_clips,
+    spectrogram_image,
+    voice_of,
+)
 
 FRAMES = tiny_distiller.FRAMES
 COUNTED = slice(32, FRAMES * tiny_models.HOP)

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 from tiny_run import RATE, contents, tiny_preset, write_recordings
 
-from pwavenet_tf import cli
-from pwavenet_tf.commands import train_teacher
-from pwavenet_tf.corpus.audio import write_audio
+from pwavenet_tf.audio.files import write_audio
+from pwavenet_tf.cli import app as cli
+from pwavenet_tf.cli.commands import train_teacher
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.corpus.label_files import write_labels
-from pwavenet_tf.corpus.phones import SILENCE, Phone
+from pwavenet_tf.corpus.phones.labels import write_labels
+from pwavenet_tf.corpus.phones.phones import SILENCE, Phone
 from pwavenet_tf.corpus.prepare import prepare
 from pwavenet_tf.corpus.statistics import GivenStatistics
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.initial_weights import start_from
-from pwavenet_tf.models import load_teacher, statistics_of
-from pwavenet_tf.presets import preset
-from pwavenet_tf.teacher import WaveNet
+from pwavenet_tf.models.loading import load_teacher, statistics_of
+from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.training.run_folder import start_from
 
 NANO = preset("nano")
 

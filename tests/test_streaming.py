@@ -9,11 +9,11 @@ import pytest
 import tiny_models
 from hypothesis import strategies as st
 
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.noise import positional_uniforms
-from pwavenet_tf.sampling import CachedSampler, generate
-from pwavenet_tf.streaming import Stream, spoken
-from pwavenet_tf.synthesis import Synthesizer
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.synthesis.noise import positional_uniforms
+from pwavenet_tf.synthesis.streaming import Stream, spoken
+from pwavenet_tf.synthesis.student import Synthesizer
+from pwavenet_tf.synthesis.teacher import CachedSampler, generate
 
 HOP = tiny_models.HOP
 FRAMES = 24

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pwavenet_tf.benchmark.peak_memory import (
+from pwavenet_tf.cli.benchmark.peak_memory import (
     figures_apart,
     peak,
     peak_from_here,
@@ -34,8 +34,8 @@ def test_a_served_stream_takes_little_for_a_long_part() -> None:
 
 
 def _nano():
-    from pwavenet_tf.presets import preset
-    from pwavenet_tf.student import ParallelWaveNet
+    from pwavenet_tf.core.presets import preset
+    from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 
     student = ParallelWaveNet.from_preset(preset("nano"))
     student.build()
@@ -45,7 +45,7 @@ def _nano():
 def _python() -> None:
     import numpy as np
 
-    from pwavenet_tf.synthesis import Synthesizer
+    from pwavenet_tf.synthesis.student import Synthesizer
 
     second = np.zeros((80, 80), np.float32)
     voice, heard, first = Synthesizer(_nano()), 0, 0

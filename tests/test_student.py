@@ -9,10 +9,10 @@ import scipy.stats
 import tensorflow as tf
 import tiny_models
 
-from pwavenet_tf.config import Conditioning
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.presets import preset
-from pwavenet_tf.student import ParallelWaveNet
+from pwavenet_tf.core.config import Conditioning
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.presets import preset
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 
 
 @pytest.fixture(scope="module")

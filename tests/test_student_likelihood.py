@@ -8,14 +8,10 @@ import pytest
 import tensorflow as tf
 import tiny_models
 
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.presets import preset
-from pwavenet_tf.student import ParallelWaveNet
-from pwavenet_tf.student_likelihood import (
-    CachedInverse,
-    level_mass,
-    log_density,
-)
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.presets import preset
+from pwavenet_tf.models.inverse import CachedInverse, level_mass, log_density
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 
 FRAMES = 6
 NAMES = ("noise", "location", "log_scale")

@@ -9,13 +9,13 @@ import tensorflow as tf
 import tiny_models
 from hypothesis import strategies as st
 
-from pwavenet_tf.config import AudioContract, Conditioning
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.noise import positional_uniforms
-from pwavenet_tf.ops import standard_logistic
-from pwavenet_tf.sampling import generate
-from pwavenet_tf.student import ParallelWaveNet
-from pwavenet_tf.synthesis import Synthesizer
+from pwavenet_tf.audio.signal import standard_logistic
+from pwavenet_tf.core.config import AudioContract, Conditioning
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.synthesis.noise import positional_uniforms
+from pwavenet_tf.synthesis.student import Synthesizer
+from pwavenet_tf.synthesis.teacher import generate
 
 HOP = tiny_models.HOP
 

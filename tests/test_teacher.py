@@ -9,11 +9,11 @@ import scipy.signal
 import tensorflow as tf
 import tiny_models
 
-from pwavenet_tf.config import Conditioning
-from pwavenet_tf.distributions import MixtureOfLogistics
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.presets import preset
-from pwavenet_tf.teacher import WaveNet
+from pwavenet_tf.core.config import Conditioning
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.presets import preset
+from pwavenet_tf.models.distributions import MixtureOfLogistics
+from pwavenet_tf.models.wavenet import WaveNet
 
 
 @pytest.fixture(scope="module")

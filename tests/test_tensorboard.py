@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from tiny_run import tiny_preset
 
-from pwavenet_tf import cli, fitting, training
-from pwavenet_tf.callbacks.checkpoint import step_of
-from pwavenet_tf.callbacks.speech_board import SpeechBoard
+from pwavenet_tf.cli import app as cli
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.models import load_teacher
+from pwavenet_tf.models.loading import load_teacher
+from pwavenet_tf.training import fit as fitting
+from pwavenet_tf.training import runs as training
+from pwavenet_tf.training.callbacks.checkpoint import step_of
+from pwavenet_tf.training.callbacks.speech_board import SpeechBoard
 
 
 def dense() -> keras.Model:
@@ -129,7 +131,7 @@ def test_commands_write_where_they_are_told_and_nowhere_else(
     tiny_run, tmp_path, monkeypatch
 ):
     """Teacher and student beside each other, with the student's health."""
-    from pwavenet_tf.commands import train_teacher
+    from pwavenet_tf.cli.commands import train_teacher
 
     monkeypatch.setattr(train_teacher, "preset", lambda _: tiny_preset())
     given = []

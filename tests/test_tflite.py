@@ -11,17 +11,14 @@ import tensorflow as tf
 import tiny_models
 from hypothesis import strategies as st
 
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.streaming import Stream, spoken
-from pwavenet_tf.synthesis import Synthesizer
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.synthesis.streaming import Stream, spoken
+from pwavenet_tf.synthesis.student import Synthesizer
 
 pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
 
 from pwavenet_tf.export.lite.voice import LiteVoice  # noqa: E402
-from pwavenet_tf.export.tflite import (  # noqa: E402
-    converted,
-    export_tflite,
-)
+from pwavenet_tf.export.tflite import converted, export_tflite
 
 HOP = tiny_models.HOP
 BLOCK = 3

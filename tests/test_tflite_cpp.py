@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tiny_models
 
-from pwavenet_tf.noise import positional_uniforms
-from pwavenet_tf.synthesis import Synthesizer
+from pwavenet_tf.synthesis.noise import positional_uniforms
+from pwavenet_tf.synthesis.student import Synthesizer
 
 litert = pytest.importorskip(
     "ai_edge_litert", reason="ai-edge-litert is not installed"

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tiny_models
 
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.student import ParallelWaveNet
-from pwavenet_tf.synthesis import Synthesizer
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.synthesis.student import Synthesizer
 
 pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
 

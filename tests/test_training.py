@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from tiny_run import STEPS, contents, tiny_preset
 
-from pwavenet_tf import training
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.models import load_student, load_teacher
-from pwavenet_tf.student import ParallelWaveNet
-from pwavenet_tf.teacher import WaveNet
+from pwavenet_tf.models.loading import load_student, load_teacher
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.training import runs as training
 
 STORY_STEPS = 40
 

@@ -5,10 +5,7 @@ import numpy as np
 import pytest
 import tiny_models
 
-from pwavenet_tf.upsampling import (
-    TransposedConvolution,
-    Upsampler,
-)
+from pwavenet_tf.models.conditioning import TransposedConvolution, Upsampler
 
 HOP = tiny_models.HOP
 

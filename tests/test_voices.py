@@ -8,11 +8,11 @@ import soundfile
 
 import pwavenet_tf
 from pwavenet_tf import cli, voices
-from pwavenet_tf.corpus.features import log_mel_spectrogram
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.models import load_student, load_teacher
-from pwavenet_tf.sampling import CachedSampler
-from pwavenet_tf.synthesis import Synthesizer
+from pwavenet_tf.audio.mel import log_mel_spectrogram
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.loading import load_student, load_teacher
+from pwavenet_tf.synthesis.student import Synthesizer
+from pwavenet_tf.synthesis.teacher import CachedSampler
 
 NAMES = voices.voice_names()
 

@@ -9,20 +9,28 @@ import numpy as np
 import pytest
 from tiny_run import RATE, tiny_preset
 
-from pwavenet_tf import fitting
-from pwavenet_tf.callbacks import held_out_sound, progress_chart
-from pwavenet_tf.callbacks.held_out_sound import HeldOutSound, measure_sound
-from pwavenet_tf.callbacks.progress_chart import ProgressChart, draw_progress
-from pwavenet_tf.callbacks.report_log import ReportLog, read_log
+from pwavenet_tf.audio.metrics import log_spectral_distance
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.distiller import Distiller
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.evaluation.metrics import log_spectral_distance
-from pwavenet_tf.health import BANDS
-from pwavenet_tf.models import load_student, load_teacher
-from pwavenet_tf.noise import positional_uniforms
-from pwavenet_tf.presets import preset
-from pwavenet_tf.sampling import CachedSampler
+from pwavenet_tf.distillation.distiller import Distiller
+from pwavenet_tf.models.loading import load_student, load_teacher
+from pwavenet_tf.synthesis.noise import positional_uniforms
+from pwavenet_tf.synthesis.teacher import CachedSampler
+from pwavenet_tf.training import fit as fitting
+from pwavenet_tf.training.callbacks import held_out_sound
+from pwavenet_tf.training.callbacks import progress as progress_chart
+from pwavenet_tf.training.callbacks.health_measures import BANDS
+from pwavenet_tf.training.callbacks.held_out_sound import (
+    HeldOutSound,
+    measure_sound,
+)
+from pwavenet_tf.training.callbacks.progress import (
+    ProgressChart,
+    ReportLog,
+    draw_progress,
+    read_log,
+)
 
 CONTRACT = preset("nano").audio
 SOUND = {

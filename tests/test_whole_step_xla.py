@@ -14,8 +14,8 @@ import tensorflow as tf
 import tiny_models
 from tiny_distiller import FRAMES
 
-from pwavenet_tf.distiller import Distiller
-from pwavenet_tf.replicas import GlobalClipAdam
+from pwavenet_tf.distillation.distiller import Distiller
+from pwavenet_tf.models.backend import GlobalClipAdam
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from tiny_models import randomised
 
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.phone_classifier import PhoneClassifier
+from pwavenet_tf.models.phone_classifier import PhoneClassifier
 
 NAMES = ["kl", "kl_power", "perceptual", "contrastive"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import tiny_models
 
-from pwavenet_tf.distiller import Distiller
+from pwavenet_tf.distillation.distiller import Distiller
 
 # The power loss wants one whole Fourier transform of 2,048 samples.
 FRAMES = 104

@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 
-from pwavenet_tf.config import AudioContract, Conditioning
-from pwavenet_tf.phone_classifier import PhoneClassifier
-from pwavenet_tf.student import ParallelWaveNet
-from pwavenet_tf.teacher import WaveNet
+from pwavenet_tf.core.config import AudioContract, Conditioning
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.models.phone_classifier import PhoneClassifier
+from pwavenet_tf.models.wavenet import WaveNet
 
 HOP = 20
 MELS = 6

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from pwavenet_tf.evaluation.conditioning import Listening, Speakers
 from pwavenet_tf.evaluation.likelihood import INTERVALS, Score
-from pwavenet_tf.evaluation.listening import Listening, Speakers
-from pwavenet_tf.evaluation.report import Curve, Sentence, write_report
-from pwavenet_tf.evaluation.scoring import Scoring
+from pwavenet_tf.evaluation.report.page import Curve, Sentence, write_report
+from pwavenet_tf.evaluation.scores import Scoring
 
 RATE = 16_000
 

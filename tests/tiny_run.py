@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from pwavenet_tf import cli
-from pwavenet_tf.corpus.audio import write_audio
-from pwavenet_tf.presets import preset
-from pwavenet_tf.training_config import Preset
+from pwavenet_tf.audio.files import write_audio
+from pwavenet_tf.core.presets import preset
+from pwavenet_tf.core.training_config import Preset
 
 RATE = 16_000
 STEPS = 4
@@ -114,7 +114,7 @@ def tiny_run(tmp_path_factory) -> TinyRun:
 
 def _train(run: TinyRun) -> None:
     from pwavenet_tf.corpus.dataset import Corpus
-    from pwavenet_tf.training import distill, train_teacher
+    from pwavenet_tf.training.runs import distill, train_teacher
 
     write_recordings(run.recordings, 4)
     arguments = [f"--corpus={run.recordings}", f"--out={run.data}"]
@@ -130,8 +130,8 @@ def _train(run: TinyRun) -> None:
 def other_run(tiny_run, tmp_path_factory) -> TinyRun:
     """Data of other recordings, and a teacher of that other contract."""
     from pwavenet_tf.corpus.dataset import Corpus
-    from pwavenet_tf.fitting import save_model
-    from pwavenet_tf.teacher import WaveNet
+    from pwavenet_tf.models.wavenet import WaveNet
+    from pwavenet_tf.training.fit import save_model
 
     place = tmp_path_factory.mktemp("other")
     run = dataclasses.replace(

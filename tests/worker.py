@@ -24,10 +24,11 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 from tiny_run import tiny_preset  # noqa: E402
 
-from pwavenet_tf import fitting, training  # noqa: E402
-from pwavenet_tf.callbacks import checkpoint  # noqa: E402
 from pwavenet_tf.corpus.dataset import Corpus  # noqa: E402
-from pwavenet_tf.strategies import choose_strategy  # noqa: E402
+from pwavenet_tf.training import fit as fitting  # noqa: E402
+from pwavenet_tf.training import runs as training  # noqa: E402
+from pwavenet_tf.training.callbacks import checkpoint  # noqa: E402
+from pwavenet_tf.training.distribution import choose_strategy  # noqa: E402
 
 
 class Watch(keras.callbacks.Callback):

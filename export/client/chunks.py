@@ -5,11 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pwavenet_tf.export.client.answers import Output, not_asked
-from pwavenet_tf.export.client.attempts import Deadline
 from pwavenet_tf.export.client.inputs import chunk_frames
+from pwavenet_tf.export.client.protocol import Deadline, Output, not_asked
 from pwavenet_tf.export.client.server import Voice, VoiceServer
-from pwavenet_tf.model_inputs import batch_and_frames
+from pwavenet_tf.models.inputs import batch_and_frames
 
 FLOAT, INTEGER = np.dtype(np.float32), np.dtype(np.int64)
 LENGTHS = Output(INTEGER, (1,))

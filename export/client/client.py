@@ -9,11 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pwavenet_tf.config import AudioContract
-from pwavenet_tf.corpus.audio import read_audio
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.export.client.answers import Output, Servable
-from pwavenet_tf.export.client.attempts import Deadline
+from pwavenet_tf.audio.files import read_audio
+from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.export.client.chunks import (
     FLOAT,
     LENGTHS,
@@ -30,8 +28,9 @@ from pwavenet_tf.export.client.inputs import (
     parts_of,
     told_features,
 )
+from pwavenet_tf.export.client.protocol import Deadline, Output, Servable
 from pwavenet_tf.export.client.server import Voice, VoiceServer
-from pwavenet_tf.model_inputs import Features, batch_and_frames
+from pwavenet_tf.models.inputs import Features, batch_and_frames
 
 Speech = Features | str | Path
 

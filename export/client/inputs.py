@@ -4,15 +4,16 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from pwavenet_tf.config import INPUT_ARRAYS, AudioContract, Conditioning
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.model_inputs import (
+from pwavenet_tf.core.config import INPUT_ARRAYS, AudioContract, Conditioning
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.inputs import (
     Features,
     batch_and_frames,
     is_single,
     require_features,
+    require_seed,
+    require_temperature,
 )
-from pwavenet_tf.noise_settings import require_seed, require_temperature
 
 # Audio of one request: it bounds the messages' size and the time of each.
 _CHUNK_SECONDS = 10

@@ -8,18 +8,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pwavenet_tf.config import AudioContract, Conditioning
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.core.config import AudioContract, Conditioning
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.export.card_format import require_format
-from pwavenet_tf.export.client.answers import (
+from pwavenet_tf.export.client.protocol import (
+    Deadline,
     NotServed,
     Output,
     Request,
     Servable,
+    answered,
     not_asked,
     required,
 )
-from pwavenet_tf.export.client.attempts import Deadline, answered
 from pwavenet_tf.export.client.transport_grpc import GrpcTransport
 from pwavenet_tf.export.client.transport_rest import RestTransport
 

@@ -2,18 +2,16 @@
 
 import numpy as np
 
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.export.client.answers import (
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.export.client.protocol import (
     Request,
     Servable,
-    not_asked,
-    not_served,
-    refused,
-)
-from pwavenet_tf.export.client.attempts import (
     broken_off,
     no_answer,
+    not_asked,
+    not_served,
     one_line,
+    refused,
     too_late,
 )
 
@@ -47,7 +45,7 @@ class GrpcTransport:
     """
 
     def __init__(self, address: str) -> None:
-        from pwavenet_tf.quiet import import_tensorflow
+        from pwavenet_tf.core.imports import import_tensorflow
 
         try:
             import grpc

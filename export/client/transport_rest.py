@@ -9,20 +9,18 @@ import urllib.parse
 
 import numpy as np
 
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.export.client.answers import (
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.export.client.protocol import (
+    Deadline,
     Output,
     Request,
     Servable,
-    not_asked,
-    not_served,
-    refused,
-)
-from pwavenet_tf.export.client.attempts import (
-    Deadline,
     broken_off,
     no_answer,
+    not_asked,
+    not_served,
     one_line,
+    refused,
     too_late,
 )
 

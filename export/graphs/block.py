@@ -3,9 +3,8 @@
 import tensorflow as tf
 
 from pwavenet_tf.export.graphs.features import feature_specs
-from pwavenet_tf.streamed_flows import FlowState
-from pwavenet_tf.student import ParallelWaveNet
-from pwavenet_tf.synthesis import Synthesizer
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.synthesis.student import FlowState, Synthesizer
 
 
 class BlockGraph(tf.Module):

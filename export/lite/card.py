@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.export.card_format import require_format
 
 # How a .tflite keeps its numbers.

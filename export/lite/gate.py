@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.evaluation.metrics import log_spectral_distance
+from pwavenet_tf.audio.metrics import log_spectral_distance
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.export.lite.voice import LiteVoice
-from pwavenet_tf.model_inputs import batch_and_frames
-from pwavenet_tf.synthesis import Synthesizer
+from pwavenet_tf.models.inputs import batch_and_frames
+from pwavenet_tf.synthesis.student import Synthesizer
 
 # Of the trained student that docs/android.md tells of, another seed is at
 # 11 dB and 7.2 dB. What is lost must be small against what the voice leaves
@@ -35,7 +35,7 @@ class Quality:
         snr_db: Power of the student's sound over that of the difference, dB,
             over all utterances at once.
         log_spectral_distance_db: Between the two, dB, mean of the utterances;
-            see `pwavenet_tf.evaluation.metrics`.
+            see `pwavenet_tf.audio.metrics`.
         largest_difference: Of any sample.
         seconds: How much was spoken.
         on_speech: Whether on real speech; on random features otherwise.

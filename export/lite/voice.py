@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.imports import hold_back_stderr
 from pwavenet_tf.export.file_voice import STATE, FileVoice
 from pwavenet_tf.export.lite.card import read_card
-from pwavenet_tf.quiet import hold_back_stderr
 
 SIGNATURE = "speak"
 

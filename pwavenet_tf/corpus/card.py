@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pwavenet_tf.config import AudioContract
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.files import written_aside
+from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.files import written_aside
 
 FILE_NAME = "corpus.json"
 FORMAT = 2

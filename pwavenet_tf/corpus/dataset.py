@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pwavenet_tf.config import Conditioning
+from pwavenet_tf.audio.mel import normalised
+from pwavenet_tf.audio.pitch import relative_pitch
+from pwavenet_tf.core.config import Conditioning
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.card import CorpusCard, Split
-from pwavenet_tf.corpus.features import normalised
-from pwavenet_tf.corpus.pitch import relative_pitch
+from pwavenet_tf.corpus.clips import Window
 from pwavenet_tf.corpus.records import count_records, parse
-from pwavenet_tf.corpus.window import Window
-from pwavenet_tf.errors import UserError
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -1,18 +1,18 @@
-"""Public corpora, fetched so that an interruption costs nothing."""
+"""Downloads: an archive, resumed and verified, then unpacked as a whole."""
 
 import dataclasses
 import hashlib
 import http.client
 import shutil
+import tarfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from pwavenet_tf.corpus.unpacking import unpack
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.files import require_free
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.files import require_free, written_aside
 
 _CHUNK = 1 << 18
 _TIMEOUT_SECONDS = 30
@@ -218,3 +218,50 @@ def _unreachable(dataset: Dataset, part: Path, fault: str) -> UserError:
         f"{_arrived(part)} of {dataset.size} bytes; run it again to go on "
         f"from there, or fetch {dataset.url} by other means to {part}"
     )
+
+
+def unpack(archive: Path, out: Path) -> None:
+    """Unpacks a tar archive of one folder; that folder becomes `out`.
+
+    Args:
+        archive: A tar file, compressed in any way that Python knows.
+        out: The folder; it appears only when it is complete.
+
+    Raises:
+        UserError: If the archive is damaged or would write elsewhere, or if
+            `out` cannot be written.
+    """
+    from tqdm import tqdm
+
+    with (
+        written_aside(out) as folder,
+        open(archive, "rb") as file,
+        tqdm(
+            total=archive.stat().st_size,
+            desc="unpack",
+            unit="B",
+            unit_scale=True,
+            disable=None,
+        ) as bar,
+    ):
+        folder.mkdir()
+        try:
+            # As a stream: seeking in it would decompress it again and again.
+            with tarfile.open(fileobj=file, mode="r|*") as members:
+                for member in members:
+                    inside = _inside(member)
+                    if inside is not None:
+                        members.extract(inside, folder, filter="data")
+                    bar.update(file.tell() - bar.n)
+        except (tarfile.TarError, EOFError, ValueError) as error:
+            raise UserError(
+                f"{archive}: cannot be unpacked ({error}); fetch it anew"
+            ) from error
+
+
+def _inside(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """The member without the outermost folder; None for that folder."""
+    parts = PurePosixPath(member.name).parts[1:]
+    if not parts:
+        return None
+    return member.replace(name="/".join(parts), deep=False)

@@ -7,7 +7,7 @@ Known by themselves are, in this order:
 - VCTK: `wav48*/p225/p225_001*.flac` and `txt/p225/p225_001.txt`;
 - LibriTTS: `84/121123/84_121123_1_0.wav` with `….normalized.txt` beside it,
   perhaps in folders of subsets;
-- LJ Speech: `metadata.csv` (`pwavenet_tf.corpus.texts`) and `wavs/`;
+- LJ Speech: `metadata.csv` (`pwavenet_tf.corpus.manifest`) and `wavs/`;
 - a plain folder, where the outermost folder that a recording lies in is its
   speaker, and which may have a `metadata.csv` too.
 """
@@ -15,11 +15,15 @@ Known by themselves are, in this order:
 import dataclasses
 from pathlib import Path
 
-from pwavenet_tf.corpus.audio import find_audio
-from pwavenet_tf.corpus.manifest import is_manifest, read_manifest
-from pwavenet_tf.corpus.speakers import FOLDER, compiled
-from pwavenet_tf.corpus.texts import read_spoken_texts
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.audio.files import find_audio
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.corpus.manifest import (
+    FOLDER,
+    compiled,
+    is_manifest,
+    read_manifest,
+    read_spoken_texts,
+)
 
 MANIFEST = "manifest.csv"
 # Of the two microphones of VCTK 0.92 the first has rumble; of two speakers

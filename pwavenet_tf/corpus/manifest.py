@@ -1,10 +1,11 @@
-"""A CSV manifest: a line for each recording of a corpus."""
+"""Tables of recordings: manifests, transcripts and speakers' names."""
 
 import csv
 import dataclasses
+import re
 from pathlib import Path, PurePosixPath
 
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.core.errors import UserError
 
 _SUFFIXES = (".csv", ".tsv")
 _DELIMITERS = ",\t;|"
@@ -46,7 +47,9 @@ def read_manifest(manifest: Path) -> list[Row]:
         with open(manifest, encoding="utf-8-sig", newline="") as file:
             delimiter = _delimiter(file.readline())
             file.seek(0)
-            rows = list(_manifest_rows(csv.reader(file, delimiter=delimiter), manifest))
+            rows = list(
+                _manifest_rows(csv.reader(file, delimiter=delimiter), manifest)
+            )
     except UnicodeDecodeError as error:
         raise UserError(
             f"{manifest}: is not UTF-8 text; save it as UTF-8"
@@ -85,3 +88,79 @@ def _manifest_rows(lines, manifest: Path):
             )
         seen[path] = lines.line_num
         yield Row(path, row.get(_SPEAKER) or None, row.get(_TEXT) or None)
+
+
+def read_texts(folder: Path) -> dict[str, str]:
+    """Texts by the stem of the recording's file name, as they are written.
+
+    The file has a line `name|text` or `name|text|normalised text` for each
+    recording, as in the LJ Speech corpus. Lines of another form are passed
+    over.
+    """
+    return {row[0]: row[1] for row in _rows(folder)}
+
+
+def read_spoken_texts(folder: Path) -> dict[str, str]:
+    """Texts as they are spoken: the normalised text where there is one.
+
+    It has numbers and abbreviations in full, so it is the one to align.
+    """
+    return {
+        row[0]: next(filter(str.strip, row[2:3]), row[1])
+        for row in _rows(folder)
+    }
+
+
+def _rows(folder: Path) -> list[list[str]]:
+    table = Path(folder) / "metadata.csv"
+    if not table.is_file():
+        return []
+    lines = table.read_text("utf-8", errors="replace").splitlines()
+    fields = [line.split("|") for line in lines]
+    return [row for row in fields if len(row) > 1]
+
+
+# The folder that a recording lies in, as the corpora VCTK and LibriTTS have
+# one for each speaker.
+FOLDER = "^([^/]+)/"
+
+
+def speaker_of(name: str, pattern: re.Pattern) -> str:
+    """The speaker of a recording.
+
+    Args:
+        name: The file's path within the folder of recordings, with `/`.
+        pattern: From `compiled`; searched in the path.
+
+    Raises:
+        UserError: If the pattern does not match.
+    """
+    found = pattern.search(name)
+    if found is None or not found[1]:
+        raise UserError(
+            f"{name}: the speaker pattern {pattern.pattern!r} finds no "
+            "speaker in this path; mend the pattern"
+        )
+    return found[1]
+
+
+def compiled(pattern: str) -> re.Pattern:
+    """A regular expression whose one group is the speaker's name.
+
+    Raises:
+        UserError: If it is none, or has not one group.
+    """
+    try:
+        made = re.compile(pattern)
+    except re.error as error:
+        raise UserError(
+            f"the speaker pattern {pattern!r} is no regular expression "
+            f"({error})"
+        ) from error
+    if made.groups != 1:
+        raise UserError(
+            f"the speaker pattern {pattern!r} has {made.groups} groups; "
+            "put the speaker's name, and nothing else, in parentheses, as in "
+            "'_(.+)_'"
+        )
+    return made

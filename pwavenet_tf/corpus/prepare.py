@@ -7,24 +7,24 @@ from pathlib import Path
 
 import numpy as np
 
-from pwavenet_tf.config import AudioContract
-from pwavenet_tf.corpus.audio import to_levels
+from pwavenet_tf.audio.decoding import decoded
+from pwavenet_tf.audio.files import to_levels
+from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.files import require_free, written_aside
+from pwavenet_tf.core.training_config import Preset
 from pwavenet_tf.corpus.audit import CorpusAudit, audit, drawn, reason
-from pwavenet_tf.corpus.audit.limits import Limits
+from pwavenet_tf.corpus.audit.verdict import Limits
 from pwavenet_tf.corpus.card import CorpusCard, Recording, Refusal
-from pwavenet_tf.corpus.decoding import decoded
-from pwavenet_tf.corpus.described import (
+from pwavenet_tf.corpus.describe import (
     Describer,
     Description,
     recorded_features,
 )
 from pwavenet_tf.corpus.layouts import Layout, Source, find_layout
-from pwavenet_tf.corpus.phones import learn_phones, phone_ids
+from pwavenet_tf.corpus.phones.phones import learn_phones, phone_ids
 from pwavenet_tf.corpus.records import ShardWriter
 from pwavenet_tf.corpus.statistics import GivenStatistics, Statistics
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.files import require_free, written_aside
-from pwavenet_tf.training_config import Preset
 
 # One recording in so many is held out.
 VALIDATION_INTERVAL = 10
@@ -61,7 +61,7 @@ def prepare(
         labels: Folder of label files for `linguistic`; `corpus/labels`, if
             there is one, when left out. Recordings without a label file are
             aligned with their transcripts.
-        speaker_pattern: For `speaker`; see `pwavenet_tf.corpus.speakers`.
+        speaker_pattern: For `speaker`; see `pwavenet_tf.corpus.manifest`.
         validation_pattern: A regular expression; recordings in whose path
             within `corpus` it is found are held out, and no others.
         statistics: Of a trained model that is to learn from the corpus, in

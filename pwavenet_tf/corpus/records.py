@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pwavenet_tf.config import ARRAY_WIDTHS, INPUT_ARRAYS
+from pwavenet_tf.core.config import ARRAY_WIDTHS, INPUT_ARRAYS
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.card import CorpusCard, Split
-from pwavenet_tf.errors import UserError
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from pwavenet_tf.config import AudioContract
-from pwavenet_tf.corpus.features import LogMel
-from pwavenet_tf.corpus.pitch import UNVOICED_HZ
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.audio.mel import LogMel
+from pwavenet_tf.audio.pitch import UNVOICED_HZ
+from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.core.errors import UserError
 
 # A band that hardly varies (above the recordings' own bandwidth, say) must
 # not have its noise blown up: 0.1 in natural log is 0.9 dB.

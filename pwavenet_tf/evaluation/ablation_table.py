@@ -6,10 +6,10 @@ import io
 import math
 from pathlib import Path
 
-from pwavenet_tf.ablation import Trained
-from pwavenet_tf.evaluation.report_tables import REFERENCE
-from pwavenet_tf.files import written_aside
-from pwavenet_tf.pages import format_number
+from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.html import format_number
+from pwavenet_tf.evaluation.report.tables import REFERENCE
+from pwavenet_tf.training.ablation import Trained
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Ablation:
     """What an evaluation is told of an ablation.
 
     Attributes:
-        trained: The students, as `pwavenet_tf.ablation.ablate` returns them.
+        trained: The students, as `ablate` returns them.
         held_out: As `held_out_measures` returns them.
     """
 

@@ -1,4 +1,4 @@
-"""How probable a model finds a recording, and how sure it is rightly."""
+"""Likelihood of recordings under a model, and its calibration."""
 
 import dataclasses
 import math
@@ -6,12 +6,47 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.evaluation.windows import Windows
-from pwavenet_tf.model_inputs import Features, at_frames, require_features
-from pwavenet_tf.student import ParallelWaveNet
-from pwavenet_tf.student_likelihood import CachedInverse, level_mass
-from pwavenet_tf.teacher import WaveNet
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.inputs import Features, at_frames, require_features
+from pwavenet_tf.models.inverse import CachedInverse, level_mass
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.models.wavenet import WaveNet
+
+
+@dataclasses.dataclass(frozen=True)
+class Windows:
+    """How a series of features is divided, in frames.
+
+    Chunk i is computed in a window that starts `left` frames earlier, as far
+    as any of its samples can see, and ends `right` frames later, as far as
+    the upsampler looks ahead. All windows have one length, so they share one
+    compiled computation.
+    """
+
+    left: int
+    chunk: int
+    right: int
+
+    @classmethod
+    def of(cls, model: WaveNet, chunk: int) -> "Windows":
+        """The windows that make a model's chunks exact."""
+        context = model.conditioner.context_frames
+        past = model.audio.frames(model.receptive_field)
+        return cls(context + past, chunk, context)
+
+    def start(self, index: int) -> int:
+        """First frame of the window of chunk `index`."""
+        return max(0, index * self.chunk - self.left)
+
+    @property
+    def length(self) -> int:
+        """Frames of every window."""
+        return self.left + self.chunk + self.right
+
+    def count(self, frames: int) -> int:
+        """Chunks that cover so many frames."""
+        return -(-frames // self.chunk)
+
 
 # The masses of the central intervals that calibration is measured at.
 INTERVALS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)

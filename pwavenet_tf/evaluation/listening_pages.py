@@ -15,20 +15,22 @@ from pathlib import Path
 
 import numpy as np
 
-from pwavenet_tf.evaluation.listening_format import (
-    ANCHOR,
-    FORMAT,
-    PAGE_VERSION,
-)
-from pwavenet_tf.evaluation.report import (
+from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.html import page_environment
+from pwavenet_tf.evaluation.report.page import (
     ListeningTest,
     Sentence,
     checked_audio,
     flac,
 )
-from pwavenet_tf.evaluation.report_tables import REFERENCE
-from pwavenet_tf.files import written_aside
-from pwavenet_tf.pages import page_environment
+from pwavenet_tf.evaluation.report.tables import REFERENCE
+
+FORMAT = "pwavenet listening test"
+# Of the answers' format and of what a page asks; other versions are refused.
+PAGE_VERSION = 1
+# The low anchor of BS.1534, as it stands among the systems.
+ANCHOR = "3.5 kHz anchor"
+
 
 # What one listener is asked at most in an A/B test: about a quarter of an
 # hour. Each listener draws other ones, and every pair equally often.

@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.audio.metrics import level
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.html import format_number
 from pwavenet_tf.evaluation.intervals import Interval, Series
-from pwavenet_tf.evaluation.measures import measure
-from pwavenet_tf.evaluation.metrics import level
 from pwavenet_tf.evaluation.quality import Quality, missing_measures
 from pwavenet_tf.evaluation.recordings import Heard
-from pwavenet_tf.evaluation.report_tables import REFERENCE
-from pwavenet_tf.evaluation.scoring import OF_SAMPLES
-from pwavenet_tf.files import written_aside
-from pwavenet_tf.pages import format_number
+from pwavenet_tf.evaluation.report.tables import REFERENCE, measure
+from pwavenet_tf.evaluation.scores import OF_SAMPLES
 
 # By system, by measure.
 Values = dict[str, dict[str, Series]]

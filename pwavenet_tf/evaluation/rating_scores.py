@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pwavenet_tf.evaluation.listening_format import FORMAT, PAGE_VERSION
+from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.evaluation.listening_pages import FORMAT, PAGE_VERSION
 from pwavenet_tf.evaluation.ratings import Listener, Ratings
-from pwavenet_tf.files import written_aside
 
 _RESAMPLES = 9_999
 _FEW = 5

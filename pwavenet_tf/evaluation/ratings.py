@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pwavenet_tf.errors import UserError
-from pwavenet_tf.evaluation.listening_format import FORMAT, PAGE_VERSION
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.evaluation.listening_pages import FORMAT, PAGE_VERSION
 
 # BS.1534, post-screening: a listener is excluded who rates the hidden
 # reference below 90 in more than 15 % of the trials.

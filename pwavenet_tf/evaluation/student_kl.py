@@ -4,16 +4,15 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from pwavenet_tf.distributions import ContinuousHead
-from pwavenet_tf.evaluation.likelihood import Likelihood
+from pwavenet_tf.audio.signal import to_levels
+from pwavenet_tf.distillation.kl import entropy, true_kl
+from pwavenet_tf.evaluation.likelihood import Likelihood, Windows
 from pwavenet_tf.evaluation.recordings import Heard, Model
-from pwavenet_tf.evaluation.windows import Windows
-from pwavenet_tf.losses.kl import entropy, true_kl
-from pwavenet_tf.model_inputs import Features, at_frames, require_features
-from pwavenet_tf.noise import positional_uniforms
-from pwavenet_tf.ops import to_levels
-from pwavenet_tf.student import ParallelWaveNet
-from pwavenet_tf.teacher import WaveNet
+from pwavenet_tf.models.distributions import ContinuousHead
+from pwavenet_tf.models.inputs import Features, at_frames, require_features
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.synthesis.noise import positional_uniforms
 
 _CHUNK_FRAMES = 80
 

@@ -8,7 +8,7 @@ synthesised.
 import json
 from pathlib import Path
 
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.core.errors import UserError
 
 FOLDER = Path(__file__).parent
 _CARD = "card.json"

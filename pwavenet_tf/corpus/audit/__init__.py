@@ -7,11 +7,10 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from pwavenet_tf.corpus.audit.limits import Limits
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.audit.measures import Measures, measure
-from pwavenet_tf.corpus.audit.verdict import Audit, Judge
+from pwavenet_tf.corpus.audit.verdict import Audit, Judge, Limits
 from pwavenet_tf.corpus.layouts import Layout, Source
-from pwavenet_tf.errors import UserError
 
 # Enough that no thread waits for the one before it, and few enough that a
 # corpus of a million files does not stand in a queue.

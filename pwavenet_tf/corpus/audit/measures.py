@@ -1,4 +1,12 @@
-"""What is measured of a recording, in one pass and block by block."""
+"""What the audit measures of a recording, in one pass, block by block.
+
+Level, clipping, noise, and bandwidth: speech that was sampled at 8 kHz and
+brought to 22 kHz later has nothing above 4 kHz, and MP3 leaves out what lies
+above some frequency. Both cut like a knife, where a dull voice or a far
+microphone let the spectrum fall slowly. So a step is looked for in the
+long-term average spectrum: the level falls by `STEP_DB` within `_STEP_HZ`,
+and nothing rises again above.
+"""
 
 import dataclasses
 import hashlib
@@ -7,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pwavenet_tf.corpus.audio import (
+from pwavenet_tf.audio.files import (
     HIGHEST_RATE,
     LOWEST_RATE,
     is_truncated,
@@ -15,14 +23,235 @@ from pwavenet_tf.corpus.audio import (
     read_audio,
     to_levels,
 )
-from pwavenet_tf.corpus.audit.bandwidth import AverageSpectrum, bandwidth
-from pwavenet_tf.corpus.audit.clipping import FlatTops
-from pwavenet_tf.corpus.audit.noise_level import (
-    FRAME_SECONDS,
-    frame_powers,
-    levels,
-)
-from pwavenet_tf.errors import UserError
+from pwavenet_tf.core.errors import UserError
+
+# Two equal samples at a peak are chance, and three of them are not.
+SHORTEST_RUN = 3
+# At lower peaks a run of equal samples is the coarseness of the levels.
+LOWEST_PEAK = 0.05
+
+
+class FlatTops:
+    """Counts the samples of one channel that lie in flat tops.
+
+    A flat top is a run of at least `SHORTEST_RUN` equal samples at the highest
+    or at the lowest value of the whole recording. So clipping is found at full
+    scale, and below it where the recording was turned down afterwards. What
+    was resampled or coded with loss after it was clipped has no flat tops any
+    more.
+    """
+
+    def __init__(self) -> None:
+        self._sides = (_Side(), _Side())
+
+    def add(self, audio: np.ndarray) -> None:
+        """Takes the next block, float `(time,)`, not empty."""
+        for side, signed in zip(self._sides, (audio, -audio), strict=True):
+            side.add(signed)
+
+    @property
+    def samples(self) -> int:
+        """Samples in flat tops so far."""
+        return sum(
+            side.finished() for side in self._sides if side.peak >= LOWEST_PEAK
+        )
+
+
+class _Side:
+    """Flat tops at the highest value."""
+
+    def __init__(self) -> None:
+        self.peak = -np.inf
+        self._samples = 0
+        # Length of the run that reaches to the end of what was seen.
+        self._open = 0
+
+    def add(self, audio: np.ndarray) -> None:
+        peak = audio.max()
+        if peak < self.peak:
+            self._close()
+            return
+        if peak > self.peak:
+            self.peak, self._samples, self._open = peak, 0, 0
+        at_peak = np.concatenate(([0], audio == peak, [0])).astype(np.int8)
+        edges = np.flatnonzero(np.diff(at_peak))
+        starts, ends = edges[::2], edges[1::2]
+        if starts[0] > 0:
+            self._close()
+        lengths = ends - starts
+        lengths[0] += self._open
+        self._open = 0
+        if ends[-1] == len(audio):
+            self._open, lengths = int(lengths[-1]), lengths[:-1]
+        self._samples += int(lengths[lengths >= SHORTEST_RUN].sum())
+
+    def _close(self) -> None:
+        self._samples, self._open = self.finished(), 0
+
+    def finished(self) -> int:
+        long_enough = self._open >= SHORTEST_RUN
+        return self._samples + long_enough * self._open
+
+
+FRAME_SECONDS = 0.02
+# Pauses are frames so far below the loud ones: see `_loud`.
+PAUSE_DB = 40
+# The quietest frames, of which noise is estimated.
+QUIET_SHARE = 0.1
+HIGHEST_SNR_DB = 100.0
+# Less than a second may hold no pause at all.
+_FEWEST_FRAMES = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class Levels:
+    """What the power of frames tells.
+
+    Attributes:
+        snr_db: Signal-to-noise ratio, dB, at most `HIGHEST_SNR_DB`; None for
+            less than a second of sound. See `levels`.
+        silence_share: Share of the frames that are pauses.
+    """
+
+    snr_db: float | None
+    silence_share: float
+
+
+def frame_powers(audio: np.ndarray, length: int) -> np.ndarray:
+    """The power of each whole frame without its mean, `(frames,)`.
+
+    Without the mean an offset is not taken for noise.
+    """
+    whole = len(audio) // length * length
+    return audio[:whole].reshape(-1, length).var(axis=1, dtype=np.float64)
+
+
+def levels(powers: np.ndarray) -> Levels:
+    """Estimates noise and pauses from the powers of a recording's frames.
+
+    The noise is taken to be stationary and to be alone in the quietest tenth
+    of the frames, the minimum statistics of a whole recording (compare Martin
+    2001, "Noise power spectral density estimation based on optimal smoothing
+    and minimum statistics"). The signal is what the mean power has beyond it.
+    A recording without pauses has its quietest speech taken for noise: there
+    the estimate is a lower bound. Frames without any power are no noise of a
+    room, they are left out.
+    """
+    if not powers.any():
+        return Levels(None, 1.0)
+    loud = _loud(powers)
+    silence = float(np.mean(powers < loud * 10 ** (-PAUSE_DB / 10)))
+    sounding = np.sort(powers[powers > 0])
+    if len(sounding) < _FEWEST_FRAMES:
+        return Levels(None, silence)
+    quiet = sounding[: max(round(len(sounding) * QUIET_SHARE), 1)]
+    noise = quiet.mean()
+    signal = max(sounding.mean() - noise, np.finfo(np.float64).tiny)
+    snr = 10 * np.log10(signal / noise)
+    return Levels(float(np.clip(snr, -HIGHEST_SNR_DB, HIGHEST_SNR_DB)), silence)
+
+
+def _loud(powers: np.ndarray) -> float:
+    """The level of the sound, however much of the recording is silence.
+
+    Half of all energy is in frames of at least this power.
+    """
+    ordered = np.sort(powers)[::-1]
+    energy = np.cumsum(ordered)
+    return float(ordered[np.searchsorted(energy, energy[-1] / 2)])
+
+
+STEP_DB = 20.0
+# A cut this close to half the sample rate is that of the sampling itself.
+FULL_SHARE = 0.9
+
+_WINDOW_SECONDS = 0.064
+# The filters of resamplers need some room.
+_STEP_HZ = 400.0
+_BAND_HZ = 500.0
+# Nothing cuts lower than a telephone, and below it lie the formants of single
+# vowels, between which the spectrum is as steep.
+_LOWEST_HZ = 2_500.0
+_LINE_HZ = 150.0
+_FLOOR = 1e-20
+
+
+class AverageSpectrum:
+    """The long-term average spectrum, block by block.
+
+    Args:
+        sample_rate: Hz.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self._sample_rate = sample_rate
+        self.window = 2 ** round(np.log2(_WINDOW_SECONDS * sample_rate))
+        self._power = np.zeros(self.window // 2 + 1)
+        self._samples = 0
+
+    def add(self, audio: np.ndarray) -> None:
+        """Takes the next block, float `(time,)`.
+
+        One that is shorter than a window counts only if it is the first: the
+        edge that padding gives it has a spectrum of its own.
+        """
+        from scipy.signal import welch
+
+        samples = len(audio)
+        if samples < self.window:
+            if self._samples:
+                return
+            audio = np.pad(audio, (0, self.window - samples))
+        # A window whose side lobes lie below what 16 bits resolve.
+        _, power = welch(
+            audio,
+            self._sample_rate,
+            "blackmanharris",
+            nperseg=self.window,
+            detrend=False,
+            scaling="spectrum",
+        )
+        self._power += power * samples
+        self._samples += samples
+
+    def decibels(self) -> tuple[np.ndarray, np.ndarray]:
+        """Frequencies in Hz and mean power in dB, `(bins,)` each."""
+        frequencies = np.linspace(0, self._sample_rate / 2, len(self._power))
+        power = self._power / max(self._samples, 1)
+        return frequencies, 10 * np.log10(np.maximum(power, _FLOOR))
+
+
+def bandwidth(frequencies: np.ndarray, decibels: np.ndarray) -> float:
+    """The frequency above which there is nothing, Hz.
+
+    Args:
+        frequencies: `(bins,)`, equally spaced from 0 to half the sample rate.
+        decibels: The long-term average spectrum, `(bins,)`.
+
+    Returns:
+        Where the deepest step is half done; half the sample rate where there
+        is no step, or only that of the sampling itself.
+    """
+    from scipy.ndimage import median_filter
+
+    highest, spacing = float(frequencies[-1]), frequencies[1]
+    step, band = round(_STEP_HZ / spacing), round(_BAND_HZ / spacing)
+    # A line above the cut, such as a whistling monitor, is not speech.
+    smooth = median_filter(decibels, round(_LINE_HZ / spacing), mode="nearest")
+    loudest_above = np.maximum.accumulate(smooth[::-1])[::-1]
+    above = np.arange(round(_LOWEST_HZ / spacing) + step, len(smooth) - 1)
+    if not above.size:
+        return highest
+    below = np.lib.stride_tricks.sliding_window_view(smooth, band)
+    level = np.median(below[above - step - band], axis=-1)
+    drops = level - loudest_above[above]
+    deepest = int(np.argmax(drops))
+    if drops[deepest] < STEP_DB:
+        return highest
+    half = level[deepest] - drops[deepest] / 2
+    edge = float(frequencies[np.flatnonzero(smooth > half)[-1]])
+    return highest if edge > FULL_SHARE * highest else edge
+
 
 _BLOCK_SECONDS = 10
 _BITS = {

@@ -1,23 +1,190 @@
 """The audit as files: JSON, a CSV list of the quarantine, and a page."""
 
+import collections
 import csv
+import dataclasses
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from pwavenet_tf.core.files import require_free, written_aside
+from pwavenet_tf.core.html import format_number, page_environment
 from pwavenet_tf.corpus.audit import CorpusAudit
-from pwavenet_tf.corpus.audit.summary import (
-    QUANTITIES,
-    Quantity,
-    as_json,
-    formats,
-    seconds,
-    values,
+from pwavenet_tf.corpus.audit.verdict import Audit
+
+FORMAT = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantity:
+    """Something that was measured of every recording.
+
+    Attributes:
+        label: Its name in words.
+        unit: Its unit.
+        of: Its value for a recording; None where there is none.
+        limits: Names of the limits that it is held against.
+    """
+
+    label: str
+    unit: str
+    of: Callable[[Audit], float | None]
+    limits: tuple[str, ...] = ()
+
+
+def _measured(name: str) -> Callable[[Audit], float | None]:
+    return lambda one: getattr(one.measures, name, None)
+
+
+def characters_per_second(one: Audit) -> float | None:
+    """How fast a transcript would have to be spoken."""
+    if one.measures is None or one.source.text is None:
+        return None
+    return len(one.source.text.strip()) / one.measures.seconds
+
+
+def _percent(name: str) -> Callable[[Audit], float | None]:
+    value = _measured(name)
+    return lambda one: None if value(one) is None else 100 * value(one)
+
+
+def _peak_db(one: Audit) -> float | None:
+    peak = _measured("peak")(one)
+    return 20 * float(np.log10(peak)) if peak else None
+
+
+QUANTITIES = (
+    Quantity(
+        "Duration",
+        "s",
+        _measured("seconds"),
+        ("shortest_seconds", "longest_seconds"),
+    ),
+    Quantity("Peak", "dB of full scale", _peak_db),
+    Quantity(
+        "Clipped samples",
+        "%",
+        _percent("clipped_share"),
+        ("most_clipped", "warn_clipped"),
+    ),
+    Quantity("Offset (DC)", "% of full scale", _percent("offset")),
+    Quantity(
+        "Pauses",
+        "% of the time",
+        _percent("silence_share"),
+        ("most_silence", "warn_silence"),
+    ),
+    Quantity(
+        "Signal-to-noise ratio",
+        "dB",
+        _measured("snr_db"),
+        ("least_snr", "warn_snr"),
+    ),
+    Quantity(
+        "Bandwidth", "Hz", _measured("bandwidth_hz"), ("least_bandwidth",)
+    ),
+    Quantity(
+        "Speaking rate",
+        "characters per second",
+        characters_per_second,
+        ("slowest_speech", "fastest_speech"),
+    ),
 )
-from pwavenet_tf.files import require_free, written_aside
-from pwavenet_tf.pages import format_number, page_environment
+
+
+def values(found: CorpusAudit, quantity: Quantity) -> np.ndarray:
+    """A quantity of all recordings that have it, `(recordings,)`."""
+    every = (quantity.of(one) for one in found.audits)
+    return np.array([one for one in every if one is not None], np.float64)
+
+
+def seconds(audits: tuple[Audit, ...]) -> float:
+    """Their duration together."""
+    return sum(one.measures.seconds for one in audits if one.measures)
+
+
+def formats(found: CorpusAudit) -> list[tuple[str, int]]:
+    """How many recordings are of each format, the most frequent first."""
+    counts = collections.Counter(
+        f"{one.container} {one.subtype}, {one.sample_rate} Hz, "
+        f"{one.channels} channel{'s' * (one.channels > 1)}"
+        for one in (audit.measures for audit in found.audits)
+        if one is not None
+    )
+    return counts.most_common()
+
+
+def as_json(found: CorpusAudit) -> dict[str, Any]:
+    """All that was found, ready to be written as JSON."""
+    layout = found.layout
+    return {
+        "format": FORMAT,
+        "layout": layout.kind,
+        "sample_rate": found.sample_rate,
+        "limits": dataclasses.asdict(found.limits),
+        "recordings": len(found.audits),
+        "accepted": len(found.accepted),
+        "quarantined": len(found.quarantined),
+        "with_warnings": len(found.warned),
+        "seconds": round(seconds(found.audits), 3),
+        "seconds_accepted": round(seconds(found.accepted), 3),
+        "speakers": list(layout.speakers),
+        "transcripts": layout.transcripts,
+        "transcripts_without_recording": list(layout.unheard),
+        "other_audio_files": layout.passed_over,
+        "files": [_file(one) for one in found.audits],
+    }
+
+
+def _file(one: Audit) -> dict[str, Any]:
+    return {
+        "file": one.source.name,
+        "speaker": one.source.speaker,
+        "verdict": "accepted" if one.accepted else "quarantined",
+        "reasons": list(one.reasons),
+        "warnings": list(one.warnings),
+        "characters_per_second": characters_per_second(one),
+        "measures": one.measures and dataclasses.asdict(one.measures),
+    }
+
+
+def screen_table(found: CorpusAudit) -> str:
+    """What is said on the screen: totals, and who is in quarantine."""
+    rows = [("", "least", "median", "most")]
+    for quantity in QUANTITIES:
+        if (measured := values(found, quantity)).size:
+            spread = np.percentile(measured, [0, 50, 100])
+            label = f"{quantity.label}, {quantity.unit}"
+            rows.append(
+                (label, *(format_number(float(value)) for value in spread))
+            )
+    width = max(len(row[0]) for row in rows)
+    lines = [str(found.layout)]
+    lines += [f"  {text}: {count}" for text, count in formats(found)]
+    if len(rows) > 1:
+        lines += [
+            f"{label:<{width}}" + "".join(f"{cell:>10}" for cell in cells)
+            for label, *cells in rows
+        ]
+    for title, audits in (
+        ("accepted:", found.accepted),
+        ("  with warnings:", found.warned),
+        ("quarantined:", found.quarantined),
+    ):
+        lines.append(
+            f"{title:<18}{len(audits):>7} recordings"
+            f"{seconds(audits) / 60:>9.1f} minutes"
+        )
+    lines += [
+        f"  {one.source.name}: {'; '.join(one.reasons)}"
+        for one in found.quarantined
+    ]
+    return "\n".join(lines)
+
 
 JSON_NAME, PAGE_NAME, LIST_NAME = "audit.json", "audit.html", "quarantine.csv"
 # The page stays one that a browser opens; the JSON file has them all.

@@ -1,0 +1,1 @@
+"""Audio and its features: files, mel spectrogram, pitch, distances."""

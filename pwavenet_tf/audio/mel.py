@@ -1,0 +1,147 @@
+"""The log-mel spectrogram of the acoustic contract."""
+
+import functools
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from pwavenet_tf.core.config import AudioContract
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Array = TypeVar("Array", np.ndarray, "tf.Tensor")
+
+_MEL_BLOCK_FRAMES = 4096
+
+
+@functools.cache
+def mel_filterbank(contract: AudioContract) -> np.ndarray:
+    """Weights from linear frequency to mel bands, Slaney's scale and norm.
+
+    Returns:
+        float32 `(fft_length // 2 + 1, mels)`, read-only.
+    """
+    import librosa.filters
+
+    weights = librosa.filters.mel(
+        sr=contract.sample_rate,
+        n_fft=contract.fft_length,
+        n_mels=contract.mels,
+        fmin=contract.lowest_hz,
+        fmax=contract.highest_hz,
+        htk=False,
+        norm="slaney",
+    ).T
+    weights.setflags(write=False)
+    return weights
+
+
+def log_mel_spectrogram(
+    audio: "tf.Tensor", contract: AudioContract
+) -> "tf.Tensor":
+    """Mel spectrogram: natural log of mel-weighted STFT magnitudes.
+
+    It is framed as `AudioContract` says and normalised where the contract
+    holds statistics. Works eagerly, in a graph and under XLA.
+
+    Args:
+        audio: float32 `(batch, time)` in [-1, 1).
+        contract: The acoustic contract.
+
+    Returns:
+        float32 `(batch, ceil(time / hop_length), mels)`.
+    """
+    import tensorflow as tf
+
+    time = audio.shape[1] or tf.shape(audio)[1]
+    frames = -(-time // contract.hop_length)
+    # Zeros around the window do not change a magnitude: framing by
+    # window_length equals a window centred within fft_length.
+    left = (contract.fft_length - contract.hop_length) // 2 - (
+        contract.fft_length - contract.window_length
+    ) // 2
+    length = (frames - 1) * contract.hop_length + contract.window_length
+    # In float64: far below a loud tone the rounding of a float32 transform
+    # would show in the logarithm.
+    audio = tf.cast(audio, tf.float64)
+    spectrum = tf.signal.stft(
+        tf.pad(audio, [[0, 0], [left, length - left - time]]),
+        frame_length=contract.window_length,
+        frame_step=contract.hop_length,
+        fft_length=contract.fft_length,
+        window_fn=lambda _, dtype: tf.constant(
+            hann(contract.window_length), dtype
+        ),
+    )
+    mel = tf.abs(spectrum) @ mel_filterbank(contract).astype(np.float64)
+    mel = tf.math.log(tf.maximum(mel, contract.magnitude_floor))
+    return normalised(tf.cast(mel, tf.float32), contract)
+
+
+def hann(length: int) -> np.ndarray:
+    """Periodic Hann window, as tf.signal.hann_window is for even lengths."""
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
+
+
+def normalised(mel: Array, contract: AudioContract) -> Array:
+    """Takes each band to mean 0 and deviation 1 by the contract's statistics.
+
+    Args:
+        mel: `(..., frames, mels)`, natural log magnitudes.
+        contract: Without statistics `mel` is returned as it is.
+    """
+    if not contract.mel_mean:
+        return mel
+    return (mel - np.float32(contract.mel_mean)) / np.float32(
+        contract.mel_deviation
+    )
+
+
+def inverse_normalised(mel: Array, contract: AudioContract) -> Array:
+    """Undoes `normalised`: back to natural log magnitudes.
+
+    Args:
+        mel: `(..., frames, mels)`.
+        contract: Without statistics `mel` is returned as it is.
+    """
+    if not contract.mel_mean:
+        return mel
+    return mel * np.float32(contract.mel_deviation) + np.float32(
+        contract.mel_mean
+    )
+
+
+class LogMel:
+    """Log-mel spectrogram of recordings of any length in bounded memory.
+
+    Args:
+        contract: The acoustic contract; with statistics, `Corpus.contract`
+            or `with_mel_statistics`, the bands are normalised by them.
+
+    Example:
+        mel = LogMel(corpus.contract)(audio)
+    """
+
+    def __init__(self, contract: AudioContract) -> None:
+        import tensorflow as tf
+
+        self._contract = contract
+        self._compute = tf.function(
+            lambda audio: log_mel_spectrogram(audio[None], contract)[0],
+            input_signature=[tf.TensorSpec((None,), tf.float32)],
+        )
+
+    def __call__(self, audio: np.ndarray) -> np.ndarray:
+        """float32 `(time,)` in [-1, 1) to `(frames, mels)`."""
+        hop = self._contract.hop_length
+        margin = self._contract.margin_frames
+        frames = self._contract.frames(len(audio))
+        blocks = []
+        for start in range(0, frames, _MEL_BLOCK_FRAMES):
+            end = min(start + _MEL_BLOCK_FRAMES, frames)
+            first = max(0, start - margin)
+            part = audio[first * hop : (end + margin) * hop]
+            mel = self._compute(part).numpy()
+            blocks.append(mel[start - first : end - first])
+        return np.concatenate(blocks)

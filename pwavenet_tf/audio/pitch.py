@@ -1,0 +1,92 @@
+"""Pitch of recordings, frame by frame."""
+
+import math
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from pwavenet_tf.core.config import AudioContract
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Array = TypeVar("Array", np.ndarray, "tf.Tensor")
+
+LOWEST_HZ = 50.0
+HIGHEST_HZ = 500.0
+# Where nothing is voiced, there is no pitch to hold on to.
+UNVOICED_HZ = 150.0
+# Three periods of the lowest pitch.
+_WINDOW_SECONDS = 0.06
+_BLOCK_SECONDS = 60
+# A frame without a period is voiced with so much probability. librosa's own
+# 0.01 makes a tenth of white noise voiced; this makes none of it so.
+_NO_TROUGH = 0.003
+
+
+def pitch_track(audio: np.ndarray, contract: AudioContract) -> np.ndarray:
+    """F0 and voicing by probabilistic YIN (Mauch and Dixon, 2014).
+
+    Args:
+        audio: `(time,)` in [-1, 1), at the contract's rate.
+        contract: Frame f is centred on its own samples, as the mel
+            spectrogram's.
+
+    Returns:
+        float32 `(frames, 2)`: ln F0 in Hz, linearly interpolated where there
+        is no voice and held at the ends; 1 where voiced, else 0.
+    """
+    frames = contract.frames(len(audio))
+    # An offset from zero hides every period from librosa's YIN.
+    audio = audio - audio.mean()
+    block = math.ceil(
+        _BLOCK_SECONDS * contract.sample_rate / contract.hop_length
+    )
+    hertz = np.concatenate(
+        [
+            _fundamental(audio, start, min(block, frames - start), contract)
+            for start in range(0, frames, block)
+        ]
+    )
+    voiced = np.isfinite(hertz)
+    if not voiced.any():
+        logarithm = np.full(frames, math.log(UNVOICED_HZ))
+    else:
+        places = np.arange(frames)
+        logarithm = np.interp(places, places[voiced], np.log(hertz[voiced]))
+    return np.stack([logarithm, voiced], axis=1).astype(np.float32)
+
+
+def relative_pitch(pitch: Array, mean_pitch_hz: float) -> Array:
+    """Takes ln F0 in Hz to ln(F0 / mean), `(..., 2)` with the voicing."""
+    return pitch - np.float32([math.log(mean_pitch_hz), 0.0])
+
+
+def _fundamental(
+    audio: np.ndarray, first: int, frames: int, contract: AudioContract
+) -> np.ndarray:
+    """F0 of some frames, Hz, NaN where unvoiced.
+
+    In blocks, because the search's memory grows with the recording.
+    """
+    import librosa
+
+    hop = contract.hop_length
+    window = 2 ** math.ceil(math.log2(_WINDOW_SECONDS * contract.sample_rate))
+    start = first * hop + hop // 2 - window // 2
+    end = start + (frames - 1) * hop + window
+    part = audio[max(0, start) : max(0, end)]
+    padded = np.pad(part, (max(0, -start), max(0, end - len(audio))))
+    if not padded.any():
+        return np.full(frames, np.nan)
+    hertz, _, _ = librosa.pyin(
+        padded[: end - start],
+        fmin=LOWEST_HZ,
+        fmax=HIGHEST_HZ,
+        sr=contract.sample_rate,
+        frame_length=window,
+        hop_length=hop,
+        center=False,
+        no_trough_prob=_NO_TROUGH,
+    )
+    return hertz

@@ -1,0 +1,228 @@
+"""The command line: `pwavenet COMMAND --flag=value`.
+
+A user's mistake ends in one line on standard error and exit status 2; a
+fault of this code shows its traceback. TensorFlow is loaded only once a
+command is sure to run.
+"""
+
+import difflib
+import errno
+import importlib
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+
+import absl.logging
+from absl import flags
+
+import pwavenet_tf
+from pwavenet_tf.cli import help as usage
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.imports import import_tensorflow
+
+COMMANDS = (
+    "download",
+    "audit",
+    "prepare",
+    "train-teacher",
+    "train-phones",
+    "distill",
+    "voices",
+    "synthesize",
+    "synthesize-batch",
+    "evaluate",
+    "export",
+    "ablate",
+    "benchmark",
+    "demo",
+    "export-corpus",
+    "train-jax",
+)
+
+_HELP = {"help", "--help", "-help", "-h"}
+_STORAGE_FAULTS = tuple(
+    os.strerror(number)
+    for number in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EACCES,
+        errno.EROFS,
+    )
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns the exit status.
+
+    Args:
+        arguments: What follows `pwavenet` on the command line; by default
+            that of this process.
+
+    Returns:
+        0 if all went well, 2 after a user's mistake or if a file could not
+        be read or written, 130 after an interruption from the keyboard.
+    """
+    name, *rest = list(sys.argv[1:] if arguments is None else arguments) or [
+        "help"
+    ]
+    if name in _HELP and rest:
+        name, rest = rest[0], ["--help"]
+    try:
+        if name in _HELP:
+            print(usage.overview({one: _load(one) for one in COMMANDS}))
+        elif name == "--version":
+            print(f"pwavenet {pwavenet_tf.__version__}")
+        else:
+            _run(name, rest)
+    except UserError as error:
+        return _complain(name, str(error))
+    except OSError as error:
+        return _complain(name, _storage_message(error))
+    except KeyboardInterrupt:
+        _complain(name, "interrupted")
+        return 130
+    except Exception as error:
+        # TensorFlow has exceptions of its own for what the disk refuses.
+        if any(f"; {fault}" in str(error) for fault in _STORAGE_FAULTS):
+            message = str(error).splitlines()[0]
+            # Its marks of the operation say nothing to the user.
+            message = re.sub(r"\{\{.*?\}\}|\[Op:\w+\]", "", message)
+            return _complain(name, message)
+        raise
+    return 0
+
+
+def _run(name: str, arguments: list[str]) -> None:
+    if name not in COMMANDS:
+        raise UserError(_unknown_command(name))
+    command = _load(name)
+    values = flags.FlagValues()
+    values.set_gnu_getopt(True)
+    command.define_flags(values)
+    if _HELP.intersection(arguments):
+        print(usage.command_help(name, command, values))
+        return
+    _parse(name, values, _with_flag(command, arguments))
+    if _needs_tensorflow(command, values):
+        import_tensorflow()
+        _log_errors_only()
+    command.run(values)
+
+
+def _needs_tensorflow(command: ModuleType, values: flags.FlagValues) -> bool:
+    """What the command says, of these flags or of all."""
+    if hasattr(command, "needs_tensorflow"):
+        return command.needs_tensorflow(values)
+    return getattr(command, "NEEDS_TENSORFLOW", True)
+
+
+def _with_flag(command: ModuleType, arguments: list[str]) -> list[str]:
+    """A command's one word that stands without a flag, given its flag."""
+    flag = getattr(command, "WORD", None)
+    if flag is None or not arguments or arguments[0].startswith("-"):
+        return arguments
+    return [f"--{flag}={arguments[0]}", *arguments[1:]]
+
+
+def _log_errors_only() -> None:
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "2":
+        absl.logging.set_verbosity(absl.logging.ERROR)
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+def _load(name: str) -> ModuleType:
+    return importlib.import_module(
+        f"pwavenet_tf.cli.commands.{name.replace('-', '_')}"
+    )
+
+
+def _parse(name: str, values: flags.FlagValues, arguments: list[str]) -> None:
+    try:
+        unused = values(["pwavenet", *arguments])[1:]
+    except flags.UnrecognizedFlagError as error:
+        raise UserError(_unknown_flag(error.flagname, values)) from None
+    except flags.Error as error:
+        raise UserError(_flag_message(name, values, str(error))) from None
+    if unused:
+        raise UserError(
+            f"{unused[0]!r} is not a flag; write each value as --flag=value"
+        )
+
+
+def _unknown_command(name: str) -> str:
+    if name.startswith("-"):
+        return "a command comes first, then its flags; see pwavenet --help"
+    near = _nearest(name, COMMANDS)
+    mend = f"did you mean pwavenet {near}?" if near else "see pwavenet --help"
+    return f"there is no such command; {mend}"
+
+
+def _unknown_flag(flag: str, values: flags.FlagValues) -> str:
+    near = _nearest(flag, values)
+    mend = (
+        f"did you mean --{near}?"
+        if near
+        else f"there are {', '.join(f'--{known}' for known in values)}"
+    )
+    return f"there is no flag --{flag}; {mend}"
+
+
+def _flag_message(name: str, values: flags.FlagValues, message: str) -> str:
+    missing = re.findall(r"Flag --(\w+) must have a value", message)
+    if missing:
+        verb = "are" if len(missing) > 1 else "is"
+        mend = " ".join(
+            f"--{flag}={usage.placeholder(values[flag])}" for flag in missing
+        )
+        named = " and ".join(f"--{flag}" for flag in missing)
+        return f"{named} {verb} missing; add {mend}"
+    valueless = re.match(r"Missing value for flag -+(\w+)", message)
+    if valueless:
+        flag = valueless[1]
+        form = f"--{flag}={usage.placeholder(values[flag])}"
+        return f"--{flag} has no value; write {form}"
+    wrong = re.match(r"flag --(\w+)=(.*?): ", message, re.DOTALL)
+    if wrong is None:
+        return f"{message}; see pwavenet {name} --help"
+    flag, value = wrong.groups()
+    parser = values[flag].parser
+    choices = getattr(parser, "enum_values", [])
+    expected = parser.syntactic_help or f"one of {', '.join(choices)}"
+    near = _nearest(value, choices)
+    mend = (
+        f"did you mean --{flag}={near}?"
+        if near
+        else f"see pwavenet {name} --help"
+    )
+    return f"--{flag}={value} is not {expected}; {mend}"
+
+
+def _nearest(word: str, known: Iterable[str]) -> str | None:
+    near = difflib.get_close_matches(word.replace("_", "-"), known, n=1)
+    return near[0] if near else None
+
+
+def _storage_message(error: OSError) -> str:
+    place = f"{error.filename}: " if error.filename else ""
+    mend = (
+        "make room and run it again"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT)
+        else "check the path and its permissions"
+    )
+    return f"{place}{error.strerror or error}; {mend}"
+
+
+def _complain(name: str, message: str) -> int:
+    command = "pwavenet" if name.startswith("-") else f"pwavenet {name}"
+    # A progress bar may have left its line unfinished.
+    start = "\n" if sys.stderr.isatty() else ""
+    print(f"{start}{command}: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""What the inner draws of distillation cost, and what they are good for.
+
+Run as a module with a number of draws, it prints the peak memory that they
+take.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pwavenet_tf.cli.benchmark.peak_memory import (
+    figures_apart,
+    peak,
+    peak_from_here,
+    print_figures,
+)
+from pwavenet_tf.distillation.kl import cross_entropy
+from pwavenet_tf.models.distributions import MixtureOfLogistics
+from pwavenet_tf.models.noise import LogisticNoise
+
+DRAWS = (1, 4, 16, 64)
+_COMPONENTS = 10
+_SHAPE = (2, 10_000)
+# So long that what else a process holds does not matter.
+_LONG = (2, 40_000)
+_SHORT = (1, 200)
+_REPETITIONS = 5
+_ESTIMATES = 400
+
+
+def measure_inner_draws() -> dict[int, dict[str, float]]:
+    """The cross-entropy's estimate by 1, 4, 16 and 64 draws.
+
+    Returns:
+        For each number of draws: `variance_ratio`, by how much smaller the
+        variance of the estimate is than that of one draw, which is scoring
+        the student's own sample; `seconds` of value and gradient at `(2,
+        10000)` under XLA; `bytes`, the growth of a fresh process's peak
+        memory, at `(2, 40000)`.
+    """
+    figures = {}
+    single = None
+    for draws in DRAWS:
+        variance = _variance(draws)
+        single = single or variance
+        figures[draws] = {
+            "variance_ratio": single / variance,
+            "seconds": _seconds(draws),
+            **figures_apart(__name__, str(draws)),
+        }
+    return figures
+
+
+def _inputs(shape: tuple[int, int]) -> list[tf.Tensor]:
+    """The teacher's raw parameters, and the student's μ and ln s."""
+    random = np.random.default_rng(0)
+    raw = random.normal(size=(*shape, 3, _COMPONENTS))
+    raw[..., 1, :] *= 0.05
+    location = random.normal(0.0, 0.05, shape)
+    values = (raw.reshape(*shape, -1), location, np.full(shape, -4.0))
+    return [tf.constant(one, tf.float32) for one in values]
+
+
+def _value(draws: int) -> Callable:
+    def value(key, raw, location, log_scale):
+        teacher = MixtureOfLogistics(raw)
+        each = cross_entropy(
+            teacher, location, log_scale, LogisticNoise, draws, key
+        )
+        return tf.reduce_mean(each)
+
+    return value
+
+
+def _step(draws: int) -> Callable:
+    @tf.function(jit_compile=True)
+    def step(key, *inputs):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            value = _value(draws)(key, *inputs)
+        return value, tape.gradient(value, inputs)
+
+    return step
+
+
+def _variance(draws: int) -> float:
+    estimate = tf.function(_value(draws), jit_compile=True)
+    seed, inputs = keras.random.SeedGenerator(0), _inputs(_SHORT)
+    return float(
+        np.var([estimate(seed.next(), *inputs) for _ in range(_ESTIMATES)])
+    )
+
+
+def _seconds(draws: int) -> float:
+    step, inputs = _step(draws), _inputs(_SHAPE)
+    key = keras.random.SeedGenerator(0).next()
+    step(key, *inputs)
+    taken = []
+    for _ in range(_REPETITIONS):
+        started = time.perf_counter()
+        step(key, *inputs)[0].numpy()
+        taken.append(time.perf_counter() - started)
+    return float(np.median(taken))
+
+
+def _peak_growth(draws: int) -> int:
+    step, inputs = _step(draws), _inputs(_LONG)
+    key = keras.random.SeedGenerator(0).next()
+    step.experimental_get_compiler_ir(key, *inputs)(stage="optimized_hlo")
+    before = peak_from_here()
+    step(key, *inputs)[0].numpy()
+    return peak() - before
+
+
+if __name__ == "__main__":
+    print_figures(bytes=_peak_growth(int(sys.argv[1])))

@@ -1,0 +1,162 @@
+"""The mixture's log-probability against TFP's: value, time and memory.
+
+Run as a module with the names of an implementation and of a compiler, it
+prints the peak memory of that one case.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from pwavenet_tf.cli.benchmark.peak_memory import (
+    figures_apart,
+    peak,
+    peak_from_here,
+    print_figures,
+)
+from pwavenet_tf.models.distributions import MixtureOfLogistics
+from pwavenet_tf.models.tfp import tfb, tfd
+
+_SHAPE = (8, 8_000)
+_TINY_SHAPE = (2, 16)
+_COMPONENTS = 10
+_REPETITIONS = 9
+_IMPLEMENTATIONS = ("ours", "tfp")
+_COMPILERS = ("graph", "xla")
+
+
+def measure_log_prob() -> dict[str, float | dict[str, float]]:
+    """Compares the value and the gradient of our log-probability with TFP's.
+
+    Ours is `MixtureOfLogistics.log_prob`; TFP's a `MixtureSameFamily` of
+    `QuantizedDistribution` of shifted logistics, on the same 16-bit levels
+    and parameters, at `(8, 8000)` with ten components. Each run computes the
+    value and its gradient with respect to parameters and audio.
+
+    Returns:
+        `difference_nats`: the largest difference of ours, in float32, from
+        TFP in float64; `tfp_difference_nats`: that of TFP in float32. Then
+        for `graph` (a `tf.function`) and for `xla` (the same, compiled by
+        XLA): `ours_seconds` and `tfp_seconds`, the medians of runs in turn;
+        `ours_bytes` and `tfp_bytes`, the growth of a fresh process's peak
+        memory; `time_ratio` and `memory_ratio`, TFP's over ours.
+    """
+    raw, levels = _inputs(_SHAPE)
+    oracle = _tfp_log_prob(raw, levels, tf.float64)
+    figures = {
+        "difference_nats": _difference(_ours_log_prob(raw, levels), oracle),
+        "tfp_difference_nats": _difference(_tfp_log_prob(raw, levels), oracle),
+    }
+    for compiler in _COMPILERS:
+        seconds = _seconds_in_turn(
+            [_case(name, compiler) for name in _IMPLEMENTATIONS], raw, levels
+        )
+        memory = [
+            figures_apart(__name__, name, compiler)["bytes"]
+            for name in _IMPLEMENTATIONS
+        ]
+        figures[compiler] = {
+            "ours_seconds": seconds[0],
+            "tfp_seconds": seconds[1],
+            "time_ratio": seconds[1] / seconds[0],
+            "ours_bytes": memory[0],
+            "tfp_bytes": memory[1],
+            "memory_ratio": memory[1] / max(memory[0], 1),
+        }
+    return figures
+
+
+def _inputs(shape: tuple[int, ...]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Raw parameters as of a trained teacher, and audio that they fit."""
+    random = np.random.default_rng(0)
+    levels = np.round(random.normal(0.0, 3_000.0, shape)) / 32_768.0
+    log_scales = random.uniform(-9.0, -3.0, (*shape, _COMPONENTS))
+    offsets = random.logistic(0.0, np.exp(log_scales))
+    logits = random.normal(size=log_scales.shape)
+    locations = levels[..., None] + offsets
+    raw = np.concatenate([logits, locations, log_scales + 4.0], axis=-1)
+    return tf.constant(raw, tf.float32), tf.constant(levels, tf.float32)
+
+
+def _ours_log_prob(raw, levels):
+    return MixtureOfLogistics(raw).log_prob(levels)
+
+
+def _tfp_log_prob(raw, levels, dtype=tf.float32):
+    """TFP's own recipe for discretised logistics, in units of levels."""
+    ours = MixtureOfLogistics(raw)
+    logistic = tfd.Logistic(
+        32_768.0 * tf.cast(ours.locations, dtype),
+        32_768.0 * tf.exp(tf.cast(ours.log_scales, dtype)),
+    )
+    quantized = tfd.QuantizedDistribution(
+        tfd.TransformedDistribution(logistic, tfb.Shift(tf.cast(-0.5, dtype))),
+        low=tf.cast(-32_768.0, dtype),
+        high=tf.cast(32_767.0, dtype),
+    )
+    weights = tfd.Categorical(logits=tf.cast(ours.log_weights, dtype))
+    mixture = tfd.MixtureSameFamily(weights, quantized)
+    return mixture.log_prob(32_768.0 * tf.cast(levels, dtype))
+
+
+def _difference(found, oracle) -> float:
+    return float(np.abs(found.numpy() - oracle.numpy()).max())
+
+
+def _case(implementation: str, compiler: str) -> Callable:
+    log_prob = {"ours": _ours_log_prob, "tfp": _tfp_log_prob}[implementation]
+
+    @tf.function(jit_compile=compiler == "xla")
+    def value_and_gradients(raw, levels):
+        with tf.GradientTape() as tape:
+            tape.watch((raw, levels))
+            value = tf.reduce_mean(log_prob(raw, levels))
+        gradients = tape.gradient(
+            value,
+            (raw, levels),
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        return value, gradients
+
+    return value_and_gradients
+
+
+def _seconds_in_turn(cases: list[Callable], raw, levels) -> list[float]:
+    """The median seconds of each case; load comes and goes for all alike."""
+    taken = np.zeros((_REPETITIONS, len(cases)))
+    for case in cases:
+        case(raw, levels)
+    for repetition in range(_REPETITIONS):
+        for number, case in enumerate(cases):
+            started = time.perf_counter()
+            case(raw, levels)[0].numpy()
+            taken[repetition, number] = time.perf_counter() - started
+    return np.median(taken, axis=0).tolist()
+
+
+def _peak_growth(implementation: str, compiler: str) -> int:
+    """By how many bytes the first run at full size raises the peak.
+
+    The first, as TensorFlow keeps the memory of its tensors for the next
+    run; all that is made once is made at a tiny size before.
+    """
+    case = _case(implementation, compiler)
+    inputs = _inputs(_SHAPE)
+    if compiler == "xla":
+        case.experimental_get_compiler_ir(*inputs)(stage="optimized_hlo")
+    else:
+        case = case.get_concrete_function(
+            tf.TensorSpec([None, None, 3 * _COMPONENTS]),
+            tf.TensorSpec([None, None]),
+        )
+    case(*_inputs(_TINY_SHAPE))
+    before = peak_from_here()
+    case(*inputs)[0].numpy()
+    return peak() - before
+
+
+if __name__ == "__main__":
+    print_figures(bytes=_peak_growth(*sys.argv[1:]))

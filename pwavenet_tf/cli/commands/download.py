@@ -1,0 +1,73 @@
+"""Fetches a public corpus: ljspeech, 24 hours of one voice.
+
+LJ Speech is 13,100 recordings of one reader of English, in the public domain,
+with what is said in each: 2.7 GB to fetch, 3.8 GB on disk.
+
+The archive is checked by its SHA-256 and unpacked; the folder appears only
+when all is there. An interrupted download is gone on with, by itself or when
+the command is run again: what has arrived waits beside the folder in a file
+whose name ends in .part.
+
+Before it:  nothing; with recordings of your own, it is not needed.
+After it:   pwavenet audit, or pwavenet prepare
+
+Example:
+  pwavenet download ljspeech --out=ljspeech
+
+The same with a flag: pwavenet download --dataset=ljspeech --out=ljspeech
+"""
+
+import dataclasses
+from pathlib import Path
+
+from absl import flags
+
+from pwavenet_tf.cli.flags import define_path, writable_folder
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.corpus.download import DATASETS
+
+NEEDS_TENSORFLOW = False
+# The flag that a word right after the command stands for.
+WORD = "dataset"
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines the flags."""
+    flags.DEFINE_enum(
+        "dataset",
+        None,
+        list(DATASETS),
+        "NAME: The corpus: ljspeech.",
+        flag_values=flag_values,
+    )
+    flags.mark_flag_as_required("dataset", flag_values)
+    define_path(
+        "out",
+        "DIR: Folder to write the corpus to; it must not hold anything yet.",
+        flag_values,
+        writable_folder,
+    )
+    flags.DEFINE_string(
+        "url",
+        None,
+        "URL: Another place to fetch the same archive from; the usual, if "
+        "left out.",
+        flag_values=flag_values,
+    )
+
+
+def run(flag_values: flags.FlagValues) -> None:
+    """Fetches the corpus and says what comes next."""
+    from pwavenet_tf.corpus.download import download
+
+    dataset, out = DATASETS[flag_values.dataset], Path(flag_values.out)
+    if flag_values.url is not None:
+        if not flag_values.url.startswith(("http://", "https://")):
+            raise UserError(
+                f"--url={flag_values.url} does not begin with http:// or "
+                "https://; give the address of the archive"
+            )
+        dataset = dataclasses.replace(dataset, url=flag_values.url)
+    download(dataset, out)
+    print(f"{dataset.name} ({dataset.licence}) is in {out}. Next:")
+    print(f"  pwavenet audit --corpus={out} --out=audit")

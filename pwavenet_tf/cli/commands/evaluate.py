@@ -1,0 +1,192 @@
+"""Compares models with recordings: figures and a page of sound.
+
+Every recording is spoken anew by each model from what the model is told of
+it. Beside the models stand two baselines without training: Griffin-Lim, from
+the same mel spectrogram, which a model must beat to be worth its training, and
+WORLD, a parametric vocoder that analyses the recording itself. Measured are
+PESQ (wide band), STOI and extended STOI, mel-cepstral distortion, F0 and
+voicing errors, log-spectral and multi-resolution STFT distance, level, octave
+bands, noise in pauses, and the models' speed; docs/evaluation.md defines each.
+Means over the recordings come with 95 % intervals, and every model's
+difference from every other system, paired by recording, with its own: judge
+on 20 recordings or more. PESQ and WORLD need a C compiler once, for
+pip install 'pwavenet_tf[metrics]'; without them all else is measured.
+
+Each model also scores the recordings: the bits that it needs per sample,
+exact and by file, and whether it is as sure as it should be (half of the
+samples belong inside its 50 % intervals). And it is told wrong things,
+another recording's mel spectrogram, phones or pitch or another speaker: what
+that costs in bits is how much it listens. --nosound does this alone, which is
+quick where speaking would take a large teacher hours. A student's flows must
+be inverted one sample after the other for it; a nano student's take half a
+second for a second of sound. Between a student and a teacher of the same run
+stands their KL, in nats per sample.
+
+It writes metrics.json, recordings.csv (a row for each recording and system)
+and bits.csv for programs and report.html for people:
+players, waveforms and spectrograms side by side, in one file that can be sent
+to anyone. What each voice speaks is also written to sound/. Use recordings
+that were not trained on.
+
+Beside the report lie two blind listening tests, to be opened in a browser or
+sent to listeners: ab_test.html (which of two sounds better?) and mushra.html
+(all rated from 0 to 100 against the recording, which hides among them together
+with a low anchor, as in ITU-R BS.1534). Each listener saves a JSON file.
+--ratings makes the paper's table of them, with confidence intervals: mean
+scores, and preferences as win-lose-neutral %. It is also written to
+ratings.json. Listeners who don't recognise the hidden recording are excluded,
+as BS.1534 recommends.
+
+Before it:  pwavenet distill (or train-teacher)
+After it:   open report.html; ask listeners; evaluate --ratings
+
+Example:
+  pwavenet evaluate --model=run/teacher.keras --model=run/student.keras \\
+      --reference=unheard --out=report
+  pwavenet evaluate --model=run/teacher.keras --reference=unheard \\
+      --speaker_pattern='_(.+)_' --nosound --out=scores
+  pwavenet evaluate --ratings=answers --out=report
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from pwavenet_tf.cli.flags import (
+    chosen_models,
+    define_labels,
+    define_model,
+    define_path,
+    define_speaker_pattern,
+    existing,
+    require_apart,
+    writable_folder,
+)
+from pwavenet_tf.core.errors import UserError
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines the flags."""
+    define_model(
+        "FILE: A teacher.keras or student.keras; repeat the flag to see "
+        "several side by side.",
+        flag_values,
+        repeated=True,
+        required=False,
+    )
+    define_path(
+        "reference",
+        "DIR: Folder of recordings to compare with.",
+        flag_values,
+        existing,
+        required=False,
+    )
+    flags.DEFINE_multi_string(
+        "ratings",
+        None,
+        "FILES: What listeners saved in the listening tests: a file, a folder "
+        "of them or a pattern ('answers/*.json'); may be repeated. Instead of "
+        "--model and --reference.",
+        flag_values=flag_values,
+    )
+    define_labels(flag_values)
+    define_speaker_pattern(flag_values)
+    define_path(
+        "out",
+        "DIR: Folder to write metrics.json, recordings.csv, bits.csv, "
+        "report.html, the listening tests and sound/ to; with --ratings, "
+        "ratings.json.",
+        flag_values,
+        writable_folder,
+        required=False,
+    )
+    flags.DEFINE_boolean(
+        "sound",
+        True,
+        "<true|false>: Whether the models speak; with --nosound, they score "
+        "and nothing more is done.",
+        flag_values=flag_values,
+    )
+    flags.register_multi_flags_validator(
+        ["model", "voice", "reference", "ratings", "out"],
+        _check_task,
+        flag_values=flag_values,
+    )
+
+
+def needs_tensorflow(flag_values: flags.FlagValues) -> bool:
+    """Whether TensorFlow is loaded first: not for a table of ratings."""
+    return not flag_values.ratings
+
+
+def _check_task(values: dict) -> bool:
+    """Refuses flags that are neither for models nor for ratings alone."""
+    forms = {"model": "FILE", "reference": "DIR", "out": "DIR"}
+    if values["ratings"]:
+        models = ("model", "voice", "reference")
+        surplus = [name for name in models if values[name]]
+        if surplus:
+            raise UserError(
+                f"--ratings and --{surplus[0]} are two different tasks; leave "
+                "one of them out"
+            )
+        forms = {"out": "DIR"}
+    missing = [name for name in forms if not values[name]]
+    if values["voice"] and "model" in missing:
+        missing.remove("model")
+    if missing:
+        named = " and ".join(f"--{name}" for name in missing)
+        mend = " ".join(f"--{name}={forms[name]}" for name in missing)
+        verb = "are" if len(missing) > 1 else "is"
+        raise UserError(f"{named} {verb} missing; add {mend}")
+    return True
+
+
+def run(flag_values: flags.FlagValues) -> None:
+    """Writes the figures and the page, or the table of ratings."""
+    if flag_values.ratings:
+        _run_ratings(flag_values.ratings, Path(flag_values.out))
+    else:
+        _run_models(flag_values)
+
+
+def _run_ratings(places: list[str], out: Path) -> None:
+    from pwavenet_tf.evaluation.rating_scores import screen_table, write_ratings
+    from pwavenet_tf.evaluation.ratings import rating_files, read_ratings
+
+    ratings = read_ratings(rating_files(places))
+    write_ratings(out / "ratings.json", ratings)
+    print(screen_table(ratings))
+    print(f"The figures are in {out / 'ratings.json'}.")
+
+
+def _run_models(flag_values: flags.FlagValues) -> None:
+    from pwavenet_tf.audio.files import find_audio
+    from pwavenet_tf.corpus.manifest import read_texts
+    from pwavenet_tf.evaluation.evaluate import evaluate
+    from pwavenet_tf.evaluation.per_recording import screen_table
+    from pwavenet_tf.evaluation.scores import screen_table as score_table
+    from pwavenet_tf.models.loading import load_model
+
+    models = {path: load_model(path) for path in chosen_models(flag_values)}
+    reference, out = Path(flag_values.reference), Path(flag_values.out)
+    require_apart(out, reference)
+    recordings = find_audio(reference)
+    folder = reference if reference.is_dir() else reference.parent
+    found = evaluate(
+        models,
+        recordings,
+        out,
+        read_texts(folder),
+        folder=folder,
+        labels=flag_values.labels and Path(flag_values.labels),
+        speaker_pattern=flag_values.speaker_pattern,
+        sound=flag_values.sound,
+    )
+    if flag_values.sound:
+        print(screen_table(found.values))
+    print(score_table(found.scorings))
+    print(f"The figures are in {out / 'metrics.json'} and recordings.csv,")
+    print(f"the report is {out / 'report.html'}.")
+    if flag_values.sound:
+        print("Next to it are blind tests: ab_test.html and mushra.html.")

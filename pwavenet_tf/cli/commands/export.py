@@ -1,0 +1,186 @@
+"""Exports a student that runs without this package.
+
+--format says where it is to run:
+
+  saved_model  TensorFlow Serving: DIR/1, or the next free number, with
+               signatures for any batch and length, for streams, and for the
+               mel spectrogram of recordings. DIR's name is the model's.
+  tflite       phones and small machines: one file of built-in operations
+               that speaks any length in blocks. --variant makes it smaller.
+  onnx         other runtimes: one file that speaks any length in blocks.
+
+Whatever is written was run first and compared with the student. The 8-bit
+variants lose something: they are compared on speech of yours, and refused,
+with the figures, if they lose too much.
+
+Before it:  pwavenet distill
+After it:   serve it, put it on a phone, or hear the file by synthesize
+
+Example:
+  pwavenet export --model=run/student.keras --out=served/voice
+  pwavenet export --model=run/student.keras --out=voice.tflite \\
+      --format=tflite --variant=int8-dynamic --speech=recordings
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from pwavenet_tf.cli.flags import (
+    chosen_models,
+    define_model,
+    define_path,
+    existing,
+    writable_file,
+    writable_folder,
+)
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.export.lite.card import VARIANTS
+
+_FORMATS = ("saved_model", "tflite", "onnx")
+# The flags of a .tflite, and what they are if nothing is said.
+_OF_TFLITE = {"variant": "float32", "block_frames": 16, "speech": None}
+# Less says nothing of how 8 bits sound.
+_LEAST_SECONDS = 3.0
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines the flags."""
+    define_model("FILE: A student.keras.", flag_values)
+    flags.DEFINE_string(
+        "out",
+        None,
+        "PATH: Folder of the SavedModel's versions, or the file to write.",
+        flag_values=flag_values,
+        required=True,
+    )
+    flags.DEFINE_enum(
+        "format",
+        "saved_model",
+        _FORMATS,
+        "Where it is to run.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_enum(
+        "variant",
+        _OF_TFLITE["variant"],
+        VARIANTS,
+        "Of a .tflite: how its numbers are kept.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_integer(
+        "block_frames",
+        _OF_TFLITE["block_frames"],
+        "N: Frames that a .tflite speaks at a time; less is heard sooner, "
+        "more is faster.",
+        lower_bound=1,
+        flag_values=flag_values,
+    )
+    define_path(
+        "speech",
+        "PATH: Recordings or features, a file or a folder, that a .tflite is "
+        "compared on.",
+        flag_values,
+        existing,
+        required=False,
+    )
+    flags.register_multi_flags_validator(
+        ["format", "out", *_OF_TFLITE], _fit_together, flag_values=flag_values
+    )
+
+
+def run(flag_values: flags.FlagValues) -> None:
+    """Exports the student and says how close the export is."""
+    from pwavenet_tf.models.loading import load_student
+
+    (model,) = chosen_models(flag_values)
+    student = load_student(model)
+    write = {"saved_model": _saved_model, "tflite": _tflite, "onnx": _onnx}
+    write[flag_values.format](student, Path(flag_values.out), flag_values)
+
+
+def _fit_together(values: dict) -> bool:
+    """Refuses flags of another format, before TensorFlow is loaded."""
+    out, how = values["out"], values["format"]
+    suffix = Path(out or "").suffix
+    if how == "saved_model":
+        if suffix in (".tflite", ".onnx"):
+            raise UserError(
+                f"--out={out} is to be a SavedModel's folder; for a file give "
+                f"--format={suffix[1:]} too"
+            )
+        writable_folder("out", out or "")
+    else:
+        if suffix != f".{how}":
+            raise UserError(
+                f"--out={out} does not end in .{how}; name a file that does"
+            )
+        writable_file("out", out)
+    changed = [
+        f"--{name}"
+        for name, usual in _OF_TFLITE.items()
+        if values[name] != usual
+    ]
+    if how != "tflite" and changed:
+        raise UserError(
+            f"only --format=tflite takes {', '.join(changed)}; leave out one "
+            "or the other"
+        )
+    return True
+
+
+def _saved_model(student, out: Path, flag_values: flags.FlagValues) -> None:
+    from pwavenet_tf.export.saved_model import export_saved_model
+
+    version = export_saved_model(student, out)
+    print(f"The SavedModel is in {version}; its sound equals the student's.")
+
+
+def _tflite(student, out: Path, flag_values: flags.FlagValues) -> None:
+    from pwavenet_tf.export.tflite import export_tflite
+
+    report = export_tflite(
+        student,
+        out,
+        flag_values.variant,
+        flag_values.block_frames,
+        flag_values.speech and _speech(student, flag_values),
+    )
+    found = report.quality
+    print(
+        f"The {report.variant} .tflite is in {out}: {report.size / 1e6:.2f} "
+        f"MB, {found.snr_db:.1f} dB of signal over noise and a log-spectral "
+        f"distance of {found.log_spectral_distance_db:.2f} dB to the student, "
+        f"on {found.seconds:.1f} seconds of "
+        f"{'speech' if found.on_speech else 'random features'}."
+    )
+
+
+def _speech(student, flag_values: flags.FlagValues) -> list[dict]:
+    """Features of everything at --speech that can be spoken."""
+    from pwavenet_tf.synthesis.files import features_at, voice_of
+
+    place, voice = Path(flag_values.speech), voice_of(student)
+    # Whoever of several speaks, the arithmetic is the same.
+    speakers = voice.conditioning.speakers
+    speaker = speakers[0] if speakers else None
+    found = list(features_at(place, voice, speaker).values())
+    frames = sum(max(len(x) for x in one.values() if x.ndim) for one in found)
+    seconds = frames * voice.contract.hop_length / voice.contract.sample_rate
+    if flag_values.variant.startswith("int8") and seconds < _LEAST_SECONDS:
+        raise UserError(
+            f"--speech={place} lasts {seconds:.1f} seconds; "
+            f"{flag_values.variant} is judged on {_LEAST_SECONDS:g} seconds or "
+            "more of speech like that which the voice was trained on"
+        )
+    return found
+
+
+def _onnx(student, out: Path, flag_values: flags.FlagValues) -> None:
+    from pwavenet_tf.export.onnx import export_onnx
+
+    difference = export_onnx(student, out)
+    print(
+        f"The ONNX file is in {out}; its sound is within {difference:.0e} of "
+        "the student's."
+    )

@@ -1,0 +1,213 @@
+"""Turns a folder of recordings into data to train on.
+
+Every WAV, FLAC, MP3 and OGG file in the folder and its subfolders is mixed
+to one channel, brought to the preset's sample rate and analysed into a mel
+spectrogram. Each is audited first, as pwavenet audit does it: one that cannot
+be used (silent, too short, damaged, badly clipped) is left out and named with
+the reason; it never stops the others. One recording in ten is held out to
+measure progress on, or those that --validation_pattern finds.
+
+The layouts of LJ Speech, VCTK and LibriTTS are known by themselves, with their
+texts and speakers, and so is a CSV manifest with the columns path, speaker and
+text: name it as --corpus, or call it manifest.csv in the folder.
+
+What a model can be told later is decided here:
+  mel         the mel spectrogram; it is always there
+  linguistic  the phone, its neighbours, position and duration. Phones come
+              from label files (HTK, Festival, or CSV: start, end, phone), one
+              for each recording, in RECORDINGS/labels or --labels; without
+              one, a recording is aligned with its text, which the layout or
+              metadata.csv (name|text) tells; that needs eSpeak NG
+              (pip install pwavenet_tf[demo])
+  pitch       F0 and voicing
+  speaker     who speaks: what the layout tells, else the folder that the
+              recording lies in, or what --speaker_pattern finds in its path
+
+An hour of one clear voice is a good start; ten minutes are enough to try.
+The recordings themselves are never changed.
+
+A trained model reads mel spectrograms normalised as those it was trained on.
+So that it can be trained further on other recordings, prepare those with
+--statistics_of=FILE, FILE being the model.
+
+With --runner, the recordings are measured and analysed by the workers of an
+Apache Beam runner (pip install 'pwavenet_tf[beam]'): by several processes of
+this machine, or by a cluster. The data is the same to the byte. Until it is
+complete, what is finished lies in .preparing-DATA beside it, as much again as
+the data: a run that was killed is taken up by the same command.
+
+Before it:  nothing, or pwavenet audit
+After it:   pwavenet train-teacher
+
+Example:
+  pwavenet prepare --corpus=recordings --out=data
+  pwavenet prepare --corpus=digits --out=data --conditioning=mel,speaker \\
+      --speaker_pattern='_(.+)_'
+  pwavenet prepare --corpus=another_voice --out=data2 \\
+      --statistics_of=run/teacher.keras
+  pwavenet prepare --corpus=recordings --out=data --runner=DirectRunner \\
+      --runner_options='--direct_num_workers=4
+      --direct_running_mode=multi_processing'
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from pwavenet_tf.cli.flags import (
+    RUNNERS,
+    chosen_inputs,
+    chosen_limits,
+    chosen_runner,
+    define_conditioning,
+    define_labels,
+    define_limits,
+    define_path,
+    define_runner,
+    define_speaker_pattern,
+    existing,
+    writable_folder,
+)
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.presets import preset, preset_names
+from pwavenet_tf.core.training_config import Preset
+
+if TYPE_CHECKING:
+    from pwavenet_tf.corpus.audit import CorpusAudit
+    from pwavenet_tf.corpus.card import CorpusCard
+    from pwavenet_tf.corpus.layouts import Layout
+
+# Flags that mean nothing without an input.
+_NEEDED = {"labels": "linguistic", "speaker_pattern": "speaker"}
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines the flags."""
+    define_path(
+        "corpus",
+        "DIR: Folder of recordings, or a CSV manifest.",
+        flag_values,
+        existing,
+    )
+    define_path(
+        "out",
+        "DATA: Folder to write the data to; it must not hold anything yet.",
+        flag_values,
+        writable_folder,
+    )
+    flags.DEFINE_enum(
+        "preset",
+        "nano",
+        preset_names(),
+        "NAME: Settings to follow: nano (16 kHz, trains on two cores), v1 "
+        "(the WaveNet of 2016) or paper (24 kHz, the published sizes).",
+        flag_values=flag_values,
+    )
+    define_conditioning(
+        "LIST: What models are to be told, separated by commas: mel, "
+        "linguistic, pitch, speaker. The preset's own, if left out.",
+        flag_values,
+    )
+    define_labels(flag_values)
+    define_speaker_pattern(flag_values)
+    flags.DEFINE_string(
+        "validation_pattern",
+        None,
+        "REGEX: Recordings in whose path it is found are held out; a random "
+        "tenth, if left out. Hold out whole texts if some were read twice.",
+        flag_values=flag_values,
+    )
+    define_path(
+        "statistics_of",
+        "FILE: A teacher.keras or student.keras that is to learn from the "
+        "data (train-teacher --initial=FILE), or data that it was trained on: "
+        "its normalisation, phones, speakers and mean pitch are kept in place "
+        "of this corpus's own.",
+        flag_values,
+        existing,
+        required=False,
+    )
+    define_limits(flag_values)
+    define_runner(
+        f"NAME: Runner of Apache Beam that does the work: {RUNNERS} Without "
+        "it, this process does.",
+        flag_values,
+    )
+
+
+def run(flag_values: flags.FlagValues) -> None:
+    """Prepares the corpus and says what became of it."""
+    settings = preset(flag_values.preset)
+    inputs = chosen_inputs(flag_values, settings)
+    for flag, needed in _NEEDED.items():
+        if flag_values[flag].value and needed not in inputs:
+            raise UserError(
+                f"--{flag} is of use only with {needed} among --conditioning"
+            )
+    layout, card, found = _prepared(flag_values, settings, inputs)
+    print(layout)
+    _tell_card(card)
+    if warned := len(found.warned):
+        print(f"{'warnings:':<12}{warned:>6} files; pwavenet audit tells them")
+    print(f"The data is in {Path(flag_values.out)}. Next:")
+    chosen = initial = ""
+    if (flag_values.statistics_of or "").endswith("teacher.keras"):
+        initial = f" --initial={flag_values.statistics_of}"
+    if inputs != settings.conditioning.inputs:
+        chosen = f" --conditioning={','.join(inputs) or 'none'}"
+    print(
+        f"  pwavenet train-teacher --data={Path(flag_values.out)} --out=RUN "
+        f"--preset={flag_values.preset}{chosen}{initial}"
+    )
+
+
+def _prepared(
+    flag_values: flags.FlagValues, settings: Preset, inputs: tuple[str, ...]
+) -> "tuple[Layout, CorpusCard, CorpusAudit]":
+    from pwavenet_tf.core.files import require_free
+    from pwavenet_tf.corpus.audit import audit
+    from pwavenet_tf.corpus.layouts import find_layout
+    from pwavenet_tf.corpus.prepare import prepare, without_statistics
+
+    limits = chosen_limits(flag_values)
+    runner = chosen_runner(flag_values)
+    out = Path(flag_values.out)
+    require_free(out)
+    layout = find_layout(Path(flag_values.corpus))
+    labels = flag_values.labels and Path(flag_values.labels)
+    told = inputs, labels, flag_values.speaker_pattern
+    held_out = flag_values.validation_pattern
+    statistics = None
+    if flag_values.statistics_of:
+        from pwavenet_tf.models.loading import statistics_of
+
+        statistics = statistics_of(Path(flag_values.statistics_of))
+        statistics.require_contract(without_statistics(settings))
+    if runner is None:
+        rate = settings.audio.sample_rate
+        found = audit(layout, limits, rate, "linguistic" in inputs)
+        card = prepare(found, out, settings, *told, held_out, statistics)
+        return layout, card, found
+    from pwavenet_tf.corpus.beam import prepare_on_beam
+
+    return layout, *prepare_on_beam(
+        layout, out, settings, *told, limits, runner, held_out, statistics
+    )
+
+
+def _tell_card(card: "CorpusCard") -> None:
+    for split in ("training", "validation"):
+        print(
+            f"{split + ':':<12}{len(card.recordings(split)):>6} recordings"
+            f"{card.seconds(split) / 60:>9.1f} minutes"
+        )
+    for name, listed in (
+        ("phones:", card.phones),
+        ("speakers:", card.speakers),
+    ):
+        if listed:
+            print(f"{name:<12}{len(listed):>6} ({' '.join(listed)})")
+    print(f"{'left out:':<12}{len(card.refused):>6} files")
+    for refusal in card.refused:
+        print(f"  {refusal.file}: {refusal.reason}")

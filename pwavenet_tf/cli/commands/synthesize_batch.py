@@ -1,0 +1,110 @@
+"""Speaks a whole corpus as a job of Apache Beam.
+
+Every recording (WAV, FLAC, MP3, OGG), mel spectrogram (.npy) and .npz file in
+the folder and its subfolders, or that a CSV manifest names in its column path,
+becomes a sound file of the same name, exactly as pwavenet synthesize makes it.
+The job runs where --runner says, on several processes or machines
+(pip install 'pwavenet_tf[beam]').
+
+A file that cannot be spoken takes nothing from the others: it is told, with
+the reason, on the screen and in failed.csv, and the exit status is 2. After a
+mishap run the same command again: what is there already stays, unless its
+recording, label file, text or speaker has changed. One run at a time works on
+a folder.
+
+Before it:  pwavenet distill (or train-teacher)
+After it:   listen
+
+Example:
+  pwavenet synthesize-batch --model=run/student.keras --input=recordings \\
+      --out=sound
+  pwavenet synthesize-batch --model=run/student.keras --input=list.csv \\
+      --out=sound --runner_options='--direct_num_workers=4
+      --direct_running_mode=multi_processing'
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from pwavenet_tf.cli.flags import (
+    RUNNERS,
+    chosen_models,
+    chosen_runner,
+    define_labels,
+    define_model,
+    define_path,
+    define_runner,
+    define_sampling,
+    define_speaker_pattern,
+    existing,
+    writable_folder,
+)
+from pwavenet_tf.core.errors import UserError
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines the flags."""
+    define_model("FILE: A student.keras or teacher.keras.", flag_values)
+    define_path(
+        "input",
+        "DIR: Folder of recordings, .npy and .npz files, or a CSV manifest.",
+        flag_values,
+        existing,
+    )
+    define_path(
+        "out",
+        "DIR: Folder to write the sound files to; empty, or what the same "
+        "command has begun to write.",
+        flag_values,
+        writable_folder,
+    )
+    flags.DEFINE_string(
+        "speaker",
+        None,
+        "NAME: Who is to speak, for a model of several speakers.",
+        flag_values=flag_values,
+    )
+    define_speaker_pattern(flag_values)
+    define_labels(flag_values)
+    define_sampling(flag_values)
+    define_runner(
+        f"NAME: Runner of Apache Beam: {RUNNERS}",
+        flag_values,
+        "DirectRunner",
+    )
+
+
+def run(flag_values: flags.FlagValues) -> None:
+    """Speaks what there is, and says what could not be spoken."""
+    runner = chosen_runner(flag_values)
+    from pwavenet_tf.synthesis.beam import FAILURES_NAME, Speech, speak_on_beam
+
+    out = Path(flag_values.out)
+    (model,) = chosen_models(flag_values)
+    spoken = speak_on_beam(
+        Speech(
+            model,
+            Path(flag_values.input),
+            flag_values.seed,
+            flag_values.temperature,
+            flag_values.speaker,
+            flag_values.speaker_pattern,
+            flag_values.labels and Path(flag_values.labels),
+        ),
+        out,
+        runner,
+    )
+    failed = len(spoken.failures)
+    print(
+        f"The sound is in {out}: {spoken.utterances - failed} of "
+        f"{spoken.utterances} files"
+        + (f", {spoken.earlier} of an earlier run." if spoken.earlier else ".")
+    )
+    for name, reason in spoken.failures:
+        print(f"  {name}: {reason}")
+    if failed:
+        raise UserError(
+            f"{failed} of {spoken.utterances} files could not be spoken; "
+            f"{out / FAILURES_NAME} lists them"
+        )

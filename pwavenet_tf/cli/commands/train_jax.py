@@ -1,0 +1,208 @@
+"""Trains a teacher or a student with JAX, without TensorFlow.
+
+Made for a GPU that is there for some minutes: the run ends by itself after
+--minutes, and every minute it writes all it has, the model with its averaged
+weights (teacher.keras or student.keras), the state to resume from
+(teacher.state.npz) and the log (teacher.csv). The recipe is the preset's; its
+learning rate falls to zero as the time ends. The compilation, some seconds to
+two minutes, does not count as time.
+
+The same command resumes an interrupted run; after its end it trains for as
+long again. With --initial it begins with the weights of a .keras file, or
+resumes from the .state.npz of another folder.
+
+On screen, each minute: the metrics of training and, in brackets, those of the
+averaged weights on recordings that were held out.
+
+Before it:  pwavenet export-corpus where TensorFlow is
+After it:   pwavenet synthesize, evaluate, distill there
+
+Example:
+  pwavenet train-jax --data=arrays --what=teacher --out=run --minutes=8
+  pwavenet train-jax --data=arrays --what=student --out=run --minutes=8 \\
+      --teacher=run/teacher.keras
+"""
+
+import dataclasses
+import importlib.util
+import os
+from pathlib import Path
+
+from absl import flags
+
+from pwavenet_tf.cli.flags import (
+    define_path,
+    existing_file,
+    existing_folder,
+    writable_folder,
+)
+from pwavenet_tf.cli.training_flags import define_precision
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.presets import preset, preset_names
+from pwavenet_tf.core.training_config import Preset
+
+NEEDS_TENSORFLOW = False
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines the flags."""
+    define_path(
+        "data",
+        "ARRAYS: Folder that `pwavenet export-corpus` wrote.",
+        flag_values,
+        existing_folder,
+    )
+    define_path(
+        "out",
+        "RUN: Folder to write teacher.keras or student.keras to.",
+        flag_values,
+        writable_folder,
+    )
+    flags.DEFINE_enum(
+        "what",
+        "teacher",
+        ["teacher", "student"],
+        "What is trained.",
+        flag_values=flag_values,
+    )
+    define_path(
+        "teacher",
+        "FILE: The teacher.keras that a student learns from; RUN/teacher.keras "
+        "if left out.",
+        flag_values,
+        existing_file,
+        required=False,
+    )
+    flags.DEFINE_enum(
+        "preset",
+        None,
+        preset_names(),
+        "Settings to follow; the ones that the data were prepared with, "
+        "if left out.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_float(
+        "minutes",
+        None,
+        "N: Minutes of training; until --steps are done, if left out.",
+        lower_bound=0.01,
+        flag_values=flag_values,
+    )
+    flags.DEFINE_integer(
+        "steps",
+        None,
+        "N: Optimiser steps; without --minutes as many as the preset says, if "
+        "left out. With both, what comes first ends the run.",
+        lower_bound=1,
+        flag_values=flag_values,
+    )
+    define_path(
+        "initial",
+        "FILE: Weights to begin with: a .keras file; or the .state.npz of a "
+        "run that is resumed in RUN.",
+        flag_values,
+        existing_file,
+        required=False,
+    )
+    for name, meaning in (
+        ("batch_size", "Clips a step"),
+        ("clip_length", "Samples of each clip that count in the loss"),
+    ):
+        flags.DEFINE_integer(
+            name,
+            None,
+            f"N: {meaning}; as the preset says, if left out.",
+            lower_bound=1,
+            flag_values=flag_values,
+        )
+    flags.DEFINE_float(
+        "learning_rate",
+        None,
+        "RATE: Adam's, at its peak; as the preset says, if left out.",
+        lower_bound=0.0,
+        flag_values=flag_values,
+    )
+    flags.DEFINE_integer(
+        "seed",
+        0,
+        "N: Seed of the first weights and of the order of the clips.",
+        lower_bound=0,
+        upper_bound=2**32 - 1,
+        flag_values=flag_values,
+    )
+    define_precision(flag_values)
+
+
+def run(flag_values: flags.FlagValues) -> None:
+    """Trains, and says where the model is."""
+    _require_jax()
+    import keras
+
+    from pwavenet_tf.corpus.numpy_corpus import NumpyCorpus
+    from pwavenet_tf.models.loading import load_teacher
+    from pwavenet_tf.training.jax.jobs import student_job, teacher_job
+    from pwavenet_tf.training.jax.run import state_file, train
+
+    out, what = Path(flag_values.out), flag_values.what
+    initial = flag_values.initial and Path(flag_values.initial)
+    if initial and state_file(out, what).exists():
+        raise UserError(
+            f"{state_file(out, what)}: a run is there already; leave out "
+            "--initial to resume it, or choose another --out"
+        )
+    resume = None
+    if initial and initial.suffix == ".npz":
+        initial, resume = None, initial
+    keras.utils.set_random_seed(flag_values.seed)
+    corpus = NumpyCorpus(Path(flag_values.data))
+    chosen = _settings(flag_values, corpus.card.preset)
+    if what == "teacher":
+        job = teacher_job(corpus, chosen, initial)
+    else:
+        path = Path(flag_values.teacher or out / "teacher.keras")
+        job = student_job(corpus, chosen, load_teacher(path), initial)
+    model = train(
+        job,
+        corpus,
+        out,
+        flag_values.minutes,
+        flag_values.steps,
+        resume,
+        flag_values.seed,
+    )
+    print(f"The {what} is {model}.")
+
+
+def _require_jax() -> None:
+    """Makes Keras run on JAX.
+
+    Raises:
+        UserError: If it cannot.
+    """
+    if importlib.util.find_spec("jax") is None:
+        raise UserError(
+            "JAX is not installed in this Python; docs/jax.md says how it is, "
+            "or train with pwavenet train-teacher and pwavenet distill"
+        )
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    import keras
+
+    if (backend := keras.backend.backend()) != "jax":
+        raise UserError(f"Keras runs on {backend} here; set KERAS_BACKEND=jax")
+
+
+def _settings(flag_values: flags.FlagValues, prepared_with: str) -> Preset:
+    """The preset with what the flags say otherwise."""
+    chosen = preset(flag_values.preset or prepared_with)
+    names = ("batch_size", "clip_length", "learning_rate", "precision")
+    given = {
+        name: flag_values[name].value
+        for name in names
+        if flag_values[name].value is not None
+    }
+    return dataclasses.replace(
+        chosen,
+        teacher_training=dataclasses.replace(chosen.teacher_training, **given),
+        distillation=chosen.distillation
+        and dataclasses.replace(chosen.distillation, **given),
+    )

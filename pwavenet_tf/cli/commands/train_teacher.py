@@ -1,0 +1,165 @@
+"""Trains the teacher, a WaveNet: good sound, made slowly.
+
+The teacher learns how probable every next sample is, given all samples
+before it and what it is told, usually the mel spectrogram. It speaks one
+sample after another, which is why a student is distilled from it afterwards.
+What it learns bounds what the student can learn, so most of the time is well
+spent here.
+
+What it is told besides the samples, how each frame of that becomes samples,
+and which distribution it gives for the next sample are the preset's, unless
+flags say otherwise. What it is told must be in the data: prepare them with
+the same --conditioning.
+
+A run writes RUN/teacher.keras. Its progress is the loss in nats per sample
+on recordings that were held out; lower is better. RUN/progress.png shows it,
+and at long runs how close what the teacher samples is to the recordings.
+
+An interrupted run goes on when the same command is given again. A finished one
+goes on with more --steps: its learning rate, which had come down to zero,
+rises again to what the cosine of the new length has at that step, and comes
+down once more. --initial starts another run from its weights: the usual way to
+a new voice.
+
+Before it:  pwavenet prepare
+After it:   pwavenet distill
+
+Example:
+  pwavenet train-teacher --data=data --out=run
+  pwavenet train-teacher --data=data --out=run --steps=8000
+  pwavenet train-teacher --data=data --out=run2 --conditioning=linguistic,pitch
+  pwavenet prepare --corpus=another_voice --out=data3 \\
+      --statistics_of=run/teacher.keras
+  pwavenet train-teacher --data=data3 --out=run3 \\
+      --initial=run/teacher.keras --learning_rate=0.0005
+"""
+
+import dataclasses
+from pathlib import Path
+
+from absl import flags
+
+from pwavenet_tf.cli.flags import (
+    chosen_inputs,
+    define_conditioning,
+    define_path,
+    existing_folder,
+    writable_folder,
+)
+from pwavenet_tf.cli.training_flags import (
+    chosen_strategy,
+    chosen_tensorboard,
+    define_precision,
+    define_strategy,
+    define_tensorboard,
+    define_training,
+    with_precision,
+    with_training,
+)
+from pwavenet_tf.core.config import HEADS
+from pwavenet_tf.core.presets import preset, preset_names
+from pwavenet_tf.core.training_config import Preset
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines the flags."""
+    define_path(
+        "data",
+        "DATA: Folder that `pwavenet prepare` wrote.",
+        flag_values,
+        existing_folder,
+    )
+    define_path(
+        "out",
+        "RUN: Folder to write teacher.keras to.",
+        flag_values,
+        writable_folder,
+    )
+    flags.DEFINE_enum(
+        "preset",
+        "nano",
+        preset_names(),
+        "NAME: Settings to follow; the ones that the data was prepared with.",
+        flag_values=flag_values,
+    )
+    define_conditioning(
+        "LIST: What the teacher is told, separated by commas: mel, "
+        "linguistic, pitch, speaker; or none. The preset's own, if left out.",
+        flag_values,
+    )
+    flags.DEFINE_enum(
+        "upsampling",
+        "learned",
+        ["learned", "repetition"],
+        "HOW: From frames to samples: by learned transposed convolutions, or "
+        "by repeating every frame, which is faster and a little worse.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_enum(
+        "head",
+        None,
+        HEADS,
+        "NAME: Distribution of the next sample: mixture_of_logistics or "
+        "gaussian over 16-bit levels, or mu_law, 256 levels, from which no "
+        "student can be distilled. The preset's own, if left out.",
+        flag_values=flag_values,
+    )
+    define_training(
+        flag_values, "teacher", "the initial weights and the order of the clips"
+    )
+    define_precision(flag_values)
+    define_strategy(flag_values)
+    define_tensorboard(flag_values)
+
+
+def run(flag_values: flags.FlagValues) -> None:
+    """Trains the teacher and says what comes next."""
+    from pwavenet_tf.corpus.dataset import Corpus
+    from pwavenet_tf.models.distributions import ContinuousHead
+    from pwavenet_tf.models.loading import load_teacher
+    from pwavenet_tf.training.runs import train_teacher
+
+    initial = flag_values.initial
+    data, out = Path(flag_values.data), Path(flag_values.out)
+    settings, model = _settings(flag_values), out / "teacher.keras"
+    with chosen_strategy(flag_values).scope():
+        teacher = train_teacher(
+            Corpus(data),
+            settings,
+            out,
+            flag_values.steps,
+            chosen_tensorboard(flag_values),
+            initial and load_teacher(Path(initial)),
+            flag_values.seed,
+        )
+    print(f"The teacher is {model}. Next:")
+    distillable = issubclass(teacher.head_class, ContinuousHead)
+    if settings.student and distillable:
+        print(f"  pwavenet distill --data={data} --teacher={model} --out={out}")
+    else:
+        print(
+            f"  pwavenet evaluate --model={model} --reference=UNHEARD "
+            "--out=REPORT"
+        )
+
+
+def _settings(flag_values: flags.FlagValues) -> Preset:
+    """The preset with what the flags say otherwise."""
+    chosen = preset(flag_values.preset)
+    conditioning = dataclasses.replace(
+        chosen.conditioning,
+        inputs=chosen_inputs(flag_values, chosen),
+        upsampling=chosen.conditioning.upsampling
+        if flag_values.upsampling == "learned"
+        else (),
+    )
+    teacher = dataclasses.replace(
+        chosen.teacher, head=flag_values.head or chosen.teacher.head
+    )
+    training = with_training(chosen.teacher_training, flag_values)
+    return dataclasses.replace(
+        chosen,
+        conditioning=conditioning,
+        teacher=teacher,
+        teacher_training=with_precision(training, flag_values),
+    )

@@ -1,0 +1,100 @@
+"""The whole way once: corpus, teacher, student, sound, export, report."""
+
+import dataclasses
+from pathlib import Path
+
+from pwavenet_tf.core.files import require_free
+from pwavenet_tf.core.presets import preset
+from pwavenet_tf.core.training_config import Preset
+from pwavenet_tf.corpus.dataset import Corpus
+from pwavenet_tf.corpus.demo import speak_corpus
+from pwavenet_tf.corpus.manifest import read_texts
+from pwavenet_tf.corpus.prepare import prepare
+from pwavenet_tf.evaluation.evaluate import evaluate
+from pwavenet_tf.export.saved_model import export_saved_model
+from pwavenet_tf.export.voices import load_voice
+from pwavenet_tf.synthesis.files import features_at, speak_to_file
+from pwavenet_tf.training.runs import distill, train_teacher
+from pwavenet_tf.voices import voice_card, voice_names, voice_sample
+
+_SENTENCES = 3
+
+
+def run_demo(out: Path, recordings: Path | None = None) -> None:
+    """Runs every stage and prints where the results are.
+
+    Args:
+        out: Folder for everything; it must not hold anything yet.
+        recordings: A folder of recordings; without it, a corpus is spoken.
+
+    Raises:
+        UserError: If a stage can't do its work.
+    """
+    require_free(out)
+    settings = _short(preset("nano"))
+    if recordings is None:
+        _greet(out)
+        _say("1/6 A corpus: sentences spoken by eSpeak NG")
+        recordings = out / "recordings"
+        speak_corpus(recordings, settings.audio.sample_rate)
+    else:
+        _say(f"1/6 A corpus: the recordings in {recordings}")
+    _say("2/6 Prepare: mel spectrograms and clips")
+    card = prepare(recordings, out / "data", settings)
+    for refusal in card.refused:
+        print(f"left out: {refusal.file}: {refusal.reason}")
+    corpus, run = Corpus(out / "data"), out / "run"
+    _say("3/6 Teacher: learns how probable every next sample is")
+    teacher = train_teacher(corpus, settings, run)
+    _say("4/6 Student: learns to speak all samples at once")
+    student = distill(corpus, teacher, settings, run)
+    shortest = sorted(card.validation, key=lambda one: one.samples)
+    held_out = [recordings / one.file for one in shortest[:_SENTENCES]]
+    _say("5/6 Sound: sentences that neither has heard, and the report")
+    models = {run / "teacher.keras": teacher, run / "student.keras": student}
+    evaluate(models, held_out, out, read_texts(recordings))
+    _say("6/6 Export: a SavedModel for TensorFlow Serving")
+    exported = export_saved_model(student, out / "served" / "voice")
+    print(
+        f"""
+The sound:       {out / "sound"}
+The report:      {out / "report.html"}  (open it in a browser)
+The SavedModel:  {exported}
+The models:      {run / "teacher.keras"}, {run / "student.keras"}
+
+So short a training shows how everything works, not how good it can get. The
+same on recordings of your own, as long as you like:
+  pwavenet prepare --corpus=RECORDINGS --out=DATA
+"""
+    )
+
+
+def _greet(out: Path) -> None:
+    """Lets the voice that comes with the package speak."""
+    name, *_ = voice_names()
+    sample = voice_sample(name)
+    _say(f"A voice that comes with the package, {name}")
+    voice = load_voice(name)
+    (features,) = features_at(sample, voice).values()
+    sound = out / f"{name}.wav"
+    out.mkdir(parents=True, exist_ok=True)
+    speak_to_file(voice, features, sound)
+    print(f"It says {voice_card(name)['sample']!r} in {sound}.")
+
+
+def _say(stage: str) -> None:
+    print(f"\n{stage}", flush=True)
+
+
+def _short(full: Preset) -> Preset:
+    """The preset with trainings of some minutes on two cores."""
+    return dataclasses.replace(
+        full,
+        teacher_training=dataclasses.replace(
+            full.teacher_training, steps=280, batch_size=1
+        ),
+        # One clip a step has no other to be contrasted with.
+        distillation=dataclasses.replace(
+            full.distillation, steps=350, batch_size=1, contrastive=0.0
+        ),
+    )

@@ -1,0 +1,176 @@
+"""Flags that training commands share: settings, precision, devices, board."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from pwavenet_tf.cli.flags import define_path, existing_file, writable_folder
+from pwavenet_tf.core.training_config import (
+    BOUNDS,
+    PRECISIONS,
+    TeacherTraining,
+    require_within,
+)
+from pwavenet_tf.training.distribution import STRATEGIES
+
+
+def define_precision(flag_values: flags.FlagValues) -> None:
+    """Defines `--precision`."""
+    flags.DEFINE_enum(
+        "precision",
+        "float32",
+        PRECISIONS,
+        "TYPE: What the networks compute in while they are trained: bfloat16 "
+        "where the processor, GPU or TPU has it, float16 (with loss scaling) "
+        "on GPUs. Weights, likelihoods and the model that is written are "
+        "float32 in any case.",
+        flag_values=flag_values,
+    )
+
+
+def with_precision(
+    settings: TeacherTraining | None, flag_values: flags.FlagValues
+) -> TeacherTraining | None:
+    """Training settings with what `--precision` says."""
+    if settings is None:
+        return None
+    return dataclasses.replace(settings, precision=flag_values.precision)
+
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+def define_strategy(flag_values: flags.FlagValues) -> None:
+    """Defines `--strategy`."""
+    flags.DEFINE_enum(
+        "strategy",
+        "auto",
+        STRATEGIES,
+        "WHERE: The devices to train on: single, one; mirrored, all GPUs of "
+        "this machine; multiworker, the machines that TF_CONFIG lists; tpu, "
+        "the one that TPU_NAME names. auto takes all that it finds. A step's "
+        "clips are divided among them.",
+        flag_values=flag_values,
+    )
+
+
+def chosen_strategy(flag_values: flags.FlagValues) -> "tf.distribute.Strategy":
+    """The strategy that `--strategy` asks for.
+
+    Raises:
+        UserError: If there are no such machines.
+    """
+    from pwavenet_tf.training.distribution import choose_strategy
+
+    return choose_strategy(flag_values.strategy)
+
+
+def define_tensorboard(flag_values: flags.FlagValues) -> None:
+    """Defines `--tensorboard`."""
+    define_path(
+        "tensorboard",
+        "DIR: Folder to write reports to for TensorBoard: curves, held-out "
+        "recordings and what the model says instead, their spectrograms, and "
+        "histograms. Look at them by tensorboard --logdir=DIR. Nothing is "
+        "written, if left out.",
+        flag_values,
+        writable_folder,
+        required=False,
+    )
+
+
+def chosen_tensorboard(flag_values: flags.FlagValues) -> Path | None:
+    """The folder that `--tensorboard` names, if any."""
+    return flag_values.tensorboard and Path(flag_values.tensorboard)
+
+
+_PRESET = "The preset's own, if left out."
+# By the flag's name: what defines it, and its help without the bounds.
+_SETTINGS = {
+    "batch_size": (flags.DEFINE_integer, f"N: Clips a step. {_PRESET}"),
+    "clip_length": (
+        flags.DEFINE_integer,
+        "SAMPLES: Length of each clip, a multiple of the hop length. "
+        f"{_PRESET}",
+    ),
+    "learning_rate": (
+        flags.DEFINE_float,
+        "RATE: Adam's at its peak, from which it decays to zero by a cosine. "
+        f"{_PRESET}",
+    ),
+    "report_every": (
+        flags.DEFINE_integer,
+        "STEPS: Steps between two reports. A tenth of the run, and 1,000 at "
+        "most, if left out.",
+    ),
+}
+
+
+def define_training(
+    flag_values: flags.FlagValues, model: str, decided: str
+) -> None:
+    """Defines the flags of a run's length, start and settings.
+
+    Args:
+        flag_values: Where they are defined.
+        model: `teacher` or `student`.
+        decided: What the seed decides.
+    """
+    flags.DEFINE_integer(
+        "steps",
+        None,
+        "N: Optimiser steps of the whole run; as many as the preset says, if "
+        "left out. More than a finished run in RUN has done continue it.",
+        lower_bound=1,
+        flag_values=flag_values,
+    )
+    define_path(
+        "initial",
+        f"FILE: A {model}.keras whose weights are the first ones: to train "
+        "one voice from another, or to go on elsewhere. Its sizes must be "
+        "the same, and the data prepared with its statistics (pwavenet "
+        "prepare --statistics_of=FILE). Random weights, if left out.",
+        flag_values,
+        existing_file,
+        required=False,
+    )
+    for name, (define, meaning) in _SETTINGS.items():
+        meaning = f"{meaning} {_bounds(name)}."
+        define(name, None, meaning, flag_values=flag_values)
+        _check_bounds(name, flag_values)
+    flags.DEFINE_integer(
+        "seed",
+        0,
+        f"N: Decides {decided}: the same seed gives the same {model}. "
+        f"{_bounds('seed')}.",
+        flag_values=flag_values,
+    )
+    _check_bounds("seed", flag_values)
+
+
+def _bounds(name: str) -> str:
+    lowest, highest = BOUNDS[name]
+    return f"From {lowest:,} to {highest:,}"
+
+
+def _check_bounds(name: str, flag_values: flags.FlagValues) -> None:
+    def checker(value: float | None) -> bool:
+        if value is not None:
+            require_within(name, value, f"--{name}={value}")
+        return True
+
+    flags.register_validator(name, checker, flag_values=flag_values)
+
+
+def with_training(
+    settings: TeacherTraining | None, flag_values: flags.FlagValues
+) -> TeacherTraining | None:
+    """A preset's training settings with what the flags say otherwise."""
+    if settings is None:
+        return None
+    given = {name: flag_values[name].value for name in _SETTINGS}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return dataclasses.replace(settings, **chosen)

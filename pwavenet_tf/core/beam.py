@@ -1,0 +1,297 @@
+"""Apache Beam: loaded on demand, and a job run on the chosen runner.
+
+Only the two `beam` modules, of corpus and synthesis, need Apache Beam.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import importlib.util
+import io
+import logging
+import os
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.imports import hold_back_stderr, import_tensorflow
+
+
+def import_beam() -> None:
+    """Imports Apache Beam without its complaints of parts that it lacks.
+
+    Raises:
+        UserError: If it is not installed.
+    """
+    if importlib.util.find_spec("apache_beam") is None:
+        raise UserError(
+            "runners are Apache Beam's, which is not installed; "
+            "pip install 'pwavenet_tf[beam]'"
+        )
+    with hold_back_stderr():
+        import apache_beam  # noqa: F401
+
+
+def import_tensorflow_in_worker() -> None:
+    """Imports TensorFlow without its start-up chatter in a worker too."""
+    # Inherited from the process that started the job, which had set it; as
+    # the user's own it would mean that all is to be seen.
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "2":
+        del os.environ["TF_CPP_MIN_LOG_LEVEL"]
+    import_tensorflow()
+    # Set again only where TensorFlow was not loaded yet.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+if TYPE_CHECKING:
+    import apache_beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.runners.runner import PipelineResult
+
+_WORKERS_LOG_LEVEL = "default_sdk_harness_log_level"
+# What Beam makes of an interruption that comes while it works.
+_INTERRUPTED = re.compile(r"^(\S+: )?KeyboardInterrupt\b", re.MULTILINE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Runner:
+    """Where a job runs.
+
+    Attributes:
+        name: Of a Beam runner, `DirectRunner` for instance.
+        options: Beam's pipeline options, `--name=value` each.
+    """
+
+    name: str = "DirectRunner"
+    options: tuple[str, ...] = ()
+
+
+def run_job(
+    runner: Runner,
+    inputs: Path,
+    lines: Iterable[str],
+    transform: "apache_beam.PTransform",
+    progress: "Progress",
+) -> None:
+    """Applies a transform to lines of text, and waits until it is done.
+
+    Args:
+        runner: Where.
+        inputs: A file for the lines, that every worker must be able to read:
+            a job that carried a large corpus itself would be refused.
+        lines: ASCII, without line breaks.
+        transform: From a collection of lines to nothing.
+        progress: Of what is shown meanwhile.
+
+    Raises:
+        UserError: If there is no such runner, an option is wrong, or the
+            transform raised one.
+    """
+    import apache_beam as beam
+
+    with _errors_only():
+        pipeline = _pipeline(runner)
+        _ = (
+            pipeline
+            | "Inputs" >> beam.Create([str(inputs)])
+            | "Lines" >> beam.FlatMap(_read_lines)
+            | "Spread" >> beam.Reshuffle()
+            | "Work" >> transform
+        )
+        try:
+            with written_aside(inputs) as aside, open(aside, "w") as file:
+                file.writelines(f"{line}\n" for line in lines)
+            with _interruption_kept(), _told_by_worker(), progress:
+                _start(pipeline, runner).wait_until_finish()
+        finally:
+            inputs.unlink(missing_ok=True)
+
+
+class Progress(contextlib.ExitStack):
+    """A progress bar of files that appear, whoever writes them.
+
+    Args:
+        description: What is done.
+        total: How many files there will be.
+        count: Tells how many there are.
+    """
+
+    def __init__(
+        self, description: str, total: int, count: Callable[[], int]
+    ) -> None:
+        super().__init__()
+        self._description = description
+        self._total = total
+        self._count = count
+
+    def __enter__(self) -> "Progress":
+        from tqdm import tqdm
+
+        bar = self.enter_context(
+            tqdm(
+                desc=self._description,
+                total=self._total,
+                unit="file",
+                disable=None,
+            )
+        )
+        if not bar.disable:
+            done = threading.Event()
+            watcher = threading.Thread(target=self._watch, args=(bar, done))
+            watcher.start()
+            self.callback(watcher.join)
+            self.callback(done.set)
+        return self
+
+    def _watch(self, bar, done: threading.Event) -> None:
+        finished = False
+        while not finished:
+            finished = done.wait(1.0)
+            bar.update(self._count() - bar.n)
+
+
+def _pipeline(runner: Runner) -> "apache_beam.Pipeline":
+    import apache_beam as beam
+
+    options = _options(runner)
+    try:
+        return beam.Pipeline(options=options)
+    except (ValueError, ImportError, AttributeError) as fault:
+        raise _unusable(runner, fault) from fault
+
+
+def _start(
+    pipeline: "apache_beam.Pipeline", runner: Runner
+) -> "PipelineResult":
+    import grpc
+
+    try:
+        return pipeline.run()
+    except (
+        RuntimeError,
+        ValueError,
+        OSError,
+        subprocess.SubprocessError,
+        grpc.RpcError,
+        grpc.FutureTimeoutError,
+    ) as fault:
+        # That one needs nothing to start, and works here: the work failed.
+        if _is_direct(runner):
+            raise
+        raise _unusable(runner, fault) from fault
+
+
+def _is_direct(runner: Runner) -> bool:
+    return "direct" in runner.name.lower()
+
+
+def _unusable(runner: Runner, fault: Exception) -> UserError:
+    message = " ".join(str(fault).split()) or "it does not answer"
+    return UserError(
+        f"--runner={runner.name} cannot be used ({message}); DirectRunner "
+        "runs on this machine"
+    )
+
+
+def _options(runner: Runner) -> "PipelineOptions":
+    from apache_beam.options.pipeline_options import (
+        PipelineOptions,
+        TypeOptions,
+    )
+
+    given = list(runner.options)
+    unknown = [one for one in given if one.partition("=")[0] == "--runner"]
+
+    def find_unknown(parser: argparse.ArgumentParser) -> None:
+        unknown.extend(parser.parse_known_args(given)[1])
+
+    if not any(_WORKERS_LOG_LEVEL in option for option in given):
+        given.append(f"--{_WORKERS_LOG_LEVEL}=ERROR")
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            options = PipelineOptions(given, runner=runner.name)
+            options.get_all_options(add_extra_args_fn=find_unknown)
+    except SystemExit as fault:
+        message = said.getvalue().strip().splitlines()[-1]
+        raise UserError(
+            f"--runner_options: {message.partition('error: ')[2]}"
+        ) from fault
+    if unknown:
+        raise UserError(
+            f"--runner_options: {unknown[0]} is none of Beam's options beside "
+            "--runner; write each as --name=value"
+        )
+    if _is_direct(runner):
+        # Or else Beam looks for another runner to stand in for it, a program
+        # that it downloads. Our jobs have no triggers.
+        options.view_as(TypeOptions).allow_unsafe_triggers = True
+    return options
+
+
+def _read_lines(path: str) -> Iterator[str]:
+    with open(path) as file:
+        yield from (line.rstrip("\n") for line in file)
+
+
+@contextlib.contextmanager
+def _errors_only() -> Iterator[None]:
+    """Keeps from the screen what Beam warns of, and errors that it raises."""
+    levels = {"": logging.ERROR, "apache_beam.runners": logging.CRITICAL}
+    before = {name: logging.getLogger(name).level for name in levels}
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
+
+
+@contextlib.contextmanager
+def _interruption_kept() -> Iterator[None]:
+    """Raises an interruption at the end, if something has swallowed it.
+
+    Where it comes while a library calls Python, it is printed at most.
+    """
+    interrupted = False
+
+    def interrupt(number, frame):
+        nonlocal interrupted
+        interrupted = True
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _told_by_worker() -> Iterator[None]:
+    """A worker's `UserError`, without what Beam and other processes add."""
+    try:
+        yield
+    except Exception as error:
+        if _INTERRUPTED.search(str(error)):
+            raise KeyboardInterrupt from error
+        if isinstance(error, UserError):
+            message = str(error)
+        # From another process it comes as the text of its traceback.
+        elif found := re.findall(r"^\S*\bUserError: (.*)$", str(error), re.M):
+            message = found[-1]
+        else:
+            raise
+        raise UserError(message.partition(" [while running")[0]) from error

@@ -1,0 +1,285 @@
+"""Frozen settings of audio, conditioning, teacher, student and training."""
+
+import dataclasses
+import math
+
+from pwavenet_tf.core.errors import UserError
+
+# What a model can be told, and the arrays that each consists of.
+INPUT_ARRAYS = {
+    "mel": ("mel",),
+    "linguistic": ("phones", "timing"),
+    "pitch": ("pitch",),
+    "speaker": ("speaker",),
+}
+CONDITIONING_INPUTS = tuple(INPUT_ARRAYS)
+# Values of a frame; those of "mel" are the contract's, a speaker has none.
+ARRAY_WIDTHS = {"phones": 3, "timing": 2, "pitch": 2}
+FRAME_ARRAYS = ("mel", *ARRAY_WIDTHS)
+
+HEADS = ("mixture_of_logistics", "mu_law", "gaussian")
+
+# Of speech at 16 to 24 kHz, about.
+_NEIGHBOURS_CORRELATION = 0.9
+
+
+@dataclasses.dataclass(frozen=True)
+class AudioContract:
+    """The acoustic contract: how audio becomes a mel spectrogram and back.
+
+    It is written into the corpus card, every saved model and every export;
+    whoever loads one of these compares it and refuses a mismatch.
+
+    Frame `f` of the mel spectrogram stands for the samples
+    `[f * hop_length, (f + 1) * hop_length)`: audio is zero-padded by
+    `(fft_length - hop_length) / 2` on both sides, so that the frame's window
+    is centred on those samples. Audio of `n` samples has
+    `ceil(n / hop_length)` frames.
+
+    Attributes:
+        sample_rate: Samples per second, Hz.
+        hop_length: Samples between neighbouring frames.
+        window_length: Samples under the (periodic) Hann window.
+        fft_length: Samples of the zero-padded Fourier transform.
+        mels: Number of mel bands (Slaney's scale and area normalisation).
+        lowest_hz: Lower edge of the lowest band, Hz.
+        highest_hz: Upper edge of the highest band, Hz.
+        magnitude_floor: Mel magnitudes are raised to this before the natural
+            logarithm.
+        mel_mean: Mean of each band's log magnitude over the corpus; empty
+            for a mel spectrogram that is not normalised.
+        mel_deviation: Standard deviation of each band; empty likewise.
+        pre_emphasis: a in y_t = x_t - a x_{t-1}, the series that networks
+            predict and flows generate, 0 to below 1; 0 for the audio itself.
+            The mel spectrogram is that of the audio whatever it is.
+    """
+
+    sample_rate: int = 16_000
+    hop_length: int = 200
+    window_length: int = 800
+    fft_length: int = 1_024
+    mels: int = 80
+    lowest_hz: float = 0.0
+    highest_hz: float = 8_000.0
+    magnitude_floor: float = 1e-5
+    mel_mean: tuple[float, ...] = ()
+    mel_deviation: tuple[float, ...] = ()
+    # Files of before there was any have none.
+    pre_emphasis: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.pre_emphasis < 1.0:
+            raise UserError(
+                f"audio contract: pre_emphasis is {self.pre_emphasis}; it "
+                "must be at least 0 and below 1, usually 0.85 to 0.97"
+            )
+        # JSON has lists where Python has tuples.
+        for name in ("mel_mean", "mel_deviation"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+            if len(getattr(self, name)) not in (0, self.mels):
+                raise UserError(
+                    f"audio contract: {name} has {len(getattr(self, name))} "
+                    f"values for {self.mels} mel bands; give one for each"
+                )
+        if not self.hop_length <= self.window_length <= self.fft_length:
+            raise UserError(
+                "audio contract: hop_length <= window_length <= fft_length "
+                f"must hold, but they are {self.hop_length}, "
+                f"{self.window_length}, {self.fft_length}"
+            )
+
+    @classmethod
+    def from_config(cls, config: "AudioContract | dict") -> "AudioContract":
+        """A contract as it is, or from its form in a saved model."""
+        return config if isinstance(config, cls) else cls(**config)
+
+    def require_upsampling(self, factors: tuple[int, ...]) -> None:
+        """Refuses upsampling factors that do not divide one hop.
+
+        Raises:
+            UserError: If the hop length is no multiple of their product.
+        """
+        if self.hop_length % math.prod(factors):
+            raise UserError(
+                f"upsampling {tuple(factors)} multiplies to "
+                f"{math.prod(factors)}, but the hop length is "
+                f"{self.hop_length}; choose factors whose product divides it"
+            )
+
+    @property
+    def margin_frames(self) -> int:
+        """Frames that a mel frame's window reaches beyond its own, at most."""
+        return math.ceil(self.fft_length / (2 * self.hop_length))
+
+    @property
+    def emphasised_deviation(self) -> float:
+        """Standard deviation of pre-emphasised speech over that of speech.
+
+        sqrt(1 + a² - 2 a ρ), where ρ is the correlation of neighbouring
+        samples.
+        """
+        a = self.pre_emphasis
+        return math.sqrt(1.0 + a * a - 2.0 * a * _NEIGHBOURS_CORRELATION)
+
+    def frames(self, samples: int) -> int:
+        """The number of mel frames of audio that has so many samples."""
+        return math.ceil(samples / self.hop_length)
+
+    def differences(self, other: "AudioContract") -> list[str]:
+        """Names and values of the fields in which two contracts differ."""
+        found = []
+        for field in dataclasses.fields(self):
+            mine, theirs = getattr(self, field.name), getattr(other, field.name)
+            if mine == theirs:
+                continue
+            if isinstance(mine, tuple):
+                found.append(f"{field.name} (statistics of another corpus)")
+            else:
+                found.append(f"{field.name} ({mine} against {theirs})")
+        return found
+
+    def require_equal(
+        self, other: "AudioContract", mine: str, theirs: str
+    ) -> None:
+        """Refuses a contract of other features, naming what differs.
+
+        Pre-emphasis may differ: it is a model's own, and neither the audio
+        nor the mel spectrogram depends on it.
+
+        Raises:
+            UserError: If any other field differs. `mine` and `theirs` name
+                the two places in the message.
+        """
+        other = dataclasses.replace(other, pre_emphasis=self.pre_emphasis)
+        if found := self.differences(other):
+            raise UserError(
+                f"{mine} and {theirs} do not share one acoustic contract: "
+                f"{', '.join(found)}; prepare the data or train the model "
+                "anew so that both agree"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Conditioning:
+    """What a model is told besides the audio so far (WaveNet, section 2.5).
+
+    Attributes:
+        inputs: Any of `mel` (the mel spectrogram), `linguistic` (the phone
+            with its neighbours, the position in it, its duration), `pitch`
+            (log F0 and voicing) and `speaker`. None at all makes a model of
+            sound that nobody steers.
+        channels: Channels of the upsampled series and of a speaker's vector.
+        upsampling: Strides of the learned upsampling. If their product is
+            the hop length, there is one vector for each sample; if it is a
+            part of it, each vector is repeated for the rest, and every
+            layer's projection costs as much less. Empty to repeat every
+            frame.
+        frame_layers: Convolutions over three frames each before the learned
+            upsampling; every one of them looks one frame further ahead.
+        phones: The phones, known by their places in this list, from 1 on.
+        speakers: The speakers, known by their places in this list, from 0 on.
+        mean_pitch_hz: The voice's mean F0 in the logarithm, Hz: pitch is
+            given in relation to it.
+
+    Raises:
+        UserError: If there is no such input.
+    """
+
+    inputs: tuple[str, ...] = ("mel",)
+    channels: int = 32
+    upsampling: tuple[int, ...] = ()
+    frame_layers: int = 1
+    phones: tuple[str, ...] = ()
+    speakers: tuple[str, ...] = ()
+    mean_pitch_hz: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("inputs", "upsampling", "phones", "speakers"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in self.inputs:
+            if name not in CONDITIONING_INPUTS:
+                raise UserError(
+                    f"conditioning on {name!r} is not known; choose from "
+                    f"{', '.join(CONDITIONING_INPUTS)}"
+                )
+        if self.frame_layers < 1:
+            raise UserError(
+                f"conditioning: frame_layers is {self.frame_layers}; it must "
+                "be at least 1"
+            )
+
+    @classmethod
+    def from_config(cls, config: "Conditioning | dict") -> "Conditioning":
+        """As it is, or from its form in a saved model."""
+        return config if isinstance(config, cls) else cls(**config)
+
+    def require_vocabulary(self) -> None:
+        """Refuses linguistic features without phones, speakers unnamed.
+
+        Raises:
+            UserError: If a list that is needed is empty.
+        """
+        for name, listed in (
+            ("linguistic", self.phones),
+            ("speaker", self.speakers),
+        ):
+            if name in self.inputs and not listed:
+                raise UserError(
+                    f"conditioning on {name} features needs the corpus's own "
+                    "list of them; build the model with "
+                    "conditioning=corpus.conditioning(preset.conditioning)"
+                )
+
+    def of_corpus(
+        self,
+        phones: tuple[str, ...],
+        speakers: tuple[str, ...],
+        mean_pitch_hz: float | None,
+    ) -> "Conditioning":
+        """The same with what a corpus knows, as far as it is used.
+
+        Raises:
+            UserError: If the corpus lacks what an input needs.
+        """
+        needed = {
+            "linguistic": phones,
+            "pitch": mean_pitch_hz,
+            "speaker": speakers,
+        }
+        for name in self.inputs:
+            if not needed.get(name, True):
+                raise UserError(
+                    f"the data hold no {name} features; prepare them with "
+                    f"--conditioning={','.join(self.inputs)}, or train "
+                    "without"
+                )
+        return dataclasses.replace(
+            self,
+            phones=phones if "linguistic" in self.inputs else (),
+            speakers=speakers if "speaker" in self.inputs else (),
+            mean_pitch_hz=mean_pitch_hz if "pitch" in self.inputs else None,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class TeacherConfig:
+    """Sizes of the WaveNet teacher; see `pwavenet_tf.WaveNet`."""
+
+    dilations: tuple[int, ...]
+    filter_width: int
+    residual_channels: int
+    gate_channels: int
+    skip_channels: int
+    head: str = "mixture_of_logistics"
+    mixture_components: int = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class StudentConfig:
+    """Sizes of the student's flows; see `pwavenet_tf.ParallelWaveNet`."""
+
+    flow_dilations: tuple[tuple[int, ...], ...]
+    filter_width: int
+    residual_channels: int
+    gate_channels: int
+    noise: str = "logistic"

@@ -1,0 +1,149 @@
+"""Files and folders: atomic writes, and the lock of a run's folder."""
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from pwavenet_tf.core.errors import UserError
+
+
+def require_free(folder: Path) -> None:
+    """Refuses a folder to be written that already holds something.
+
+    Raises:
+        UserError: If `folder` is a file, or a folder that is not empty.
+    """
+    try:
+        taken = folder.exists() and (
+            not folder.is_dir() or any(folder.iterdir())
+        )
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    if taken:
+        raise UserError(
+            f"{folder}: already holds something; name another place or "
+            "remove it first"
+        )
+
+
+@contextlib.contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Yields a place beside `path` to write to; it becomes `path` at the end.
+
+    The place does not exist yet and has the suffix of `path`: the caller makes
+    it a file or a folder. If the block raises, whatever is there is removed,
+    together with the parent folders that were made for it.
+
+    Raises:
+        UserError: If the operating system refuses to write.
+    """
+    # Absolute, because `.` has neither a name nor a parent.
+    target = Path(os.path.abspath(path))
+    # Not the process id: two containers that share a disk may have the same.
+    aside = target.with_name(
+        f".unfinished-{secrets.token_hex(6)}-{target.name}"
+    )
+    missing = [parent for parent in target.parents if not parent.exists()]
+    finished = False
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(target.parent, os.W_OK):
+            raise PermissionError(None, "the folder is not writable")
+        yield aside
+        os.replace(aside, target)
+        finished = True
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        if not finished:
+            _remove(aside)
+            for parent in missing:
+                with contextlib.suppress(OSError):
+                    parent.rmdir()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"{path}: cannot be written ({error.strerror or error}); name a "
+        "place that is writable and has room"
+    )
+
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+_NAME = ".running"
+
+
+@contextlib.contextmanager
+def only_run(folder: Path) -> Iterator[None]:
+    """Keeps others out of a folder for as long as this process lives.
+
+    The folder is made if it is missing, and removed again if it is empty in
+    the end. The lock is the operating system's: that of a killed process is
+    gone with it. Where the system or a network's disk knows no locks, there is
+    none.
+
+    Raises:
+        UserError: If another run is at work there.
+    """
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder / _NAME):
+            yield
+    finally:
+        for one in missing:
+            with contextlib.suppress(OSError):
+                one.rmdir()
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with _lock(path) as file:
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _lock(path: Path) -> TextIO:
+    while True:
+        file = open(path, "a+")  # noqa: SIM115
+        if fcntl is None:
+            return file
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            with file:
+                file.seek(0)
+                owner = file.read() or "a process that has just begun"
+            raise UserError(
+                f"{path.parent}: {owner} is at work there; wait for it, or "
+                "stop it and run this again"
+            ) from error
+        except OSError:
+            return file
+        # Its last owner may have removed it before it was locked here.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(path), os.fstat(file.fileno())):
+                return file
+        file.close()

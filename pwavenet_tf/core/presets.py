@@ -1,0 +1,160 @@
+"""The named presets: `nano`, `v1`, `paper` and `multispeaker`.
+
+`nano` trains on two cores; `v1` is the WaveNet of 2016 (1609.03499), with
+8-bit output and the linguistic features of the paper; `paper` has the sizes
+of Parallel WaveNet (1711.10433), `multispeaker` those of its student of
+several voices.
+"""
+
+import dataclasses
+
+from pwavenet_tf.core.config import (
+    AudioContract,
+    Conditioning,
+    StudentConfig,
+    TeacherConfig,
+)
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.training_config import (
+    Distillation,
+    PowerLoss,
+    Preset,
+    TeacherTraining,
+)
+
+
+def doubling(layers: int, rounds: int = 1) -> tuple[int, ...]:
+    """Dilations 1, 2, 4 … over `layers`, repeated `rounds` times."""
+    return tuple(2**layer for layer in range(layers)) * rounds
+
+
+_NANO = Preset(
+    name="nano",
+    audio=AudioContract(pre_emphasis=0.9),
+    conditioning=Conditioning(channels=32, upsampling=(10, 20)),
+    teacher=TeacherConfig(
+        dilations=doubling(9, rounds=2),
+        filter_width=3,
+        residual_channels=64,
+        gate_channels=64,
+        skip_channels=64,
+    ),
+    student=StudentConfig(
+        flow_dilations=(doubling(8), doubling(8), doubling(9)),
+        filter_width=3,
+        residual_channels=32,
+        gate_channels=32,
+    ),
+    teacher_training=TeacherTraining(
+        steps=4_000, batch_size=2, clip_length=10_000, learning_rate=2e-3
+    ),
+    distillation=Distillation(
+        steps=12_000,
+        batch_size=2,
+        clip_length=6_000,
+        learning_rate=2e-3,
+        inner_samples=6,
+        power_weight=5.0,
+        power=PowerLoss(exponents=((1.0, 1.0), (0.3, 16.0))),
+    ),
+)
+
+_V1 = Preset(
+    name="v1",
+    # Features every 5 ms, as in 2016.
+    audio=AudioContract(hop_length=80, window_length=400),
+    conditioning=Conditioning(
+        inputs=("linguistic", "pitch"), channels=64, upsampling=(8, 10)
+    ),
+    # The paper does not give the channels; these are ours.
+    teacher=TeacherConfig(
+        dilations=doubling(10, rounds=3),
+        filter_width=2,
+        residual_channels=256,
+        gate_channels=256,
+        skip_channels=256,
+        head="mu_law",
+    ),
+    teacher_training=TeacherTraining(
+        steps=200_000,
+        batch_size=8,
+        clip_length=8_000,
+        learning_rate=1e-3,
+    ),
+)
+
+_PAPER = Preset(
+    name="paper",
+    audio=AudioContract(
+        sample_rate=24_000,
+        hop_length=300,
+        window_length=1_200,
+        fft_length=2_048,
+        highest_hz=12_000.0,
+    ),
+    conditioning=Conditioning(channels=80, upsampling=(15, 20)),
+    teacher=TeacherConfig(
+        dilations=doubling(10, rounds=3),
+        filter_width=3,
+        residual_channels=512,
+        gate_channels=256,
+        skip_channels=256,
+    ),
+    student=StudentConfig(
+        flow_dilations=(
+            doubling(10),
+            doubling(10),
+            doubling(10),
+            doubling(10, rounds=3),
+        ),
+        filter_width=3,
+        residual_channels=64,
+        gate_channels=64,
+    ),
+    teacher_training=TeacherTraining(
+        steps=1_000_000,
+        batch_size=32,
+        clip_length=7_800,
+        learning_rate=2e-4,
+    ),
+    distillation=Distillation(
+        steps=1_000_000,
+        batch_size=32,
+        clip_length=7_800,
+        learning_rate=2e-4,
+        inner_samples=16,
+    ),
+)
+
+# Every flow has the layers of the teacher (1711.10433, section 5).
+_MULTISPEAKER = dataclasses.replace(
+    _PAPER,
+    name="multispeaker",
+    conditioning=dataclasses.replace(
+        _PAPER.conditioning, inputs=("mel", "speaker")
+    ),
+    student=dataclasses.replace(
+        _PAPER.student, flow_dilations=(doubling(10, rounds=3),) * 4
+    ),
+)
+
+_PRESETS = (_NANO, _V1, _PAPER, _MULTISPEAKER)
+
+
+def preset_names() -> list[str]:
+    """The names that `preset` knows."""
+    return [known.name for known in _PRESETS]
+
+
+def preset(name: str) -> Preset:
+    """Returns a preset by name.
+
+    Raises:
+        UserError: If there is no preset of that name.
+    """
+    for known in _PRESETS:
+        if known.name == name:
+            return known
+    raise UserError(
+        f"no preset is named {name!r}; there are {', '.join(preset_names())}"
+    )

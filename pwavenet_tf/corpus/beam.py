@@ -1,0 +1,403 @@
+"""The preparation of a corpus as Beam jobs.
+
+Workers measure and describe the recordings, each by itself, into a folder
+next to the corpus: a file for each, named after the recording and all that it
+depends on, so that a job that was killed resumes and changed recordings are
+done again. What depends on an order (duplicates, the split, ids, statistics,
+shards) is done afterwards, by the code that does it without Beam. A fault has
+a file of its own: it may pass, so the next run tries again.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import apache_beam as beam
+import numpy as np
+
+import pwavenet_tf
+from pwavenet_tf.core.beam import (
+    Progress,
+    Runner,
+    import_tensorflow_in_worker,
+    run_job,
+)
+from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.files import only_run, require_free, written_aside
+from pwavenet_tf.core.training_config import Preset
+from pwavenet_tf.corpus.audit import CorpusAudit, drawn, drawn_order, judged
+from pwavenet_tf.corpus.audit.measures import Measures, measure
+from pwavenet_tf.corpus.audit.verdict import Limits
+from pwavenet_tf.corpus.card import CorpusCard
+from pwavenet_tf.corpus.describe import Describer, Description
+from pwavenet_tf.corpus.layouts import Layout, Source
+from pwavenet_tf.corpus.phones.labels import find_labels
+from pwavenet_tf.corpus.phones.phones import Phone
+from pwavenet_tf.corpus.prepare import (
+    Described,
+    Validation,
+    accepted,
+    assemble,
+    described,
+    without_statistics,
+)
+from pwavenet_tf.corpus.statistics import GivenStatistics
+
+_FAULT = ".fault"
+
+
+def file_name(source: Source, suffix: str, *settings: object) -> str:
+    """The name of a recording's file.
+
+    Args:
+        source: The recording; so is its file's size and time of change.
+        suffix: Of the name.
+        settings: What else the result depends on.
+    """
+    key = digest(source, stamp(source.path), settings)
+    return f"{drawn_order(source.name).hex()}-{key}{suffix}"
+
+
+def digest(*told: object) -> str:
+    """A short name for what a result depends on, this package included."""
+    text = repr((pwavenet_tf.__version__, *told))
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[
+        :16
+    ]
+
+
+def stamp(path: Path | None) -> tuple[int, int] | None:
+    """Size and time of change of a file; None if there is none."""
+    try:
+        status = path and path.stat()
+    except OSError:
+        return None
+    return status and (status.st_size, status.st_mtime_ns)
+
+
+def save_fault(path: Path, fault: UserError) -> None:
+    """Writes why there will be no `path`."""
+    with written_aside(_fault_of(path)) as aside:
+        # As JSON, for a name in it need not be UTF-8.
+        aside.write_text(json.dumps(str(fault)), "ascii")
+
+
+def forget_faults(folder: Path) -> None:
+    """Removes all faults from a folder, so that their work is done again."""
+    for path in folder.glob(f"[!.]*{_FAULT}"):
+        path.unlink()
+
+
+def count_done(folder: Path, suffix: str) -> int:
+    """How many results and faults there are of one suffix."""
+    return sum(
+        1
+        for end in (suffix, suffix + _FAULT)
+        for _ in folder.glob(f"[!.]*{end}")
+    )
+
+
+def save_measures(path: Path, found: Measures) -> None:
+    """Writes what the audit measured."""
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps(dataclasses.asdict(found)), "ascii")
+
+
+def load_measures(path: Path) -> Measures | UserError:
+    """Reads what `save_measures` or `save_fault` wrote.
+
+    Raises:
+        UserError: If it is missing or damaged.
+    """
+    try:
+        return Measures(**json.loads(path.read_text("ascii")))
+    except FileNotFoundError:
+        return _load_fault(path)
+    except (OSError, ValueError, TypeError) as error:
+        raise _damaged(path) from error
+
+
+def save_description(
+    path: Path, levels: np.ndarray, description: Description
+) -> None:
+    """Writes the levels int16 `(time,)` and the description."""
+    arrays = {"levels": levels, "mel": description.mel}
+    if description.pitch is not None:
+        arrays["pitch"] = description.pitch
+    told = {
+        "speaker": description.speaker,
+        "phones": description.phones
+        and [
+            (one.symbol, float(one.start), float(one.end))
+            for one in description.phones
+        ],
+    }
+    # JSON keeps every bit of a float and every character of a symbol.
+    arrays["told"] = np.frombuffer(json.dumps(told).encode(), np.uint8)
+    with written_aside(path) as aside:
+        np.savez(aside, **arrays)
+
+
+def load_description(path: Path) -> Described:
+    """Reads what `save_description` or `save_fault` wrote.
+
+    Raises:
+        UserError: If it is missing or damaged.
+    """
+    try:
+        with np.load(path) as arrays:
+            told = json.loads(arrays["told"].tobytes())
+            pitch = arrays.get("pitch")
+            levels, mel = arrays["levels"], arrays["mel"]
+    except FileNotFoundError:
+        return _load_fault(path)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise _damaged(path) from error
+    phones = told["phones"] and [Phone(*one) for one in told["phones"]]
+    return levels, Description(mel, phones, pitch, told["speaker"])
+
+
+def unwritten(path: Path) -> UserError:
+    """What to say of a result that is not there when all work is done."""
+    return UserError(
+        f"{path}: no worker wrote it; all machines must see the folder of "
+        "--out under the same path"
+    )
+
+
+def _fault_of(path: Path) -> Path:
+    return path.with_name(path.name + _FAULT)
+
+
+def _load_fault(path: Path) -> UserError:
+    try:
+        return UserError(json.loads(_fault_of(path).read_text("ascii")))
+    except FileNotFoundError:
+        raise unwritten(path) from None
+    except (OSError, ValueError) as error:
+        raise _damaged(_fault_of(path)) from error
+
+
+def _damaged(path: Path) -> UserError:
+    return UserError(f"{path}: is damaged; remove it and run again")
+
+
+# Few enough that the last worker is soon done, and enough that a group's
+# graph of decoders is worth building.
+_GROUP = 8
+_INPUTS = "inputs.jsonl"
+_Measured = Measures | UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class _Job:
+    """What a worker has to know to describe recordings."""
+
+    contract: AudioContract
+    inputs: tuple[str, ...]
+    folder: Path
+    labels: Path | None
+    speaker_pattern: str | None
+
+    def describer(self, sources: Iterable[Source] | None) -> Describer:
+        """Describes recordings; `sources` tell their texts and speakers."""
+        layout = Layout("", self.folder, tuple(sources or ()))
+        return Describer(
+            self.contract,
+            self.inputs,
+            self.folder,
+            self.labels,
+            self.speaker_pattern,
+            layout,
+        )
+
+    @property
+    def tells_sources(self) -> bool:
+        """Whether the describer asks for texts or speakers."""
+        return bool({"linguistic", "speaker"}.intersection(self.inputs))
+
+    def file_name(self, source: Source) -> str:
+        """Of the finished description."""
+        files = []
+        if "linguistic" in self.inputs:
+            labels = self.labels or self.folder / "labels"
+            texts = self.folder / "metadata.csv"
+            files = [find_labels(labels, source.name), texts]
+        stamps = [(file, stamp(file)) for file in files]
+        return file_name(source, ".npz", self, stamps)
+
+
+def prepare_on_beam(
+    layout: Layout,
+    out: Path,
+    preset: Preset,
+    inputs: tuple[str, ...] = ("mel",),
+    labels: Path | None = None,
+    speaker_pattern: str | None = None,
+    limits: Limits | None = None,
+    runner: Runner | None = None,
+    validation_pattern: str | None = None,
+    statistics: GivenStatistics | None = None,
+) -> tuple[CorpusCard, CorpusAudit]:
+    """Audits and prepares a corpus as Beam jobs.
+
+    The files are byte for byte those of `pwavenet_tf.prepare`. What is
+    finished lies in `.preparing-NAME` beside `out` until the corpus is whole:
+    a run that was killed is taken up by the next one. Every worker must see
+    the recordings and `out` under the same paths; those of another machine
+    need absolute ones.
+
+    Args:
+        layout: From `find_layout`.
+        out: As `prepare` has it, and so are the next four.
+        preset: Its acoustic contract is followed.
+        inputs: What models are to be told.
+        labels: Folder of label files.
+        speaker_pattern: For `speaker`.
+        limits: What the audit accepts.
+        runner: Where the jobs run; on this machine, if None.
+        validation_pattern: As `prepare` has it.
+        statistics: As `prepare` has it.
+
+    Returns:
+        The card, and the audit.
+
+    Raises:
+        UserError: As `prepare`, or if the runner cannot be used.
+    """
+    # Absolute, because `.` has neither a name nor a parent.
+    out = Path(os.path.abspath(out))
+    require_free(out)
+    held_out = Validation(validation_pattern)
+    contract = without_statistics(preset)
+    if statistics is not None:
+        statistics.require_contract(contract)
+    job = _Job(contract, inputs, layout.folder, labels, speaker_pattern)
+    # Before the work, which takes long: the pattern may be amiss.
+    job.describer(None)
+    work = out.with_name(f".preparing-{out.name}")
+    with only_run(work):
+        forget_faults(work)
+        workers = _Workers(runner or Runner(), work)
+        measured = workers.measured(layout)
+        spoken = "linguistic" in inputs
+        audited = judged(
+            layout, limits or Limits(), contract.sample_rate, spoken, measured
+        )
+        found = workers.described(job, accepted(audited))
+        card = assemble(
+            out, audited, contract, preset.name, found, held_out, statistics
+        )
+        shutil.rmtree(work, ignore_errors=True)
+    return card, audited
+
+
+@dataclasses.dataclass(frozen=True)
+class _Workers:
+    """Those who fill the folder of what is finished."""
+
+    runner: Runner
+    work: Path
+
+    def measured(self, layout: Layout) -> Iterator[tuple[Source, _Measured]]:
+        """What the audit has to judge, in the order drawn."""
+        results = [
+            (source, self.work / file_name(source, ".json"))
+            for source in drawn(layout.sources)
+        ]
+        self._run(results, _Measure(), f"audit ({layout.kind})", ".json")
+        return ((one, load_measures(path)) for one, path in results)
+
+    def described(
+        self, job: _Job, sources: list[Source]
+    ) -> Iterator[tuple[Source, Described]]:
+        """As `pwavenet_tf.corpus.prepare.described` has it."""
+        results = [(one, self.work / job.file_name(one)) for one in sources]
+        worker = _Describe(job, self.work / _INPUTS)
+        self._run(results, worker, "describe", ".npz")
+        return ((one, load_description(path)) for one, path in results)
+
+    def _run(
+        self,
+        results: list[tuple[Source, Path]],
+        work_on_group: beam.DoFn,
+        description: str,
+        suffix: str,
+    ) -> None:
+        groups = (
+            json.dumps(
+                [_entry(*one) for one in results[first : first + _GROUP]]
+            )
+            for first in range(0, len(results), _GROUP)
+        )
+        progress = Progress(
+            description,
+            len(results),
+            lambda: count_done(self.work, suffix),
+        )
+        transform = beam.ParDo(work_on_group)
+        inputs = self.work / _INPUTS
+        run_job(self.runner, inputs, groups, transform, progress)
+
+
+class _Measure(beam.DoFn):
+    """Measures a group of recordings for the audit."""
+
+    def process(self, group: str) -> None:
+        for source, path in _unfinished(group):
+            try:
+                found = measure(source.path)
+            except UserError as fault:
+                save_fault(path, fault)
+            else:
+                save_measures(path, found)
+
+
+class _Describe(beam.DoFn):
+    """Decodes and describes a group of recordings."""
+
+    def __init__(self, job: _Job, inputs: Path) -> None:
+        self._job = job
+        self._inputs = inputs
+
+    def setup(self) -> None:
+        import_tensorflow_in_worker()
+        sources = None
+        if self._job.tells_sources:
+            with open(self._inputs) as file:
+                sources = [one for line in file for one, _ in _entries(line)]
+        self._describe = self._job.describer(sources)
+
+    def process(self, group: str) -> None:
+        unfinished = list(_unfinished(group))
+        found = described(
+            [source for source, _ in unfinished],
+            self._describe,
+            self._job.contract.sample_rate,
+        )
+        for (_, path), (_, one) in zip(unfinished, found, strict=True):
+            if isinstance(one, UserError):
+                save_fault(path, one)
+            else:
+                save_description(path, *one)
+
+
+def _entry(source: Source, result: Path) -> tuple:
+    told = source.name, source.speaker, source.text
+    return (str(source.path), *told, str(result))
+
+
+def _entries(group: str) -> Iterator[tuple[Source, Path]]:
+    for path, *told, result in json.loads(group):
+        yield Source(Path(path), *told), Path(result)
+
+
+def _unfinished(group: str) -> Iterator[tuple[Source, Path]]:
+    """Without those that an earlier run or another worker has finished."""
+    return (one for one in _entries(group) if not one[1].exists())

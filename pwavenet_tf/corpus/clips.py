@@ -1,0 +1,110 @@
+"""How utterances are cut into clips."""
+
+import dataclasses
+
+import numpy as np
+
+from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.core.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """What a clip spans: context, the frames that count, look-ahead."""
+
+    hop_length: int
+    clip_frames: int
+    context_frames: int
+    lookahead_frames: int
+
+    @classmethod
+    def of(
+        cls,
+        contract: AudioContract,
+        clip_length: int,
+        context_frames: int,
+        lookahead_frames: int,
+        batch_size: int,
+    ) -> "Window":
+        """The window of clips as `Corpus.training_clips` is told of them.
+
+        Raises:
+            UserError: If a length cannot be.
+        """
+        hop = contract.hop_length
+        if clip_length < hop or clip_length % hop:
+            raise UserError(
+                f"clip_length {clip_length} is not a positive multiple of "
+                f"the hop length {hop}; take "
+                f"{max(1, round(clip_length / hop)) * hop}"
+            )
+        if min(context_frames, lookahead_frames) < 0 or batch_size < 1:
+            raise UserError(
+                "context_frames and lookahead_frames must not be negative "
+                "and batch_size must be positive, but they are "
+                f"{context_frames}, {lookahead_frames}, {batch_size}"
+            )
+        return cls(hop, clip_length // hop, context_frames, lookahead_frames)
+
+    @property
+    def frames(self) -> int:
+        return self.context_frames + self.clip_frames + self.lookahead_frames
+
+    @property
+    def samples(self) -> int:
+        return self.frames * self.hop_length
+
+    def clip_bytes(self, mels: int) -> int:
+        """Bytes of a clip of int16 levels and its largest feature."""
+        return self.samples * 2 + self.frames * mels * 4
+
+    def clips(self, frames):
+        """How many clips it takes to count so many frames, int or tensor."""
+        return -(-frames // self.clip_frames)
+
+    def cut(self, levels, features: dict, clips, lead) -> tuple:
+        """Cuts an utterance; the first clip counts from frame `-lead` on.
+
+        Returns:
+            levels, int16 `(clips, samples)`; features, `(clips, frames,
+            channels)` each, and the speaker `(clips,)`; where in the
+            utterance each clip's first sample lies, int32 `(clips,)`; where
+            the samples that count begin, likewise; the utterance's length in
+            samples, likewise.
+        """
+        import tensorflow as tf
+
+        length, frames = tf.shape(levels)[0], tf.shape(features["mel"])[0]
+        counted = tf.range(clips) * self.clip_frames - lead
+        first = tf.maximum(counted - self.context_frames, 0)
+        wanted = first[:, None] + tf.range(self.frames)
+        real = tf.clip_by_value(wanted, 0, frames - 1)
+        hops = tf.reshape(
+            tf.pad(levels, [[0, frames * self.hop_length - length]]),
+            (frames, self.hop_length),
+        )
+        audio = tf.where(
+            (wanted == real)[..., None], tf.gather(hops, real), np.int16(0)
+        )
+        return (
+            tf.reshape(audio, (clips, self.samples)),
+            {
+                key: tf.gather(value, real)
+                if value.shape.rank
+                else tf.fill((clips,), value)
+                for key, value in features.items()
+            },
+            first * self.hop_length,
+            counted * self.hop_length,
+            tf.fill((clips,), length),
+        )
+
+    def weight(self, first_sample, counted_sample, samples):
+        """`(batch,)` each, from `cut`, to float32 `(batch, samples)`."""
+        import tensorflow as tf
+
+        position = first_sample[:, None] + tf.range(self.samples)
+        start = counted_sample[:, None]
+        end = start + self.clip_frames * self.hop_length
+        inside = (position >= start) & (position < end)
+        return tf.cast(inside & (position < samples[:, None]), tf.float32)

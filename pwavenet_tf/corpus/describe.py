@@ -1,0 +1,210 @@
+"""Everything that a model may be told about a recording."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from pwavenet_tf.audio.mel import LogMel
+from pwavenet_tf.audio.pitch import pitch_track, relative_pitch
+from pwavenet_tf.core.config import AudioContract, Conditioning
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.corpus.layouts import Layout, Source, find_layout
+from pwavenet_tf.corpus.manifest import (
+    FOLDER,
+    compiled,
+    read_spoken_texts,
+    speaker_of,
+)
+from pwavenet_tf.corpus.phones.alignment import Aligner
+from pwavenet_tf.corpus.phones.labels import find_labels, read_labels
+from pwavenet_tf.corpus.phones.phones import (
+    SILENCE,
+    Phone,
+    filled,
+    phone_frames,
+    phone_ids,
+)
+
+# Labels may end a little later than a recording that was cut or resampled.
+_LABEL_TOLERANCE = 0.1
+# Where no phone lasts even so long, the unit of time is another.
+_SHORTEST_PHONE = 0.002
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """What was found out about one recording.
+
+    Attributes:
+        mel: `(frames, mels)`, natural log magnitudes, normalised if the
+            contract has statistics.
+        phones: They cover the recording; None if not asked for.
+        pitch: `(frames, 2)`, ln F0 in Hz and voicing; None likewise.
+        speaker: None likewise.
+    """
+
+    mel: np.ndarray
+    phones: list[Phone] | None = None
+    pitch: np.ndarray | None = None
+    speaker: str | None = None
+
+
+class Describer:
+    """Describes recordings of one folder.
+
+    Args:
+        contract: The acoustic contract.
+        inputs: What is asked for, as in `Conditioning.inputs`.
+        folder: The folder of recordings, whose `labels` folder, if there is
+            one, tells the phones.
+        labels: Another folder of label files.
+        speaker_pattern: See `pwavenet_tf.corpus.manifest`; what the layout
+            says, or else the folder that a recording lies in, if left out.
+        layout: Tells texts and speakers; found out, if left out.
+
+    Raises:
+        UserError: If the pattern is none.
+    """
+
+    def __init__(
+        self,
+        contract: AudioContract,
+        inputs: tuple[str, ...],
+        folder: Path,
+        labels: Path | None = None,
+        speaker_pattern: str | None = None,
+        layout: Layout | None = None,
+    ) -> None:
+        self._contract = contract
+        self._inputs = inputs
+        self._labels = labels or Path(folder) / "labels"
+        self._pattern = compiled(speaker_pattern or FOLDER)
+        self._log_mel = LogMel(contract)
+        self._has_pattern = speaker_pattern is not None
+        self._sources: dict[str, Source] = {}
+        self._texts: dict[str, str] = {}
+        if {"linguistic", "speaker"}.intersection(inputs):
+            self._sources = _sources(folder, layout)
+        if "linguistic" in inputs:
+            # Told of recordings too that do not lie in the folder.
+            self._texts = read_spoken_texts(folder)
+        self._aligner: Aligner | None = None
+
+    def __call__(self, name: str, audio: np.ndarray) -> Description:
+        """Describes a recording.
+
+        Args:
+            name: Its path within the folder, with `/`.
+            audio: float32 `(time,)` in [-1, 1).
+
+        Raises:
+            UserError: If a label file is broken, there is neither one nor a
+                text, or no speaker is found.
+        """
+        found = {}
+        if "speaker" in self._inputs:
+            found["speaker"] = self._speaker(name)
+        if "linguistic" in self._inputs:
+            found["phones"] = self._phones(name, audio)
+        if "pitch" in self._inputs:
+            found["pitch"] = pitch_track(audio, self._contract)
+        return Description(self._log_mel(audio), **found)
+
+    def _speaker(self, name: str) -> str:
+        source = self._sources.get(name)
+        if self._has_pattern or source is None or source.speaker is None:
+            return speaker_of(name, self._pattern)
+        return source.speaker
+
+    def _text(self, name: str) -> str | None:
+        source = self._sources.get(name)
+        if source is None or source.text is None:
+            return self._texts.get(Path(name).stem)
+        return source.text
+
+    def _phones(self, name: str, audio: np.ndarray) -> list[Phone]:
+        label_file = find_labels(self._labels, name)
+        seconds = len(audio) / self._contract.sample_rate
+        if label_file is not None:
+            phones = read_labels(label_file)
+            _require_fit(phones, seconds, label_file)
+            return filled(phones, seconds)
+        text = self._text(name)
+        if text is None:
+            raise UserError(
+                f"{name}: nothing tells its phones; put a label file into "
+                f"{self._labels}, or its text into metadata.csv beside the "
+                "recordings"
+            )
+        self._aligner = self._aligner or Aligner()
+        return self._aligner.align(text, audio, self._contract.sample_rate)
+
+
+def _sources(folder: Path, layout: Layout | None) -> dict[str, Source]:
+    """Recordings by name; none where the folder holds none."""
+    if layout is None:
+        try:
+            layout = find_layout(folder)
+        except UserError:
+            return {}
+    return {source.name: source for source in layout.sources}
+
+
+def _require_fit(phones: list[Phone], seconds: float, source: Path) -> None:
+    """Refuses labels of another recording or in another unit of time."""
+    end = max((phone.end for phone in phones), default=0.0)
+    said = [phone for phone in phones if phone.symbol != SILENCE]
+    longest = max((phone.end - phone.start for phone in said), default=1.0)
+    if end > seconds + _LABEL_TOLERANCE or longest < _SHORTEST_PHONE:
+        raise UserError(
+            f"{source}: its labels end at {end:.3g} s and the recording at "
+            f"{seconds:.3f} s; are the times in seconds (HTK: whole numbers "
+            "of 100 ns), and is it the label file of this recording?"
+        )
+
+
+def recorded_features(
+    description: Description, ids: Mapping[str, int], contract: AudioContract
+) -> dict[str, np.ndarray]:
+    """The arrays of a description, with ids for phones.
+
+    Returns:
+        `mel`, and `phones`, `timing` and `pitch` as far as they were asked
+        for, `(frames, channels)` each.
+    """
+    features = {"mel": description.mel}
+    if description.phones is not None:
+        frames = len(description.mel)
+        features |= phone_frames(description.phones, ids, frames, contract)
+    if description.pitch is not None:
+        features["pitch"] = description.pitch
+    return features
+
+
+def model_features(
+    description: Description,
+    contract: AudioContract,
+    conditioning: Conditioning,
+) -> dict[str, np.ndarray]:
+    """What a model reads of a description, made with its own contract.
+
+    Raises:
+        UserError: If the model does not know the speaker.
+    """
+    ids = phone_ids(conditioning.phones)
+    features = recorded_features(description, ids, contract)
+    if conditioning.mean_pitch_hz and "pitch" in features:
+        features["pitch"] = relative_pitch(
+            features["pitch"], conditioning.mean_pitch_hz
+        )
+    if conditioning.speakers and description.speaker is not None:
+        if description.speaker not in conditioning.speakers:
+            raise UserError(
+                f"the speaker {description.speaker} is not known to this "
+                f"model; it speaks as {', '.join(conditioning.speakers)}"
+            )
+        speaker = conditioning.speakers.index(description.speaker)
+        features["speaker"] = np.int32(speaker)
+    return features

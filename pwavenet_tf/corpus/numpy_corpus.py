@@ -1,0 +1,431 @@
+"""A prepared corpus as NumPy files, and clips from it, without TensorFlow."""
+
+import contextlib
+import dataclasses
+import functools
+import math
+from pathlib import Path
+from typing import BinaryIO
+
+import keras
+import numpy as np
+
+from pwavenet_tf.audio.mel import mel_filterbank
+from pwavenet_tf.core.config import ARRAY_WIDTHS, INPUT_ARRAYS, Conditioning
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.files import require_free, written_aside
+from pwavenet_tf.corpus.card import CorpusCard, Split
+from pwavenet_tf.corpus.clips import Window
+from pwavenet_tf.corpus.compact import FILTERBANK, LEVELS, FlacWriter, unpacked
+from pwavenet_tf.corpus.dataset import Corpus
+
+
+class NumpyCorpus:
+    """A corpus that `pwavenet export-corpus` has written; see `Corpus`.
+
+    Its clips are those of `Corpus`, as NumPy arrays: the validation clips are
+    the same ones (but for what fills up the last batch and does not count),
+    the training clips begin at other places and come in another order. The
+    files are read as they are needed; those of a compact corpus are unpacked
+    into memory, and its mel spectrograms computed, at once.
+
+    Attributes:
+        card: The corpus card.
+        contract: The acoustic contract, with statistics.
+
+    Raises:
+        UserError: If `folder` is not such a corpus, or lacks a file.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.card = CorpusCard.load(Path(folder))
+        self.contract = self.card.contract
+        self._recordings = {
+            split: _Recordings(Path(folder), split, self.card)
+            for split in ("training", "validation")
+        }
+
+    def conditioning(self, wanted: Conditioning) -> Conditioning:
+        """As `Corpus.conditioning`."""
+        return wanted.of_corpus(
+            self.card.phones, self.card.speakers, self.card.mean_pitch_hz
+        )
+
+    def training_clips(
+        self,
+        clip_length: int,
+        context_frames: int,
+        lookahead_frames: int,
+        batch_size: int,
+        seed: int = 0,
+        first_batch: int = 0,
+    ) -> keras.utils.PyDataset:
+        """Random clips without end; see `Corpus.training_clips`.
+
+        Each pass takes the clips of all recordings in a new order.
+        """
+        window = Window.of(
+            self.contract,
+            clip_length,
+            context_frames,
+            lookahead_frames,
+            batch_size,
+        )
+        recordings = self._recordings["training"]
+        return _TrainingClips(recordings, window, batch_size, seed, first_batch)
+
+    def validation_clips(
+        self,
+        clip_length: int,
+        context_frames: int,
+        lookahead_frames: int,
+        batch_size: int,
+    ) -> keras.utils.PyDataset:
+        """All clips once, in order; see `Corpus.validation_clips`."""
+        window = Window.of(
+            self.contract,
+            clip_length,
+            context_frames,
+            lookahead_frames,
+            batch_size,
+        )
+        recordings = self._recordings["validation"]
+        return _ValidationClips(recordings, window, batch_size)
+
+
+def arrays_of(card: CorpusCard, split: Split) -> dict[str, tuple[str, tuple]]:
+    """Type and shape of each array of a split, by the name of its file."""
+    lengths = [one.samples for one in card.recordings(split)]
+    frames = sum(map(card.contract.frames, lengths))
+    widths = ARRAY_WIDTHS | {"mel": card.contract.mels}
+    arrays = {
+        "lengths": ("<i8", (len(lengths),)),
+        "levels": ("<i2", (sum(lengths),)),
+    }
+    for key in (k for one in card.inputs for k in INPUT_ARRAYS[one]):
+        kind = "<i4" if key in ("phones", "speaker") else "<f4"
+        is_frames = key in widths
+        shape = (frames, widths[key]) if is_frames else (len(lengths),)
+        arrays[key] = (kind, shape)
+    return arrays
+
+
+class _Recordings:
+    """The recordings of one split, joined end to end in mapped files."""
+
+    def __init__(self, folder: Path, split: Split, card: CorpusCard) -> None:
+        expected = arrays_of(card, split)
+        packed = ()
+        if (folder / FILTERBANK).exists():
+            packed = ("levels", "mel")
+        self.features = {
+            name: _mapped(folder / split / f"{name}.npy", *expected[name])
+            for name in expected
+            if name not in packed
+        }
+        self.lengths = self.features.pop("lengths")
+        if packed:
+            self.features |= unpacked(
+                folder / split / LEVELS,
+                folder / FILTERBANK,
+                self.lengths,
+                card.contract,
+            )
+        self.levels = self.features.pop("levels")
+        self.hop = card.contract.hop_length
+        self.frames = -(-self.lengths // self.hop)
+        self.first_sample = np.cumsum(self.lengths) - self.lengths
+        self.first_frame = np.cumsum(self.frames) - self.frames
+
+    def clip(self, number: int, counted: int, window: Window) -> tuple:
+        """A clip of one recording that counts from frame `counted` on.
+
+        Returns:
+            Features and `audio`, one clip of each; the weight, `(samples,)`.
+        """
+        first = max(counted - window.context_frames, 0)
+        wanted = first + np.arange(window.frames)
+        real = np.minimum(wanted, self.frames[number] - 1)
+        rows = self.first_frame[number] + real
+        inputs = {
+            key: values[rows] if values.ndim > 1 else values[number]
+            for key, values in self.features.items()
+        }
+        position = first * self.hop + np.arange(window.samples)
+        inside = position < self.lengths[number]
+        begin = self.first_sample[number] + position[0]
+        audio = np.zeros(window.samples, np.float32)
+        audio[inside] = self.levels[begin : begin + inside.sum()]
+        start = counted * self.hop
+        end = start + window.clip_frames * self.hop
+        counts = inside & (position >= start) & (position < end)
+        inputs["audio"] = audio / 32768
+        return inputs, counts.astype(np.float32)
+
+
+class _Clips(keras.utils.PyDataset):
+    """Batches by number, of clips that `place` finds by number.
+
+    Attributes:
+        recordings: The recordings of one split.
+        window: What a clip spans.
+        batch_size: Clips in a batch.
+    """
+
+    def __init__(self, recordings, window: Window, batch_size: int) -> None:
+        super().__init__()
+        self.recordings = recordings
+        self.window = window
+        self.batch_size = batch_size
+        # Of each recording, and of all before it.
+        self._clips = window.clips(recordings.frames)
+        self._clips_before = np.cumsum(self._clips) - self._clips
+
+    def __getitem__(self, index: int) -> tuple:
+        first = index * self.batch_size
+        clips = [
+            self.recordings.clip(*self.place(number), self.window)
+            for number in range(first, first + self.batch_size)
+        ]
+        inputs = {
+            key: np.stack([one[key] for one, _ in clips]) for key in clips[0][0]
+        }
+        weight = np.stack([one for _, one in clips])
+        return inputs, inputs["audio"], weight
+
+    def in_order(self, number: int) -> tuple[int, int]:
+        """The recording that holds a clip, and which of its clips it is."""
+        last = np.searchsorted(self._clips_before, number, "right") - 1
+        return int(last), int(number - self._clips_before[last])
+
+
+class _TrainingClips(_Clips):
+    def __init__(
+        self, recordings, window, batch_size, seed: int, first_batch: int
+    ) -> None:
+        super().__init__(recordings, window, batch_size)
+        self._first_clip = first_batch * batch_size
+        # NumPy's seeds are not negative.
+        self._seed = seed % 2**64
+        self._drawn = functools.lru_cache(maxsize=2)(self._drawn)
+
+    @property
+    def num_batches(self) -> None:
+        """Without end."""
+        return None
+
+    def place(self, number: int) -> tuple[int, int]:
+        """The recording, and the frame from which on the clip counts."""
+        total = int(self._clips.sum())
+        in_pass, number = divmod(self._first_clip + number, total)
+        order, leads = self._drawn(in_pass)
+        recording, clip = self.in_order(order[number])
+        frame = clip * self.window.clip_frames - leads[recording]
+        return recording, int(frame)
+
+    def _drawn(self, in_pass: int) -> tuple[np.ndarray, np.ndarray]:
+        """The order of all clips, and how early each recording's first is."""
+        random = np.random.default_rng([self._seed, in_pass])
+        spare = self._clips * self.window.clip_frames - self.recordings.frames
+        return random.permutation(self._clips.sum()), random.integers(spare + 1)
+
+
+class _ValidationClips(_Clips):
+    @property
+    def num_batches(self) -> int:
+        """The last one is filled up: behind the end nothing counts."""
+        return -(-int(self._clips.sum()) // self.batch_size)
+
+    def place(self, number: int) -> tuple[int, int]:
+        """The recording, and the frame from which on the clip counts."""
+        recording, clip = self.in_order(number)
+        return recording, clip * self.window.clip_frames
+
+
+def _mapped(path: Path, kind: str, shape: tuple) -> np.ndarray:
+    try:
+        array = np.load(path, mmap_mode="r")
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{path}: is missing; name a folder that `pwavenet "
+            "export-corpus` has written"
+        ) from error
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(
+            f"{path}: is damaged ({error}); copy or export it anew"
+        ) from error
+    if (array.dtype.str, array.shape) != (kind, shape):
+        raise UserError(
+            f"{path}: is of another corpus, {array.dtype} {array.shape} and "
+            f"not {np.dtype(kind)} {shape}; copy or export it anew"
+        )
+    return array
+
+
+SPLITS: tuple[Split, ...] = ("training", "validation")
+
+# Of each recording in the corpus card.
+_CARD_BYTES = 200
+# What a FLAC writer may hold back of what it was given.
+_HELD_BACK_BYTES = 32_768
+
+
+def export_numpy(corpus: Corpus, out: Path) -> None:
+    """Writes a folder that `NumpyCorpus` reads.
+
+    It holds the corpus card and, for each split, the recordings joined end to
+    end: `lengths.npy`, int64 `(recordings,)`, each one's samples;
+    `levels.npy`, int16 `(samples,)`; and the features as models read them,
+    `mel.npy`, float32 `(frames, mels)`, and what else the corpus holds.
+
+    Args:
+        corpus: The prepared corpus.
+        out: The folder, which must not hold anything yet.
+
+    Raises:
+        UserError: If `out` holds something or cannot be written.
+    """
+    require_free(Path(out))
+    with written_aside(out) as folder:
+        folder.mkdir()
+        corpus.card.save(folder)
+        for split in SPLITS:
+            (folder / split).mkdir()
+            _write(corpus, split, folder / split)
+
+
+def export_compact(
+    corpus: Corpus, out: Path, megabytes: float | None = None
+) -> CorpusCard:
+    """Writes a folder that `NumpyCorpus` reads too, a fourth as large.
+
+    In place of `levels.npy` it has `levels.flac`, without loss, and in place
+    of `mel.npy` the mel filter bank, by which the spectrograms are computed
+    when the corpus is read.
+
+    Args:
+        corpus: The prepared corpus.
+        out: The folder, which must not hold anything yet.
+        megabytes: The folder's largest size, in millions of bytes: then as
+            many recordings of each split as fit, chosen at random when the
+            corpus was prepared. All of them, if left out.
+
+    Returns:
+        The card of what was written.
+
+    Raises:
+        UserError: If `out` holds something or cannot be written, or if not
+            even one recording of each split fits.
+    """
+    require_free(Path(out))
+    card = corpus.card
+    total, held_out = (
+        sum(one.samples for one in recordings)
+        for recordings in (card.training + card.validation, card.validation)
+    )
+    with written_aside(out) as folder:
+        folder.mkdir()
+        bank = mel_filterbank(corpus.contract)
+        np.savez_compressed(folder / FILTERBANK, filterbank=bank)
+        left = math.inf if megabytes is None else megabytes * 1e6
+        left -= (folder / FILTERBANK).stat().st_size
+        kept = {}
+        for split, share in (("validation", held_out / total), ("training", 1)):
+            (folder / split).mkdir()
+            names, size = _write_compact(
+                corpus, split, folder / split, share * left
+            )
+            left -= size
+            kept[split] = tuple(
+                one for one in card.recordings(split) if one.file in names
+            )
+        if left < 0:
+            raise UserError(
+                f"not even two recordings fit into {megabytes:g} megabytes; "
+                "allow more"
+            )
+        card = dataclasses.replace(card, **kept)
+        card.save(folder)
+    return card
+
+
+def _write_compact(
+    corpus: Corpus, split: Split, folder: Path, limit: float
+) -> tuple[set[str], int]:
+    """Writes the first recordings, at least one.
+
+    Args:
+        corpus: The prepared corpus.
+        split: Which of its splits.
+        folder: The split's folder.
+        limit: Bytes that the folder may come to.
+
+    Returns:
+        The names of the recordings that were written, and the bytes.
+    """
+    kinds = arrays_of(corpus.card, split)
+    arrays = {key: [] for key in kinds if key not in ("levels", "mel")}
+    names, added = set(), 0
+    writer = FlacWriter(folder / LEVELS, corpus.contract.sample_rate)
+    try:
+        for name, audio, features in _shown(corpus, split):
+            held = {"lengths": len(audio)} | features
+            values = {
+                key: np.asarray(held[key], kinds[key][0]) for key in arrays
+            }
+            own = sum(value.nbytes for value in values.values()) + _CARD_BYTES
+            written = writer.bytes + _HELD_BACK_BYTES
+            # As FLAC its samples are smaller than that.
+            largest = written + 2 * len(audio) + added + own
+            if names and largest > limit:
+                break
+            # Exact: the audio is its own levels.
+            writer.write((audio * 32768).astype(np.int16))
+            names.add(name)
+            added += own
+            for key, value in values.items():
+                arrays[key].append(value)
+    finally:
+        writer.close()
+    for key, values in arrays.items():
+        joined = np.concatenate if values[0].ndim else np.array
+        np.save(folder / f"{key}.npy", joined(values))
+    written = sum(one.stat().st_size for one in folder.iterdir())
+    return names, written + _CARD_BYTES * len(names)
+
+
+def _write(corpus: Corpus, split: Split, folder: Path) -> None:
+    arrays = arrays_of(corpus.card, split)
+    with contextlib.ExitStack() as stack:
+        files = {
+            name: stack.enter_context((folder / f"{name}.npy").open("wb"))
+            for name in arrays
+        }
+        for name, (kind, shape) in arrays.items():
+            _begin(files[name], kind, shape)
+        for _, audio, features in _shown(corpus, split):
+            # Exact: the audio is its own levels.
+            levels = audio * 32768
+            held = {"lengths": len(audio), "levels": levels} | features
+            for name, value in held.items():
+                kind, _ = arrays[name]
+                files[name].write(np.asarray(value, kind).tobytes())
+
+
+def _shown(corpus: Corpus, split: Split):
+    """The recordings of a split, with a progress bar."""
+    from tqdm import tqdm
+
+    return tqdm(
+        corpus.utterances(split),
+        desc=f"export {split}",
+        total=len(corpus.card.recordings(split)),
+        unit="file",
+        disable=None,
+    )
+
+
+def _begin(file: BinaryIO, kind: str, shape: tuple) -> None:
+    """Writes the header; not a memory map, which a full disk kills."""
+    header = {"descr": kind, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_2_0(file, header)

@@ -1,0 +1,1 @@
+"""Phones of a recording: labels, espeak-ng's, and where they lie."""

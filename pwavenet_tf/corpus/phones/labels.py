@@ -1,0 +1,209 @@
+"""Phone labels of recordings, in the file formats that label tools write."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePath
+
+from pwavenet_tf.audio import files as audio
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.corpus.phones.phones import SILENCE, Phone, in_order
+
+SUFFIXES = (".csv", ".lab", ".txt")
+_COLUMNS = ("start", "end", "phone")
+# As HTK, Festival, TIMIT, MBROLA, espeak and forced aligners write it.
+_SILENCES = frozenset(
+    ("", "#", "##", "h#", "_", "_:", "sil", "ssil", "<sil>", "silence")
+    + ("<silence>", "sp", "<sp>", "pau", "pause", "<p:>", "<eps>", "epi")
+)
+_HTK_UNITS_PER_SECOND = 10_000_000
+
+
+def read_labels(path: Path) -> list[Phone]:
+    """Reads the phones of a recording from its label file.
+
+    Three formats, told apart by suffix and content:
+
+    - CSV (`.csv`): a header with the columns start, end and phone in any
+      order, times in seconds.
+    - Festival or xwaves: header lines up to a line `#`, then `end colour
+      phone`, in seconds; each phone starts where the last one ended.
+    - HTK: `start end phone` in units of 100 ns, or in seconds if any number
+      has a decimal point, as Audacity writes them.
+
+    The usual marks of silence become `SILENCE`.
+
+    Returns:
+        Phones in order of time.
+
+    Raises:
+        UserError: If the file is missing, holds no phones, or a line of it
+            cannot be read or contradicts another.
+    """
+    path = Path(path)
+    text = _text(path)
+    if path.suffix.lower() == ".csv":
+        rows = _csv_rows(path, text)
+    elif any(line.strip() == "#" for line in text.splitlines()):
+        rows = _xwaves_rows(path, text)
+    else:
+        rows = _htk_rows(path, text)
+    phones = []
+    for line, start, end, mark in rows:
+        if end < start:
+            raise UserError(f"{path}:{line}: ends before it starts; correct it")
+        mark = mark.strip()
+        silent = mark.casefold() in _SILENCES
+        phones.append(Phone(SILENCE if silent else mark, start, end))
+    if not phones:
+        raise UserError(f"{path}: holds no phones; remove it or label anew")
+    try:
+        return in_order(phones)
+    except UserError as fault:
+        raise UserError(f"{path}: {fault}") from fault
+
+
+def write_labels(path: Path, phones: Iterable[Phone]) -> None:
+    """Writes phones as CSV with the columns start, end and phone.
+
+    Args:
+        path: The file; its suffix should be `.csv`, for `read_labels`.
+        phones: Their times are written to the microsecond.
+
+    Raises:
+        UserError: If `path` cannot be written.
+    """
+    content = io.StringIO(newline="")
+    writer = csv.writer(content, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for phone in phones:
+        writer.writerow(
+            [f"{phone.start:.6f}", f"{phone.end:.6f}", phone.symbol]
+        )
+    with written_aside(Path(path)) as aside:
+        aside.write_bytes(content.getvalue().encode())
+
+
+def find_labels(folder: Path, recording: PurePath | str) -> Path | None:
+    """Finds the label file of a recording.
+
+    Args:
+        folder: Of label files.
+        recording: Path of the recording within its corpus, or its stem.
+
+    Returns:
+        The file at the same path within `folder`, or else of the same stem
+        in `folder` itself; None if there is neither.
+    """
+    name = PurePath(recording)
+    if name.suffix.lower() in audio.SUFFIXES:
+        name = name.with_suffix("")
+    candidates = [
+        Path(folder) / f"{place}{suffix}"
+        for place in (name, name.name)
+        for suffix in SUFFIXES
+    ]
+    return next(filter(Path.is_file, candidates), None)
+
+
+_Row = tuple[int, float, float, str]
+
+
+def _csv_rows(path: Path, text: str) -> Iterator[_Row]:
+    reader = csv.reader(io.StringIO(text, newline=""))
+    try:
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise UserError(
+            f"{path}:{reader.line_num}: is not CSV ({error})"
+        ) from error
+    header = [name.strip().casefold() for name in rows[0][1]] if rows else []
+    missing = [name for name in _COLUMNS if name not in header]
+    if missing:
+        raise UserError(
+            f"{path}:1: the header lacks {', '.join(missing)}; it must name "
+            "the columns start, end and phone"
+        )
+    start, end, mark = map(header.index, _COLUMNS)
+    for line, row in rows[1:]:
+        if not any(row):
+            continue
+        if len(row) <= max(start, end, mark):
+            raise UserError(
+                f"{path}:{line}: has {len(row)} fields where the header has "
+                f"{len(header)}"
+            )
+        yield (
+            line,
+            _number(path, line, row[start]),
+            _number(path, line, row[end]),
+            row[mark],
+        )
+
+
+def _xwaves_rows(path: Path, text: str) -> Iterator[_Row]:
+    lines = text.splitlines()
+    header = next(i for i, line in enumerate(lines) if line.strip() == "#")
+    previous = 0.0
+    for line, content in enumerate(lines[header + 1 :], start=header + 2):
+        fields = content.split(maxsplit=2)
+        if not fields:
+            continue
+        if len(fields) < 2:
+            raise UserError(
+                f"{path}:{line}: is not `end colour phone`: {content.strip()!r}"
+            )
+        end = _number(path, line, fields[0])
+        mark = fields[2] if len(fields) > 2 else ""
+        yield line, previous, end, mark.partition(";")[0]
+        previous = end
+
+
+def _htk_rows(path: Path, text: str) -> Iterator[_Row]:
+    rows = []
+    for line, content in enumerate(text.splitlines(), start=1):
+        # Between tabs a label may be empty or hold spaces.
+        fields = content.split("\t" if "\t" in content else None)
+        if not content.strip():
+            continue
+        if len(fields) < 2:
+            raise UserError(
+                f"{path}:{line}: is not `start end phone`: {content.strip()!r}"
+            )
+        rows.append((line, *fields[:2], fields[2] if len(fields) > 2 else ""))
+    in_htk_units = all(
+        time.strip().isdigit() for row in rows for time in row[1:3]
+    )
+    unit = _HTK_UNITS_PER_SECOND if in_htk_units else 1
+    for line, start, end, mark in rows:
+        yield (
+            line,
+            _number(path, line, start) / unit,
+            _number(path, line, end) / unit,
+            mark,
+        )
+
+
+def _number(path: Path, line: int, field: str) -> float:
+    try:
+        return float(field)
+    except ValueError as error:
+        raise UserError(
+            f"{path}:{line}: {field.strip()!r} is not a time"
+        ) from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror or error})"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: is not UTF-8 text; convert it to UTF-8"
+        ) from error

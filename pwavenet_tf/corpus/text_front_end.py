@@ -1,0 +1,58 @@
+"""What a written text sounds like to a model that reads phones and pitch."""
+
+import numpy as np
+
+from pwavenet_tf.audio.pitch import pitch_track
+from pwavenet_tf.core.config import AudioContract, Conditioning
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.corpus.phones.espeak import Speaker
+from pwavenet_tf.corpus.phones.phones import phone_frames, phone_ids
+
+
+def features_of_text(
+    text: str, contract: AudioContract, conditioning: Conditioning
+) -> dict[str, np.ndarray]:
+    """Linguistic features and pitch of a text, as espeak-ng would say it.
+
+    espeak-ng decides which phone is said when. Its melody is taken over, its
+    register is not: log F0 is given around its own mean, as a voice's is.
+
+    Args:
+        text: English.
+        contract: The model's.
+        conditioning: The model's.
+
+    Returns:
+        `phones`, `timing` and `pitch`, `(frames, channels)` each.
+
+    Raises:
+        UserError: If the model reads a mel spectrogram or no phones, or
+            espeak-ng is not installed or finds nothing to speak.
+    """
+    import soxr
+
+    if "mel" in conditioning.inputs:
+        raise UserError(
+            "this model reads a mel spectrogram, which a text does not have; "
+            "give recordings, or a model trained with "
+            "--conditioning=linguistic,pitch"
+        )
+    if "linguistic" not in conditioning.inputs:
+        raise UserError(
+            "this model reads no phones, so it cannot say a text; give a "
+            "model trained with --conditioning=linguistic,pitch"
+        )
+    speech = Speaker().speak(text)
+    audio = soxr.resample(
+        speech.audio.astype(np.float32),
+        speech.sample_rate,
+        contract.sample_rate,
+        quality="VHQ",
+    )
+    frames = contract.frames(len(audio))
+    ids = phone_ids(conditioning.phones)
+    features = phone_frames(speech.phones, ids, frames, contract)
+    pitch = pitch_track(audio, contract)
+    voiced = pitch[:, 1] > 0
+    pitch[:, 0] -= pitch[voiced, 0].mean() if voiced.any() else pitch[0, 0]
+    return features | {"pitch": pitch}

@@ -1,0 +1,1 @@
+"""Probability density distillation: the four losses and their model."""

@@ -1,0 +1,310 @@
+"""The Distiller: trains a student against a frozen teacher."""
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+from keras import ops
+
+from pwavenet_tf.audio.signal import pre_emphasis, weighted_mean
+from pwavenet_tf.core.config import FRAME_ARRAYS
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.training_config import PowerLoss
+from pwavenet_tf.distillation.kl import (
+    divergence,
+    entropy,
+    has_closed_form,
+    of_another_clip,
+    scale_regulariser,
+)
+from pwavenet_tf.distillation.perceptual import (
+    perceptual_losses,
+    require_same_contract,
+)
+from pwavenet_tf.distillation.power import power_loss
+from pwavenet_tf.models.backend import (
+    ReplicatedModel,
+    next_key,
+    share_of_batch,
+    unscaled,
+)
+from pwavenet_tf.models.distributions import ContinuousHead
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.models.phone_classifier import PhoneClassifier
+from pwavenet_tf.models.tfp import WATCHES_GRADIENTS, freeze, watch_gradient
+from pwavenet_tf.models.wavenet import WaveNet
+
+# What teacher and student may be told, and what the student says.
+_TOLD = (*FRAME_ARRAYS, "speaker")
+_SPOKEN = ("audio", "location", "log_scale")
+
+
+def require_distillable(teacher: WaveNet) -> None:
+    """Refuses a teacher that gives no gradient to the samples it judges.
+
+    Raises:
+        UserError: If its output is not continuous.
+    """
+    if not issubclass(teacher.head_class, ContinuousHead):
+        raise UserError(
+            f"a teacher with the head {teacher.head} hears codes, through "
+            "which no gradient reaches a student; train one with "
+            "mixture_of_logistics or gaussian"
+        )
+
+
+@keras.saving.register_keras_serializable(package="pwavenet_tf")
+class Distiller(ReplicatedModel):
+    """Probability density distillation (1711.10433, sections 3 and 4).
+
+    Compile it with an optimiser alone and fit it on the clips that trained
+    the teacher; then save `student`. The loss is
+
+        kl_weight · [KL(S(c₁) ‖ T(c₁)) - contrastive · KL(S(c₁) ‖ T(c₂))]
+        + power_weight · power loss
+        + style_weight · style loss + feature_weight · feature loss
+
+    where c₂ is what another clip of the batch is told. The gradient of the
+    KL runs through the teacher's activations into the student's samples; the
+    teacher's weights stay as they are. Where student and teacher are both
+    Gaussian, the KL is ClariNet's (1807.07281): in closed form, with the
+    regulariser of its log-scales.
+
+    Each term is a metric of its own, and so is the norm of its gradient at
+    the student's output, its weight included: `gradient_kl` and so on.
+
+    Args:
+        teacher: The trained teacher. It is frozen here.
+        student: The student, whose acoustic contract and conditioning must
+            be the teacher's.
+        phone_classifier: Trained, with the same contract, for the style and
+            the feature loss; without one there are none. It is frozen here.
+        inner_samples: Fresh draws per timestep in the cross-entropy.
+        kl_weight: Weight of the KL, nats per sample; a number, or a schedule
+            such as `keras.optimizers.schedules.ExponentialDecay`, called with
+            the optimiser's step.
+        contrastive: γ; 0 spares the teacher its second pass.
+        power_weight: Weight of the power loss.
+        power: Which spectra it compares.
+        style_weight: Weight of the style loss.
+        feature_weight: Weight of the feature reconstruction loss.
+        seed: Seed of the inner draws.
+
+    Raises:
+        UserError: If teacher and student have different contracts or are
+            told different things, or if the teacher's output is not
+            continuous.
+    """
+
+    def __init__(
+        self,
+        teacher: WaveNet,
+        student: ParallelWaveNet,
+        phone_classifier: PhoneClassifier | None = None,
+        inner_samples: int = 16,
+        kl_weight: float | Callable = 1.0,
+        contrastive: float = 0.3,
+        power_weight: float = 1.0,
+        power: PowerLoss | None = None,
+        style_weight: float = 1.0,
+        feature_weight: float = 0.0,
+        seed: int = 1,
+        **kwargs,
+    ) -> None:
+        # Teacher and student choose for themselves what they round.
+        super().__init__(autocast=False, **kwargs)
+        teacher.audio.require_equal(student.audio, "the teacher", "the student")
+        require_distillable(teacher)
+        if teacher.conditioning != student.conditioning:
+            raise UserError(
+                "teacher and student are told different things: "
+                f"{teacher.conditioning} and {student.conditioning}; build "
+                "the student with conditioning=teacher.conditioning"
+            )
+        self.teacher = teacher
+        freeze(teacher)
+        self.student = student
+        self.phone_classifier = phone_classifier
+        if phone_classifier is not None:
+            require_same_contract(phone_classifier, student.audio)
+            freeze(phone_classifier)
+        self.inner_samples = inner_samples
+        self.kl_weight = kl_weight
+        self.contrastive = contrastive
+        self.power_weight = power_weight
+        self.power = power or PowerLoss()
+        self.style_weight = style_weight
+        self.feature_weight = feature_weight
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.closed_form = has_closed_form(
+            teacher.head_class, student.noise_family
+        )
+        self.trackers = {
+            name: keras.metrics.Mean(name=name) for name in self._names()
+        }
+
+    def _names(self) -> list[str]:
+        """Of all metrics, causes before what they bring about."""
+        terms = ["entropy", "cross_entropy", "kl"]
+        watched = ["kl"]
+        if self.closed_form:
+            terms.append("regulariser")
+        if self.contrastive:
+            terms.append("contrastive")
+            watched.append("contrastive")
+        terms.append("power")
+        watched.append("power")
+        if self.phone_classifier is not None:
+            terms += ["style", "feature"]
+            watched.append("perceptual")
+        if not WATCHES_GRADIENTS:
+            watched = []
+        return [*terms, *(f"gradient_{name}" for name in watched), "level"]
+
+    def build(self, input_shape=None) -> None:
+        for model in (self.teacher, self.student):
+            if not model.built:
+                model.build()
+        self.built = True
+
+    def call(self, inputs):
+        return self.student(inputs)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        """Weighted sum of the losses; each is also a metric of its own.
+
+        Args:
+            x: The inputs, as given to `call`.
+            y: The recording for that conditioning, `(batch, time)`.
+            y_pred: What the student returned.
+            sample_weight: `(batch, time)`: 1 where a sample counts.
+            training: Whether a gradient is going to be taken.
+        """
+        self._in_training = training
+        terms = self.loss_terms(x, y, y_pred, sample_weight)
+        loudness = terms.pop("recording_level")
+        counted = None if sample_weight is None else ops.sum(sample_weight)
+        for name, value in terms.items():
+            # A quiet clip says little about how loud the student is.
+            share = loudness if name == "level" else counted
+            self.trackers[name].update_state(value, share)
+        weight = self.kl_weight
+        if callable(weight):
+            weight = weight(self.optimizer.iterations)
+        divergence = terms["kl"] + terms.get("regulariser", 0.0)
+        if self.contrastive:
+            divergence = divergence - self.contrastive * terms["contrastive"]
+        spectral = self.power_weight * terms["power"]
+        if self.phone_classifier is not None:
+            spectral = spectral + self.style_weight * terms["style"]
+            spectral = spectral + self.feature_weight * terms["feature"]
+        return (
+            weight * divergence * share_of_batch(counted)
+            + spectral * share_of_batch()
+        )
+
+    def get_metrics_result(self):
+        """As in Keras; validation has no gradients to tell of."""
+        return {
+            name: value
+            for name, value in super().get_metrics_result().items()
+            if self._in_training or not name.startswith("gradient_")
+        }
+
+    def loss_terms(self, inputs, recording, student_output, sample_weight=None):
+        """The terms, unweighted.
+
+        Returns:
+            Scalars: `kl`, `cross_entropy` and `entropy` in true nats per
+            sample, `contrastive` (the KL if the teacher is told of another
+            clip), `power`, `style` and `feature`, those that there are;
+            `regulariser` between Gaussians; `level` (the student's standard
+            deviation over the recording's) and `recording_level` (the
+            recording's own).
+        """
+        terms = self._divergences(inputs, student_output, sample_weight)
+        audio = student_output["audio"]
+        contract = self.student.audio
+        (heard,) = self._watched("power", audio)
+        # Where the flows generate pre-emphasised audio, high and low
+        # frequencies count alike.
+        heard, target = (
+            pre_emphasis(x, contract.pre_emphasis) for x in (heard, recording)
+        )
+        if sample_weight is not None:
+            heard, target = heard * sample_weight, target * sample_weight
+            audio, recording = audio * sample_weight, recording * sample_weight
+        terms["power"] = power_loss(
+            heard, target, contract.sample_rate, self.power
+        )
+        if self.phone_classifier is not None:
+            (heard,) = self._watched("perceptual", audio)
+            terms |= perceptual_losses(self.phone_classifier, heard, recording)
+        recording_level = ops.std(recording)
+        return terms | {
+            "level": ops.std(audio) / (recording_level + 1e-6),
+            "recording_level": recording_level,
+        }
+
+    def _divergences(self, inputs, student_output, sample_weight) -> dict:
+        noise = self.student.noise_family
+        own = weighted_mean(
+            entropy(student_output["log_scale"], noise), sample_weight
+        )
+        told = {name: inputs[name] for name in _TOLD if name in inputs}
+        judged = {"kl": told}
+        if self.contrastive:
+            judged["contrastive"] = of_another_clip(told)
+        # The same draws for both: the difference is less noisy, and nothing
+        # at all where both are told the same.
+        key = next_key(self.seed_generator)
+        terms = {"entropy": own}
+        for name, told in judged.items():
+            audio, location, log_scale = self._watched(
+                name, *(student_output[part] for part in _SPOKEN)
+            )
+            teacher = self.teacher.distribution(told | {"audio": audio})
+            each = divergence(
+                teacher, location, log_scale, noise, self.inner_samples, key
+            )
+            terms[name] = weighted_mean(each, sample_weight)
+            if name == "kl" and self.closed_form:
+                each = scale_regulariser(teacher, log_scale)
+                terms["regulariser"] = weighted_mean(each, sample_weight)
+        return terms | {"cross_entropy": terms["kl"] + own}
+
+    def _watched(self, term: str, *tensors):
+        tracker = self.trackers.get(f"gradient_{term}")
+        if tracker is None:
+            return tensors
+        return watch_gradient(unscaled(tracker.update_state, self), *tensors)
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        return super().get_config() | {
+            "teacher": serialize(self.teacher),
+            "student": serialize(self.student),
+            "phone_classifier": serialize(self.phone_classifier),
+            "inner_samples": self.inner_samples,
+            "kl_weight": serialize(self.kl_weight),
+            "contrastive": self.contrastive,
+            "power_weight": self.power_weight,
+            "power": dataclasses.asdict(self.power),
+            "style_weight": self.style_weight,
+            "feature_weight": self.feature_weight,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        nested = {
+            name: keras.saving.deserialize_keras_object(
+                config[name], custom_objects
+            )
+            for name in ("teacher", "student", "phone_classifier", "kl_weight")
+        }
+        nested["power"] = PowerLoss(**config["power"])
+        return cls(**config | nested)

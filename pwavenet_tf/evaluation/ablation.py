@@ -1,0 +1,149 @@
+"""An ablation from a teacher's file to its table, its report and its sound."""
+
+from pathlib import Path
+
+import keras
+from tqdm import tqdm
+
+from pwavenet_tf.audio.files import find_audio
+from pwavenet_tf.core.presets import preset
+from pwavenet_tf.core.training_config import Distillation
+from pwavenet_tf.corpus.dataset import Corpus
+from pwavenet_tf.corpus.manifest import read_texts
+from pwavenet_tf.distillation.distiller import Distiller
+from pwavenet_tf.evaluation.ablation_table import Ablation, Row, write_table
+from pwavenet_tf.evaluation.evaluate import evaluate
+from pwavenet_tf.evaluation.recordings import hear, require_distinct
+from pwavenet_tf.models.loading import load_teacher
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.models.phone_classifier import PhoneClassifier
+from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.training.ablation import ablate
+from pwavenet_tf.training.callbacks.health_monitor import HealthMonitor
+from pwavenet_tf.training.fit import clip_shape, spread
+from pwavenet_tf.training.runs import distillation_context
+
+# Half a minute of speech at 16 kHz: the KL is then known to some hundredths.
+_SAMPLES = 500_000
+
+_SEED = 0
+
+
+def held_out_measures(
+    corpus: Corpus,
+    teacher: WaveNet,
+    students: dict[str, ParallelWaveNet],
+    phone_classifier: PhoneClassifier,
+    settings: Distillation,
+) -> dict[str, dict[str, float]]:
+    """Measures students of one make on the same clips with the same noise.
+
+    All terms are measured, whichever of them a student was trained with, so
+    that students of different losses compare.
+
+    Args:
+        corpus: Its validation recordings are heard.
+        teacher: The teacher of all.
+        students: At least one, by name; all of the same sizes.
+        phone_classifier: Who hears the perceptual losses.
+        settings: The whole loss.
+
+    Returns:
+        By name: the terms as `Distiller.loss_terms` has them, and what
+        `health_measures` measures, as `health_…`.
+    """
+    first = next(iter(students.values()))
+    # One model, into which each student's weights are put, compiles once.
+    stand_in = type(first).from_config(first.get_config())
+    judge = Distiller(
+        teacher,
+        stand_in,
+        phone_classifier,
+        inner_samples=settings.inner_samples,
+        contrastive=settings.contrastive,
+        power=settings.power,
+    )
+    judge.build()
+    judge.compile(jit_compile=True)
+    shape = clip_shape(corpus, settings, distillation_context(teacher, first))
+    clips = spread(corpus.validation_clips(**shape), settings, _SAMPLES)
+    monitor = HealthMonitor(list(clips.as_numpy_iterator()))
+    monitor.set_model(judge)
+    found = {}
+    bar = tqdm(students.items(), desc="held-out clips", disable=None)
+    for name, student in bar:
+        stand_in.set_weights(student.get_weights())
+        for drawer in (judge, stand_in):
+            start = keras.random.SeedGenerator(_SEED).state
+            drawer.seed_generator.state.assign(start)
+        terms = judge.evaluate(clips, verbose=0, return_dict=True)
+        # With the weights of the stand-in it means nothing.
+        del terms["loss"]
+        found[name] = terms | {
+            f"health_{name}": value
+            for name, value in monitor.measures().items()
+        }
+    return found
+
+
+def run_ablation(
+    corpus: Corpus,
+    teacher_file: Path,
+    phone_classifier: PhoneClassifier,
+    reference: Path,
+    out: Path,
+    steps: int | None = None,
+    labels: Path | None = None,
+    speaker_pattern: str | None = None,
+) -> list[Row]:
+    """Trains the students of an ablation and compares them with recordings.
+
+    Args:
+        corpus: The corpus that the teacher was trained on; its preset is
+            the one whose losses are added one by one.
+        teacher_file: The teacher of all.
+        phone_classifier: Trained by `train_phones`.
+        reference: Recordings that were not trained on.
+        out: Folder that gets `NAME/student.keras` for each student,
+            `ablation.csv`, and what `evaluate` writes.
+        steps: Optimiser steps of each student; the preset's if left out.
+        labels: See `evaluate`.
+        speaker_pattern: See `evaluate`.
+
+    Returns:
+        The table.
+
+    Raises:
+        UserError: As `ablate` and `evaluate` do.
+    """
+    settings = preset(corpus.card.preset)
+    teacher = load_teacher(teacher_file)
+    recordings = find_audio(reference)
+    folder = reference if reference.is_dir() else reference.parent
+    # What is wrong with them is told now, not after hours of training.
+    require_distinct(recordings)
+    hear(recordings, [teacher], folder, labels, speaker_pattern)
+    trained = ablate(corpus, teacher, phone_classifier, settings, out, steps)
+    finished = [one for one in trained if one.student is not None]
+    students = {one.variant.name: one.student for one in finished}
+    measures = {}
+    if students:
+        measures = held_out_measures(
+            corpus, teacher, students, phone_classifier, settings.distillation
+        )
+    ablation = Ablation(trained, measures)
+    found = evaluate(
+        {one.path: one.student for one in finished} | {teacher_file: teacher},
+        recordings,
+        out,
+        read_texts(folder),
+        folder=folder,
+        labels=labels,
+        speaker_pattern=speaker_pattern,
+        names={one.path: one.variant.name for one in finished}
+        | {teacher_file: "teacher"},
+        ablation=ablation,
+    )
+    rows = ablation.rows(found.metrics)
+    write_table(Path(out) / "ablation.csv", rows)
+    return rows

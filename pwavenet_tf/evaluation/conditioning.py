@@ -1,0 +1,252 @@
+"""Whether a model heeds what it is told, in bits."""
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+from tqdm import tqdm
+
+from pwavenet_tf.core.config import INPUT_ARRAYS
+from pwavenet_tf.evaluation.likelihood import (
+    Likelihood,
+    Score,
+    StudentLikelihood,
+)
+from pwavenet_tf.evaluation.recordings import Heard, Model
+
+_Features = dict[str, np.ndarray]
+# Scores a recording, by its index, with features that may be wrong.
+_Scorer = Callable[[int, _Features], Score]
+
+_SWAPPED_RECORDINGS = 8
+# Of audio that is scored anew under wrong speakers.
+_SPEAKER_SECONDS = 300
+
+
+@dataclasses.dataclass(frozen=True)
+class Speakers:
+    """How much a model prefers the right speaker.
+
+    Attributes:
+        recordings: How many were scored under every speaker.
+        penalty: Mean of the bits per sample under wrong speakers less those
+            under the right one.
+        preferred: The share of recordings whose right speaker gives fewer
+            bits than any other.
+        matrix: For each true speaker and each speaker the model knows, bits
+            per sample less those under the true one.
+    """
+
+    recordings: int
+    penalty: float
+    preferred: float
+    matrix: dict[str, dict[str, float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Listening:
+    """What it costs to tell a model something wrong.
+
+    Attributes:
+        recordings: How many swapped what is told of them.
+        penalties: By input, the bits per sample that are added when that
+            input alone is another recording's.
+        speakers: None for a model of one voice.
+    """
+
+    recordings: int
+    penalties: dict[str, float]
+    speakers: Speakers | None
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """All of it in numbers, as they stand in `metrics.json`."""
+        found = {
+            f"swapped_{name}_penalty": penalty
+            for name, penalty in self.penalties.items()
+        }
+        if self.speakers:
+            found["swapped_speaker_penalty"] = self.speakers.penalty
+            found["right_speaker_preferred"] = self.speakers.preferred
+        return found
+
+
+def listens(
+    model: Model,
+    likelihood: Likelihood | StudentLikelihood,
+    heard: list[Heard],
+    scores: list[Score],
+    name: str,
+) -> Listening | None:
+    """Scores recordings anew with something wrong told of them.
+
+    At most eight recordings, spread over the list, swap their inputs. The
+    speakers are tried on as many as come to five minutes, but on eight at
+    least.
+
+    Args:
+        model: The model.
+        likelihood: Its own.
+        heard: The recordings.
+        scores: Their scores with everything right.
+        name: What the progress bar calls the model.
+
+    Returns:
+        None if there are fewer than two recordings or the model is told
+        nothing that could be wrong.
+    """
+    conditioning = model.conditioning
+    inputs = [one for one in conditioning.inputs if one != "speaker"]
+    wrong = max(len(conditioning.speakers) - 1, 0)
+    if len(heard) < 2 or not (inputs or wrong):
+        return None
+    swapped = _spread(len(heard), _SWAPPED_RECORDINGS)
+    spoken = _by_turns(heard, model.audio.sample_rate, wrong)
+    features = {
+        index: heard[index].features(model) for index in {*swapped, *spoken}
+    }
+    scored = swapped * len(inputs) + spoken * wrong
+    with tqdm(
+        total=sum(len(heard[index].audio) for index in scored),
+        desc=f"{name}: listen",
+        unit="sample",
+        unit_scale=True,
+        disable=None,
+    ) as bar:
+
+        def score(index: int, told: _Features) -> Score:
+            found = likelihood(heard[index].audio, told)
+            bar.update(found.samples)
+            return found
+
+        penalties = {
+            kind: _swap_penalty(kind, swapped, features, scores, score)
+            for kind in inputs
+        }
+        nats = {
+            index: _nats_by_speaker(
+                wrong + 1, features[index], scores[index], index, score
+            )
+            for index in spoken
+        }
+    speakers = None
+    if spoken:
+        true = {index: int(features[index]["speaker"]) for index in spoken}
+        samples = {index: scores[index].samples for index in spoken}
+        speakers = _speakers(conditioning.speakers, true, nats, samples)
+    return Listening(len(swapped), penalties, speakers)
+
+
+def _spread(count: int, most: int) -> list[int]:
+    places = np.linspace(0, count - 1, min(count, most))
+    return [int(place) for place in places.round()]
+
+
+def _by_turns(
+    heard: list[Heard], sample_rate: int, wrong_speakers: int
+) -> list[int]:
+    """Recordings to try speakers on, each speaker's first one first."""
+    if wrong_speakers < 1:
+        return []
+    seen: Counter[str | None] = Counter()
+    turns = []
+    for index, one in enumerate(heard):
+        turns.append((seen[one.description.speaker], index))
+        seen[one.description.speaker] += 1
+    chosen, seconds = [], 0.0
+    for _, index in sorted(turns):
+        seconds += wrong_speakers * len(heard[index].audio) / sample_rate
+        if seconds > _SPEAKER_SECONDS and len(chosen) >= _SWAPPED_RECORDINGS:
+            break
+        chosen.append(index)
+    return chosen
+
+
+def _swap_penalty(
+    kind: str,
+    indices: list[int],
+    features: dict[int, _Features],
+    scores: list[Score],
+    score: _Scorer,
+) -> float:
+    """Bits per sample that one input of another recording adds."""
+    nats = samples = 0
+    for turn, index in enumerate(indices):
+        # Half the list away: neighbours often say the same.
+        other = indices[(turn + len(indices) // 2) % len(indices)]
+        own = features[index]
+        told = {
+            key: _fitted(features[other][key], len(own[key]))
+            for key in INPUT_ARRAYS[kind]
+        }
+        nats += score(index, own | told).nats - scores[index].nats
+        samples += scores[index].samples
+    return nats / samples / math.log(2)
+
+
+def _fitted(values: np.ndarray, frames: int) -> np.ndarray:
+    """Cut, or lengthened by its last frame."""
+    return values[np.minimum(np.arange(frames), len(values) - 1)]
+
+
+def _nats_by_speaker(
+    count: int,
+    features: _Features,
+    own_score: Score,
+    index: int,
+    score: _Scorer,
+) -> np.ndarray:
+    return np.array(
+        [
+            own_score.nats
+            if speaker == features["speaker"]
+            else score(index, features | {"speaker": np.int32(speaker)}).nats
+            for speaker in range(count)
+        ]
+    )
+
+
+def _speakers(
+    names: tuple[str, ...],
+    true: dict[int, int],
+    nats: dict[int, np.ndarray],
+    samples: dict[int, int],
+) -> Speakers:
+    """The figures, all in bits per sample, weighted by samples.
+
+    Args:
+        names: The speakers that the model knows.
+        true: The true speaker of each recording.
+        nats: Of each recording, by speaker.
+        samples: Of each recording.
+    """
+    added = {
+        index: (values - values[true[index]]) / math.log(2)
+        for index, values in nats.items()
+    }
+    matrix = {}
+    for speaker in sorted(set(true.values())):
+        own = [index for index in added if true[index] == speaker]
+        mean = sum(added[index] for index in own) / sum(
+            samples[index] for index in own
+        )
+        matrix[names[speaker]] = dict(zip(names, mean.tolist(), strict=True))
+    wrong = len(names) - 1
+    return Speakers(
+        recordings=len(added),
+        penalty=float(
+            sum(values.sum() for values in added.values())
+            / (wrong * sum(samples.values()))
+        ),
+        preferred=float(
+            np.mean(
+                [
+                    np.delete(values, true[index]).min() > 0
+                    for index, values in added.items()
+                ]
+            )
+        ),
+        matrix=matrix,
+    )

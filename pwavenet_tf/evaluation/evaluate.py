@@ -1,0 +1,296 @@
+"""Models against recordings: metrics.json and the listening report."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pwavenet_tf.audio.metrics import griffin_lim
+from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.evaluation.ablation_table import Ablation, section
+from pwavenet_tf.evaluation.listening_pages import write_listening_tests
+from pwavenet_tf.evaluation.per_recording import (
+    Values,
+    differences,
+    intervals,
+    joined,
+    means,
+    measure_systems,
+    write_recordings,
+)
+from pwavenet_tf.evaluation.perceptual_measures import (
+    world_copy_synthesis,
+    world_is_installed,
+)
+from pwavenet_tf.evaluation.recordings import (
+    Heard,
+    Model,
+    common_contract,
+    common_folder,
+    hear,
+    require_distinct,
+    speak_all,
+    write_sound,
+)
+from pwavenet_tf.evaluation.report.page import (
+    Sentence,
+    training_curves,
+    write_report,
+)
+from pwavenet_tf.evaluation.report.tables import REFERENCE, quality_section
+from pwavenet_tf.evaluation.scores import (
+    IMPOSSIBLE,
+    Scoring,
+    score_models,
+    write_bits,
+)
+
+BASELINE = "Griffin-Lim"
+WORLD = "WORLD"
+_SHOWN = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What was found.
+
+    Attributes:
+        metrics: Value by metric by voice, as in `metrics.json`, which has
+            null for what is infinite.
+        scorings: What each model says of the recordings.
+        values: All that is known of each recording, by system, by measure.
+    """
+
+    metrics: dict[str, dict[str, float]]
+    scorings: list[Scoring]
+    values: Values
+
+
+def evaluate(
+    models: dict[Path, Model],
+    recordings: list[Path],
+    out: Path,
+    texts: dict[str, str] | None = None,
+    *,
+    folder: Path | None = None,
+    labels: Path | None = None,
+    speaker_pattern: str | None = None,
+    sound: bool = True,
+    names: dict[Path, str] | None = None,
+    ablation: Ablation | None = None,
+) -> Evaluation:
+    """Lets models speak recordings anew, and score them.
+
+    Args:
+        models: Models by the file that they come from. All must share one
+            acoustic contract; heads and conditioning may differ.
+        recordings: Files to compare with.
+        out: Folder that gets `metrics.json`, `recordings.csv`, `bits.csv`,
+            `report.html`, the listening tests `ab_test.html` and
+            `mushra.html`, and, in `sound`, what each voice speaks.
+        texts: What is said, by the stem of the recording's file name.
+        folder: Of the recordings: the place of `metadata.csv` and `labels`,
+            and where speakers' paths start. The innermost one that holds all
+            recordings, if left out.
+        labels: Another folder of label files, for models that read phones.
+        speaker_pattern: See `pwavenet_tf.corpus.manifest`, for models that
+            know speakers.
+        sound: Whether anything is spoken; if not, models only score.
+        names: What each model is called; after its file, if left out.
+        ablation: What gets a section of its own in the report of `sound`.
+
+    Returns:
+        The metrics: means over the recordings or, in scores, over all
+        samples.
+
+    Raises:
+        UserError: If contracts differ, a recording can't be read or lacks
+            what a model must be told, two have one name, or `out` can't be
+            written.
+    """
+    contract = common_contract(models)
+    if sound:
+        require_distinct(recordings)
+    folder = folder or common_folder(recordings)
+    heard = hear(
+        recordings, list(models.values()), folder, labels, speaker_pattern
+    )
+    names = names or _names(models)
+    by_name = {names[path]: model for path, model in models.items()}
+    scorings = score_models(by_name, heard)
+    voices, speeds, measured = {}, {}, {}
+    if sound:
+        voices, speeds = _speak(by_name, heard, contract)
+        measured = measure_systems(heard, voices, contract.sample_rate)
+        write_sound(heard, voices, Path(out) / "sound", contract)
+    values = joined(measured, {one.model: one.series for one in scorings})
+    metrics = means(measured)
+    for name, speed in speeds.items():
+        metrics[name]["samples_per_second"] = speed
+    spoken = {voice: dict(of) for voice, of in metrics.items()}
+    for scoring in scorings:
+        metrics.setdefault(scoring.model, {}).update(scoring.metrics)
+    bounds = intervals(values)
+    paired = differences(
+        values, list(by_name), {one.model: one.sample_bits for one in scorings}
+    )
+    sentences = _sentences(heard, voices, texts or {})
+    write_report(
+        Path(out) / "report.html",
+        title="Listening report" if sound else "Scores",
+        summary=_summary(spoken, scorings, len(recordings)),
+        sample_rate=contract.sample_rate,
+        sentences=sentences,
+        metrics=spoken,
+        scorings=scorings,
+        curves=[
+            curve
+            for path, name in names.items()
+            for curve in training_curves(path, name)
+        ],
+        settings=_settings(models, contract),
+        ablation=ablation and section(ablation.rows(metrics)),
+        quality=quality_section(bounds, paired, sound),
+        listening_tests=write_listening_tests(
+            out, sample_rate=contract.sample_rate, sentences=sentences
+        ),
+    )
+    write_bits(Path(out) / "bits.csv", scorings)
+    write_recordings(
+        Path(out) / "recordings.csv", heard, values, contract.sample_rate
+    )
+    content = {voice: dict(of) for voice, of in metrics.items()}
+    for voice, of in bounds.items():
+        content[voice]["intervals"] = {
+            name: [one.low, one.high] for name, one in of.items()
+        }
+    for voice, others in paired.items():
+        content[voice]["differences"] = {
+            other: {name: one._asdict() for name, one in of.items()}
+            for other, of in others.items()
+        }
+    for scoring in scorings:
+        if scoring.listening and scoring.listening.speakers:
+            matrix = scoring.listening.speakers.matrix
+            content[scoring.model]["speaker_matrix"] = matrix
+    with written_aside(Path(out) / "metrics.json") as aside:
+        finite = json.dumps(_finite(content), indent=1, allow_nan=False)
+        aside.write_text(finite + "\n", "ascii")
+    return Evaluation(metrics, scorings, values)
+
+
+def _finite(content: object) -> object:
+    """Null for numbers that JSON does not have."""
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_finite(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content
+
+
+def _names(models: dict[Path, Model]) -> dict[Path, str]:
+    """Each model's name in the report, its whole path where it needs it."""
+    names: dict[Path, str] = {}
+    for path in models:
+        taken = {REFERENCE, BASELINE, WORLD, *names.values()}
+        names[path] = str(path) if path.stem in taken else path.stem
+    return names
+
+
+def _speak(
+    models: dict[str, Model], heard: list[Heard], contract: AudioContract
+) -> tuple[dict[str, list], dict[str, float | None]]:
+    """Every system's audio, and how fast the models are."""
+    voices = {REFERENCE: [one.audio for one in heard]}
+    speeds = {}
+    for name, model in models.items():
+        voices[name], speeds[name] = speak_all(model, heard, name)
+    voices[BASELINE] = [
+        griffin_lim(one.description.mel, contract)
+        for one in tqdm(heard, desc=BASELINE, unit="file", disable=None)
+    ]
+    if world_is_installed():
+        voices[WORLD] = [
+            world_copy_synthesis(one.audio, contract.sample_rate)
+            for one in tqdm(heard, desc=WORLD, unit="file", disable=None)
+        ]
+    return voices, speeds
+
+
+def _summary(
+    measured: dict[str, dict[str, float]],
+    scorings: list[Scoring],
+    recordings: int,
+) -> str:
+    count = f"{recordings} recording{'' if recordings == 1 else 's'}"
+    scored = [
+        f"{one.model} needs {one.overall.bits_per_sample:.2f} of "
+        f"{one.sample_bits} bits per sample"
+        for one in scorings
+        if not one.impossible
+    ]
+    impossible = "".join(
+        f" Of {one.model}: {IMPOSSIBLE.format(one.impossible)}."
+        for one in scorings
+        if one.impossible
+    )
+    if not measured:
+        told = scored and f" To tell them, {'; '.join(scored)}."
+        return f"{count}, scored.{told or ''}{impossible}"
+    own = measured[REFERENCE]["standard_deviation"]
+    spoken = [
+        f"{voice} is {values['log_spectral_distance']:.1f} dB away at "
+        f"{values['standard_deviation'] / own:.2f} of its level"
+        for voice, values in measured.items()
+        if voice != REFERENCE
+    ]
+    text = (
+        f"{count}, spoken anew from what each model is told of them. From the "
+        f"recording, {'; '.join(spoken)}. Griffin-Lim needs no training: a "
+        "voice must sound better to be worth its own."
+    )
+    if scored:
+        text += f" To tell the recordings, {'; '.join(scored)}."
+    return text + impossible
+
+
+def _sentences(
+    heard: list[Heard], voices: dict[str, list], texts: dict[str, str]
+) -> list[Sentence]:
+    if not voices:
+        return []
+    return [
+        Sentence(
+            one.path.stem,
+            texts.get(one.path.stem),
+            {voice: spoken[index] for voice, spoken in voices.items()},
+        )
+        for index, one in enumerate(heard[:_SHOWN])
+    ]
+
+
+def _settings(
+    models: dict[Path, Model], contract: AudioContract
+) -> dict[str, dict[str, object]]:
+    settings = {"audio": dataclasses.asdict(contract)}
+    for path, model in models.items():
+        config = model.get_config()
+        told = {
+            f"conditioning {name}".replace("_", " "): value
+            for name, value in config.pop("conditioning").items()
+        }
+        settings[str(path)] = (
+            {"parameters": model.count_params()}
+            | {
+                name: value
+                for name, value in config.items()
+                if name not in ("audio", "name", "trainable", "dtype")
+            }
+            | told
+        )
+    return settings

@@ -1,0 +1,313 @@
+"""The HTML report: models beside the recordings, with players and curves."""
+
+import base64
+import csv
+import dataclasses
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.html import page_environment
+from pwavenet_tf.evaluation.report import charts as curve_drawing
+from pwavenet_tf.evaluation.report import tables as measures
+from pwavenet_tf.evaluation.report.figures import SHOWN_DB, draw_voices
+from pwavenet_tf.evaluation.report.tables import (
+    explanation,
+    main_table,
+    score_section,
+)
+from pwavenet_tf.evaluation.scores import Scoring
+
+
+@dataclasses.dataclass(frozen=True)
+class Sentence:
+    """One sentence, spoken by several voices.
+
+    Attributes:
+        title: A short name, such as that of the recording's file.
+        text: What is said, if known.
+        audio: Audio `(time,)` in [-1, 1) by voice, in the order of display;
+            the voice named "recording" is the one the others are judged by.
+    """
+
+    title: str
+    text: str | None
+    audio: dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """A value over the steps of a training.
+
+    Attributes:
+        title: What it is, such as "Teacher: validation loss".
+        unit: Its unit; empty for a pure number.
+        points: (step, value); values that are not finite are not drawn.
+    """
+
+    title: str
+    unit: str
+    points: list[tuple[int, float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class ListeningTest:
+    """A page of a blind listening test that the report links to.
+
+    Attributes:
+        kind: `ab` or `mushra`.
+        file: The page's name, in the report's own folder.
+    """
+
+    kind: str
+    file: str
+
+
+def write_report(
+    path: str | Path,
+    *,
+    title: str,
+    summary: str,
+    sample_rate: int,
+    sentences: list[Sentence],
+    metrics: dict[str, dict[str, float | None]],
+    curves: list[Curve],
+    settings: dict[str, dict[str, object]],
+    scorings: Sequence[Scoring] = (),
+    ablation: dict | None = None,
+    quality: dict | None = None,
+    listening_tests: Sequence[ListeningTest] = (),
+) -> None:
+    """Writes the report as one self-contained HTML file.
+
+    Audio is embedded as 16-bit FLAC; samples outside [-1, 1) are clipped
+    there. The page fetches nothing and forbids itself to.
+
+    Args:
+        path: The HTML file; an existing one is replaced when the new one is
+            complete.
+        title: The headline.
+        summary: One paragraph: what was done and what came of it.
+        sample_rate: Of all audio, Hz.
+        sentences: What there is to hear.
+        metrics: Value by metric by voice; None where it was not measured.
+        curves: Training curves.
+        settings: Value by name by section.
+        scorings: What models say of the recordings.
+        ablation: What `ablation_table.section` returned.
+        quality: What `report_tables.quality_section` returned.
+        listening_tests: Pages next to the report, to link to.
+
+    Raises:
+        UserError: If a sentence has no voice, a voice has no samples or some
+            that are not finite, or the file cannot be written.
+    """
+    environment = page_environment("pwavenet_tf.evaluation")
+    environment.filters["setting"] = measures.format_setting
+    environment.filters["explanation"] = explanation
+    environment.tests["finite"] = math.isfinite
+    page = environment.get_template("report.html.j2").render(
+        title=title,
+        summary=summary,
+        sample_rate=sample_rate,
+        shown_db=SHOWN_DB,
+        voices=_voices(sentences, metrics),
+        sentences=[_sentence(each, sample_rate) for each in sentences],
+        metrics=main_table(metrics, quality),
+        quality=quality,
+        scores=score_section(scorings),
+        impossible={
+            one.model: one.impossible for one in scorings if one.impossible
+        },
+        listening_tests=listening_tests,
+        ablation=ablation,
+        curves=[
+            (curve, curve_drawing.draw_curve(curve.points)) for curve in curves
+        ],
+        curve_frame=curve_drawing,
+        settings=settings,
+    )
+    with written_aside(Path(path)) as aside:
+        aside.write_text(page, encoding="utf-8")
+
+
+def _voices(
+    sentences: list[Sentence], metrics: dict[str, dict[str, float | None]]
+) -> list[str]:
+    seen = [voice for sentence in sentences for voice in sentence.audio]
+    return list(dict.fromkeys([*seen, *metrics]))
+
+
+def _sentence(sentence: Sentence, sample_rate: int) -> dict:
+    if not sentence.audio:
+        raise UserError(
+            f"report: {sentence.title!r} has no voice; give at least one"
+        )
+    audio = {
+        voice: checked_audio(samples, f"{sentence.title!r}, voice {voice!r}")
+        for voice, samples in sentence.audio.items()
+    }
+    seconds = max(map(len, audio.values())) / sample_rate
+    return {
+        "title": sentence.title,
+        "text": sentence.text,
+        "seconds": seconds,
+        "ticks": _time_ticks(seconds),
+        "voices": [
+            {
+                "name": voice,
+                "seconds": len(audio[voice]) / sample_rate,
+                "peak": float(np.abs(audio[voice]).max()),
+                "flac": _data_uri(
+                    "audio/flac", flac(audio[voice], sample_rate)
+                ),
+                "waveform": _data_uri("image/webp", pictures.waveform),
+                "spectrogram": _data_uri("image/webp", pictures.spectrogram),
+            }
+            for voice, pictures in draw_voices(audio, sample_rate).items()
+        ],
+    }
+
+
+def checked_audio(samples: np.ndarray, where: str) -> np.ndarray:
+    """Audio as float32.
+
+    Args:
+        samples: Audio `(time,)`.
+        where: What the message calls it.
+
+    Raises:
+        UserError: If it is not `(time,)`, empty, or not finite.
+    """
+    samples = np.asarray(samples, np.float32)
+    if samples.ndim != 1 or not samples.size:
+        raise UserError(
+            f"report: {where} has audio of the shape {samples.shape}; give "
+            "(time,) with at least one sample"
+        )
+    if not np.isfinite(samples).all():
+        raise UserError(
+            f"report: {where} has samples that are not finite: the model has "
+            "diverged; take an earlier checkpoint"
+        )
+    return samples
+
+
+def _time_ticks(seconds: float) -> list[float]:
+    """Round times from 0 to at most `seconds`, five or so."""
+    decade = 10.0 ** math.floor(math.log10(seconds / 5))
+    stride = next(
+        decade * step for step in (1, 2, 5, 10) if seconds / 5 <= decade * step
+    )
+    return [stride * tick for tick in range(math.floor(seconds / stride) + 1)]
+
+
+def flac(audio: np.ndarray, sample_rate: int) -> bytes:
+    """A 16-bit FLAC file of audio `(time,)`, clipped to [-1, 1)."""
+    import soundfile
+
+    file = io.BytesIO()
+    soundfile.write(file, audio, sample_rate, subtype="PCM_16", format="FLAC")
+    return file.getvalue()
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+_UNITS = {
+    "kl": "nats per sample",
+    "contrastive": "nats per sample",
+    "regulariser": "nats per sample",
+    "cross_entropy": "nats per sample",
+    "entropy": "nats per sample",
+    "nats": "nats per sample",
+}
+
+_DISTANCE = "sound_log_spectral_distance"
+
+
+def training_curves(model: Path, name: str | None = None) -> list[Curve]:
+    """What was measured on held-out recordings; none without a log.
+
+    Args:
+        model: The model's file.
+        name: The model's name in the report; that of its file if left out.
+    """
+    title = name or model.stem
+    log = model.with_suffix(".csv")
+    if not log.is_file():
+        return []
+    with log.open(newline="", encoding="utf-8", errors="replace") as file:
+        rows = list(csv.DictReader(file))
+    names = [name for name in (rows[0] if rows else ()) if name is not None]
+    losses = [
+        Curve(
+            f"{title}: {name.removeprefix('val_').replace('_', ' ')} on "
+            "held-out recordings",
+            _UNITS.get(name.removeprefix("val_"), ""),
+            [point for row in rows for point in _point(row, name)],
+        )
+        for name in names
+        if name.startswith("val_")
+    ]
+    distances = [
+        Curve(
+            f"{title}: log-spectral distance to held-out recordings",
+            "dB",
+            [
+                (step, value)
+                for row in rows
+                for step, value in _point(row, _DISTANCE)
+                if math.isfinite(value)
+            ],
+        )
+        for name in names
+        if name == _DISTANCE
+    ]
+    return [*losses, *distances] + [
+        Curve(
+            f"{title}: {_measured(name)} over the recordings'",
+            "dB",
+            [point for row in rows for point in _excess(row, name)],
+        )
+        for name in names
+        if _is_level(name) and _recorded(name) in names
+    ]
+
+
+def _is_level(name: str) -> bool:
+    return name.startswith("health_") and name.endswith("_db")
+
+
+def _recorded(name: str) -> str:
+    """The recordings' own column beside a column of the student's."""
+    return name.replace("health_", "health_recorded_", 1)
+
+
+def _measured(name: str) -> str:
+    """`level`, or `band above 6000 Hz`, as a reader is told."""
+    words = name.removeprefix("health_").removesuffix("_db").replace("_", " ")
+    return f"{words} Hz" if words.startswith("band") else words
+
+
+def _excess(row: dict[str, str], name: str) -> list[tuple[int, float]]:
+    """How far the student was above the recordings, in dB."""
+    return [
+        (step, own - theirs)
+        for step, own in _point(row, name)
+        for _, theirs in _point(row, _recorded(name))
+    ]
+
+
+def _point(row: dict[str, str], name: str) -> list[tuple[int, float]]:
+    """The point that a line of the log tells; none if it was cut off."""
+    try:
+        return [(int(row["step"]), float(row[name]))]
+    except (KeyError, TypeError, ValueError):
+        return []

@@ -1,0 +1,457 @@
+"""The report's tables, with a line of explanation for each measure."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+from pwavenet_tf.core.html import NOT_MEASURED
+from pwavenet_tf.evaluation.intervals import Interval
+from pwavenet_tf.evaluation.perceptual_measures import (
+    INSTALL,
+    world_is_installed,
+)
+from pwavenet_tf.evaluation.quality import missing_measures
+from pwavenet_tf.evaluation.report import calibration
+from pwavenet_tf.evaluation.scores import OF_SAMPLES, Scoring, by_file
+
+_OF_KL = (
+    "What the student misses of this teacher's distribution: 0 if it has "
+    "learned all of it."
+)
+_EXPLANATIONS = {
+    "pesq_wide_band": (
+        "An estimate of the opinion that listeners would have: 1 is bad, 4.64 "
+        "is the recording itself."
+    ),
+    "stoi": "How intelligible it is: 1 is as clear as the recording.",
+    "extended_stoi": (
+        "The same, and stricter where noise comes and goes with the speech."
+    ),
+    "mel_cepstral_distortion": (
+        "How far the timbre is from the recording's, frame by frame."
+    ),
+    "f0_error": (
+        "How far the melody is off. 100 cents are a semitone, 1,200 an octave."
+    ),
+    "voicing_error": (
+        "How often one is voiced where the other is not: hoarse, or buzzing."
+    ),
+    "multi_resolution_stft": (
+        "Spectral distance at several resolutions at once, fine in time and in "
+        "frequency."
+    ),
+    "level_difference": (
+        "How much louder than the recording. Below 0: it whispers."
+    ),
+    "pause_noise": (
+        "How much louder where the recording pauses. Above 0: hiss or hum."
+    ),
+    "octave_difference": (
+        "How far the balance of low and high is from the recording's."
+    ),
+    "nats_per_sample": "Bits per sample times ln 2: the loss in training.",
+    "log_spectral_distance": (
+        "How far the spectrum is from the recording's, frame by frame. 6 dB "
+        "is a factor of two everywhere; a copy has 0."
+    ),
+    "mean": "An offset from zero. Healthy audio has next to none.",
+    "standard_deviation": (
+        "How loud it is. A student far below the recordings whispers."
+    ),
+    "mean_absolute": (
+        "Loudness too, but less ruled by peaks than the standard deviation."
+    ),
+    "samples_per_second": (
+        "Audio made in a second on this machine. Real time is the sample rate."
+    ),
+    "bits_per_sample": (
+        "The negative log-likelihood of the recordings. Fewer bits: the model "
+        "finds real speech more probable."
+    ),
+    "sample_bits": (
+        "Bits per sample compare only between models that score samples of "
+        "one size."
+    ),
+    "inside_50": (
+        "Half of the samples belong here. Fewer: the model is too sure of "
+        "itself; more: not sure enough."
+    ),
+    "inside_90": "The same for nine samples in ten.",
+    "swapped_mel_penalty": (
+        "How much the mel spectrogram matters to the model. Near 0: it is "
+        "ignored."
+    ),
+    "swapped_linguistic_penalty": (
+        "How much the phones matter to the model. Near 0: they are ignored."
+    ),
+    "swapped_pitch_penalty": (
+        "How much the pitch matters to the model. Near 0: it is ignored."
+    ),
+    "swapped_speaker_penalty": (
+        "How much the speaker matters to the model. Near 0: all sound alike "
+        "to it."
+    ),
+    "right_speaker_preferred": (
+        "The share of recordings that are more probable under their own "
+        "speaker than under any other."
+    ),
+}
+
+
+def explanation(name: str) -> str:
+    """What a measure says, in a line; empty for one that is not known."""
+    if name.startswith("kl_to_"):
+        return _OF_KL
+    return _EXPLANATIONS.get(name, "")
+
+
+_CLOSER = "closer to the recording"
+_BITS = "bits per sample"
+
+# Prefixes of names that end in a teacher's name, or an octave's centre.
+_KL = "kl_to_"
+OCTAVE = "octave_"
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """How a metric is explained to a reader.
+
+    Attributes:
+        label: Its name in words.
+        unit: What one is one of; empty for a pure number.
+        better: `lower`, `higher`, or `closer to the recording`; empty where
+            no voice is better than another.
+    """
+
+    label: str
+    unit: str = ""
+    better: str = ""
+
+
+_MEASURES = {
+    "pesq_wide_band": Measure("PESQ, wide band", "MOS-LQO", "higher"),
+    "stoi": Measure("STOI", "", "higher"),
+    "extended_stoi": Measure("Extended STOI", "", "higher"),
+    "mel_cepstral_distortion": Measure(
+        "Mel-cepstral distortion", "dB", "lower"
+    ),
+    "f0_error": Measure(
+        "F0 error, where both are voiced", "cents RMS", "lower"
+    ),
+    "voicing_error": Measure("Voicing error", "share of frames", "lower"),
+    "multi_resolution_stft": Measure(
+        "Multi-resolution STFT distance", "", "lower"
+    ),
+    "level_difference": Measure("Level over the recording's", "dB", _CLOSER),
+    "pause_noise": Measure(
+        "Level in pauses over the recording's", "dB", _CLOSER
+    ),
+    "octave_difference": Measure(
+        "Octave bands, mean absolute difference", "dB", "lower"
+    ),
+    "nats_per_sample": Measure("Nats per sample", "", "lower"),
+    "log_spectral_distance": Measure(
+        "Log-spectral distance to the recording", "dB", "lower"
+    ),
+    "mean": Measure("Mean of the samples", "of full scale"),
+    "standard_deviation": Measure(
+        "Standard deviation", "of full scale", _CLOSER
+    ),
+    "mean_absolute": Measure("Mean absolute level", "of full scale", _CLOSER),
+    "bits_per_sample": Measure("Bits per sample", "", "lower"),
+    "sample_bits": Measure("Size of a sample as it is scored", "bits"),
+    "inside_50": Measure(
+        "Samples inside the central 50 % interval", "0.5 if calibrated"
+    ),
+    "inside_90": Measure(
+        "Samples inside the central 90 % interval", "0.9 if calibrated"
+    ),
+    "swapped_mel_penalty": Measure(
+        "Added by another recording's mel spectrogram", _BITS
+    ),
+    "swapped_linguistic_penalty": Measure(
+        "Added by another recording's phones", _BITS
+    ),
+    "swapped_pitch_penalty": Measure(
+        "Added by another recording's pitch", _BITS
+    ),
+    "swapped_speaker_penalty": Measure("Added by a wrong speaker", _BITS),
+    "right_speaker_preferred": Measure(
+        "Recordings likeliest under their own speaker", "1 is all"
+    ),
+    "samples_per_second": Measure("Speed", "samples per second", "higher"),
+}
+
+
+def measure(name: str) -> Measure:
+    """The explanation of a metric; its bare name where there is none."""
+    if name.startswith(_KL):
+        label = f"KL(student ‖ {name.removeprefix(_KL)})"
+        return Measure(label, "nats per sample", "lower")
+    if name.startswith(OCTAVE) and name.removeprefix(OCTAVE).isdecimal():
+        label = f"{int(name.removeprefix(OCTAVE)):,} Hz"
+        return Measure(label, "dB", _CLOSER)
+    words = name.replace("_", " ")
+    return _MEASURES.get(name) or Measure(words[:1].upper() + words[1:])
+
+
+def best_voices(
+    name: str, values: dict[str, float | None], reference: str
+) -> set[str]:
+    """The voices with the best value of a metric.
+
+    Args:
+        name: The metric.
+        values: Its value by voice; None or NaN where it was not measured.
+        reference: The voice that the others are judged by: never among the
+            best.
+
+    Returns:
+        One voice, several in a tie, or none: where the metric has no better
+        and worse, or fewer than two voices compete.
+    """
+    known = {
+        voice: value
+        for voice, value in values.items()
+        if value is not None and not math.isnan(value)
+    }
+    target = known.pop(reference, None)
+    better = measure(name).better
+    if better == "lower":
+        cost = known
+    elif better == "higher":
+        cost = {voice: -value for voice, value in known.items()}
+    elif better and target is not None:
+        cost = {voice: abs(value - target) for voice, value in known.items()}
+    else:
+        return set()
+    if len(cost) < 2:
+        return set()
+    return {voice for voice in cost if cost[voice] == min(cost.values())}
+
+
+def format_setting(value: object) -> str:
+    """A setting for a reader; of a long sequence just the ends."""
+    if value is None or value == "" or value == () or value == []:
+        return NOT_MEASURED
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}".replace("-", "−")
+    if isinstance(value, float):
+        return f"{value:,g}".replace("-", "−")
+    if isinstance(value, list | tuple):
+        shown = [format_setting(entry) for entry in value]
+        joint = "; " if isinstance(value[0], list | tuple) else ", "
+        if len(shown) <= 12:
+            return joint.join(shown)
+        return joint.join([*shown[:4], "…", shown[-1]]) + (
+            f" ({len(shown)} values)"
+        )
+    return str(value)
+
+
+# The voice that the others are judged by.
+REFERENCE = "recording"
+
+
+def metric_table(
+    metrics: dict[str, dict[str, float | None]],
+    intervals: dict[str, dict[str, Interval]] | None = None,
+) -> dict:
+    """Voices in columns and metrics in rows, with the best ones marked.
+
+    Args:
+        metrics: Value by metric by voice; None where it was not measured.
+        intervals: Those that are known.
+    """
+    missing = missing_measures()
+    names = dict.fromkeys(
+        name for values in metrics.values() for name in values
+    )
+    rows = []
+    for name in names:
+        by_voice = {voice: of.get(name) for voice, of in metrics.items()}
+        rows.append(
+            {
+                "name": name,
+                "measure": measure(name),
+                "by_voice": by_voice,
+                "best": best_voices(name, by_voice, REFERENCE),
+                "intervals": {
+                    voice: of[name]
+                    for voice, of in (intervals or {}).items()
+                    if name in of and not math.isnan(of[name].low)
+                },
+                "missing": missing.get(name, ""),
+            }
+        )
+    return {"voices": list(metrics), "rows": rows}
+
+
+def main_table(
+    metrics: dict[str, dict[str, float | None]], quality: dict | None
+) -> dict:
+    """The table of all metrics but single octave bands.
+
+    Args:
+        metrics: As in `metric_table`.
+        quality: What `quality_section` returned, if there are intervals.
+    """
+    shown = {
+        voice: {name: x for name, x in of.items() if not is_octave(name)}
+        for voice, of in metrics.items()
+    }
+    return metric_table(shown, quality and quality["intervals"])
+
+
+def is_octave(name: str) -> bool:
+    """Whether a metric is of one octave band."""
+    return name.removeprefix(OCTAVE).isdecimal()
+
+
+def quality_section(
+    intervals: dict[str, dict[str, Interval]],
+    differences: dict[str, dict[str, dict[str, Interval]]],
+    spoken: bool,
+) -> dict:
+    """Intervals, octave bands and paired differences.
+
+    Args:
+        intervals: By system, by measure.
+        differences: By model, by the other system, by measure.
+        spoken: Whether there is sound; if not, nobody misses WORLD.
+    """
+    octaves = {
+        system: {name: one.mean for name, one in of.items() if is_octave(name)}
+        for system, of in intervals.items()
+        if system != REFERENCE
+    }
+    return {
+        "intervals": intervals,
+        "octaves": metric_table(
+            {system: of for system, of in octaves.items() if of}, intervals
+        ),
+        "differences": [
+            _difference_table(model, others)
+            for model, others in differences.items()
+        ],
+        "install": "" if world_is_installed() or not spoken else INSTALL,
+    }
+
+
+def _difference_table(
+    model: str, others: dict[str, dict[str, Interval]]
+) -> dict:
+    """A model's measures less those of the systems in the columns."""
+    names = dict.fromkeys(
+        name
+        for of in others.values()
+        for name, one in of.items()
+        if not is_octave(name) and not math.isnan(one.mean)
+    )
+    return {
+        "model": model,
+        "systems": list(others),
+        "rows": [
+            {
+                "measure": measure(name),
+                "cells": [of.get(name) for of in others.values()],
+            }
+            for name in names
+        ],
+    }
+
+
+def score_section(scorings: Sequence[Scoring]) -> dict | None:
+    """Scores, calibration, scores by file, and what is listened to.
+
+    Returns:
+        None if nothing was scored.
+    """
+    if not scorings:
+        return None
+    table = metric_table({one.model: one.metrics for one in scorings})
+    comparable = len({one.sample_bits for one in scorings}) == 1
+    for row in table["rows"]:
+        if not comparable and row["name"] in OF_SAMPLES:
+            row["best"] = set()
+    return {
+        "table": table,
+        "comparable": comparable,
+        "models": [one.model for one in scorings],
+        "calibration": calibration.draw_calibration(
+            {one.model: one.overall.calibration for one in scorings}
+        ),
+        "frame": calibration,
+        "inside": {
+            one.model: (one.overall.inside_50, one.overall.inside_90)
+            for one in scorings
+        },
+        "files": _files(scorings),
+        "swapped": max(
+            (one.listening.recordings for one in scorings if one.listening),
+            default=0,
+        ),
+        "speakers": _speaker_tables(scorings),
+    }
+
+
+def _files(scorings: Sequence[Scoring]) -> list[dict]:
+    rows = by_file(list(scorings))
+    bits = [score.bits_per_sample for _, scores in rows for score in scores]
+    highest = max(filter(math.isfinite, bits), default=0.0)
+    return [
+        {
+            "name": file,
+            "seconds": scores[0].samples / scorings[0].sample_rate,
+            "bits": [
+                {
+                    "value": score.bits_per_sample,
+                    "share": _share(score.bits_per_sample, highest),
+                }
+                for score in scores
+            ],
+        }
+        for file, scores in rows
+    ]
+
+
+def _share(value: float, highest: float) -> float:
+    """How far a bar or a tint goes; whole for what is infinite."""
+    if math.isinf(value):
+        return 1.0
+    return max(value, 0.0) / highest if highest > 0 else 0.0
+
+
+def _speaker_tables(scorings: Sequence[Scoring]) -> list[dict]:
+    """For each model of several speakers, its matrix with tints."""
+    tables = []
+    for one in scorings:
+        if not (one.listening and one.listening.speakers):
+            continue
+        speakers = one.listening.speakers
+        rows = speakers.matrix
+        added = [value for values in rows.values() for value in values.values()]
+        highest = max(filter(math.isfinite, added), default=0.0)
+        tables.append(
+            {
+                "model": one.model,
+                "recordings": speakers.recordings,
+                "speakers": list(next(iter(rows.values()))),
+                "rows": {
+                    true: [
+                        {
+                            "own": speaker == true,
+                            # No negative zero in print.
+                            "value": round(value, 3) + 0.0,
+                            "share": _share(value, highest),
+                        }
+                        for speaker, value in values.items()
+                    ]
+                    for true, values in rows.items()
+                },
+            }
+        )
+    return tables

@@ -1,0 +1,240 @@
+"""Recordings scored by models: overall, by file, on paper and screen."""
+
+import csv
+import dataclasses
+import functools
+import io
+import math
+import operator
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.evaluation.conditioning import Listening, listens
+from pwavenet_tf.evaluation.intervals import Series
+from pwavenet_tf.evaluation.likelihood import Score, likelihood_of
+from pwavenet_tf.evaluation.recordings import Heard, Model
+from pwavenet_tf.evaluation.student_kl import pairs_of, student_kl
+from pwavenet_tf.models.wavenet import WaveNet
+
+_SHOWN = 10
+
+# What is known of each recording.
+SCORES = ("bits_per_sample", "nats_per_sample", "inside_50", "inside_90")
+# Of 8-bit codes and of 16-bit levels, these do not compare.
+OF_SAMPLES = ("bits_per_sample", "nats_per_sample")
+# The prefix of the KL to a teacher, whose name follows.
+KL = "kl_to_"
+
+# What is said of a student's `Scoring.impossible`.
+IMPOSSIBLE = (
+    "its flows can't be inverted along {} of the recordings: the noise that "
+    "would have made them grows without bound"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scoring:
+    """What a model says of all recordings.
+
+    Attributes:
+        model: The model's name in the report.
+        sample_bits: Bits of one of the values whose probability it gives: 16
+            for levels, 8 for μ-law codes. Bits per sample compare only where
+            this is the same.
+        sample_rate: Hz.
+        files: The recordings' names.
+        each: The score of each.
+        listening: How much it heeds what it is told; None if that could not
+            be measured.
+        kl: Of a student: KL(student ‖ teacher) of each recording in nats per
+            sample, by the teacher's name.
+    """
+
+    model: str
+    sample_bits: int
+    sample_rate: int
+    files: tuple[str, ...]
+    each: tuple[Score, ...]
+    listening: Listening | None
+    kl: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    @property
+    def overall(self) -> Score:
+        """The score of all samples."""
+        return functools.reduce(operator.add, self.each)
+
+    @property
+    def impossible(self) -> int:
+        """How many recordings have no probability at all."""
+        return sum(not math.isfinite(score.nats) for score in self.each)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """All of it in numbers, as they stand in `metrics.json`."""
+        overall = self.overall
+        return (
+            {
+                "bits_per_sample": overall.bits_per_sample,
+                "nats_per_sample": overall.nats_per_sample,
+                "sample_bits": self.sample_bits,
+                "inside_50": overall.inside_50,
+                "inside_90": overall.inside_90,
+            }
+            | {
+                name: series.mean
+                for name, series in self.series.items()
+                if name.startswith(KL)
+            }
+            | (self.listening.metrics if self.listening else {})
+        )
+
+    @property
+    def series(self) -> dict[str, Series]:
+        """What is known of each recording, weighted by its samples."""
+        samples = [score.samples for score in self.each]
+        return {
+            name: Series.of(
+                [getattr(score, name) for score in self.each], samples
+            )
+            for name in SCORES
+        } | {
+            KL + teacher: Series.of(values, samples)
+            for teacher, values in self.kl.items()
+        }
+
+
+def score_all(model: Model, heard: list[Heard], name: str) -> Scoring:
+    """Scores recordings with a model.
+
+    Args:
+        model: Teacher or student.
+        heard: The recordings, at least one.
+        name: The model's name.
+
+    Raises:
+        UserError: If a teacher's probabilities are not finite.
+    """
+    likelihood = likelihood_of(model, max(len(one.audio) for one in heard))
+    each = []
+    with tqdm(
+        total=sum(len(one.audio) for one in heard),
+        desc=f"{name}: score",
+        unit="sample",
+        unit_scale=True,
+        disable=None,
+    ) as bar:
+        for one in heard:
+            try:
+                score = likelihood(one.audio, one.features(model))
+            except UserError as fault:
+                raise UserError(f"{name} on {one.path}: {fault}") from fault
+            each.append(score)
+            bar.update(score.samples)
+    is_coarse = isinstance(model, WaveNet) and model.head == "mu_law"
+    scoring = Scoring(
+        model=name,
+        sample_bits=8 if is_coarse else 16,
+        sample_rate=model.audio.sample_rate,
+        files=tuple(one.name for one in heard),
+        each=tuple(each),
+        listening=None,
+    )
+    if scoring.impossible:
+        return scoring
+    listening = listens(model, likelihood, heard, each, name)
+    return dataclasses.replace(scoring, listening=listening)
+
+
+def score_models(models: dict[str, Model], heard: list[Heard]) -> list[Scoring]:
+    """Scores recordings with all models, and students against teachers.
+
+    Args:
+        models: Models by name, of one acoustic contract.
+        heard: The recordings, at least one.
+
+    Raises:
+        UserError: If a teacher's probabilities are not finite.
+    """
+    scorings = [score_all(model, heard, name) for name, model in models.items()]
+    kl: dict[str, dict[str, np.ndarray]] = {name: {} for name in models}
+    for student, teacher in pairs_of(models):
+        kl[student][teacher] = student_kl(
+            models[student], models[teacher], heard, f"{student}: KL"
+        )
+    return [dataclasses.replace(one, kl=kl[one.model]) for one in scorings]
+
+
+def write_bits(path: Path, scorings: list[Scoring]) -> None:
+    """Writes the scores by file as CSV.
+
+    Its columns are file, seconds, and for each model bits per sample and
+    the fractions inside the central 50 % and 90 % intervals.
+
+    Raises:
+        UserError: If `path` can't be written.
+    """
+    names = [name for name in SCORES if name != "nats_per_sample"]
+    content = io.StringIO(newline="")
+    writer = csv.writer(content, lineterminator="\n")
+    writer.writerow(
+        ["file", "seconds"]
+        + [f"{one.model} {name}" for one in scorings for name in names]
+    )
+    for file, scores in by_file(scorings):
+        seconds = scores[0].samples / scorings[0].sample_rate
+        writer.writerow(
+            [file, f"{seconds:.3f}"]
+            + [f"{getattr(one, name):.5f}" for one in scores for name in names]
+        )
+    with written_aside(path) as aside:
+        # A file's name may be no Unicode.
+        aside.write_bytes(content.getvalue().encode("utf-8", "replace"))
+
+
+def by_file(scorings: list[Scoring]) -> list[tuple[str, list[Score]]]:
+    """Every recording's name and its scores by the models."""
+    return [
+        (file, [one.each[index] for one in scorings])
+        for index, file in enumerate(scorings[0].files)
+    ]
+
+
+def screen_table(scorings: list[Scoring]) -> str:
+    """The scores in lines for a terminal, overall and of the first files."""
+    lines = [
+        f"{'model':<24}{'bits/sample':>16}{'inside 50 %':>13}"
+        f"{'inside 90 %':>13}"
+    ]
+    for one in scorings:
+        score = one.overall
+        bits = f"{_bits(score)} of {one.sample_bits}"
+        lines.append(
+            f"{one.model:<24}{bits:>16}{score.inside_50:>13.1%}"
+            f"{score.inside_90:>13.1%}"
+        )
+        if one.impossible:
+            lines.append(f"  {IMPOSSIBLE.format(one.impossible)}")
+        if one.listening:
+            lines += [
+                f"  {name.replace('_', ' ')}: {value:.3f}"
+                for name, value in one.listening.metrics.items()
+            ]
+    rows = by_file(scorings)
+    if len(rows) > 1:
+        lines.append("bits/sample by file:")
+    for file, scores in rows[:_SHOWN] if len(rows) > 1 else ():
+        each = "".join(f"{_bits(score):>9}" for score in scores)
+        lines.append(f"  {file:<38}{each}")
+    if len(rows) > _SHOWN:
+        lines.append(f"  and {len(rows) - _SHOWN} more in bits.csv")
+    return "\n".join(lines)
+
+
+def _bits(score: Score) -> str:
+    bits = score.bits_per_sample
+    return f"{bits:.3f}" if bits < 1e4 or math.isinf(bits) else f"{bits:.1e}"

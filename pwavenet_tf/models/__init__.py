@@ -1,0 +1,1 @@
+"""The networks: teacher, student, phone classifier, and their parts."""

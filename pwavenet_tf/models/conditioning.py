@@ -1,0 +1,355 @@
+"""Conditioning: from features of frames and speakers to each layer's input."""
+
+import dataclasses
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from pwavenet_tf.core.config import ARRAY_WIDTHS, AudioContract, Conditioning
+
+_PACKAGE = "pwavenet_tf"
+
+
+@keras.saving.register_keras_serializable(package=_PACKAGE)
+class LinearInterpolation(keras.initializers.Initializer):
+    """Starts a transposed convolution as an interpolation of mixed channels.
+
+    The kernel `(2 * stride, out, in)` is a triangle over time times a random
+    mixing of channels, so that the untrained upsampler is already smooth: no
+    checkerboard for the network to unlearn.
+    """
+
+    def __call__(self, shape, dtype=None):
+        taps, out_channels, in_channels = shape
+        centred = (np.arange(taps) + 0.5) / (taps / 2.0) - 1.0
+        triangle = (1.0 - np.abs(centred)).astype("float32")
+        mixing = keras.initializers.GlorotUniform()(
+            (out_channels, in_channels), dtype="float32"
+        )
+        return ops.cast(triangle[:, None, None] * mixing[None], dtype)
+
+
+@keras.saving.register_keras_serializable(package=_PACKAGE)
+class TransposedConvolution(keras.layers.Layer):
+    """Transposed convolution whose kernel is twice its stride.
+
+    Every output sees exactly two inputs, so that all outputs are treated
+    alike (no checkerboard imbalance). Equal to `keras.layers.Conv1DTranspose`
+    with `kernel_size=2 * stride` and `padding="same"`, but computed as one
+    matrix product at the input's rate and an overlapping sum.
+
+    Args:
+        filters: Output channels.
+        stride: Output samples for each input.
+
+    Input shape: `(batch, time, channels)`.
+    Output shape: `(batch, time * stride, filters)`.
+    """
+
+    def __init__(self, filters: int, stride: int, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.stride = stride
+
+    def build(self, input_shape) -> None:
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(2 * self.stride, self.filters, input_shape[-1]),
+            initializer=LinearInterpolation(),
+        )
+        self.bias = self.add_weight(
+            name="bias", shape=(self.filters,), initializer="zeros"
+        )
+
+    def call(self, x):
+        batch, length = ops.shape(x)[0], ops.shape(x)[1]
+        flat = ops.reshape(self.kernel, (-1, self.kernel.shape[-1]))
+        spread = ops.reshape(
+            ops.matmul(x, ops.transpose(flat)),
+            (batch, length, 2, self.stride * self.filters),
+        )
+        own = ops.pad(spread[:, :, 0], [[0, 0], [0, 1], [0, 0]])
+        from_previous = ops.pad(spread[:, :, 1], [[0, 0], [1, 0], [0, 0]])
+        overlapped = ops.reshape(
+            own + from_previous,
+            (batch, (length + 1) * self.stride, self.filters),
+        )
+        start = self.stride // 2
+        return overlapped[:, start : start + length * self.stride] + self.bias
+
+    def compute_output_shape(self, input_shape):
+        batch, length, _ = input_shape
+        longer = None if length is None else length * self.stride
+        return (batch, longer, self.filters)
+
+    def get_config(self):
+        return super().get_config() | {
+            "filters": self.filters,
+            "stride": self.stride,
+        }
+
+
+@keras.saving.register_keras_serializable(package=_PACKAGE)
+class Upsampler(keras.layers.Layer):
+    """Learned upsampling of frames of features (WaveNet, section 2.5).
+
+    Convolutions over three frames, then transposed convolutions, with leaky
+    ReLU between. The ends are extended by repeating the first and the last
+    frame `context_frames` times, and only there: a chunk that brings that
+    many neighbouring frames with it is upsampled exactly as within the whole.
+
+    Args:
+        channels: Channels of every layer and of the output.
+        factors: Stride of each transposed convolution.
+        frame_layers: Convolutions over frames.
+
+    Input shape: `(batch, frames, values of a frame)`.
+    Output shape: `(batch, frames * product of factors, channels)`.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        factors: tuple[int, ...],
+        frame_layers: int = 1,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.factors = tuple(factors)
+        self.frame_layers = frame_layers
+        # By itself, as in files of before there could be more.
+        self.convolution = self._frame_layer()
+        self.further_convolutions = [
+            self._frame_layer() for _ in range(frame_layers - 1)
+        ]
+        self.expansions = [
+            TransposedConvolution(channels, factor, dtype=self.dtype_policy)
+            for factor in self.factors
+        ]
+
+    def _frame_layer(self) -> keras.layers.Conv1D:
+        return keras.layers.Conv1D(
+            self.channels, 3, padding="same", dtype=self.dtype_policy
+        )
+
+    @property
+    def context_frames(self) -> int:
+        """Frames on either side that can reach a frame's samples."""
+        earliest, latest = 0, math.prod(self.factors) - 1
+        for factor in reversed(self.factors):
+            earliest = (earliest + factor // 2) // factor - 1
+            latest = (latest + factor // 2) // factor
+        # One more on each side through every convolution of width three.
+        return max(-earliest, latest) + self.frame_layers
+
+    def build(self, input_shape) -> None:
+        self.convolution.build(input_shape)
+        shape = (*input_shape[:-1], self.channels)
+        for convolution in self.further_convolutions:
+            convolution.build(shape)
+        for expansion in self.expansions:
+            expansion.build(shape)
+            shape = expansion.compute_output_shape(shape)
+
+    def call(self, frames):
+        context = self.context_frames
+        first = ops.repeat(frames[:, :1], context, axis=1)
+        last = ops.repeat(frames[:, -1:], context, axis=1)
+        x = self.convolution(ops.concatenate([first, frames, last], axis=1))
+        for layer in (*self.further_convolutions, *self.expansions):
+            x = layer(ops.leaky_relu(x, 0.4))
+        extension = context * math.prod(self.factors)
+        return x[:, extension:-extension]
+
+    def compute_output_shape(self, input_shape):
+        batch, frames, _ = input_shape
+        if frames is not None:
+            frames *= math.prod(self.factors)
+        return (batch, frames, self.channels)
+
+    def get_config(self):
+        return super().get_config() | {
+            "channels": self.channels,
+            "factors": self.factors,
+            "frame_layers": self.frame_layers,
+        }
+
+
+# Channels of each of the three phones' vectors.
+_PHONE_CHANNELS = 16
+
+
+def _embedding(channels: int, dtype) -> keras.layers.Dense:
+    """Vectors of identities, as a matrix product with their one-hot codes.
+
+    The tables are small, and the gradient is dense: no special case for XLA,
+    averaged weights or several replicas.
+    """
+    return keras.layers.Dense(
+        channels,
+        use_bias=False,
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.5),
+        dtype=dtype,
+    )
+
+
+@keras.saving.register_keras_serializable(package="pwavenet_tf")
+class Conditioner(keras.layers.Layer):
+    """All conditioning of teacher and student (WaveNet, section 2.5).
+
+    Mel spectrogram, linguistic features and pitch, whichever there are, stand
+    side by side in one series of frames. It is upsampled to one vector a
+    sample or for a few samples, or left at the rate of frames: every layer's
+    projection is then computed once for all samples of a vector, which is
+    exact because repetition and projection commute. The speaker is one vector
+    for all time.
+
+    Args:
+        audio: The acoustic contract.
+        conditioning: What there is.
+
+    Call arguments:
+        inputs: What `conditioning.inputs` names: `mel` `(batch, frames,
+            mels)`; for `linguistic`, `phones`, integers `(batch, frames, 3)`,
+            the previous, this and the next one, and `timing` `(batch, frames,
+            2)`; `pitch` `(batch, frames, 2)`; `speaker`, integers `(batch,)`.
+            Other keys are ignored.
+
+    Returns:
+        A dictionary with none, one or both of `conditioning`, `(batch, frames
+        * hop length / stride, series_channels)`, and `speaker`, `(batch, 1,
+        channels)`: keyword arguments of a `GatedStack`.
+
+    Raises:
+        UserError: If `upsampling` does not divide the hop length, or phones
+            or speakers are to be heard but not listed.
+    """
+
+    def __init__(
+        self, audio: AudioContract, conditioning: Conditioning, **kwargs
+    ) -> None:
+        super().__init__(**kwargs)
+        self.audio = AudioContract.from_config(audio)
+        self.conditioning = Conditioning.from_config(conditioning)
+        self.conditioning.require_vocabulary()
+        policy = self.dtype_policy
+        self.phone_vectors = self.speaker_vectors = self.upsampler = None
+        if "linguistic" in self.conditioning.inputs:
+            self.phone_vectors = _embedding(_PHONE_CHANNELS, policy)
+        if "speaker" in self.conditioning.inputs:
+            self.speaker_vectors = _embedding(
+                self.conditioning.channels, policy
+            )
+        if self.conditioning.upsampling and self._frame_channels:
+            self.audio.require_upsampling(self.conditioning.upsampling)
+            self.upsampler = Upsampler(
+                self.conditioning.channels,
+                self.conditioning.upsampling,
+                self.conditioning.frame_layers,
+                dtype=policy,
+            )
+
+    @property
+    def _frame_channels(self) -> int:
+        channels = {
+            "mel": self.audio.mels,
+            "linguistic": 3 * _PHONE_CHANNELS + ARRAY_WIDTHS["timing"],
+            "pitch": ARRAY_WIDTHS["pitch"],
+        }
+        return sum(channels.get(name, 0) for name in self.conditioning.inputs)
+
+    @property
+    def stride(self) -> int:
+        """Samples for each vector of the series."""
+        upsampled = math.prod(self.conditioning.upsampling)
+        return self.audio.hop_length // upsampled
+
+    @property
+    def context_frames(self) -> int:
+        """Frames on either side that a frame's samples are told of."""
+        return 0 if self.upsampler is None else self.upsampler.context_frames
+
+    @property
+    def series_channels(self) -> int:
+        """Channels of the series; 0 if there is none."""
+        if self.upsampler is None:
+            return self._frame_channels
+        return self.conditioning.channels
+
+    @property
+    def output_shapes(self) -> dict[str, tuple]:
+        """Shapes of what a call returns, for any batch and length."""
+        shapes = {}
+        if self.series_channels:
+            shapes["conditioning"] = (None, None, self.series_channels)
+        if self.speaker_vectors is not None:
+            shapes["speaker"] = (None, 1, self.conditioning.channels)
+        return shapes
+
+    @property
+    def shapes_to_build(self) -> dict[str, tuple]:
+        """The same as keyword arguments of the `build` of a `GatedStack`."""
+        return {
+            f"{name}_shape": shape for name, shape in self.output_shapes.items()
+        }
+
+    def build(self, input_shape=None) -> None:
+        # One more than there are: 0 stands for no phone and for unknown ones.
+        for vectors, names in (
+            (self.phone_vectors, ("", *self.conditioning.phones)),
+            (self.speaker_vectors, self.conditioning.speakers),
+        ):
+            if vectors is not None:
+                vectors.build((None, len(names)))
+        if self.upsampler is not None:
+            self.upsampler.build((None, None, self._frame_channels))
+
+    def call(self, inputs):
+        told = {}
+        if self.series_channels:
+            frames = ops.concatenate(self._frame_features(inputs), axis=-1)
+            told["conditioning"] = (
+                frames if self.upsampler is None else self.upsampler(frames)
+            )
+        if self.speaker_vectors is not None:
+            speakers = len(self.conditioning.speakers)
+            code = ops.one_hot(inputs["speaker"], speakers)
+            told["speaker"] = self.speaker_vectors(code)[:, None]
+        return told
+
+    def _frame_features(self, inputs) -> list:
+        found = []
+        if "mel" in self.conditioning.inputs:
+            found.append(inputs["mel"])
+        if "linguistic" in self.conditioning.inputs:
+            ids = inputs["phones"]
+            code = ops.one_hot(ids, 1 + len(self.conditioning.phones))
+            shape = (*ops.shape(ids)[:2], 3 * _PHONE_CHANNELS)
+            found.append(ops.reshape(self.phone_vectors(code), shape))
+            found.append(inputs["timing"])
+        if "pitch" in self.conditioning.inputs:
+            found.append(inputs["pitch"])
+        return [ops.cast(part, self.compute_dtype) for part in found]
+
+    def compute_output_shape(self, input_shape):
+        shapes = self.output_shapes
+        batch, frames = None, None
+        for name, shape in input_shape.items():
+            batch = shape[0]
+            if name in ("mel", "timing", "pitch"):
+                frames = shape[1]
+        if "conditioning" in shapes:
+            steps = frames and frames * self.audio.hop_length // self.stride
+            shapes["conditioning"] = (batch, steps, self.series_channels)
+        if "speaker" in shapes:
+            shapes["speaker"] = (batch, 1, self.conditioning.channels)
+        return shapes
+
+    def get_config(self):
+        return super().get_config() | {
+            "audio": dataclasses.asdict(self.audio),
+            "conditioning": dataclasses.asdict(self.conditioning),
+        }

@@ -1,0 +1,364 @@
+"""Gated blocks, one sample after the other (Fast WaveNet, 1611.09482).
+
+Every gated block keeps the inputs that its dilated convolution will ask for
+in a ring. All rings lie one behind the other in one tensor: a step first
+gathers what every block needs of the past in one read, adds up all of it in
+one batched product, then walks through the blocks with the newest sample
+only, and at the end writes all the new inputs back at once. Reading wholly
+before writing lets XLA update the tensor in place.
+
+Several stacks, as a student's flows, share the tensor, the read and the write.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pwavenet_tf.models.conditioning import Conditioner
+from pwavenet_tf.models.inputs import at_frames
+from pwavenet_tf.models.layers import GatedStack
+
+
+class CachedState(NamedTuple):
+    """What stacks remember between two samples.
+
+    Attributes:
+        rings: `(sum of ring lengths, batch, residual channels)`.
+        newest: What the stacks read of the last sample.
+        position: How many samples there have been, int32.
+    """
+
+    rings: tf.Tensor
+    newest: tf.Tensor
+    position: tf.Tensor
+
+
+class Walked(NamedTuple):
+    """What came of one step through the blocks.
+
+    Attributes:
+        gated: What came out of each block's gate, `(batch, channels)`.
+        residuals: Each stack's last residual, `(batch, channels)`.
+        rings: The new rings.
+    """
+
+    gated: list[tf.Tensor]
+    residuals: list[tf.Tensor]
+    rings: tf.Tensor
+
+
+def tensor(variable) -> tf.Tensor:
+    """A Keras variable's value."""
+    return tf.convert_to_tensor(variable.value)
+
+
+def dense(layer, x) -> tf.Tensor:
+    """A dense layer in float32, whatever precision it was trained in."""
+    return tf.matmul(x, tensor(layer.kernel)) + tensor(layer.bias)
+
+
+class CachedBlocks:
+    """The gated blocks of stacks as a step from one sample to the next.
+
+    Its methods are for graphs. The weights are float32, whatever precision
+    they were trained in.
+
+    Args:
+        stacks: Stacks of the same channels, filter width and stride. What
+            they read may differ, and how deep they are.
+    """
+
+    def __init__(self, stacks: Sequence[GatedStack]) -> None:
+        self.stacks = list(stacks)
+        self.stride = self.stacks[0].stride
+        self.blocks = [b for stack in self.stacks for b in stack.blocks]
+        taps = self.stacks[0].filter_width - 1
+        dilations = np.array([block.dilation for block in self.blocks])
+        self._ring_lengths = taps * dilations
+        self._ring_starts = np.cumsum(self._ring_lengths) - self._ring_lengths
+        # From the oldest tap to the newest of the past, as in the kernel.
+        self._delays = dilations[:, None] * np.arange(taps, 0, -1)
+
+    def initial_rings(self, batch: int) -> tf.Tensor:
+        """The rings before the first sample: silence.
+
+        The network pads its convolutions with zeros, so the rings hold zeros
+        too, not what the layers would make of silence.
+        """
+        channels = self.stacks[0].residual_channels
+        return tf.zeros((int(self._ring_lengths.sum()), batch, channels))
+
+    def weights(self) -> dict:
+        """The blocks' weights, stacked so that one product serves many."""
+        kernels = [tensor(b.convolution.kernel) for b in self.blocks]
+        past = [tf.reshape(k[:-1], (-1, k.shape[-1])) for k in kernels]
+        bias = [tensor(b.convolution.bias) for b in self.blocks]
+        return {
+            "past": tf.stack(past),
+            "bias": tf.stack(bias)[:, tf.newaxis],
+            "newest": [kernel[-1] for kernel in kernels],
+        }
+
+    def _with_speaker(self, bias, told):
+        """The biases `(blocks, 1 or batch, channels)`: a voice is constant."""
+        if "speaker" not in told:
+            return bias
+        projections = [
+            tf.matmul(told["speaker"][:, 0], tensor(block.speaker.kernel))
+            for block in self.blocks
+        ]
+        return bias + tf.stack(projections)
+
+    def projected(self, weights: dict, told: dict, position):
+        """What conditioning and biases add to every block, step by step.
+
+        Args:
+            weights: From `weights`.
+            told: What the stacks are told, float32. Where it holds a vector
+                for a frame, the first is that of the next sample.
+            position: How many samples there have been.
+
+        Returns:
+            A function of the step: `(blocks, 1 or batch, channels)`.
+
+        What holds for a whole frame is projected once for all its samples;
+        what differs from sample to sample is projected when its turn comes,
+        or else memory would have to hold every block's share of every sample.
+        """
+        bias = self._with_speaker(weights["bias"], told)
+        if "conditioning" not in told:
+            return lambda step: bias
+        blocks = len(self.blocks)
+        kernel = tf.concat(
+            [tensor(block.conditioning.kernel) for block in self.blocks],
+            axis=1,
+        )
+        series = tf.transpose(told["conditioning"], (1, 0, 2))
+        batch = series.shape[1]
+
+        def project(vectors):
+            flat = tf.matmul(vectors, kernel)
+            each = tf.reshape(flat, (batch, blocks, -1))
+            return tf.transpose(each, (1, 0, 2)) + bias
+
+        if self.stride == 1:
+            return lambda step: project(series[step])
+        frames = tf.map_fn(project, series)
+        # The state may have been handed on within a frame.
+        begun = position % self.stride
+        return lambda step: frames[(begun + step) // self.stride]
+
+    def walk(
+        self, newest: Sequence[tf.Tensor], state: CachedState, added, weights
+    ) -> Walked:
+        """One step through all blocks.
+
+        Args:
+            newest: What each stack reads of the last sample, `(batch,
+                channels)`.
+            state: Everything up to the last sample.
+            added: What `projected` gave for this step.
+            weights: From `weights`.
+        """
+        slots = self._ring_starts[:, None] + tf.math.floormod(
+            state.position - self._delays, self._ring_lengths[:, None]
+        )
+        known = self._past(state.rings, slots, weights) + added
+        inputs, gated, residuals = [], [], []
+        for stack, x in zip(self.stacks, newest, strict=True):
+            x = dense(stack.front, x)
+            for block in stack.blocks:
+                index = len(inputs)
+                inputs.append(x)
+                both = known[index] + tf.matmul(x, weights["newest"][index])
+                filtered, gate = tf.split(both, 2, axis=-1)
+                gated.append(tf.tanh(filtered) * tf.sigmoid(gate))
+                if block.residual is not None:
+                    x += dense(block.residual, gated[-1])
+            residuals.append(x)
+        rings = tf.tensor_scatter_nd_update(
+            state.rings, slots[:, :1], tf.stack(inputs)
+        )
+        return Walked(gated, residuals, rings)
+
+    def _past(self, rings, slots, weights):
+        """What the past adds to every block, `(blocks, batch, channels)`."""
+        remembered = tf.transpose(tf.gather(rings, slots), (0, 2, 1, 3))
+        flat = tf.reshape(
+            remembered, (len(self.blocks), remembered.shape[1], -1)
+        )
+        return tf.matmul(flat, weights["past"])
+
+
+class CachedNetwork:
+    """A teacher's network as a step from one sample to the next.
+
+    Its methods are for graphs: `CachedSampler` compiles them. The weights are
+    float32, whatever precision the teacher was trained in.
+
+    Args:
+        teacher: A built `WaveNet`.
+    """
+
+    def __init__(self, teacher: keras.Model) -> None:
+        self.teacher = teacher
+        self.head = teacher.head_class
+        self._pre_emphasis = teacher.audio.pre_emphasis
+        self.blocks = CachedBlocks([teacher.stack])
+        self.projected = self.blocks.projected
+
+    def initial_state(self, batch: int) -> CachedState:
+        """The state before the first sample: silence.
+
+        `newest` is `(batch, input channels of the head)`; with pre-emphasis
+        there is one more, the last sample of the audio.
+        """
+        channels = self.head.input_channels() + bool(self._pre_emphasis)
+        newest = tf.zeros((batch, channels))
+        rings = self.blocks.initial_rings(batch)
+        return CachedState(rings, newest, tf.constant(0))
+
+    def weights(self) -> dict:
+        """All weights, stacked so that one product serves many layers."""
+        blocks = self.teacher.stack.blocks
+        return self.blocks.weights() | {
+            "skip": tf.concat([tensor(b.skip.kernel) for b in blocks], axis=0),
+            "skip_bias": tf.add_n([tensor(b.skip.bias) for b in blocks]),
+        }
+
+    def step(self, state: CachedState, added, weights: dict):
+        """The parameters of the next sample's distribution, and the rings.
+
+        Args:
+            state: Everything up to the sample before.
+            added: What `projected` gave for this step.
+            weights: From `weights`.
+
+        Returns:
+            `(batch, channels of the head)` and the new rings.
+        """
+        read = state.newest[:, : self.head.input_channels()]
+        walked = self.blocks.walk([read], state, added, weights)
+        skips = tf.matmul(tf.concat(walked.gated, axis=-1), weights["skip"])
+        x = tf.nn.relu(skips + weights["skip_bias"])
+        x = tf.nn.relu(dense(self.teacher.before_output, x))
+        parameters = dense(self.teacher.output_parameters, x)
+        parameters = self.teacher.of_audio(parameters, state.newest[:, -1])
+        return parameters, walked.rings
+
+    def newest(self, state: CachedState, audio) -> tf.Tensor:
+        """What the state behind the next sample keeps of it.
+
+        Args:
+            state: Everything up to the sample before.
+            audio: The next sample, `(batch,)`.
+        """
+        if not self._pre_emphasis:
+            return self.head.network_input(audio)
+        emphasised = audio - self._pre_emphasis * state.newest[:, -1]
+        read = self.head.network_input(emphasised)
+        return tf.concat([read, audio[:, tf.newaxis]], axis=1)
+
+
+class CachedFlows:
+    """The networks of all flows as a step from one sample to the next.
+
+    (μ^i_t, ln s^i_t) depend on x^{i-1}_<t alone, on no flow's present: so the
+    parameters of all flows come from one step, before x_t is looked at.
+
+    Its methods are for graphs. The weights are float32, whatever precision
+    the student was trained in.
+
+    Args:
+        student: A built `ParallelWaveNet`.
+    """
+
+    def __init__(self, student: keras.Model) -> None:
+        self.networks = student.networks
+        self.blocks = CachedBlocks([n.stack for n in self.networks])
+        self.weights = self.blocks.weights
+        self.projected = self.blocks.projected
+
+    def initial_state(self, batch: int) -> CachedState:
+        """The state before the first sample: silence.
+
+        `newest` is what each flow reads, x^0 to x^{n-1}, and the sample of
+        audio: `(flows + 1, batch)`.
+        """
+        newest = tf.zeros((len(self.networks) + 1, batch))
+        rings = self.blocks.initial_rings(batch)
+        return CachedState(rings, newest, tf.constant(0))
+
+    def step(self, state: CachedState, added, weights: dict):
+        """The parameters of all flows at the next sample, and the rings.
+
+        Args:
+            state: Everything up to the sample before.
+            added: What `projected` gave for this step.
+            weights: From `weights`.
+
+        Returns:
+            For each flow `(location, log_scale)`, each `(batch,)`, and the
+            new rings.
+        """
+        newest = [x[:, tf.newaxis] for x in tf.unstack(state.newest)[:-1]]
+        walked = self.blocks.walk(newest, state, added, weights)
+        parameters = []
+        for network, x in zip(self.networks, walked.residuals, strict=True):
+            x = tf.nn.relu(dense(network.before_output, tf.nn.relu(x)))
+            pair = dense(network.output_pair, x)
+            parameters.append(network.location_and_log_scale(pair))
+        return parameters, walked.rings
+
+
+class ToldFrames:
+    """Computes for any part of an utterance what layers are told of it.
+
+    Args:
+        tell: Makes of features the keyword arguments of a `GatedStack`.
+        conditioner: What `tell` makes them with.
+    """
+
+    def __init__(
+        self, tell: Callable[[dict], dict], conditioner: Conditioner
+    ) -> None:
+        self._tell = tell
+        self.context_frames = conditioner.context_frames
+        vectors_of_frame = conditioner.audio.hop_length // conditioner.stride
+        self._margin = self.context_frames * vectors_of_frame
+        self.compute = tf.function(self.of_window, reduce_retracing=True)
+
+    def __call__(self, features: dict, first: int, frames: int) -> dict:
+        """What the layers are told for some of the frames.
+
+        Args:
+            features: Of the whole utterance, from `require_features`.
+            first: The first frame that is wanted.
+            frames: How many are wanted. Beyond the end the last one goes on.
+
+        Returns:
+            float32 tensors, equal to the same part of what is told of the
+            whole.
+        """
+        context = self.context_frames
+        places = np.arange(first - context, first + frames + context)
+        return self.compute(at_frames(features, places))
+
+    def of_window(self, window: dict) -> dict:
+        """What the layers are told of a window but its margins.
+
+        Args:
+            window: Features of the wanted frames and of `context_frames`
+                more on either side.
+        """
+        told = {
+            name: tf.cast(x, tf.float32)
+            for name, x in self._tell(window).items()
+        }
+        if "conditioning" in told and self._margin:
+            series = told["conditioning"]
+            told["conditioning"] = series[:, self._margin : -self._margin]
+        return told

@@ -1,0 +1,273 @@
+"""The inputs of models, checked with NumPy alone: features, seed, temperature.
+
+A dictionary of features, as `Conditioner` reads them; a mel spectrogram
+alone stands for `{"mel": it}`.
+"""
+
+import operator
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pwavenet_tf.core.config import (
+    ARRAY_WIDTHS,
+    INPUT_ARRAYS,
+    AudioContract,
+    Conditioning,
+)
+from pwavenet_tf.core.errors import UserError
+
+Seed = int | Sequence[int]
+
+# Far above any use; beyond it float32 overflows within the flows.
+HIGHEST_TEMPERATURE = 100.0
+
+
+def require_temperature(temperature: float, name: str = "temperature") -> float:
+    """A temperature, unless it is negative, huge or no number.
+
+    Args:
+        temperature: What was given.
+        name: What it is called where it was given.
+
+    Raises:
+        UserError: If it is.
+    """
+    try:
+        found = float(temperature)
+    except (TypeError, ValueError):
+        found = float("nan")
+    if not 0.0 <= found <= HIGHEST_TEMPERATURE:
+        raise UserError(
+            f"{name} is {temperature}, but it must be a number from 0 to "
+            f"{HIGHEST_TEMPERATURE:g}; 1 samples from the model itself"
+        )
+    return found
+
+
+def require_seed(seed: Seed) -> np.ndarray:
+    """A seed, or one for each row, as int64 of rank 0 or 1.
+
+    Raises:
+        UserError: If it is no whole number of 64 bits, nor several.
+    """
+    try:
+        if np.ndim(seed) == 0:
+            return np.array(operator.index(seed), np.int64)
+        return np.array([operator.index(one) for one in seed], np.int64)
+    except (TypeError, OverflowError) as error:
+        raise UserError(
+            f"seed is {seed!r}, but it must be a whole number of 64 bits, or "
+            "one for each row"
+        ) from error
+
+
+Features = Mapping[str, np.ndarray] | np.ndarray
+
+
+def is_single(features: Features) -> bool:
+    """Whether features have no batch axis."""
+    if not isinstance(features, Mapping):
+        return np.ndim(features) == 2
+    return any(
+        np.ndim(value) == 2
+        for name, value in features.items()
+        if name != "speaker"
+    )
+
+
+def require_features(
+    features: Features,
+    audio: AudioContract,
+    conditioning: Conditioning,
+    source: str = "",
+) -> dict[str, np.ndarray]:
+    """Checks features for a model, one utterance's or a batch of them.
+
+    Args:
+        features: What was given. A speaker may be given by name.
+        audio: The model's acoustic contract.
+        conditioning: The model's conditioning.
+        source: Where they come from, for messages.
+
+    Returns:
+        Those that tell the length or that the model reads, each with a batch
+        axis; frames are axis 1.
+
+    Raises:
+        UserError: If something is missing, ill-shaped, not finite or unknown.
+    """
+    given = dict(features) if isinstance(features, Mapping) else {}
+    given = given or {"mel": features}
+    single, name = is_single(features), source and f"{source}: "
+    found = {}
+    for kind, arrays in INPUT_ARRAYS.items():
+        for key in arrays:
+            if key not in given:
+                if kind in conditioning.inputs:
+                    raise UserError(name + _missing(key, conditioning))
+            elif key == "speaker":
+                if kind in conditioning.inputs:
+                    found[key] = _speakers(
+                        given[key], conditioning.speakers, name
+                    )
+            else:
+                width = ARRAY_WIDTHS.get(key, audio.mels)
+                found[key] = _frames(given[key], key, width, single, name)
+                if key == "phones" and kind in conditioning.inputs:
+                    _require_known(given[key], conditioning.phones, name)
+    _require_one_shape(found, name)
+    return found
+
+
+def _missing(key: str, conditioning: Conditioning) -> str:
+    if key == "speaker":
+        return (
+            "this model speaks as several; choose one by --speaker, or as "
+            f"'speaker' of the features: {', '.join(conditioning.speakers)}"
+        )
+    return (
+        f"this model needs {key!r} (it was trained with "
+        f"{', '.join(conditioning.inputs)}); give it too"
+    )
+
+
+def _frames(
+    value: object, key: str, width: int, single: bool, name: str
+) -> np.ndarray:
+    given = np.asarray(value)
+    batched = given[np.newaxis] if single else given
+    if batched.ndim != 3 or batched.shape[-1] != width or 0 in batched.shape:
+        raise UserError(
+            f"{name}{key} must be (frames, {width}) or (batch, frames, "
+            f"{width}) for this model, but it is {given.shape}; compute it "
+            "with the model's own contract"
+        )
+    if not np.issubdtype(given.dtype, np.number) or (
+        not np.isfinite(given).all()
+    ):
+        raise UserError(
+            f"{name}{key} holds values that are not finite numbers; compute "
+            "it anew"
+        )
+    return batched.astype(np.int32 if key == "phones" else np.float32)
+
+
+def _require_known(ids: np.ndarray, phones: tuple[str, ...], name: str) -> None:
+    ids = np.asarray(ids)
+    if (ids != np.floor(ids)).any() or not (
+        ids.min() >= 0 and ids.max() <= len(phones)
+    ):
+        raise UserError(
+            f"{name}phones must be whole numbers from 0 (none, or unknown) to "
+            f"{len(phones)}, places in this model's list from 1 on"
+        )
+
+
+def _speakers(
+    value: object, speakers: tuple[str, ...], name: str
+) -> np.ndarray:
+    given = np.atleast_1d(np.asarray(value))
+    ids = np.array(
+        [
+            speakers.index(one) if one in speakers else one
+            for one in given.tolist()
+        ]
+    )
+    if (
+        not np.issubdtype(ids.dtype, np.integer)
+        or ids.ndim != 1
+        or ids.min(initial=0) < 0
+        or ids.max(initial=0) >= len(speakers)
+    ):
+        raise UserError(
+            f"{name}there is no speaker {given.tolist()[0]!r}; this model "
+            f"speaks as {', '.join(speakers)}"
+        )
+    return ids.astype(np.int32)
+
+
+def _require_one_shape(found: dict[str, np.ndarray], name: str) -> None:
+    frames = {key: x.shape[:2] for key, x in found.items() if x.ndim == 3}
+    if not frames:
+        raise UserError(
+            f"{name}nothing tells how long the audio is to be; give a mel "
+            "spectrogram or other features of frames"
+        )
+    rows = {shape[0] for shape in frames.values()}
+    rows |= {len(x) for x in found.values() if x.ndim == 1}
+    if len(set(frames.values())) > 1 or len(rows) > 1:
+        shapes = ", ".join(f"{key} {x.shape}" for key, x in found.items())
+        raise UserError(
+            f"{name}the features differ in batch or frames ({shapes}); "
+            "compute them from one recording"
+        )
+
+
+def batch_and_frames(features: dict[str, np.ndarray]) -> tuple[int, int]:
+    """Batch and frames of what `require_features` returned."""
+    return next(x.shape[:2] for x in features.values() if x.ndim == 3)
+
+
+def joined_frames(
+    earlier: dict[str, np.ndarray], later: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Features of frames that follow on those before, if there are any.
+
+    Raises:
+        UserError: If they are of another batch, or of other features.
+    """
+    if not earlier:
+        return later
+    if earlier.keys() != later.keys() or (
+        batch_and_frames(earlier)[0] != batch_and_frames(later)[0]
+    ):
+        raise UserError(
+            f"these features ({', '.join(later)}, batch "
+            f"{batch_and_frames(later)[0]}) do not go on with what came "
+            f"before ({', '.join(earlier)}, batch "
+            f"{batch_and_frames(earlier)[0]}); give the same throughout"
+        )
+    return {
+        name: np.concatenate([x, later[name]], axis=1) if x.ndim == 3 else x
+        for name, x in earlier.items()
+    }
+
+
+def at_frames(
+    features: dict[str, np.ndarray], places: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The features of some frames; beyond the ends the nearest one's."""
+    last = batch_and_frames(features)[1] - 1
+    places = np.clip(places, 0, last)
+    return {
+        key: x[:, places] if x.ndim == 3 else x for key, x in features.items()
+    }
+
+
+def random_features(
+    contract: AudioContract, conditioning: Conditioning, rows: int, frames: int
+) -> dict[str, np.ndarray]:
+    """Features `(rows, frames, channels)` of every kind, always the same.
+
+    Args:
+        contract: Of the mel spectrogram.
+        conditioning: Whose phones and speakers there are.
+        rows: The batch.
+        frames: Frames of each row.
+    """
+    random = np.random.default_rng(0)
+    phones = len(conditioning.phones)
+    speakers = max(1, len(conditioning.speakers))
+
+    def normal(channels):
+        shape = (rows, frames, channels)
+        return random.standard_normal(shape, np.float32)
+
+    return {
+        "mel": normal(contract.mels),
+        "phones": random.integers(0, 1 + phones, (rows, frames, 3), "int32"),
+        "timing": normal(2),
+        "pitch": normal(2),
+        "speaker": random.integers(0, speakers, rows, "int32"),
+    }

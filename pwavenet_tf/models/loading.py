@@ -1,0 +1,106 @@
+"""Loading saved models, with a reason where that fails."""
+
+import zipfile
+from pathlib import Path
+
+import keras
+
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.corpus.card import FILE_NAME, CorpusCard
+from pwavenet_tf.corpus.statistics import GivenStatistics
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.models.phone_classifier import PhoneClassifier
+from pwavenet_tf.models.wavenet import WaveNet
+
+
+def load_model(path: Path) -> WaveNet | ParallelWaveNet:
+    """Loads a `teacher.keras` or a `student.keras`.
+
+    Raises:
+        UserError: If the file is missing, damaged, of another version, or
+            holds another kind of model.
+    """
+    model = _load(path)
+    if not isinstance(model, (WaveNet, ParallelWaveNet)):
+        raise UserError(
+            f"{path}: holds a {type(model).__name__}, neither a teacher nor "
+            "a student; name a .keras file that train-teacher or distill wrote"
+        )
+    return model
+
+
+def load_teacher(path: Path) -> WaveNet:
+    """Loads a `teacher.keras`; see `load_model`."""
+    return _of_kind(path, WaveNet, "a student", "teacher.keras")
+
+
+def load_student(path: Path) -> ParallelWaveNet:
+    """Loads a `student.keras`; see `load_model`."""
+    return _of_kind(path, ParallelWaveNet, "a teacher", "student.keras")
+
+
+def load_phone_classifier(path: Path) -> PhoneClassifier:
+    """Loads a `phones.keras`.
+
+    Raises:
+        UserError: If the file is missing, damaged, of another version, or
+            holds another kind of model.
+    """
+    model = _load(path, "train-phones")
+    if not isinstance(model, PhoneClassifier):
+        raise UserError(
+            f"{path}: holds a {type(model).__name__}, not a phone "
+            "classifier; name a phones.keras that train-phones wrote"
+        )
+    return model
+
+
+def statistics_of(path: Path) -> GivenStatistics:
+    """The statistics of a model, or of a corpus, for `prepare`.
+
+    Args:
+        path: A `teacher.keras`, a `student.keras`, or the folder or the
+            `corpus.json` that `prepare` has written.
+
+    Raises:
+        UserError: If it is none of these.
+    """
+    path = Path(path)
+    if path.is_dir() or path.name == FILE_NAME:
+        card = CorpusCard.load(path if path.is_dir() else path.parent)
+        contract, lists = card.contract, card
+    else:
+        model = load_model(path)
+        contract, lists = model.audio, model.conditioning
+    return GivenStatistics(
+        str(path), contract, lists.phones, lists.speakers, lists.mean_pitch_hz
+    )
+
+
+def _load(path: Path, origin: str = "train-teacher or distill"):
+    """Any Keras model; `origin` is the command that writes the right one."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; name a .keras file")
+    if not zipfile.is_zipfile(path):
+        raise UserError(
+            f"{path}: is damaged or not a model; name a .keras file that "
+            f"{origin} wrote"
+        )
+    try:
+        return keras.saving.load_model(path, compile=False)
+    # Keras, h5py, zipfile and json each have their own exceptions for a file
+    # that is not what it should be.
+    except Exception as error:
+        reason = (str(error).strip() or repr(error)).splitlines()[0][:120]
+        raise UserError(
+            f"{path}: is not a model that this version can load ({reason}); "
+            f"name a .keras file that {origin} wrote"
+        ) from error
+
+
+def _of_kind(path: Path, kind: type, found: str, wanted: str):
+    model = load_model(path)
+    if not isinstance(model, kind):
+        raise UserError(f"{path}: is {found}; name a {wanted} instead")
+    return model

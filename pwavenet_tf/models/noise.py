@@ -1,0 +1,90 @@
+"""The noise that a student's flows start from: logistic or Gaussian.
+
+Each flow maps z to z · s + μ, so that x_t given z_<t has the noise's own
+shape, moved to μ_tot and scaled by s_tot.
+"""
+
+import abc
+import math
+
+import scipy.special
+from keras import ops
+
+from pwavenet_tf.audio.signal import standard_logistic, standard_normal
+
+
+class NoiseFamily(abc.ABC):
+    """A standard distribution of location 0 and scale 1.
+
+    Attributes:
+        deviation: Its standard deviation.
+        entropy: Its entropy, nats; that of a scaled variable is ln s more.
+    """
+
+    deviation: float
+    entropy: float
+
+    @staticmethod
+    @abc.abstractmethod
+    def from_uniforms(uniforms):
+        """Noise from uniforms in [0, 1) of any shape, by inversion."""
+
+    @staticmethod
+    @abc.abstractmethod
+    def log_prob(noise):
+        """ln of its density, nats, elementwise."""
+
+    @staticmethod
+    @abc.abstractmethod
+    def log_cdf(noise):
+        """ln F, NumPy in and out: exact far into the lower tail."""
+
+    @staticmethod
+    @abc.abstractmethod
+    def distribution(like):
+        """It as a TFP distribution, of the shape of `like`."""
+
+
+class LogisticNoise(NoiseFamily):
+    """Logistic(0, 1): Parallel WaveNet (1711.10433, section 3)."""
+
+    deviation = math.pi / math.sqrt(3.0)
+    entropy = 2.0
+    from_uniforms = staticmethod(standard_logistic)
+    log_cdf = staticmethod(scipy.special.log_expit)
+
+    @staticmethod
+    def log_prob(noise):
+        distance = ops.abs(noise)
+        return -distance - 2.0 * ops.log1p(ops.exp(-distance))
+
+    @staticmethod
+    def distribution(like):
+        from pwavenet_tf.models.tfp import tfd
+
+        return tfd.Logistic(ops.zeros_like(like), ops.ones_like(like))
+
+
+class GaussianNoise(NoiseFamily):
+    """Normal(0, 1): ClariNet (1807.07281, section 3)."""
+
+    deviation = 1.0
+    entropy = 0.5 * math.log(2.0 * math.pi * math.e)
+    from_uniforms = staticmethod(standard_normal)
+    log_cdf = staticmethod(scipy.special.log_ndtr)
+
+    @staticmethod
+    def log_prob(noise):
+        return -0.5 * (ops.square(noise) + math.log(2.0 * math.pi))
+
+    @staticmethod
+    def distribution(like):
+        from pwavenet_tf.models.tfp import tfd
+
+        return tfd.Normal(ops.zeros_like(like), ops.ones_like(like))
+
+
+NOISES: dict[str, type[NoiseFamily]] = {
+    "logistic": LogisticNoise,
+    "gaussian": GaussianNoise,
+}

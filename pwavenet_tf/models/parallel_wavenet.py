@@ -1,0 +1,278 @@
+"""The student: inverse autoregressive flows over logistic noise."""
+
+import dataclasses
+import functools
+import math
+from typing import TYPE_CHECKING
+
+import keras
+from keras import ops
+
+from pwavenet_tf.audio.signal import de_emphasis, de_emphasis_memory, earlier
+from pwavenet_tf.core.config import (
+    FRAME_ARRAYS,
+    AudioContract,
+    Conditioning,
+    StudentConfig,
+)
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.backend import Key, next_key
+from pwavenet_tf.models.conditioning import Conditioner
+from pwavenet_tf.models.flows import FlowNetwork
+from pwavenet_tf.models.noise import NOISES, NoiseFamily
+
+if TYPE_CHECKING:
+    from pwavenet_tf.models.flows import InverseAutoregressiveFlow
+    from pwavenet_tf.models.tfp import tfd
+
+# The scale of an untrained student's samples, about a recording's level.
+_INITIAL_SCALE = 0.05
+
+
+@keras.saving.register_keras_serializable(package="pwavenet_tf")
+class ParallelWaveNet(keras.Model):
+    """Parallel WaveNet's student (1711.10433, section 3).
+
+    Noise z passes through a chain of inverse autoregressive flows,
+    x^i_t = x^{i-1}_t · s^i_t + μ^i_t, all in the same order of time. So
+    x_t given z_<t is one logistic (or Gaussian, after the noise), with
+    ln s_tot = Σ_i ln s^i and μ_tot = Σ_i μ^i Π_{j>i} s^j, and
+    x = μ_tot + s_tot · z.
+
+    Where the contract has pre-emphasis, the flows make y and the audio is
+    x_t = y_t + a x_{t-1}: one more flow, of scale 1, which is part of μ_tot.
+
+    Args:
+        audio: The acoustic contract of the mel spectrograms it is given.
+        conditioning: What it is told, the teacher's own; one upsampling
+            serves all flows.
+        flow_dilations: Dilations of each flow's layers, a tuple for each.
+        filter_width: Filter width of the dilated convolutions.
+        residual_channels: Channels between the layers.
+        gate_channels: Channels behind each gate.
+        noise: `logistic`, as Parallel WaveNet has it, or `gaussian`, as
+            ClariNet (1807.07281).
+        seed: Seed of the noise that `call` draws when it is given none.
+
+    Call arguments:
+        inputs: What `Conditioner` reads, and either `noise` `(batch, time)`
+            of standard noise, where time = frames * hop length, or any series
+            of frames, for which noise is then drawn. Other keys are ignored.
+
+    Returns:
+        `{"audio", "location", "log_scale", "noise"}`, each `(batch, time)`
+        and float32: x, μ_tot, ln s_tot and z. `audio` is neither rounded nor
+        clipped.
+
+    Raises:
+        UserError: If the noise is not known, or the conditioning is at odds
+            with the contract.
+    """
+
+    def __init__(
+        self,
+        audio: AudioContract,
+        conditioning: Conditioning,
+        flow_dilations: tuple[tuple[int, ...], ...],
+        filter_width: int = 3,
+        residual_channels: int = 64,
+        gate_channels: int = 64,
+        noise: str = "logistic",
+        seed: int = 0,
+        **kwargs,
+    ) -> None:
+        # The noise stays float32 under mixed precision: the networks cast
+        # what they read, the flows compute with the noise itself.
+        super().__init__(autocast=False, **kwargs)
+        if noise not in NOISES:
+            raise UserError(
+                f"noise {noise!r} is not known; choose from {', '.join(NOISES)}"
+            )
+        self.audio = AudioContract.from_config(audio)
+        self.conditioning = Conditioning.from_config(conditioning)
+        self.flow_dilations = tuple(tuple(flow) for flow in flow_dilations)
+        self.filter_width = filter_width
+        self.residual_channels = residual_channels
+        self.gate_channels = gate_channels
+        self.noise = noise
+        self.noise_family: type[NoiseFamily] = NOISES[noise]
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.conditioner = Conditioner(
+            self.audio, self.conditioning, dtype=self.dtype_policy
+        )
+        initial_scale = _INITIAL_SCALE * self.audio.emphasised_deviation
+        centre = math.log(initial_scale) / len(self.flow_dilations)
+        self.networks = [
+            FlowNetwork(
+                dilations,
+                residual_channels,
+                gate_channels,
+                filter_width,
+                centre,
+                # Every flow hands on its input at e^centre of its level.
+                self.noise_family.deviation * math.exp(centre * index),
+                self.conditioner.stride,
+                dtype=self.dtype_policy,
+            )
+            for index, dilations in enumerate(self.flow_dilations)
+        ]
+
+    @classmethod
+    def from_preset(
+        cls,
+        preset,
+        audio: AudioContract | None = None,
+        conditioning: Conditioning | None = None,
+    ):
+        """Builds the student of a preset.
+
+        Args:
+            preset: What `pwavenet_tf.preset` returned.
+            audio: The teacher's; the preset's own, whose mel spectrogram is
+                not normalised, if left out.
+            conditioning: The teacher's; the preset's own, if left out.
+        """
+        config: StudentConfig = preset.student
+        return cls(
+            audio or preset.audio,
+            conditioning or preset.conditioning,
+            **dataclasses.asdict(config),
+        )
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples of noise before t that x_t depends on."""
+        fields = sum(network.receptive_field for network in self.networks)
+        return fields + de_emphasis_memory(self.audio.pre_emphasis)
+
+    def build(self, input_shape=None) -> None:
+        self.conditioner.build()
+        shapes = self.conditioner.shapes_to_build
+        for network in self.networks:
+            network.build((None, None), **shapes)
+        self.built = True
+
+    def flows(self, inputs) -> "list[InverseAutoregressiveFlow]":
+        """The flows for a conditioning, as in `call`, in order."""
+        # TensorFlow Probability is not loaded where it is not used: training
+        # also works beside a JAX that it does not support.
+        from pwavenet_tf.models.flows import InverseAutoregressiveFlow
+
+        told = self.conditioner(inputs)
+        return [
+            InverseAutoregressiveFlow(functools.partial(network, **told))
+            for network in self.networks
+        ]
+
+    def call(self, inputs):
+        noise = inputs.get("noise")
+        if noise is None:
+            noise = self.noise_family.from_uniforms(
+                keras.random.uniform(
+                    self._audio_shape(inputs),
+                    dtype="float32",
+                    seed=Key(next_key(self.seed_generator)),
+                )
+            )
+        x, total_location = noise, ops.zeros_like(noise)
+        total_log_scale = ops.zeros_like(noise)
+        told = self.conditioner(inputs)
+        for network in self.networks:
+            location, log_scale = network(x, **told)
+            scale = ops.exp(log_scale)
+            x = x * scale + location
+            total_location = total_location * scale + location
+            total_log_scale = total_log_scale + log_scale
+        if self.audio.pre_emphasis:
+            x = de_emphasis(x, self.audio.pre_emphasis)
+            total_location += self.audio.pre_emphasis * earlier(x)
+        return {
+            "audio": x,
+            "location": total_location,
+            "log_scale": total_log_scale,
+            "noise": noise,
+        }
+
+    def _audio_shape(self, inputs) -> tuple:
+        batch, frames, _ = ops.shape(_frames(inputs))
+        return batch, frames * self.audio.hop_length
+
+    def distribution(self, inputs) -> "tfd.TransformedDistribution":
+        """The distribution of the audio as a TFP object.
+
+        Args:
+            inputs: The conditioning, as in `call`.
+
+        Returns:
+            A distribution over `(batch, time)` with `sample` (parallel) and
+            `log_prob` (a density, nats; its inverse is found by up to `time`
+            passes over the network).
+        """
+        from pwavenet_tf.models.flows import DeEmphasis
+        from pwavenet_tf.models.tfp import tfb, tfd
+
+        zeros = ops.zeros(self._audio_shape(inputs))
+        return tfd.TransformedDistribution(
+            tfd.Independent(self.noise_family.distribution(zeros), 1),
+            tfb.Chain(
+                [DeEmphasis(self.audio.pre_emphasis), *self.flows(inputs)[::-1]]
+            ),
+        )
+
+    def log_prob(self, audio, inputs):
+        """ln of the density of audio, exact, at O(layers) per sample.
+
+        As `distribution(inputs).log_prob(audio)`, but the flows are inverted
+        one sample after the other in one compiled loop. TensorFlow only, and
+        without a gradient; in constant memory, whatever the length.
+
+        Args:
+            audio: `(batch, time)`.
+            inputs: The conditioning, normalised as the contract says, for as
+                many frames; a mel spectrogram may stand alone.
+
+        Returns:
+            `(batch,)`, nats.
+
+        Raises:
+            UserError: If audio or inputs do not suit the student.
+        """
+        from pwavenet_tf.models.inverse import CachedInverse
+
+        if not hasattr(self, "_inverse"):
+            self._inverse = CachedInverse(self)
+        return self._inverse.log_prob(audio, inputs)
+
+    def copy_conditioner(self, teacher) -> None:
+        """Starts the shared conditioner from the teacher's weights.
+
+        An upsampler that starts from random weights may saturate before the
+        flows learn to listen to it.
+        """
+        if not self.built:
+            self.build()
+        self.conditioner.set_weights(teacher.conditioner.get_weights())
+
+    def compute_output_shape(self, input_shape):
+        batch, frames, _ = _frames(input_shape)
+        time = None if frames is None else frames * self.audio.hop_length
+        names = ("audio", "location", "log_scale", "noise")
+        return dict.fromkeys(names, (batch, time))
+
+    def get_config(self):
+        return super().get_config() | {
+            "audio": dataclasses.asdict(self.audio),
+            "conditioning": dataclasses.asdict(self.conditioning),
+            "flow_dilations": self.flow_dilations,
+            "filter_width": self.filter_width,
+            "residual_channels": self.residual_channels,
+            "gate_channels": self.gate_channels,
+            "noise": self.noise,
+            "seed": self.seed,
+        }
+
+
+def _frames(inputs):
+    """Any series of frames among the inputs, or among their shapes."""
+    return next(inputs[key] for key in FRAME_ARRAYS if key in inputs)

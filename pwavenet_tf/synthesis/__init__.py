@@ -1,0 +1,1 @@
+"""From conditioning to audio: parallel, sample by sample, streamed."""

@@ -1,0 +1,160 @@
+"""Cached sampling from the teacher (Fast WaveNet, 1611.09482)."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from pwavenet_tf.models.incremental import (
+    CachedNetwork,
+    CachedState,
+    ToldFrames,
+)
+from pwavenet_tf.models.inputs import (
+    Features,
+    Seed,
+    batch_and_frames,
+    require_features,
+)
+from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.synthesis.streaming import Stream, StreamedVoice, spoken
+
+
+class CachedSampler(StreamedVoice):
+    """Draws audio from a teacher at a cost per sample of O(layers).
+
+    Args:
+        teacher: The teacher. Its weights are read anew by every call.
+        jit_compile: Compile the loop with XLA.
+        chunk_frames: Frames drawn by one run of the compiled loop. Memory
+            depends on it, the result does not.
+    """
+
+    def __init__(
+        self,
+        teacher: WaveNet,
+        jit_compile: bool = True,
+        chunk_frames: int = 40,
+    ) -> None:
+        self.teacher = teacher
+        self.chunk_frames = chunk_frames
+        self.contract = teacher.audio
+        self.conditioning = teacher.conditioning
+        self._head = teacher.head_class
+        self.draws = self._head.draws(teacher.mixture_components)
+        self.network = CachedNetwork(teacher)
+        self.told = ToldFrames(teacher.told, teacher.conditioner)
+        self.context_frames = self.told.context_frames
+        self._draw = tf.function(self._draw_chunk, jit_compile=jit_compile)
+        self._score = tf.function(self._score_chunk, jit_compile=jit_compile)
+
+    def chunks(
+        self, features: Features, seed: Seed = 0, temperature: float = 1.0
+    ) -> Iterator[np.ndarray]:
+        """As a call, but yields `(batch, samples)` as it is drawn."""
+        _, frames = batch_and_frames(
+            require_features(features, self.contract, self.conditioning)
+        )
+        # A sample is dear: none is drawn that nobody hears.
+        block = min(self.chunk_frames, frames)
+        return spoken(Stream(self, seed, temperature, block), [features])
+
+    def initial_state(self, batch: int) -> CachedState:
+        """The state before the first sample of so many rows: silence."""
+        return self.network.initial_state(batch)
+
+    def advance(self, state, window, uniforms, temperature):
+        """The audio of a block and the state behind it; see `StreamedVoice`."""
+        told = self.told.compute(window)
+        return self.draw(state, told, uniforms, temperature)
+
+    def draw(self, state, conditioning, uniforms, temperature=1.0):
+        """Draws one sample for each of the uniforms.
+
+        Args:
+            state: From `initial_state` or from the call before.
+            conditioning: From `told`, for as many samples.
+            uniforms: `(batch, time, draws of the head)`, in [0, 1).
+            temperature: See `Head.sample`.
+
+        Returns:
+            The audio `(batch, time)` and the state behind it.
+        """
+        temperature = tf.constant(temperature, tf.float32)
+        return self._draw(state, conditioning, uniforms, temperature)
+
+    def score(self, state, conditioning, audio):
+        """The distributions' parameters along given audio, for comparison.
+
+        Returns:
+            `(batch, time, channels of the head)`, equal to the parallel
+            network's, and the state behind it.
+        """
+        return self._score(state, conditioning, audio)
+
+    def _draw_chunk(self, state, conditioning, uniforms, temperature):
+        uniforms = tf.transpose(uniforms, (1, 0, 2))
+
+        def choose(step, parameters):
+            return self._head(parameters).sample(uniforms[step], temperature)
+
+        return self._loop(state, conditioning, uniforms.shape[0], choose)
+
+    def _score_chunk(self, state, conditioning, audio):
+        audio = tf.transpose(audio)
+        return self._loop(
+            state,
+            conditioning,
+            audio.shape[0],
+            lambda step, _: audio[step],
+            keep_parameters=True,
+        )
+
+    def _loop(self, state, told, steps, choose, keep_parameters=False):
+        weights = self.network.weights()
+        added = self.network.projected(weights, told, state.position)
+        outputs = tf.TensorArray(tf.float32, steps)
+
+        def advance(step, state, outputs):
+            parameters, rings = self.network.step(state, added(step), weights)
+            newest = choose(step, parameters)
+            outputs = outputs.write(
+                step, parameters if keep_parameters else newest
+            )
+            state = CachedState(
+                rings, self.network.newest(state, newest), state.position + 1
+            )
+            return step + 1, state, outputs
+
+        _, state, outputs = tf.while_loop(
+            lambda step, *_: step < steps,
+            advance,
+            (0, state, outputs),
+            maximum_iterations=steps,
+        )
+        return tf.experimental.numpy.swapaxes(outputs.stack(), 0, 1), state
+
+
+def generate(
+    teacher: WaveNet,
+    features: Features,
+    seed: int = 0,
+    temperature: float = 1.0,
+) -> np.ndarray:
+    """Samples audio from the teacher; see `CachedSampler`.
+
+    Args:
+        teacher: The teacher.
+        features: What the teacher reads, normalised as its contract says; a
+            mel spectrogram `(batch, frames, mels)` may stand alone. Without a
+            batch axis they give audio without one.
+        seed: The same seed gives the same audio.
+        temperature: 1 samples from the model itself, less is smoother.
+
+    Returns:
+        `(batch, time)`: 16-bit levels in [-1, 1).
+
+    Raises:
+        UserError: If the features do not suit the teacher.
+    """
+    return CachedSampler(teacher)(features, seed, temperature)

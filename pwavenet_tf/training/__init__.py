@@ -1,0 +1,1 @@
+"""Runs of training: fit, checkpoints, callbacks, several devices."""

@@ -1,0 +1,168 @@
+"""The checkpoint from which an interrupted run goes on."""
+
+import os
+import time
+import warnings
+from pathlib import Path
+
+import h5py
+import keras
+
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.training.distribution import written_by_chief
+
+_RANDOM_STATES = "random_states"
+_BATCHES = "batches"
+
+# An interruption loses at most so much work.
+SECONDS_BETWEEN = 300.0
+
+
+def load_checkpoint(model: keras.Model, path: Path) -> int:
+    """Puts a run's state back into its model, if there is a checkpoint.
+
+    Args:
+        model: Built and compiled as it was when the checkpoint was saved.
+        path: The file of a `Checkpoint`.
+
+    Returns:
+        How many batches the run has learnt from; 0 without a checkpoint.
+
+    Raises:
+        UserError: If the file is damaged, or of another model.
+    """
+    # One that scales the loss would add its variables once more.
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    if path.exists():
+        try:
+            with warnings.catch_warnings():
+                # Keras goes on without the optimiser's state, with a warning.
+                warnings.filterwarnings("error", message="Skipping variable")
+                model.load_weights(path)
+            _load_random_states(model, path)
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            RuntimeError,
+            UserWarning,
+        ) as problem:
+            raise _does_not_fit(path, problem) from problem
+    return batches_of(path)
+
+
+def batches_of(path: Path) -> int:
+    """How many batches the run has learnt from that saved a checkpoint.
+
+    Args:
+        path: The file of a `Checkpoint`.
+
+    Returns:
+        Their number; 0 without a checkpoint.
+
+    Raises:
+        UserError: If the file is damaged.
+    """
+    if not path.exists():
+        return 0
+    try:
+        with h5py.File(path) as file:
+            return int(file[_BATCHES][()])
+    except (OSError, KeyError, RuntimeError) as problem:
+        raise _does_not_fit(path, problem) from problem
+
+
+def _does_not_fit(path: Path, problem: Exception) -> UserError:
+    return UserError(
+        f"{path}: does not fit this version's model or is damaged "
+        f"({str(problem).splitlines()[0]}); remove it to begin anew"
+    )
+
+
+def _random_states(model: keras.Model) -> list:
+    """The states of all random generators, which are none of the weights."""
+    weights = {id(weight) for weight in model.weights}
+    return [one for one in model.variables if id(one) not in weights]
+
+
+def _add_random_states(model: keras.Model, path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        for number, state in enumerate(_random_states(model)):
+            values = keras.ops.convert_to_numpy(state)
+            file[f"{_RANDOM_STATES}/{number}"] = values
+
+
+def _load_random_states(model: keras.Model, path: Path) -> None:
+    with h5py.File(path) as file:
+        for number, state in enumerate(_random_states(model)):
+            state.assign(file[f"{_RANDOM_STATES}/{number}"][()])
+
+
+def step_of(model: keras.Model) -> int:
+    """How many steps a model's optimiser has done, over any devices."""
+    return int(keras.ops.convert_to_numpy(model.optimizer.iterations))
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves all that a run needs to go on just as if nothing had happened.
+
+    One file holds the weights, the optimiser's state with the averaged
+    weights and the step, and the state of every random generator. It is
+    written aside and renamed, so that at any moment there is one whole file,
+    of one moment. Saved are the last step of each epoch and, in between, a
+    step every few minutes.
+
+    Place it before `SwapEMAWeights`, which replaces the weights by their
+    averages.
+
+    Args:
+        path: The file, its name ending in `.weights.h5`.
+        batches: What `load_checkpoint` has returned for it.
+
+    Raises:
+        UserError: If the file can't be written; the one before is kept.
+    """
+
+    def __init__(self, path: Path, batches: int = 0) -> None:
+        super().__init__()
+        self.path = Path(path)
+        self._saved_at = time.monotonic()
+        self._batches = batches
+
+    def on_epoch_begin(self, epoch, logs=None) -> None:
+        self._seen = -1
+
+    def on_train_batch_end(self, batch, logs=None) -> None:
+        # One call may stand for several batches.
+        self._batches += batch - self._seen
+        self._seen = batch
+        # The last step of an epoch is saved behind the validation, which draws
+        # random numbers too: a run that skipped it would go on differently.
+        last = batch + 1 == self.params["steps"]
+        if not last and time.monotonic() - self._saved_at > SECONDS_BETWEEN:
+            self._save()
+
+    def on_epoch_end(self, epoch, logs=None) -> None:
+        self._save()
+
+    def _save(self) -> None:
+        try:
+            with written_by_chief(self.path) as aside:
+                self.model.save_weights(aside)
+                _add_random_states(self.model, aside)
+                with h5py.File(aside, "a") as file:
+                    file[_BATCHES] = self._batches
+                # A machine that dies must not leave a name without content.
+                with aside.open("rb") as file:
+                    os.fsync(file.fileno())
+        except UserError as problem:
+            raise UserError(
+                f"{problem}; {self._kept()}, begin again to go on from there"
+            ) from problem
+        self._saved_at = time.monotonic()
+
+    def _kept(self) -> str:
+        if self.path.exists():
+            return "the checkpoint before it is whole"
+        return "there is no checkpoint yet"

@@ -1,0 +1,283 @@
+"""Callbacks that watch a run: a student's health, and what is not finite."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.backend import is_replicated
+from pwavenet_tf.models.flows import LOG_SCALE_REACH
+from pwavenet_tf.training.callbacks.checkpoint import step_of
+from pwavenet_tf.training.callbacks.health_diagnosis import diagnose
+from pwavenet_tf.training.callbacks.health_measures import (
+    counted_runs,
+    scale_measures,
+    sound_measures,
+)
+
+# Of its reach: there a flow's ln s has 2 % of its gradient left.
+_SATURATED = 0.99
+
+# Terms in the order in which one spoils the next: the entropy needs the
+# scales alone, the KL is made of two others.
+_CAUSES = (
+    "entropy",
+    "cross_entropy",
+    "kl",
+    "regulariser",
+    "contrastive",
+    "power",
+    "feature",
+    "style",
+    "perceptual",
+)
+
+_REMEDIES = {
+    "contrastive": "lower contrastive or the learning rate",
+    "power": "lower power_weight or the learning rate",
+    "feature": "lower feature_weight or the learning rate",
+    "style": "lower style_weight or the learning rate",
+    "perceptual": "lower style_weight, feature_weight or the learning rate",
+}
+_GRADIENT = "gradient_"
+
+
+def _compiled(function: Callable, model: keras.Model) -> Callable:
+    """The function as a graph, where TensorFlow is the backend.
+
+    Under XLA, unless the model's weights lie on several devices.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return function
+    import tensorflow as tf
+
+    return tf.function(function, jit_compile=not is_replicated(model))
+
+
+class HealthMonitor(keras.callbacks.Callback):
+    """Measures a student on held-out clips and warns in words.
+
+    After each validation it lets the student speak, from the same noise every
+    time, and puts what `health_measures` measures into the logs of the
+    epoch as `health_…`. A fault is printed when it appears and when it has
+    passed.
+
+    Place it before `SwapEMAWeights`, so that it hears the averaged weights,
+    which are in the model until the validation has ended; and before
+    `CSVLogger`, which writes the logs. Without validation it measures at the
+    end of the epoch.
+
+    Args:
+        clips: Batches `(inputs, audio, weight)` as `Corpus.validation_clips`
+            gives them; some seconds of speech suffice.
+        seed: Seed of the noise.
+
+    Raises:
+        UserError: If nothing counts in the clips.
+    """
+
+    def __init__(self, clips: Sequence[tuple], seed: int = 0) -> None:
+        super().__init__()
+        self._clips = list(clips)
+        self._seed = seed
+        self._found: dict[str, float] | None = None
+        self._faults: set[str] = set()
+        if not any(np.any(np.asarray(weight) > 0) for *_, weight in clips):
+            raise UserError(
+                "the health monitor was given no sample that counts; give it "
+                "clips of the validation recordings"
+            )
+
+    def set_model(self, model) -> None:
+        super().set_model(model)
+        self._speak = _compiled(_speaker(model.student), model)
+
+    def on_epoch_begin(self, epoch, logs=None) -> None:
+        self._found = None
+
+    def on_test_end(self, logs=None) -> None:
+        self._found = self.measures()
+
+    def on_epoch_end(self, epoch, logs=None) -> None:
+        found = self._found or self.measures()
+        terms = {
+            name.removeprefix("val_"): value
+            for name, value in logs.items()
+            if name.startswith("val_")
+        }
+        self._report(diagnose(logs | terms | found))
+        logs.update({f"health_{name}": value for name, value in found.items()})
+
+    def measures(self) -> dict[str, float]:
+        """What the student measures as it is now, as `diagnose` reads it."""
+        student = self.model.student
+        generated, recorded, scales, saturated = [], [], [], []
+        for (audio, log_scale, held), (_, target, weight) in zip(
+            self._outputs(student), self._clips, strict=True
+        ):
+            generated += counted_runs(audio, weight)
+            recorded += counted_runs(target, weight)
+            scales += counted_runs(log_scale, weight)
+            saturated.append(
+                [np.concatenate(counted_runs(one, weight)) for one in held]
+            )
+        shares = np.concatenate(saturated, axis=1).mean(axis=1)
+        lowest = sum(
+            network.log_scale_centre - _SATURATED * LOG_SCALE_REACH
+            for network in student.networks
+        )
+        return (
+            sound_measures(generated, recorded, student.audio.sample_rate)
+            | scale_measures(
+                scales, recorded, student.noise_family.deviation, lowest
+            )
+            | {
+                f"saturated_flow_{number}": float(share)
+                for number, share in enumerate(shares, 1)
+            }
+        )
+
+    def _outputs(self, student) -> list[tuple]:
+        """Sound, ln s_tot and the flows that are held, for each batch."""
+        # The student draws the noise of its own family; what training will
+        # draw must not depend on whether someone listened.
+        state = student.seed_generator.state
+        before = ops.convert_to_numpy(state)
+        state.assign(keras.random.SeedGenerator(self._seed).state)
+        try:
+            return [
+                tuple(
+                    np.asarray(ops.convert_to_numpy(one))
+                    for one in self._speak(inputs)
+                )
+                for inputs, *_ in self._clips
+            ]
+        finally:
+            state.assign(before)
+
+    def _report(self, sentences: list[str]) -> None:
+        found = {sentence.split(":")[0]: sentence for sentence in sentences}
+        for name, sentence in found.items():
+            if name not in self._faults:
+                print(f"health: {sentence}", flush=True)
+        for name in sorted(self._faults - set(found)):
+            print(f"health: {name} has passed", flush=True)
+        self._faults = set(found)
+
+
+def _speaker(student) -> Callable:
+    def speak(inputs):
+        output = student(inputs)
+        x, held = output["noise"], []
+        for flow, network in zip(
+            student.flows(inputs), student.networks, strict=True
+        ):
+            location, log_scale = flow.location_and_log_scale(x)
+            x = x * ops.exp(log_scale) + location
+            away = ops.abs(log_scale - network.log_scale_centre)
+            held.append(away >= _SATURATED * LOG_SCALE_REACH)
+        return output["audio"], output["log_scale"], ops.stack(held)
+
+    return speak
+
+
+class NotFiniteError(UserError):
+    """A loss, a gradient or a weight is no number any more."""
+
+
+class StopWhenNotFinite(keras.callbacks.Callback):
+    """Ends a run in which a loss, a gradient or a weight is no number.
+
+    It raises before anything is saved, so the last checkpoint stays as it is.
+
+    Args:
+        checkpoint: Where this run keeps its last weights, to be named in the
+            message.
+
+    Raises:
+        NotFiniteError: At the first such batch. It names the first of the terms
+            that spoil each other; a gradient, logged as `gradient_…`, only
+            if the terms themselves are finite.
+    """
+
+    def __init__(self, checkpoint: Path | None = None) -> None:
+        super().__init__()
+        self._checkpoint = checkpoint
+        self._epoch = 0
+        self._all_finite = None
+
+    def on_train_begin(self, logs=None) -> None:
+        self._all_finite = _compiled(self._weights_are_finite, self.model)
+
+    def _weights_are_finite(self):
+        return ops.all(
+            ops.stack(
+                [
+                    ops.all(ops.isfinite(weight))
+                    for weight in self.model.trainable_variables
+                ]
+            )
+        )
+
+    def on_epoch_begin(self, epoch, logs=None) -> None:
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None) -> None:
+        name = first_not_finite(logs)
+        if name is None and bool(self._all_finite()):
+            return
+        step = step_of(self.model)
+        raise NotFiniteError(
+            f"{self._what(name, logs)} in batch {batch + 1} of report "
+            f"{self._epoch + 1} (step {step}); {self._last_good()}; "
+            f"{_remedy(name)}, or begin again to go on from there"
+        )
+
+    def _what(self, name: str | None, logs: Mapping[str, float]) -> str:
+        if name is None:
+            spoilt = next(
+                weight.path
+                for weight in self.model.trainable_variables
+                if not np.isfinite(ops.convert_to_numpy(weight)).all()
+            )
+            return f"the weights became not finite, first {spoilt},"
+        value = logs[name]
+        if name == "loss":
+            return f"the loss became {value}"
+        if name.startswith(_GRADIENT):
+            term = name.removeprefix(_GRADIENT)
+            return f"the gradient of the loss's term {term} became {value}"
+        return f"the loss became {logs['loss']}, its term {name} {value},"
+
+    def _last_good(self) -> str:
+        if self._checkpoint is None or not self._checkpoint.exists():
+            return "there is no checkpoint yet"
+        return f"the last good checkpoint is {self._checkpoint}"
+
+
+def first_not_finite(logs: Mapping[str, float]) -> str | None:
+    """The earliest cause among values that are no numbers; None if all are.
+
+    Args:
+        logs: Terms of the loss, `loss`, and gradients as `gradient_…`.
+    """
+    spoilt = {name for name, value in logs.items() if not math.isfinite(value)}
+    gradients = [name for name in logs if name.startswith(_GRADIENT)]
+    terms = [name for name in logs if name not in gradients]
+    order = [
+        *_CAUSES,
+        *(name for name in terms if name != "loss"),
+        "loss",
+        *(_GRADIENT + name for name in _CAUSES),
+        *gradients,
+    ]
+    return next((name for name in order if name in spoilt), None)
+
+
+def _remedy(name: str | None) -> str:
+    term = (name or "").removeprefix(_GRADIENT)
+    return _REMEDIES.get(term, "lower the learning rate or the KL's weight")

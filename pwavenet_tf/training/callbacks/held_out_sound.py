@@ -1,0 +1,265 @@
+"""What held-out clips sound like when a model in training generates them."""
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+
+import keras
+import numpy as np
+
+from pwavenet_tf.audio.metrics import log_spectral_distance
+from pwavenet_tf.audio.signal import HIGHEST_LEVEL, LOWEST_LEVEL
+from pwavenet_tf.core.config import FRAME_ARRAYS, AudioContract
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.distillation.distiller import Distiller
+from pwavenet_tf.models.backend import is_replicated
+from pwavenet_tf.models.inputs import at_frames
+from pwavenet_tf.synthesis.noise import positional_uniforms
+from pwavenet_tf.synthesis.teacher import CachedSampler
+from pwavenet_tf.training.callbacks.health_measures import sound_measures
+from pwavenet_tf.training.callbacks.speech_board import Clip, single_clips
+from pwavenet_tf.training.distribution import is_chief
+
+PREFIX = "sound_"
+
+# A teacher may take this share of the time between two reports.
+SHARE = 0.05
+# Below this, compiling alone would take longer.
+_LEAST_SECONDS = 0.5
+_SAMPLED_SECONDS = 1.0
+# The first pieces tell how long the others will take: they are short.
+_PIECES = 40
+
+
+def measure_sound(
+    recorded: Sequence[np.ndarray],
+    generated: Sequence[np.ndarray],
+    contract: AudioContract,
+) -> dict[str, float]:
+    """The measures of each report; further ones belong here.
+
+    Args:
+        recorded: Held-out recordings, `(time,)` in [-1, 1) each.
+        generated: What the model makes of their features, likewise.
+        contract: Gives the rate and the framing.
+
+    Returns:
+        `log_spectral_distance`, its mean over the clips, dB; `level_db` and
+        `band_…_db` for each of `health_measures.BANDS`, how far the
+        generated audio lies above the recordings, dB.
+
+    Raises:
+        UserError: If a sample is not finite.
+    """
+    found = {
+        "log_spectral_distance": float(
+            np.mean(
+                [
+                    log_spectral_distance(one, other, contract)
+                    for one, other in zip(recorded, generated, strict=True)
+                ]
+            )
+        )
+    }
+    measured = sound_measures(
+        [np.asarray(one, np.float64) for one in generated],
+        [np.asarray(one, np.float64) for one in recorded],
+        contract.sample_rate,
+    )
+    return found | {
+        name: measured[name] - measured[f"recorded_{name}"]
+        for name in measured
+        if name == "level_db" or name.startswith("band_")
+    }
+
+
+class HeldOutSound(keras.callbacks.Callback):
+    """Measures at every report what held-out clips sound like.
+
+    After each validation a Distiller's student generates the clips, in
+    parallel and from the same noise every time; a teacher samples the first
+    second of all of them in one batch, from silence and with the same random
+    numbers every time. What `measure_sound` gives is put into the logs of the
+    epoch as `sound_…`: the same names in each epoch, NaN where nothing was
+    measured. Training draws the same random numbers as without it.
+
+    Sampling from a teacher is slow. It is done only where it takes at most 5 %
+    of the training time since the last report, and never where reports come
+    more often than every ten seconds; compilation, which happens once, does
+    not count. Where it would take longer, that is printed once.
+
+    Place it before `SwapEMAWeights`, so that it measures the averaged
+    weights, which are in the model until the validation has ended; and before
+    `SpeechBoard` and `ReportLog`, which write the logs. Without validation it
+    measures at the end of the epoch. TensorFlow only; over several workers the
+    chief measures.
+
+    Args:
+        clips: Batches `(inputs, audio, weight)` as `Corpus.validation_clips`
+            gives them, all of one shape; some seconds suffice.
+        seed: Seed of the noise.
+
+    Raises:
+        UserError: If nothing counts in the clips.
+    """
+
+    def __init__(self, clips: Iterable[tuple], seed: int = 0) -> None:
+        super().__init__()
+        self._clips = single_clips(clips)
+        if not self._clips:
+            raise UserError(
+                "no held-out clips were given to be measured; give clips of "
+                "the validation recordings"
+            )
+        self._seed = seed
+        self._voice = None
+        self._found: dict[str, float] | None = None
+        self._first = self._last = 0.0
+        self._told = False
+
+    def set_model(self, model) -> None:
+        super().set_model(model)
+        if self._voice is None:
+            kind = _Student if isinstance(model, Distiller) else _Teacher
+            self._voice = kind(model, self._clips, self._seed)
+            # Which measures there are does not depend on the audio.
+            recorded = self._voice.recorded
+            names = measure_sound(recorded, recorded, self._voice.contract)
+            self._nothing = dict.fromkeys(names, math.nan)
+
+    def on_epoch_begin(self, epoch, logs=None) -> None:
+        self._found, self._first = None, 0.0
+
+    def on_train_batch_end(self, batch, logs=None) -> None:
+        self._last = time.monotonic()
+        # Not from the epoch's begin: its first step may have been compiled.
+        self._first = self._first or self._last
+
+    def on_test_end(self, logs=None) -> None:
+        self._found = self._measures()
+
+    def on_epoch_end(self, epoch, logs=None) -> None:
+        found = self._measures() if self._found is None else self._found
+        logs.update({PREFIX + name: value for name, value in found.items()})
+
+    def _measures(self) -> dict[str, float]:
+        voice = self._voice
+        if not is_chief():
+            return self._nothing
+        elapsed = self._last - self._first if self._first else 0.0
+        generated = voice.generated(SHARE * elapsed)
+        if generated is None:
+            self._tell(elapsed)
+            return self._nothing
+        try:
+            return measure_sound(voice.recorded, generated, voice.contract)
+        except UserError:
+            # Not finite: the health monitor and the loss say so.
+            return self._nothing
+
+    def _tell(self, elapsed: float) -> None:
+        needed = self._voice.seconds
+        if self._told or needed is None:
+            return
+        self._told = True
+        print(
+            f"held-out sound is not measured: sampling it takes {needed:.0f} "
+            f"s, more than {SHARE:.0%} of the {elapsed:.0f} s between two "
+            "reports; with rarer ones (--report_every) it is",
+            flush=True,
+        )
+
+
+class _Student:
+    """All clips, generated in parallel."""
+
+    def __init__(
+        self, distiller: Distiller, clips: list[Clip], seed: int
+    ) -> None:
+        self._student = distiller.student
+        self._clips = clips
+        self._seed = seed
+        self.contract = self._student.audio
+        self.recorded = [clip.recorded for clip in clips]
+
+    def generated(self, budget: float) -> list[np.ndarray]:
+        """The audio of each clip; it always fits into the budget."""
+        del budget
+        return [self._one(clip) for clip in self._clips]
+
+    def _one(self, clip: Clip) -> np.ndarray:
+        uniforms = positional_uniforms(self._seed, 1, 0, len(clip.audio))
+        noise = self._student.noise_family.from_uniforms(uniforms)
+        output = self._student(clip.inputs | {"noise": noise})
+        audio = np.asarray(output["audio"])[0, clip.start : clip.end]
+        return np.clip(audio, LOWEST_LEVEL, HIGHEST_LEVEL)
+
+
+class _Teacher:
+    """The first second of all clips, sampled in one batch.
+
+    Attributes:
+        contract: The acoustic contract.
+        recorded: The recordings of the same places.
+        seconds: How long sampling takes; None as long as that is not known.
+    """
+
+    def __init__(self, teacher, clips: list[Clip], seed: int) -> None:
+        self.contract = contract = teacher.audio
+        self.seconds: float | None = None
+        self._seed = seed
+        second = round(_SAMPLED_SECONDS * contract.sample_rate)
+        longest = max(len(clip.recorded) for clip in clips)
+        frames = contract.frames(min(second, longest))
+        self.recorded = [
+            clip.recorded[: frames * contract.hop_length] for clip in clips
+        ]
+        self._features = _stacked(
+            [_frames_of(clip, frames, contract) for clip in clips]
+        )
+        self._samples = frames * contract.hop_length
+        self._sampler = CachedSampler(
+            teacher,
+            not is_replicated(teacher),
+            max(1, math.ceil(frames / _PIECES)),
+        )
+
+    def generated(self, budget: float) -> list[np.ndarray] | None:
+        """The audio of each clip; None if it would take longer."""
+        if budget < max(_LEAST_SECONDS, self.seconds or 0.0):
+            return None
+        pieces, done = [], 0
+        begun = time.monotonic()
+        for piece in self._sampler.chunks(self._features, self._seed):
+            pieces.append(piece)
+            now = time.monotonic()
+            # The first piece may have been compiled on the way.
+            if len(pieces) > 1:
+                done += piece.shape[1]
+                self.seconds = (now - begun) / done * self._samples
+                if self.seconds > budget:
+                    return None
+            else:
+                begun = now
+        audio = np.concatenate(pieces, axis=1)
+        return [
+            row[: len(one)]
+            for row, one in zip(audio, self.recorded, strict=True)
+        ]
+
+
+def _frames_of(
+    clip: Clip, frames: int, contract: AudioContract
+) -> dict[str, np.ndarray]:
+    """What a teacher reads to generate a clip from its start on."""
+    given = {
+        key: value
+        for key, value in clip.inputs.items()
+        if key in (*FRAME_ARRAYS, "speaker")
+    }
+    first = clip.start // contract.hop_length
+    return at_frames(given, np.arange(first, first + frames))
+
+
+def _stacked(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {key: np.concatenate([row[key] for row in rows]) for key in rows[0]}

@@ -1,0 +1,441 @@
+"""A training on TensorBoard: curves, sound, spectrograms, histograms."""
+
+import contextlib
+import dataclasses
+import math
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from pwavenet_tf.audio.mel import log_mel_spectrogram
+from pwavenet_tf.audio.signal import HIGHEST_LEVEL, LOWEST_LEVEL
+from pwavenet_tf.core.config import FRAME_ARRAYS, AudioContract
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.distillation.distiller import Distiller
+from pwavenet_tf.models.backend import is_replicated
+from pwavenet_tf.models.distributions import Gaussian, Head, MixtureOfLogistics
+from pwavenet_tf.models.inputs import at_frames
+from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.synthesis.noise import positional_uniforms
+from pwavenet_tf.synthesis.teacher import CachedSampler
+from pwavenet_tf.training.callbacks.checkpoint import step_of
+from pwavenet_tf.training.distribution import is_chief
+
+_SHOWN_DB = 80.0
+_DB_PER_NEPER = 20.0 / math.log(10.0)
+
+# For each mel band of each frame; and of white between the two.
+_PIXELS = 4
+
+
+def spectrogram_image(
+    above: np.ndarray, below: np.ndarray, contract: AudioContract
+) -> np.ndarray:
+    """The mel spectrograms of two sounds, low frequencies at the bottom.
+
+    The colours span 80 dB down from the loudest place of the sound above, so
+    that pictures under one recording compare.
+
+    Args:
+        above: `(time,)` in [-1, 1), usually the recording.
+        below: As many samples of another voice.
+        contract: The frames and the mel bands.
+
+    Returns:
+        uint8 `(4 · (2 · mels + 1), 4 · frames, 3)`.
+    """
+    from matplotlib import colormaps
+
+    plain = dataclasses.replace(contract, mel_mean=(), mel_deviation=())
+    mel = log_mel_spectrogram(np.stack([above, below]), plain).numpy()
+    decibels = _DB_PER_NEPER * mel.transpose(0, 2, 1)[:, ::-1]
+    shown = 1.0 + (decibels - decibels[0].max()) / _SHOWN_DB
+    upper, lower = colormaps["magma"](shown, bytes=True)[..., :3]
+    line = np.full((1, *upper.shape[1:]), 255, np.uint8)
+    return (
+        np.concatenate([upper, line, lower])
+        .repeat(_PIXELS, axis=0)
+        .repeat(_PIXELS, axis=1)
+    )
+
+
+# A large teacher draws some hundred samples a second.
+_SAMPLED_SECONDS = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """A stretch of a recording and what a model is told about it.
+
+    Attributes:
+        inputs: As a model reads them, each with a batch axis of 1.
+        audio: `(time,)` in [-1, 1), context and look-ahead included.
+        start: First sample that counts.
+        end: The sample behind the last one that counts.
+    """
+
+    inputs: dict[str, np.ndarray]
+    audio: np.ndarray
+    start: int
+    end: int
+
+    @property
+    def recorded(self) -> np.ndarray:
+        """The samples that count, `(time,)`."""
+        return self.audio[self.start : self.end]
+
+
+def single_clips(batches) -> list[Clip]:
+    """Batches `(inputs, audio, weight)` as clips; those that count.
+
+    Raises:
+        UserError: If there are batches and nothing counts in them.
+    """
+    clips, none_given = [], True
+    for inputs, audio, weight in batches:
+        none_given = False
+        for row, counts in enumerate(np.asarray(weight) > 0):
+            if counts.any():
+                places = np.flatnonzero(counts)
+                told = {
+                    key: np.asarray(value)[row : row + 1]
+                    for key, value in inputs.items()
+                }
+                recording = np.asarray(audio)[row]
+                clips.append(Clip(told, recording, places[0], places[-1] + 1))
+    if not clips and not none_given:
+        raise UserError(
+            "the board was given no sample that counts; give it clips of the "
+            "validation recordings"
+        )
+    return clips
+
+
+@dataclasses.dataclass(frozen=True)
+class Said:
+    """What a voice says to a clip.
+
+    Attributes:
+        audio: `(time,)` in [-1, 1), from the clip's `start` on.
+        parameters: Of the distributions along the clip, by name, any shape;
+            where the clip counts.
+    """
+
+    audio: np.ndarray
+    parameters: dict[str, np.ndarray]
+
+
+class StudentVoice:
+    """The student of a Distiller, and what its teacher makes of that.
+
+    The parameters are the student's μ_tot and ln s_tot and those of the
+    teacher that hears the student.
+
+    Args:
+        distiller: Whose student.
+        seed: Of the noise, the same every time.
+    """
+
+    name = "student"
+
+    def __init__(self, distiller: Distiller, seed: int) -> None:
+        self._distiller = distiller
+        self._seed = seed
+        self.contract = distiller.student.audio
+
+    def __call__(self, clip: Clip) -> Said:
+        student = self._distiller.student
+        uniforms = positional_uniforms(self._seed, 1, 0, len(clip.audio))
+        noise = student.noise_family.from_uniforms(uniforms)
+        output = student(clip.inputs | {"noise": noise})
+        heard = self._distiller.teacher.distribution(
+            clip.inputs | {"audio": output["audio"]}
+        )
+        parameters = {
+            "student/location": output["location"],
+            "student/log_scale": output["log_scale"],
+        } | _head_parameters(heard)
+        audio = np.asarray(output["audio"])[0, clip.start : clip.end]
+        return Said(
+            np.clip(audio, LOWEST_LEVEL, HIGHEST_LEVEL),
+            _counted(parameters, clip),
+        )
+
+
+class TeacherVoice:
+    """A teacher: a second of what it samples, and how it hears recordings.
+
+    It begins to speak where the clip counts, from silence. The parameters are
+    those of the recorded samples, the true past given.
+
+    Args:
+        teacher: The teacher.
+        seed: Of the samples, the same every time.
+    """
+
+    name = "teacher"
+
+    def __init__(self, teacher: WaveNet, seed: int) -> None:
+        self._teacher = teacher
+        self._seed = seed
+        self.contract = teacher.audio
+        second = round(_SAMPLED_SECONDS * teacher.audio.sample_rate)
+        self._sampler = CachedSampler(
+            teacher, not is_replicated(teacher), teacher.audio.frames(second)
+        )
+
+    def __call__(self, clip: Clip) -> Said:
+        heard = self._teacher.distribution(clip.inputs)
+        return Said(
+            self._sampled(clip), _counted(_head_parameters(heard), clip)
+        )
+
+    def _sampled(self, clip: Clip) -> np.ndarray:
+        contract = self.contract
+        told = {
+            key: value
+            for key, value in clip.inputs.items()
+            if key in (*FRAME_ARRAYS, "speaker")
+        }
+        first = clip.start // contract.hop_length
+        second = round(_SAMPLED_SECONDS * contract.sample_rate)
+        # Not what counts, which is longer in one clip than in another: one
+        # compiled loop is to serve all.
+        samples = min(second, len(clip.audio))
+        frames = np.arange(first, first + contract.frames(samples))
+        audio = self._sampler(at_frames(told, frames), self._seed)[0]
+        return audio[: clip.end - clip.start]
+
+
+def voice_of(model: keras.Model, seed: int):
+    """The voice of a model that speaks; None of any other."""
+    if isinstance(model, Distiller):
+        return StudentVoice(model, seed)
+    return TeacherVoice(model, seed) if isinstance(model, WaveNet) else None
+
+
+def _head_parameters(head: Head) -> dict:
+    """The parameters of a teacher's distributions, as one speaks of them."""
+    if isinstance(head, MixtureOfLogistics):
+        return {
+            "teacher/weights": keras.ops.exp(head.log_weights),
+            "teacher/means": head.locations,
+            "teacher/log_scales": head.log_scales,
+        }
+    if isinstance(head, Gaussian):
+        return {
+            "teacher/means": head.location,
+            "teacher/log_scales": head.log_scale,
+        }
+    probabilities = keras.ops.softmax(head.parameters, axis=-1)
+    return {"teacher/probabilities": probabilities}
+
+
+def _counted(parameters: dict, clip: Clip) -> dict[str, np.ndarray]:
+    return {
+        name: keras.ops.convert_to_numpy(values)[0, clip.start : clip.end]
+        for name, values in parameters.items()
+    }
+
+
+# As Keras's own callback names them: curves of one name are drawn together.
+_TRAIN, _VALIDATION = "train", "validation"
+
+# What stands before these is a group of its own on the screen.
+_GROUPS = ("health_", "sound_", "gradient_")
+
+
+class SpeechBoard(keras.callbacks.Callback):
+    """Writes a teacher's or a distillation's reports for TensorBoard.
+
+    At the end of each epoch, at the optimiser's step:
+
+    - every number of the logs, in `train` and `validation`, and the learning
+      rate;
+    - of each clip, once the recording, and what the model says: a student the
+      whole clip, from the same noise every time, a teacher a second that it
+      samples; and the mel spectrograms of both, the recording above;
+    - histograms, over all clips, of the student's μ_tot and ln s_tot, and of
+      the weights, means and log-scales of the teacher's mixtures: along the
+      recordings, or in a distillation along the student's sound.
+
+    Other models have the numbers alone. A run that goes on adds to the
+    folder. TensorFlow only; over several workers the chief writes.
+
+    Place it before `SwapEMAWeights`, so that it hears the averaged weights,
+    which are in the model until the validation has ended, and behind
+    `HealthMonitor` and `HeldOutSound`, whose measures it then writes too, and
+    `Checkpoint`, so that no report is of a step that an interruption may undo.
+    Without validation it listens at the end of the epoch.
+
+    Args:
+        folder: Made if need be; `tensorboard --logdir=FOLDER` shows it.
+        clips: Batches `(inputs, audio, weight)` as `Corpus.validation_clips`
+            gives them; each is heard in whole, so a few seconds suffice.
+        seed: Seed of what is said.
+
+    Raises:
+        UserError: If nothing counts in the clips; and when training begins,
+            if the folder can't be written, or holds reports of later steps
+            than the model's; then, if there is no more room.
+    """
+
+    def __init__(
+        self, folder: Path, clips: Iterable[tuple] = (), seed: int = 0
+    ) -> None:
+        super().__init__()
+        self._folder = Path(folder)
+        self._clips = single_clips(clips)
+        self._seed = seed
+        self._voice = None
+        self._said: list[Said] | None = None
+        self._writers = {}
+        self._writes = False
+
+    def on_train_begin(self, logs=None) -> None:
+        self._writes = is_chief()
+        if not self._writes:
+            return
+        _require_writable(self._folder)
+        last, step = _last_step(self._folder), step_of(self.model)
+        if last is not None and last > step:
+            raise UserError(
+                f"{self._folder}: holds reports up to step {last}, but this "
+                f"run is at step {step}; name another folder, or remove it"
+            )
+        self._is_new = last is None
+        if self._clips and self._voice is None:
+            self._voice = voice_of(self.model, self._seed)
+
+    def on_epoch_begin(self, epoch, logs=None) -> None:
+        self._said = None
+
+    def on_test_end(self, logs=None) -> None:
+        if self._writes:
+            self._said = self._listen()
+
+    def on_epoch_end(self, epoch, logs=None) -> None:
+        if not self._writes:
+            return
+        said = self._listen() if self._said is None else self._said
+        with _problems_named(self._folder):
+            self._write(logs or {}, said, step_of(self.model))
+
+    def on_train_end(self, logs=None) -> None:
+        for writer in self._writers.values():
+            writer.close()
+        self._writers = {}
+
+    def _listen(self) -> list[Said]:
+        voice = self._voice
+        return [voice(clip) for clip in self._clips] if voice else []
+
+    def _writer(self, part: str):
+        import tensorflow as tf
+
+        # Made with the first report: a run that ends before leaves nothing.
+        if part not in self._writers:
+            self._writers[part] = tf.summary.create_file_writer(
+                str(self._folder / part)
+            )
+        return self._writers[part]
+
+    def _write(
+        self, logs: Mapping[str, float], said: list[Said], step: int
+    ) -> None:
+        self._write_numbers(logs, step)
+        if said:
+            self._write_clips(said, step)
+        for writer in self._writers.values():
+            writer.flush()
+
+    def _write_numbers(self, logs: Mapping[str, float], step: int) -> None:
+        import tensorflow as tf
+
+        rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        for name, value in ({"learning_rate": rate} | dict(logs)).items():
+            # A teacher's sound is not measured at every report.
+            if name.startswith("sound_") and math.isnan(value):
+                continue
+            held_out = name.startswith(("val_", "health_", "sound_"))
+            name = name.removeprefix("val_")
+            for group in _GROUPS:
+                if name.startswith(group):
+                    name = name.replace("_", "/", 1)
+            part = _VALIDATION if held_out else _TRAIN
+            with self._writer(part).as_default(step):
+                tf.summary.scalar(name, float(value))
+
+    def _write_clips(self, said: list[Said], step: int) -> None:
+        import tensorflow as tf
+
+        voice = self._voice
+        with self._writer(_VALIDATION).as_default(step):
+            for number, (clip, one) in enumerate(
+                zip(self._clips, said, strict=True), 1
+            ):
+                group = f"clip_{number}"
+                if self._is_new:
+                    self._write_sound(f"{group}/recorded", clip.recorded)
+                self._write_sound(f"{group}/{voice.name}", one.audio)
+                picture = spectrogram_image(
+                    clip.recorded[: len(one.audio)], one.audio, voice.contract
+                )
+                tf.summary.image(
+                    f"{group}/recorded_above_{voice.name}", picture[np.newaxis]
+                )
+            for name in said[0].parameters:
+                values = [one.parameters[name].ravel() for one in said]
+                tf.summary.histogram(name, np.concatenate(values))
+        self._is_new = False
+
+    def _write_sound(self, name: str, audio: np.ndarray) -> None:
+        import tensorflow as tf
+
+        rate = self._voice.contract.sample_rate
+        tf.summary.audio(name, audio[np.newaxis, :, np.newaxis], rate)
+
+
+def _require_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as problem:
+        raise UserError(
+            f"{folder}: cannot be written ({problem.strerror}); name a folder "
+            "for TensorBoard that is writable and has room"
+        ) from problem
+
+
+@contextlib.contextmanager
+def _problems_named(folder: Path) -> Iterator[None]:
+    """Says where there is no room, in one line."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.OpError as problem:
+        reason = problem.message.splitlines()[0].rpartition("; ")[2]
+        raise UserError(
+            f"{folder}: cannot be written ({reason}); make room, or name "
+            "another folder for TensorBoard"
+        ) from problem
+
+
+def _last_step(folder: Path) -> int | None:
+    """The latest step that was reported into a folder; None before any."""
+    from tensorboard.backend.event_processing import event_file_loader
+
+    return max(
+        (
+            event.step
+            for path in folder.rglob("events.out.tfevents.*")
+            # It ends where a file that was cut off ends.
+            for event in event_file_loader.EventFileLoader(str(path)).Load()
+        ),
+        default=None,
+    )

@@ -1,0 +1,251 @@
+"""Fitting a model in a run that can be interrupted and continued."""
+
+import math
+from pathlib import Path
+
+import keras
+
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.training_config import TeacherTraining
+from pwavenet_tf.corpus.dataset import Corpus
+from pwavenet_tf.distillation.distiller import Distiller
+from pwavenet_tf.models.backend import GlobalClipAdam, replica_count
+from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.training.callbacks.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+)
+from pwavenet_tf.training.callbacks.health_monitor import (
+    HealthMonitor,
+    StopWhenNotFinite,
+)
+from pwavenet_tf.training.callbacks.progress import (
+    ProgressBar,
+    ProgressChart,
+    ReportLog,
+)
+from pwavenet_tf.training.distribution import is_chief, written_by_chief
+from pwavenet_tf.training.run_folder import RunFolder
+
+_REPORTS = 10
+
+# In steps: of a long run one wants to hear more often.
+_LONGEST_REPORT = 1_000
+
+# Validation takes at most so much of a run: one of its batches for so many
+# steps of training.
+_STEPS_PER_VALIDATION_BATCH = 8
+
+# Some seconds of speech tell a student's level and spectrum.
+_HEALTH_SAMPLES = 100_000
+
+# Two voices are heard for two seconds, out of so many clips the fullest: the
+# last one of a recording may be short.
+_HEARD, _HEARD_SECONDS, _HEARD_FROM = 2, 2.0, 10
+
+# At each report a student generates so many clips of so many seconds, a
+# teacher samples others.
+_GENERATED, _SAMPLED = (3, 2.0), (4, 1.0)
+
+# Frames around a clip: as many as an upsampler sees, and one to spare.
+_CONTEXT_FRAMES = 3
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Saves a `.keras` file aside and renames it."""
+    with written_by_chief(path) as aside:
+        model.save(aside)
+
+
+def fit(
+    model: keras.Model,
+    corpus: Corpus,
+    settings: TeacherTraining,
+    context: int,
+    run: RunFolder,
+    tensorboard: Path | None = None,
+    seed: int = 0,
+) -> None:
+    """Fits with averaged weights under XLA, reporting ten times or more.
+
+    The health of a Distiller's student is watched, and so is the held-out
+    sound of a student or a teacher; see `HealthMonitor` and `HeldOutSound`.
+    Next to the run's model there will be the log, a CSV file, its chart,
+    `progress.png`, and the backup, from which an interrupted run continues,
+    and a finished one to more steps.
+    The learning rate follows one cosine over all steps: in a run that is
+    continued it rises again to what the longer cosine has there, and so does
+    the span of the averaged weights.
+
+    Args:
+        model: The model, built, not compiled.
+        corpus: The prepared corpus.
+        settings: How to train.
+        context: Samples before those that count.
+        run: Where the model will be saved, by `save_model`, and how many
+            steps the run has.
+        tensorboard: Folder for TensorBoard, in which the run has one of the
+            model's name; see `SpeechBoard`.
+        seed: Of the order of the clips.
+
+    Raises:
+        UserError: If the run can neither begin nor continue in its folder, if
+            `tensorboard` can't be written or shows another run, or if a loss,
+            a gradient or a weight stops being finite.
+    """
+    if settings.batch_size % replica_count():
+        raise UserError(
+            f"a step's {settings.batch_size} clips cannot be divided among "
+            f"{replica_count()} devices; change batch_size, or train with "
+            "--strategy=single"
+        )
+    steps = run.steps
+    steps_per_report = settings.report_every or min(
+        math.ceil(steps / _REPORTS), _LONGEST_REPORT
+    )
+    clips = clip_shape(corpus, settings, context)
+    validation = corpus.validation_clips(**clips).take(
+        math.ceil(steps_per_report / _STEPS_PER_VALIDATION_BATCH)
+    )
+    run.begin()
+    model.compile(_optimizer(settings, steps), jit_compile=replica_count() == 1)
+    watchers = _held_out_sound(model, corpus, clips)
+    if tensorboard:
+        folder = tensorboard / run.target.stem
+        watchers.append(_board(folder, corpus, clips))
+    while (step := load_checkpoint(model, run.checkpoint)) < steps:
+        report, done = divmod(step, steps_per_report)
+        # Epochs are of equal length: what is left of one goes first, and a
+        # last one that is shorter by itself.
+        whole = 0 if done else (steps - step) // steps_per_report
+        model.fit(
+            corpus.training_clips(**clips, seed=seed, first_batch=step),
+            validation_data=validation,
+            steps_per_epoch=steps_per_report
+            if whole
+            else min(steps_per_report - done, steps - step),
+            initial_epoch=report,
+            epochs=report + max(whole, 1),
+            shuffle=False,
+            verbose=0,
+            callbacks=_callbacks(
+                model,
+                validation,
+                settings,
+                Checkpoint(run.checkpoint, step),
+                run,
+                watchers,
+            ),
+        )
+    # The checkpoint holds the last step's weights, the run ends with averages.
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+
+
+def _callbacks(
+    model,
+    validation,
+    settings: TeacherTraining,
+    checkpoint: Checkpoint,
+    run: RunFolder,
+    watchers: list[keras.callbacks.Callback],
+) -> list[keras.callbacks.Callback]:
+    # One of several workers shows and logs what all have done.
+    progress, log = [], []
+    if is_chief():
+        samples = settings.batch_size * settings.clip_length
+        progress = [ProgressBar(run.steps, samples)]
+        # A run from the start must not add to the log of an older one.
+        append = checkpoint.path.exists()
+        log = [
+            ReportLog(run.target.with_suffix(".csv"), append),
+            ProgressChart(run.target.parent),
+        ]
+    return [
+        StopWhenNotFinite(checkpoint.path),
+        *progress,
+        *_health_monitors(model, validation, settings),
+        checkpoint,
+        *watchers,
+        keras.callbacks.SwapEMAWeights(),
+        *log,
+    ]
+
+
+def clip_shape(
+    corpus: Corpus, settings: TeacherTraining, context: int
+) -> dict[str, int]:
+    """What `Corpus.training_clips` and `validation_clips` are told."""
+    return {
+        "clip_length": settings.clip_length,
+        "context_frames": _CONTEXT_FRAMES + corpus.contract.frames(context),
+        "lookahead_frames": _CONTEXT_FRAMES,
+        "batch_size": settings.batch_size,
+    }
+
+
+def spread(clips, settings: TeacherTraining, samples: int):
+    """Batches from all over a validation that come to so many samples."""
+    number = math.ceil(samples / (settings.batch_size * settings.clip_length))
+    apart = max(1, int(clips.cardinality()) // number)
+    return clips.shard(apart, 0).take(number)
+
+
+def _health_monitors(model, validation, settings: TeacherTraining):
+    """A monitor for a student, on clips from all over the validation."""
+    if not isinstance(model, Distiller):
+        return []
+    clips = spread(validation, settings, _HEALTH_SAMPLES)
+    return [HealthMonitor(list(clips.as_numpy_iterator()))]
+
+
+def _board(folder: Path, corpus: Corpus, shape: dict[str, int]):
+    """Reports for TensorBoard, on clips long enough to be listened to."""
+    # TensorFlow only, unlike the other callbacks.
+    from pwavenet_tf.training.callbacks.speech_board import SpeechBoard
+
+    clips = _full_clips(corpus, shape, _HEARD_SECONDS, _HEARD)
+    return SpeechBoard(folder, clips)
+
+
+def _held_out_sound(model, corpus: Corpus, shape: dict[str, int]) -> list:
+    """Measures what a teacher or a student generates, at each report."""
+    if not isinstance(model, (Distiller, WaveNet)):
+        return []
+    # TensorFlow only, unlike the other callbacks.
+    from pwavenet_tf.training.callbacks.held_out_sound import HeldOutSound
+
+    number, seconds = _GENERATED if isinstance(model, Distiller) else _SAMPLED
+    return [HeldOutSound(_full_clips(corpus, shape, seconds, number))]
+
+
+def _full_clips(
+    corpus: Corpus, shape: dict[str, int], seconds: float, number: int
+) -> list[tuple]:
+    """The fullest of some held-out clips from all over, one in a batch."""
+    contract = corpus.contract
+    frames = contract.frames(round(seconds * contract.sample_rate))
+    length = frames * contract.hop_length
+    clips = corpus.validation_clips(
+        **shape | {"clip_length": length, "batch_size": 1}
+    )
+    apart = max(1, int(clips.cardinality()) // _HEARD_FROM)
+    found = clips.shard(apart, 0).take(_HEARD_FROM).as_numpy_iterator()
+    return sorted(found, key=lambda clip: -clip[-1].sum())[:number]
+
+
+def _optimizer(settings: TeacherTraining, steps: int):
+    """Adam with a short warm-up, cosine decay and averaged weights."""
+    warmup = max(1, min(1_000, steps // 20))
+    return GlobalClipAdam(
+        keras.optimizers.schedules.CosineDecay(
+            settings.learning_rate / warmup,
+            max(1, steps - warmup),
+            warmup_target=settings.learning_rate,
+            warmup_steps=warmup,
+        ),
+        global_clipnorm=settings.clip_norm / replica_count(),
+        use_ema=True,
+        # A twentieth of the run: a longer average of a short run would still
+        # hold the initial weights.
+        ema_momentum=max(0.0, min(0.9999, 1.0 - 20.0 / steps)),
+    )

@@ -1,0 +1,105 @@
+"""All that a run needs to go on as if it had not ended, in one file."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.files import written_aside
+
+# Lists of arrays, in the order of the model's and the optimiser's variables.
+GROUPS = ("trainable", "random_states", "optimizer", "averages")
+_PROGRESS = "progress"
+
+
+@dataclasses.dataclass
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        model: What `fingerprint` says of the model.
+        share: The share of the run that is done; 1 when it has ended.
+        run_steps: Steps since its learning rate last rose from the start.
+        steps: Steps since the first start.
+        clips: Clips that were trained on since the first start.
+        minutes: Minutes of training since the first start.
+    """
+
+    model: str
+    share: float = 0.0
+    run_steps: int = 0
+    steps: int = 0
+    clips: int = 0
+    minutes: float = 0.0
+
+
+def fingerprint(model) -> str:
+    """What makes weights fit: the model's class and all its settings."""
+    # Keras counts the models of a process in their names.
+    config = {k: v for k, v in model.get_config().items() if k != "name"}
+    settings = json.dumps(config, sort_keys=True, default=repr)
+    named = f"{type(model).__name__} {settings}"
+    return hashlib.sha256(named.encode()).hexdigest()
+
+
+def save_state(path: Path, state: dict, progress: Progress) -> None:
+    """Writes the file under a temporary name and renames it.
+
+    Args:
+        path: Its name ends in `.npz`.
+        state: A list of NumPy arrays for each of `GROUPS`.
+        progress: How far the run has come.
+
+    Raises:
+        UserError: If it cannot be written.
+    """
+    arrays = {
+        f"{group}/{number}": value
+        for group in GROUPS
+        for number, value in enumerate(state[group])
+    }
+    said = json.dumps(dataclasses.asdict(progress))
+    with written_aside(path) as aside:
+        np.savez(aside, **arrays, **{_PROGRESS: np.array(said)})
+
+
+def load_state(path: Path, fresh: dict, model: str) -> tuple[dict, Progress]:
+    """Reads what `save_state` wrote.
+
+    Args:
+        path: The file.
+        fresh: The state of a new run, whose arrays have the same shapes.
+        model: The `fingerprint` of its model.
+
+    Raises:
+        UserError: If the file is missing, damaged or of another model.
+    """
+    try:
+        with np.load(path) as file:
+            progress = Progress(**json.loads(str(file[_PROGRESS])))
+            state = {
+                group: [
+                    file[f"{group}/{number}"]
+                    for number in range(len(fresh[group]))
+                ]
+                for group in GROUPS
+            }
+            count = len(file.files) - 1
+    # A file that is no archive has exceptions of NumPy, zipfile and json.
+    except Exception as error:
+        raise UserError(
+            f"{path}: is damaged or of another version ({error}); remove it "
+            "to begin again, or name another --out"
+        ) from error
+    found = [value.shape for group in GROUPS for value in state[group]]
+    wanted = [np.shape(value) for group in GROUPS for value in fresh[group]]
+    if progress.model != model or found != wanted or count != len(found):
+        raise UserError(
+            f"{path}: is of a model with other settings, or was trained in "
+            "another precision or on other data; train as before, or name "
+            "another --out"
+        )
+    return state, progress

@@ -1,0 +1,298 @@
+"""The folder of a run: begin, resume, or start from another model's weights."""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from pwavenet_tf.core.config import AudioContract, Conditioning
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.training.callbacks.checkpoint import batches_of
+from pwavenet_tf.training.distribution import is_chief
+
+_DIGEST = "sha256:"
+# A value longer than this is not quoted in a message.
+_QUOTED = 40
+# What may change between two starts of one run.
+_FREE = ("steps", "report_every")
+
+
+def fingerprint(*settings) -> str:
+    """A digest of settings.
+
+    Args:
+        settings: Arrays, and whatever else has a `repr` that says everything.
+    """
+    digest = hashlib.sha256()
+    for one in settings:
+        is_array = isinstance(one, np.ndarray)
+        digest.update(one.tobytes() if is_array else repr(one).encode())
+    return digest.hexdigest()
+
+
+def digest_of(*settings) -> str:
+    """The `fingerprint` as a value of an identity; not quoted in messages."""
+    return _DIGEST + fingerprint(*settings)
+
+
+def identity(*settings, **values) -> dict[str, str]:
+    """What must stay the same for a run to be continued, by name.
+
+    Args:
+        settings: Dataclasses, each of whose fields counts but for the number
+            of steps and the interval of reports.
+        values: Further values, or digests from `digest_of`.
+    """
+    fields = {
+        field.name: getattr(one, field.name)
+        for one in settings
+        for field in dataclasses.fields(one)
+        if field.name not in _FREE
+    }
+    return {
+        name: value
+        if isinstance(value, str) and value.startswith(_DIGEST)
+        else repr(value)
+        for name, value in (fields | values).items()
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """A run's model file and, next to it, what the run continues from.
+
+    `MODEL.backup/` holds the checkpoint, with the optimiser's state, and
+    `run.json`, which says what the run depends on and how long it is. It stays
+    when the run has finished, so that the run can be continued.
+
+    Attributes:
+        target: The `.keras` file that the run writes.
+        identity: From `identity`.
+        steps: Optimiser steps of the whole run.
+    """
+
+    target: Path
+    identity: Mapping[str, str]
+    steps: int
+
+    @property
+    def backup(self) -> Path:
+        """The folder of the checkpoint."""
+        return self.target.with_name(f"{self.target.stem}.backup")
+
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint's file."""
+        return self.backup / "latest.weights.h5"
+
+    def check(self) -> None:
+        """Refuses a run that can neither begin nor continue; writes nothing.
+
+        Raises:
+            UserError: If there is a model without a checkpoint, if the
+                checkpoint is damaged or belongs to another run, or if the run
+                has finished already.
+        """
+        if not self.checkpoint.exists():
+            if self.target.exists():
+                raise UserError(
+                    f"{self.target} is there already, without the checkpoint "
+                    f"to continue it from ({self.checkpoint}); choose another "
+                    f"--out, to which --initial={self.target} brings its "
+                    "weights, or remove it to train again"
+                )
+            return
+        done, begun = batches_of(self.checkpoint), self._begun()
+        # Some older checkpoint, of which nothing is known.
+        if begun is None:
+            return
+        planned, before = begun
+        finished = done >= planned
+        if changed := _changes(before, self.identity):
+            raise UserError(
+                f"{self.backup}: belongs to "
+                f"{'a finished' if finished else 'an interrupted'} run with "
+                f"other settings: {', '.join(changed)}; give the same to "
+                f"continue it, or choose another --out{self._start_over()}"
+            )
+        if not finished and self.steps != planned:
+            raise UserError(
+                f"{self.backup}: belongs to a run of {planned:,} steps that "
+                f"was interrupted after {done:,}; finish it with "
+                f"--steps={planned} first, then more --steps continue it"
+            )
+        written = self.target.exists()
+        if finished and (self.steps < done or (self.steps == done and written)):
+            raise UserError(
+                f"{self.target if written else self.backup}: the run has "
+                f"finished after {done:,} steps; --steps above that continues "
+                f"it, or choose another --out{self._start_over()}"
+            )
+
+    def begin(self) -> None:
+        """Notes what the run depends on, before its first step.
+
+        Raises:
+            UserError: As `check`, or if nothing can be written.
+        """
+        self.check()
+        if not is_chief():
+            return
+        content = {"steps": self.steps, "identity": dict(self.identity)}
+        with written_aside(self._mark) as aside:
+            aside.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+        # What a run that was killed while it wrote has left.
+        for unfinished in self.backup.glob(".unfinished-*"):
+            unfinished.unlink()
+
+    @property
+    def _mark(self) -> Path:
+        return self.backup / "run.json"
+
+    def _begun(self) -> tuple[int, dict[str, str]] | None:
+        """Steps and identity of the run that began here."""
+        try:
+            content = json.loads(self._mark.read_text("utf-8"))
+            return int(content["steps"]), dict(content["identity"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            raise UserError(
+                f"{self._mark}: cannot be read ({problem}); choose another "
+                "--out, or remove the folder to train again"
+            ) from problem
+
+    def _start_over(self) -> str:
+        if not self.target.exists():
+            return ""
+        return f", to which --initial={self.target} brings its weights"
+
+
+def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """The names of what differs, with short values."""
+    names = [*now, *(name for name in before if name not in now)]
+    return [
+        _change(name, before.get(name, "none"), now.get(name, "none"))
+        for name in names
+        if before.get(name) != now.get(name)
+    ]
+
+
+def _change(name: str, before: str, now: str) -> str:
+    name = name.replace("_", " ") if _is_digest(before, now) else name
+    quoted = not _is_digest(before, now) and len(before + now) <= _QUOTED
+    return f"{name} ({before} before, {now} now)" if quoted else name
+
+
+def _is_digest(*values: str) -> bool:
+    return any(value.startswith(_DIGEST) for value in values)
+
+
+def weights_of(*models) -> str:
+    """A digest of all weights of models, for an `identity`."""
+    return digest_of(*_weights(models))
+
+
+def _weights(models: Iterable) -> Iterator[np.ndarray]:
+    for model in models:
+        yield from model.get_weights()
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draws the initial weights of what is built inside from a seed.
+
+    Keras's initializers take their seeds from Python's `random`, whose state
+    is put back afterwards.
+    """
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+# Neither sizes nor what the model reads.
+_PASSED_OVER = ("name", "dtype", "trainable", "seed", "audio", "conditioning")
+# A list longer than this is not quoted in a message.
+_LONGEST = 60
+
+_PREPARE = (
+    "prepare the data with --statistics_of=FILE, FILE being that model, which "
+    "gives it the model's own statistics"
+)
+
+
+def start_from(model: keras.Model, initial: keras.Model) -> None:
+    """Gives a new model the weights of a trained one.
+
+    Args:
+        model: A teacher or a student, built for the data.
+        initial: A model of the same kind, sizes, contract and conditioning.
+
+    Raises:
+        UserError: If they differ, naming the fields.
+    """
+    if type(model) is not type(initial):
+        raise UserError(
+            f"the initial model is a {type(initial).__name__}, not a "
+            f"{type(model).__name__}; name a model of the same kind"
+        )
+    _require_same_audio(model.audio, initial.audio)
+    _require_same_conditioning(model.conditioning, initial.conditioning)
+    theirs = initial.get_config()
+    found = [
+        _difference(name, mine, theirs[name])
+        for name, mine in model.get_config().items()
+        if name not in _PASSED_OVER and mine != theirs.get(name)
+    ]
+    if found:
+        raise UserError(
+            f"the initial model has other sizes: {', '.join(found)}; train "
+            "with the settings that it was trained with"
+        )
+    model.set_weights(initial.get_weights())
+
+
+def _require_same_audio(mine: AudioContract, theirs: AudioContract) -> None:
+    if found := mine.differences(theirs):
+        statistics = all(one.startswith("mel_") for one in found)
+        raise UserError(
+            "the data and the initial model do not share one acoustic "
+            f"contract: {', '.join(found)}; "
+            + (_PREPARE if statistics else "prepare the data with its preset")
+        )
+
+
+def _require_same_conditioning(
+    mine: Conditioning, theirs: Conditioning
+) -> None:
+    found = [
+        field.name
+        for field in dataclasses.fields(mine)
+        if getattr(mine, field.name) != getattr(theirs, field.name)
+    ]
+    if found:
+        words = [
+            _difference(name, getattr(mine, name), getattr(theirs, name))
+            for name in found
+        ]
+        of_corpus = set(found) <= {"phones", "speakers", "mean_pitch_hz"}
+        raise UserError(
+            "the data and the initial model differ in their conditioning: "
+            f"{', '.join(words)}; "
+            + (_PREPARE if of_corpus else "train with the model's own")
+        )
+
+
+def _difference(name: str, mine, theirs) -> str:
+    words = f"{mine!r} against {theirs!r}"
+    return f"{name} ({words})" if len(words) <= _LONGEST else name

@@ -1,0 +1,245 @@
+"""Training runs: from a prepared corpus to teacher.keras and student.keras."""
+
+import dataclasses
+from pathlib import Path
+
+import keras
+
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.training_config import Preset, require_within
+from pwavenet_tf.corpus.dataset import Corpus
+from pwavenet_tf.distillation.distiller import Distiller, require_distillable
+from pwavenet_tf.distillation.perceptual import require_same_contract
+from pwavenet_tf.models.backend import in_precision, policy
+from pwavenet_tf.models.distributions import Gaussian
+from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.models.phone_classifier import PhoneClassifier
+from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.training.fit import fit, save_model
+from pwavenet_tf.training.run_folder import (
+    RunFolder,
+    digest_of,
+    identity,
+    seeded,
+    start_from,
+    weights_of,
+)
+
+
+def train_teacher(
+    corpus: Corpus,
+    preset: Preset,
+    out: Path,
+    steps: int | None = None,
+    tensorboard: Path | None = None,
+    initial: WaveNet | None = None,
+    seed: int = 0,
+) -> WaveNet:
+    """Trains the preset's teacher and writes `out/teacher.keras`.
+
+    The weights are averaged over the last steps. A run that was interrupted
+    goes on where it was when it is started again, and a finished one goes on
+    when it is started with more steps; see `fitting.fit` for what the learning
+    rate does then.
+
+    Args:
+        corpus: The prepared corpus.
+        preset: Sizes and training settings.
+        out: Folder of the run; it is made if need be.
+        steps: Optimiser steps; the preset's own number if left out.
+        tensorboard: Folder for TensorBoard: reports go to `teacher` in it;
+            see `SpeechBoard`. Nothing is written if left out.
+        initial: A trained teacher whose weights are the first ones, and the
+            first in the average; it stays as it is. Sizes, contract and
+            conditioning must be the same: prepare another corpus with
+            `statistics` of this teacher.
+        seed: Decides the initial weights and the order of the clips.
+
+    Returns:
+        The trained teacher.
+
+    Raises:
+        UserError: If corpus, preset and initial teacher have different
+            contracts or sizes, if `out` holds a run that has finished or is
+            another one, if it or `tensorboard` can't be written, or if the
+            loss stops being finite.
+    """
+    require_within("seed", seed)
+    settings = preset.teacher_training
+    dataclasses.replace(
+        corpus.contract, mel_mean=(), mel_deviation=()
+    ).require_equal(preset.audio, "the data", f"the preset {preset.name}")
+    conditioning = corpus.conditioning(preset.conditioning)
+    run = RunFolder(
+        Path(out) / "teacher.keras",
+        identity(
+            conditioning,
+            preset.teacher,
+            settings,
+            seed=seed,
+            data=digest_of(corpus.card),
+            **_initial(initial),
+        ),
+        steps or settings.steps,
+    )
+    run.check()
+    with seeded(seed):
+        teacher = WaveNet.from_preset(preset, corpus.contract, conditioning)
+        teacher.build()
+    if initial is not None:
+        start_from(teacher, initial)
+    trained = in_precision(teacher, settings.precision)
+    context = teacher.receptive_field
+    fit(trained, corpus, settings, context, run, tensorboard, seed)
+    teacher.set_weights(trained.get_weights())
+    save_model(teacher, run.target)
+    return teacher
+
+
+def _initial(model) -> dict[str, str]:
+    """The initial weights as a part of a run's identity."""
+    return {} if model is None else {"initial_weights": weights_of(model)}
+
+
+def require_suited(
+    corpus: Corpus,
+    teacher: WaveNet,
+    preset: Preset,
+    phone_classifier: PhoneClassifier | None = None,
+) -> None:
+    """Refuses what no student can be distilled from.
+
+    Raises:
+        UserError: As `distill` does, but for what is about files.
+    """
+    settings = preset.distillation
+    if settings is None:
+        raise UserError(
+            f"the preset {preset.name} has no student; choose another --preset"
+        )
+    require_distillable(teacher)
+    corpus.contract.require_equal(teacher.audio, "the data", "the teacher")
+    if corpus.conditioning(teacher.conditioning) != teacher.conditioning:
+        raise UserError(
+            "the data and the teacher know different phones, speakers or mean "
+            "pitch; give the data that the teacher was trained on"
+        )
+    if settings.contrastive and settings.batch_size < 2:
+        raise UserError(
+            "the contrastive loss needs two clips a step or more, but "
+            f"batch_size is {settings.batch_size}; raise it, or set "
+            "contrastive to 0"
+        )
+    if phone_classifier is not None:
+        require_same_contract(phone_classifier, corpus.contract)
+
+
+def distillation_context(teacher: WaveNet, student: ParallelWaveNet) -> int:
+    """Samples of each clip before those that count.
+
+    Both must have their whole past inside the clip: the student's samples
+    their noise, the teacher's distributions the student's samples.
+    """
+    return max(teacher.receptive_field, student.receptive_field)
+
+
+def distill(
+    corpus: Corpus,
+    teacher: WaveNet,
+    preset: Preset,
+    out: Path,
+    steps: int | None = None,
+    phone_classifier: PhoneClassifier | None = None,
+    tensorboard: Path | None = None,
+    initial: ParallelWaveNet | None = None,
+    seed: int = 0,
+) -> ParallelWaveNet:
+    """Distils the preset's student and writes `out/student.keras`.
+
+    The student of a Gaussian teacher is Gaussian too, so that the KL has a
+    closed form. Interrupted and finished runs go on as those of
+    `train_teacher` do.
+
+    Args:
+        corpus: The corpus that the teacher was trained on.
+        teacher: The trained teacher; it stays as it is.
+        preset: Sizes and training settings.
+        out: Folder of the run; it is made if need be.
+        steps: Optimiser steps; the preset's own number if left out.
+        phone_classifier: Trained by `train_phones`, for the perceptual
+            losses; without it there are none.
+        tensorboard: Folder for TensorBoard: reports go to `student` in it;
+            see `SpeechBoard`. Nothing is written if left out.
+        initial: A trained student of the same sizes, contract and
+            conditioning, whose weights are the first ones, and the first in
+            the average, its conditioning network's included; it stays as it
+            is. Without it, the student starts from the teacher's conditioning
+            network and random flows.
+        seed: Decides the initial weights, the order of the clips and the
+            noise.
+
+    Returns:
+        The trained student.
+
+    Raises:
+        UserError: If corpus, teacher, initial student and phone classifier
+            have different contracts, if a step has too few clips for the
+            contrastive loss, if `out` holds a run that has finished or is
+            another one, if it or `tensorboard` can't be written, or if the
+            loss stops being finite.
+    """
+    require_within("seed", seed)
+    require_suited(corpus, teacher, preset, phone_classifier)
+    settings = preset.distillation
+    if teacher.head_class is Gaussian:
+        sizes = dataclasses.replace(preset.student, noise="gaussian")
+        preset = dataclasses.replace(preset, student=sizes)
+    judges = {"teacher": weights_of(teacher)}
+    if phone_classifier is not None:
+        judges["phone_classifier"] = weights_of(phone_classifier)
+    run = RunFolder(
+        Path(out) / "student.keras",
+        identity(
+            preset.student,
+            settings,
+            seed=seed,
+            data=digest_of(corpus.card),
+            **judges,
+            **_initial(initial),
+        ),
+        steps or settings.steps,
+    )
+    run.check()
+    with seeded(seed):
+        student = ParallelWaveNet.from_preset(
+            preset, corpus.contract, teacher.conditioning
+        )
+        student.build()
+    if initial is None:
+        student.copy_conditioner(teacher)
+    else:
+        start_from(student, initial)
+    trained = in_precision(student, settings.precision)
+    distiller = Distiller(
+        in_precision(teacher, settings.precision),
+        trained,
+        phone_classifier,
+        inner_samples=settings.inner_samples,
+        kl_weight=settings.kl_weight,
+        contrastive=settings.contrastive,
+        power_weight=settings.power_weight,
+        power=settings.power,
+        style_weight=settings.style_weight,
+        feature_weight=settings.feature_weight,
+        seed=seed + 1,
+        dtype=policy(settings.precision),
+    )
+    distiller.build()
+    # The noise; the Distiller's own draws have the next seed.
+    generator = keras.random.SeedGenerator(seed)
+    trained.seed_generator.state.assign(generator.state)
+    context = distillation_context(teacher, student)
+    fit(distiller, corpus, settings, context, run, tensorboard, seed)
+    student.set_weights(trained.get_weights())
+    save_model(student, run.target)
+    return student
