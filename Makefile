@@ -12,9 +12,9 @@ JAX_PYTHON ?= $(PYTHON)
 INSTALLED := .venv/.installed
 PIP := .venv/bin/python -m pip -qq --disable-pip-version-check
 IO_INSTALLED := .venv-io/.installed
-IO_TESTS := tests/test_corpus_audio.py tests/test_corpus_decoding.py \
-	tests/test_corpus_features.py tests/test_corpus_flac_check.py \
-	tests/test_io_lane.py
+IO_TESTS := tests/audio/test_audio_files.py tests/audio/test_decoding.py \
+	tests/audio/test_mel.py tests/audio/test_flac_check.py \
+	tests/corpus/test_io_lane.py
 IO_PIP := .venv-io/bin/python -m pip -qq --disable-pip-version-check
 JAX_INSTALLED := .venv-jax/.installed
 JAX_PIP := .venv-jax/bin/python -m pip -qq --disable-pip-version-check
@@ -50,7 +50,7 @@ test-io: $(IO_INSTALLED) ## what depends on tensorflow-io, beside TensorFlow 2.1
 install-jax: $(JAX_INSTALLED) ## make .venv-jax with JAX, without TensorFlow (1 GB)
 
 test-jax: $(INSTALLED) $(JAX_INSTALLED) ## what JAX trains against TensorFlow
-	@.venv/bin/python -m pytest tests/test_jax_lane.py
+	@.venv/bin/python -m pytest tests/training/test_jax_lane.py
 
 wheels-jax: $(JAX_INSTALLED) ## wheels for a machine that has JAX and no network
 	@$(JAX_PIP) download --no-deps --only-binary=:all: --implementation cp \

@@ -7,7 +7,6 @@ not load TensorFlow.
 """
 
 import importlib
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -126,14 +125,6 @@ _MODULES = {
     "load_voice": "export.voices",
     "UserError": "core.errors",
 }
-
-# In the repository `export/` stands beside this package; an installed package
-# has it inside.
-_beside = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-if os.path.isfile(os.path.join(_beside, "export", "__init__.py")) and (
-    os.path.isfile(os.path.join(_beside, "setup.py"))
-):
-    __path__.append(_beside)
 
 
 def __getattr__(name: str) -> object:

@@ -18,7 +18,7 @@ litert = pytest.importorskip(
 
 from pwavenet_tf.export.tflite import export_tflite  # noqa: E402
 
-SOURCE = Path(__file__).resolve().parents[1] / "docs" / "speak_lite.cc"
+SOURCE = ROOT / "docs" / "speak_lite.cc"
 LIBRARY = Path(litert.__file__).parent / "libLiteRt.so"
 FRAMES = 31
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from places import ROOT
 from tiny_run import tiny_preset
 
 import pwavenet_tf
@@ -18,7 +19,7 @@ from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.statistics import with_mel_statistics
 from pwavenet_tf.models.loading import load_student, load_teacher
 
-SCRIPT = Path(__file__).resolve().parents[1] / "docs" / "keras_workflow.py"
+SCRIPT = ROOT / "docs" / "keras_workflow.py"
 EPOCHS = 2
 
 

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import served_voices
 import tensorflow as tf
+from places import HELPERS
 from served_voices import HOP, exported, features, frames_of, spoken, voice
 from tensorflow_serving.apis import prediction_log_pb2
 
 from pwavenet_tf.audio.mel import log_mel_spectrogram
 
-HERE = Path(__file__).parent
 LIBRARIES = Path(tf.sysconfig.get_lib())
 READERS = {
-    "TensorFlow alone": [HERE / "plain_tensorflow.py"],
-    "the C API": [HERE / "c_api.py", LIBRARIES],
+    "TensorFlow alone": [HELPERS / "plain_tensorflow.py"],
+    "the C API": [HELPERS / "c_api.py", LIBRARIES],
 }
 KINDS = list(served_voices.CONDITIONINGS)
 every_reader = pytest.mark.parametrize("reader", READERS)

@@ -12,6 +12,7 @@ import time
 import keras
 import numpy as np
 import pytest
+from places import HELPERS
 from tiny_run import tiny_preset
 
 from pwavenet_tf.core.errors import UserError
@@ -49,7 +50,7 @@ else:
 def begin(kind, data, out, seconds_between: float) -> subprocess.Popen:
     return subprocess.Popen(
         [
-            *(sys.executable, "-c", SCRIPT, os.path.dirname(__file__)),
+            *(sys.executable, "-c", SCRIPT, str(HELPERS)),
             *(str(kind), str(data), str(out), str(seconds_between)),
             str(STEPS),
         ],

@@ -18,12 +18,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from google.protobuf import text_format
+from places import ROOT
 from served_voices import exported, features, frames_of, spoken
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from tensorflow_serving.config import model_server_config_pb2
 
 SERVER = shutil.which("tensorflow_model_server")
-SERVING = Path(__file__).resolve().parents[1] / "export" / "serving"
+SERVING = ROOT / "export" / "serving"
 SECONDS_TO_START = 120
 FRAMES = 60
 TOLERANCE = {"atol": 1e-5, "rtol": 0}

@@ -14,6 +14,7 @@ import backend_steps
 import keras
 import numpy as np
 import pytest
+from places import HELPERS, ROOT
 from tiny_run import contents, write_recordings
 
 from pwavenet_tf import cli
@@ -21,8 +22,7 @@ from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.models.loading import load_student, load_teacher
 from pwavenet_tf.synthesis.student import Synthesizer
 
-TESTS = Path(__file__).resolve().parent
-PYTHON = TESTS.parent / ".venv-jax" / "bin" / "python"
+PYTHON = ROOT / ".venv-jax" / "bin" / "python"
 
 pytestmark = [
     pytest.mark.slow,
@@ -37,7 +37,11 @@ def run_jax(*arguments: object, status: int = 0) -> str:
     """Runs a script; returns what it said."""
     process = subprocess.run(
         [PYTHON, *map(str, arguments)],
-        env=os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(TESTS)},
+        env=os.environ
+        | {
+            "KERAS_BACKEND": "jax",
+            "PYTHONPATH": os.pathsep.join(map(str, (HELPERS, ROOT))),
+        },
         capture_output=True,
         text=True,
     )
@@ -50,7 +54,7 @@ def folders(tmp_path_factory) -> dict[str, Path]:
     """What each backend wrote."""
     place = tmp_path_factory.mktemp("backends")
     backend_steps.write(place / "tensorflow")
-    script = TESTS / "backend_steps.py"
+    script = HELPERS / "backend_steps.py"
     run_jax(script, place / "jax", place / "tensorflow")
     return {name: place / name for name in ("tensorflow", "jax")}
 
@@ -137,7 +141,7 @@ def corpus(tmp_path_factory) -> Path:
 def train_jax(corpus: Path, out: Path, *flags: object, status: int = 0) -> str:
     """The user's command, but for the size of the models."""
     return run_jax(
-        TESTS / "jax_command.py",
+        HELPERS / "jax_command.py",
         f"--data={corpus / 'arrays'}",
         f"--out={out}",
         *flags,
@@ -253,7 +257,7 @@ def test_mixed_precision_trains_and_saves_float32(
 
 def test_a_step_in_the_loop_is_a_step_of_fit() -> None:
     """On the same clips, with the same learning rate."""
-    run_jax(TESTS / "jax_steps.py")
+    run_jax(HELPERS / "jax_steps.py")
 
 
 def test_mistakes_end_in_one_line(corpus, whole, tmp_path) -> None:

@@ -21,10 +21,9 @@ from pwavenet_tf.training.distribution import choose_strategy, is_chief
 def steps(tmp_path_factory) -> dict[str, np.ndarray]:
     """What `replica_steps.py` found."""
     out = tmp_path_factory.mktemp("steps") / "steps.npz"
-    folder = os.path.dirname(__file__)
     done = subprocess.run(
-        [sys.executable, os.path.join(folder, "replica_steps.py"), str(out)],
-        env=os.environ | {"PYTHONPATH": os.path.dirname(folder)},
+        [sys.executable, str(HELPERS / "replica_steps.py"), str(out)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )
@@ -73,13 +72,12 @@ def test_a_teacher_and_a_student_are_trained_over_two_devices(
     tiny_run, tmp_path
 ) -> None:
     """Whole runs, with reports, health and checkpoints."""
-    folder = os.path.dirname(__file__)
     done = subprocess.run(
         [
-            *(sys.executable, os.path.join(folder, "replica_run.py")),
+            *(sys.executable, str(HELPERS / "replica_run.py")),
             *(str(tiny_run.data), str(tmp_path)),
         ],
-        env=os.environ | {"PYTHONPATH": os.path.dirname(folder)},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )
@@ -90,12 +88,11 @@ def test_a_teacher_and_a_student_are_trained_over_two_devices(
 
 
 def begin_worker(number, ports, data, out, steps) -> subprocess.Popen:
-    folder = os.path.dirname(__file__)
-    command = [sys.executable, os.path.join(folder, "worker.py")]
+    command = [sys.executable, str(HELPERS / "worker.py")]
     log = (out / f"worker-{number}.log").open("a")
     return subprocess.Popen(
         [*command, str(number), ports, str(data), str(out), str(steps)],
-        env=os.environ | {"PYTHONPATH": os.path.dirname(folder)},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=log,
         stderr=log,
     )

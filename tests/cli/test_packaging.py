@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pwavenet_tf
 
-ROOT = Path(__file__).resolve().parents[1]
 SHOW_PLACES = (
     "import pwavenet_tf, pwavenet_tf.cli.commands, pwavenet_tf.export;"
     "print(pwavenet_tf.__file__); print(pwavenet_tf.export.__file__)"
