@@ -18,10 +18,10 @@ from types import ModuleType
 import absl.logging
 from absl import flags
 
-import pwavenet_tf
 from pwavenet_tf.cli import help as usage
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.imports import import_tensorflow
+from pwavenet_tf.core.version import __version__
 
 COMMANDS = (
     "download",
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name in _HELP:
             print(usage.overview({one: _load(one) for one in COMMANDS}))
         elif name == "--version":
-            print(f"pwavenet {pwavenet_tf.__version__}")
+            print(f"pwavenet {__version__}")
         else:
             _run(name, rest)
     except UserError as error:

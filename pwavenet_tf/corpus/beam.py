@@ -20,7 +20,6 @@ from pathlib import Path
 import apache_beam as beam
 import numpy as np
 
-import pwavenet_tf
 from pwavenet_tf.core.beam import (
     Progress,
     Runner,
@@ -31,6 +30,7 @@ from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import only_run, require_free, written_aside
 from pwavenet_tf.core.training_config import Preset
+from pwavenet_tf.core.version import __version__
 from pwavenet_tf.corpus.audit import CorpusAudit, drawn, drawn_order, judged
 from pwavenet_tf.corpus.audit.measures import Measures, measure
 from pwavenet_tf.corpus.audit.verdict import Limits
@@ -66,7 +66,7 @@ def file_name(source: Source, suffix: str, *settings: object) -> str:
 
 def digest(*told: object) -> str:
     """A short name for what a result depends on, this package included."""
-    text = repr((pwavenet_tf.__version__, *told))
+    text = repr((__version__, *told))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[
         :16
     ]

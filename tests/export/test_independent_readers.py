@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import served_voices
 import tensorflow as tf
-from places import HELPERS
+from repository import HELPERS
 from served_voices import HOP, exported, features, frames_of, spoken, voice
 from tensorflow_serving.apis import prediction_log_pb2
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from google.protobuf import text_format
-from places import ROOT
+from repository import ROOT
 from served_voices import exported, features, frames_of, spoken
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from tensorflow_serving.config import model_server_config_pb2

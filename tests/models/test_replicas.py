@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from repository import HELPERS, ROOT
 
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.models.backend import replica_count, share_of_batch

@@ -12,7 +12,7 @@ import time
 import keras
 import numpy as np
 import pytest
-from places import HELPERS
+from repository import HELPERS
 from tiny_run import tiny_preset
 
 from pwavenet_tf.core.errors import UserError

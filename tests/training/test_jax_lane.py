@@ -14,7 +14,7 @@ import backend_steps
 import keras
 import numpy as np
 import pytest
-from places import HELPERS, ROOT
+from repository import HELPERS, ROOT
 from tiny_run import contents, write_recordings
 
 from pwavenet_tf import cli

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from places import ROOT
+from repository import ROOT
 from tiny_run import tiny_preset
 
 import pwavenet_tf
