@@ -15,6 +15,10 @@ pytest.importorskip("apache_beam", reason="apache-beam is not installed")
 from pwavenet_tf import cli  # noqa: E402
 from pwavenet_tf.core.imports import import_tensorflow  # noqa: E402
 
+# Other programs and processes.
+pytestmark = pytest.mark.system
+
+
 # What it says at its start is not what is asked here.
 import_tensorflow()
 

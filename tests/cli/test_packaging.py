@@ -8,9 +8,14 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
 from repository import ROOT
 
 import pwavenet_tf
+
+# Other programs and processes.
+pytestmark = pytest.mark.system
+
 
 SHOW_PLACES = (
     "import pwavenet_tf, pwavenet_tf.corpus, pwavenet_tf.export;"

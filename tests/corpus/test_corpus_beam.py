@@ -23,6 +23,10 @@ from pwavenet_tf.corpus import beam as preparation
 from pwavenet_tf.corpus.describe import Description  # noqa: E402
 from pwavenet_tf.corpus.phones.phones import Phone  # noqa: E402
 
+# Other programs and processes.
+pytestmark = pytest.mark.system
+
+
 TWO_PROCESSES = (
     "--runner=DirectRunner",
     "--runner_options=--direct_num_workers=2 "

@@ -10,6 +10,10 @@ from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.phones.espeak import Speaker
 from pwavenet_tf.corpus.phones.phones import SILENCE
 
+# Other programs and processes.
+pytestmark = pytest.mark.system
+
+
 pytest.importorskip("espeakng_loader")
 
 TEXT = "The tide turned at dawn, and six fishes passed; she chose a fresh one."

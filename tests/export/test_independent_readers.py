@@ -17,6 +17,10 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from pwavenet_tf.audio.mel import log_mel_spectrogram
 
+# Other programs and processes.
+pytestmark = pytest.mark.system
+
+
 LIBRARIES = Path(tf.sysconfig.get_lib())
 READERS = {
     "TensorFlow alone": [HELPERS / "plain_tensorflow.py"],

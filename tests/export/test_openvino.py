@@ -10,6 +10,10 @@ pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
 import openvino_reader  # noqa: E402
 
+# Other programs and processes.
+pytestmark = pytest.mark.system
+
+
 FRAMES = 40
 SEEDS = [3, 11]
 

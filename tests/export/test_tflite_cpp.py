@@ -24,6 +24,7 @@ LIBRARY = Path(litert.__file__).parent / "libLiteRt.so"
 FRAMES = 31
 
 pytestmark = [
+    pytest.mark.system,
     pytest.mark.skipif(
         shutil.which("g++") is None, reason="there is no C++ compiler g++"
     ),

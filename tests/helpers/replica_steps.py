@@ -114,14 +114,16 @@ def main() -> None:
     strategy = choose_strategy("mirrored")
     found = {"replicas": strategy.num_replicas_in_sync, "keys": keys(strategy)}
     found["noises"] = noises(strategy)
-    for make in (teacher, distiller, classifier):
-        for optimizer in (plain_step, clipped_step):
-            for where in (None, strategy):
-                loss, moved = changes(make, optimizer, where)
-                name = f"{make.__name__}_{optimizer.__name__}"
-                name += "_two" if where else "_one"
-                found[name] = moved
-                found[f"{name}_loss"] = loss
+    for make, optimizer in (
+        (teacher, clipped_step),
+        (distiller, plain_step),
+        (classifier, plain_step),
+    ):
+        for where in (None, strategy):
+            loss, moved = changes(make, optimizer, where)
+            name = f"{make.__name__}_{'two' if where else 'one'}"
+            found[name] = moved
+            found[f"{name}_loss"] = loss
     np.savez(sys.argv[1], **found)
 
 

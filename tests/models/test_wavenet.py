@@ -213,6 +213,7 @@ def test_an_untrained_mixture_is_in_one_place_at_many_scales(
     np.testing.assert_allclose(scales, expected, atol=0.2)
 
 
+@pytest.mark.xla
 @pytest.mark.parametrize("head", ["mixture_of_logistics", "gaussian"])
 def test_a_short_run_learns_to_follow_the_past(head) -> None:
     """x_t = 0.98 x_{t-1} + noise: bits far below those of its levels alone.

@@ -21,6 +21,10 @@ from pwavenet_tf.synthesis import beam as speech  # noqa: E402
 from pwavenet_tf.synthesis import beam as voice
 from pwavenet_tf.training.fit import save_model  # noqa: E402
 
+# Other programs and processes.
+pytestmark = pytest.mark.system
+
+
 TWO_PROCESSES = (
     "--runner_options=--direct_num_workers=2 "
     "--direct_running_mode=multi_processing"

@@ -22,6 +22,10 @@ from pwavenet_tf.training import fit as fitting
 from pwavenet_tf.training import runs as training
 from pwavenet_tf.training.callbacks import checkpoint
 
+# Other programs and processes.
+pytestmark = pytest.mark.system
+
+
 STEPS = 600
 KILLS = 10
 
