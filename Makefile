@@ -78,7 +78,7 @@ clean: ## remove the environments and everything that was built
 	rm -rf .venv .venv-io .venv-jax wheels-jax build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(INSTALLED): setup.py constraints.txt
+$(INSTALLED): setup.py pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' \
 		2>/dev/null || { echo "This needs Python 3.10 to 3.13, but PYTHON=$(PYTHON) is \
 	$$($(PYTHON) --version 2>/dev/null || echo missing); name another: make PYTHON=python3.12" >&2; exit 2; }
@@ -94,7 +94,7 @@ $(INSTALLED): setup.py constraints.txt
 	compiled; with a C and a C++ compiler: .venv/bin/pip install $$one"; done
 	@touch $@
 
-$(IO_INSTALLED): setup.py constraints-io.txt
+$(IO_INSTALLED): setup.py pyproject.toml constraints-io.txt
 	@$(IO_PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' \
 		2>/dev/null || { echo "The io lane needs Python 3.11 or 3.12, but IO_PYTHON=$(IO_PYTHON) is \
 	$$($(IO_PYTHON) --version 2>/dev/null || echo missing); name another: make IO_PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
@@ -103,7 +103,7 @@ $(IO_INSTALLED): setup.py constraints-io.txt
 	@$(IO_PIP) install --constraint constraints-io.txt --editable ".[test]"
 	@touch $@
 
-$(JAX_INSTALLED): setup.py constraints-jax.txt
+$(JAX_INSTALLED): setup.py pyproject.toml constraints-jax.txt
 	@$(JAX_PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 		2>/dev/null || { echo "The jax lane needs Python 3.11 to 3.13, but JAX_PYTHON=$(JAX_PYTHON) is \
 	$$($(JAX_PYTHON) --version 2>/dev/null || echo missing); name another: make JAX_PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }

@@ -53,7 +53,7 @@ def build(hook: str, folder: Path) -> Path:
     """Builds a wheel from a copy of the sources and unpacks it."""
     source, site = folder / "source", folder / "site"
     source.mkdir()
-    for name in ("setup.py", "pyproject.toml", "LICENSE"):
+    for name in ("setup.py", "pyproject.toml", "LICENSE", "README.md"):
         shutil.copy(ROOT / name, source)
     for name in ("pwavenet_tf", "export"):
         shutil.copytree(
@@ -83,13 +83,10 @@ def test_setup_runs_no_code_beyond_setup():
         for node in ast.walk(call)
         if isinstance(node, ast.Call)
     ]
-    assert called == ["setup", "find_packages"]
+    assert called == ["setup", "find_packages", "find_packages"]
 
 
-def test_version_is_said_alike_everywhere():
-    tree = ast.parse((ROOT / "setup.py").read_text())
-    keywords = {one.arg: one.value for one in tree.body[-1].value.keywords}
-    assert keywords["version"].value == pwavenet_tf.__version__
+def test_the_changelog_has_this_version():
     assert f"## {pwavenet_tf.__version__}" in (
         (ROOT / "CHANGELOG.md").read_text()
     )
