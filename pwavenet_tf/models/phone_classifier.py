@@ -256,6 +256,7 @@ class PhoneClassifier(ReplicatedModel):
             y: Not read.
             y_pred: What `call` returned.
             sample_weight: `(batch, time)`: 1 where a sample counts.
+            training: Not read.
         """
         del y, training
         phone = x["phones"][..., 1]
