@@ -13,7 +13,7 @@ import pwavenet_tf as pw
 wavs, out, epochs, steps = sys.argv[1:]
 Path(out).mkdir(parents=True, exist_ok=True)
 nano = pw.preset("nano")
-# Frames of a clip: the models' past, those that count, the upsampler's reach.
+# Frames of a clip: receptive field, those in the loss, look-ahead.
 parts, hop = (14, 40, 3), nano.audio.hop_length
 size, weight = sum(parts), np.repeat([0.0, 1.0, 0.0], np.multiply(parts, hop))
 files = sorted(Path(wavs).glob("*.wav"))
@@ -37,7 +37,7 @@ data = tf.data.Dataset.from_generator(clips, output_signature=signature)
 data = data.batch(2, drop_remainder=True).prefetch(2)
 
 
-class Speak(keras.callbacks.Callback):
+class Synthesize(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         sound = pw.Synthesizer(self.model.student)(speech[0][1], seed=1)
         soundfile.write(f"{out}/{epoch + 1}.wav", sound, contract.sample_rate)
@@ -55,5 +55,5 @@ fit(teacher, 2e-3, keras.callbacks.CSVLogger(f"{out}/teacher.csv"))
 teacher.save(f"{out}/teacher.keras")
 student = pw.ParallelWaveNet.from_preset(nano, contract)
 student.copy_conditioner(teacher)
-fit(pw.Distiller(teacher, student, power_weight=5.0), 1e-3, Speak())
+fit(pw.Distiller(teacher, student, power_weight=5.0), 1e-3, Synthesize())
 student.save(f"{out}/student.keras")

@@ -1,10 +1,10 @@
-// Speaks mel spectrograms with a .tflite, block after block: LiteRT's C API.
+// Synthesizes mel spectrograms by a .tflite, chunk by chunk: LiteRT's C API.
 //
 //   speak_lite voice.tflite mel.f32 audio.f32 [noise.f32]
 //
-// mel.f32 holds float32 (frames, mels), normalised by the voice's contract;
+// mel.f32 holds float32 (frames, mels), normalised by the model's contract;
 // audio.f32 becomes float32 samples in [-1, 1). Without noise.f32, standard
-// noise for every sample, it draws its own.
+// noise for every sample, it generates its own.
 
 #include <algorithm>
 #include <cmath>
@@ -21,7 +21,7 @@
 #include <string>
 #include <vector>
 
-// What is used of LiteRT 2.3. Where its headers are at hand, include
+// What is used of LiteRT 2.3. Where its headers are available, include
 // litert/c/litert_compiled_model.h, litert_environment.h, litert_model.h,
 // litert_options.h and litert_tensor_buffer.h in place of this.
 extern "C" {
@@ -34,7 +34,7 @@ typedef struct LiteRtOptionsT* LiteRtOptions;
 typedef struct LiteRtCompiledModelT* LiteRtCompiledModel;
 typedef struct LiteRtTensorBufferT* LiteRtTensorBuffer;
 typedef struct LiteRtTensorBufferRequirementsT* LiteRtTensorBufferRequirements;
-// It is only handed on, so its fields are not needed; this is large enough.
+// It is only passed on, so its fields are not needed; this is large enough.
 struct LiteRtRankedTensorType {
   alignas(8) unsigned char bytes[256];
 };
@@ -95,14 +95,14 @@ std::vector<float> read_floats(const char* path) {
   return values;
 }
 
-// A number of the card. An app has a JSON library for this.
+// A number of the metadata. An app has a JSON library for this.
 int number(const std::string& card, const std::string& name) {
   const std::size_t at = card.find('"' + name + "\": ");
   if (at == std::string::npos) throw std::runtime_error("no " + name);
   return std::atoi(card.c_str() + at + name.size() + 4);
 }
 
-// The voice in a .tflite; the state is in it.
+// The model in a .tflite, and its state.
 class Voice {
  public:
   explicit Voice(const char* path) {
@@ -205,7 +205,7 @@ class Voice {
   std::map<std::string, std::size_t> input_, output_;
 };
 
-// Logistic(0, 1), or Normal(0, 1) for a voice whose card says "gaussian".
+// Logistic(0, 1), or Normal(0, 1) for a model whose metadata has "gaussian".
 float standard_noise(std::mt19937& random, bool gaussian) {
   if (gaussian) return std::normal_distribution<float>()(random);
   // Strictly inside (0, 1), where both logarithms are finite: 23 bits, for
@@ -235,7 +235,7 @@ void run(int count, char** arguments) {
   std::vector<float> window((block + 2 * context) * mels), noise(block * hop);
   for (int first = 0; first < frames; first += block) {
     for (int i = 0; i < block + 2 * context; ++i) {
-      // Beyond the ends the nearest frame stands.
+      // Beyond the ends the nearest frame is repeated.
       const int from = std::clamp(first - context + i, 0, frames - 1);
       std::copy_n(mel.begin() + from * mels, mels, window.begin() + i * mels);
     }
