@@ -62,6 +62,29 @@ def relative_pitch(pitch: Array, mean_pitch_hz: float) -> Array:
     return pitch - np.float32([math.log(mean_pitch_hz), 0.0])
 
 
+def sinusoid_track(pitch: Array, contract: AudioContract, xp=np) -> Array:
+    """What sinusoids at the harmonics of F0 are made of, frame by frame.
+
+    Args:
+        pitch: As `pitch_track` gives it, `(..., frames, 2)`.
+        contract: Gives the hop length and the rate.
+        xp: NumPy, or what computes as NumPy does.
+
+    Returns:
+        float32 `(..., frames, 3)`: F0 in Hz; the voicing; and the phase, in
+        cycles from 0 to below 1, that an oscillator of this F0 has at the
+        frame's first sample.
+    """
+    hertz = xp.exp(xp.asarray(pitch[..., 0], dtype=np.float64))
+    cycles = hertz * (contract.hop_length / contract.sample_rate)
+    phase = xp.cumsum(cycles, axis=-1) - cycles
+    phase = xp.asarray(phase - xp.floor(phase), dtype=np.float32)
+    # Rounding may lead to 1, which is 0.
+    phase = phase - xp.floor(phase)
+    hertz = xp.asarray(hertz, dtype=np.float32)
+    return xp.stack([hertz, pitch[..., 1], phase], axis=-1)
+
+
 def _fundamental(
     audio: np.ndarray, first: int, frames: int, contract: AudioContract
 ) -> np.ndarray:

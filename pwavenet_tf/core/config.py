@@ -10,11 +10,12 @@ INPUT_ARRAYS = {
     "mel": ("mel",),
     "linguistic": ("phones", "timing"),
     "pitch": ("pitch",),
+    "sinusoids": ("sinusoids",),
     "speaker": ("speaker",),
 }
 CONDITIONING_INPUTS = tuple(INPUT_ARRAYS)
 # Values of a frame; those of "mel" are the contract's, a speaker has none.
-ARRAY_WIDTHS = {"phones": 3, "timing": 2, "pitch": 2}
+ARRAY_WIDTHS = {"phones": 3, "timing": 2, "pitch": 2, "sinusoids": 3}
 FRAME_ARRAYS = ("mel", *ARRAY_WIDTHS)
 
 HEADS = ("mixture_of_logistics", "mu_law", "gaussian")
@@ -166,8 +167,9 @@ class Conditioning:
     Attributes:
         inputs: Any of `mel` (the mel spectrogram), `linguistic` (the phone
             with its neighbours, the position in it, its duration), `pitch`
-            (log F0 and voicing) and `speaker`. None at all makes a model of
-            sound that nobody steers.
+            (log F0 and voicing), `sinusoids` (sinusoids at the harmonics of
+            F0, as in neural source-filter models, 1904.12088) and `speaker`.
+            None at all makes an unconditional model.
         channels: Channels of the upsampled series and of a speaker's vector.
         upsampling: Strides of the learned upsampling. If their product is
             the hop length, there is one vector for each sample; if it is a
@@ -180,9 +182,10 @@ class Conditioning:
         speakers: The speakers, known by their places in this list, from 0 on.
         mean_pitch_hz: The voice's mean F0 in the logarithm, Hz: pitch is
             given in relation to it.
+        harmonics: How many sinusoids there are, from F0 upwards.
 
     Raises:
-        UserError: If there is no such input.
+        UserError: If there is no such input, or a number is out of range.
     """
 
     inputs: tuple[str, ...] = ("mel",)
@@ -192,6 +195,7 @@ class Conditioning:
     phones: tuple[str, ...] = ()
     speakers: tuple[str, ...] = ()
     mean_pitch_hz: float | None = None
+    harmonics: int = 8
 
     def __post_init__(self) -> None:
         for name in ("inputs", "upsampling", "phones", "speakers"):
@@ -202,11 +206,12 @@ class Conditioning:
                     f"conditioning on {name!r} is not known; choose from "
                     f"{', '.join(CONDITIONING_INPUTS)}"
                 )
-        if self.frame_layers < 1:
-            raise UserError(
-                f"conditioning: frame_layers is {self.frame_layers}; it must "
-                "be at least 1"
-            )
+        for name in ("frame_layers", "harmonics"):
+            if getattr(self, name) < 1:
+                raise UserError(
+                    f"conditioning: {name} is {getattr(self, name)}; it must "
+                    "be at least 1"
+                )
 
     @classmethod
     def from_config(cls, config: "Conditioning | dict") -> "Conditioning":
@@ -244,6 +249,7 @@ class Conditioning:
         needed = {
             "linguistic": phones,
             "pitch": mean_pitch_hz,
+            "sinusoids": mean_pitch_hz,
             "speaker": speakers,
         }
         for name in self.inputs:

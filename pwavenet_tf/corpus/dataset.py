@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pwavenet_tf.audio.mel import normalised
-from pwavenet_tf.audio.pitch import relative_pitch
+from pwavenet_tf.audio.pitch import relative_pitch, sinusoid_track
 from pwavenet_tf.core.config import Conditioning
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.card import CorpusCard, Split
@@ -257,10 +257,17 @@ class Corpus:
     def _normalised(self, features: dict) -> dict:
         changed = {"mel": normalised(features["mel"], self.contract)}
         if "pitch" in features:
+            changed["sinusoids"] = self._sinusoids(features["pitch"])
             changed["pitch"] = relative_pitch(
                 features["pitch"], self.card.mean_pitch_hz
             )
         return features | changed
+
+    def _sinusoids(self, pitch):
+        # tf.data runs it in a graph.
+        import tensorflow.experimental.numpy as tnp
+
+        return sinusoid_track(pitch, self.contract, tnp)
 
     def _shards(self, split: Split) -> list[str]:
         return [str(self._folder / name) for name in self.card.shards(split)]

@@ -7,7 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from pwavenet_tf.audio.mel import LogMel
-from pwavenet_tf.audio.pitch import pitch_track, relative_pitch
+from pwavenet_tf.audio.pitch import (
+    pitch_track,
+    relative_pitch,
+    sinusoid_track,
+)
 from pwavenet_tf.core.config import AudioContract, Conditioning
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.layouts import Layout, Source, find_layout
@@ -108,7 +112,7 @@ class Describer:
             found["speaker"] = self._speaker(name)
         if "linguistic" in self._inputs:
             found["phones"] = self._phones(name, audio)
-        if "pitch" in self._inputs:
+        if {"pitch", "sinusoids"}.intersection(self._inputs):
             found["pitch"] = pitch_track(audio, self._contract)
         return Description(self._log_mel(audio), **found)
 
@@ -195,6 +199,8 @@ def model_features(
     """
     ids = phone_ids(conditioning.phones)
     features = recorded_features(description, ids, contract)
+    if "sinusoids" in conditioning.inputs and "pitch" in features:
+        features["sinusoids"] = sinusoid_track(features["pitch"], contract)
     if conditioning.mean_pitch_hz and "pitch" in features:
         features["pitch"] = relative_pitch(
             features["pitch"], conditioning.mean_pitch_hz

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from pwavenet_tf.audio.mel import mel_filterbank
+from pwavenet_tf.audio.pitch import relative_pitch, sinusoid_track
 from pwavenet_tf.core.config import ARRAY_WIDTHS, INPUT_ARRAYS, Conditioning
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import require_free, written_aside
@@ -114,6 +115,7 @@ class _Recordings:
     """The recordings of one split, joined end to end in mapped files."""
 
     def __init__(self, folder: Path, split: Split, card: CorpusCard) -> None:
+        self.card = card
         expected = arrays_of(card, split)
         packed = ()
         if (folder / FILTERBANK).exists():
@@ -160,7 +162,13 @@ class _Recordings:
         end = start + window.clip_frames * self.hop
         counts = inside & (position >= start) & (position < end)
         inputs["audio"] = audio / 32768
+        if "pitch" in inputs:
+            inputs["sinusoids"] = self._sinusoids(inputs["pitch"])
         return inputs, counts.astype(np.float32)
+
+    def _sinusoids(self, relative: np.ndarray) -> np.ndarray:
+        pitch = relative_pitch(relative, 1.0 / self.card.mean_pitch_hz)
+        return sinusoid_track(pitch, self.card.contract)
 
 
 class _Clips(keras.utils.PyDataset):
@@ -407,9 +415,8 @@ def _write(corpus: Corpus, split: Split, folder: Path) -> None:
             # Exact: the audio is its own levels.
             levels = audio * 32768
             held = {"lengths": len(audio), "levels": levels} | features
-            for name, value in held.items():
-                kind, _ = arrays[name]
-                files[name].write(np.asarray(value, kind).tobytes())
+            for name, (kind, _) in arrays.items():
+                files[name].write(np.asarray(held[name], kind).tobytes())
 
 
 def _shown(corpus: Corpus, split: Split):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pwavenet_tf.audio.pitch import pitch_track
+from pwavenet_tf.audio.pitch import pitch_track, sinusoid_track
 from pwavenet_tf.core.config import AudioContract, Conditioning
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.phones.espeak import Speaker
@@ -23,7 +23,8 @@ def features_of_text(
         conditioning: The model's.
 
     Returns:
-        `phones`, `timing` and `pitch`, `(frames, channels)` each.
+        `phones`, `timing`, `pitch` and `sinusoids`, `(frames, channels)`
+        each. The sinusoids have espeak-ng's own F0.
 
     Raises:
         UserError: If the model reads a mel spectrogram or no phones, or
@@ -53,6 +54,7 @@ def features_of_text(
     ids = phone_ids(conditioning.phones)
     features = phone_frames(speech.phones, ids, frames, contract)
     pitch = pitch_track(audio, contract)
+    sinusoids = sinusoid_track(pitch, contract)
     voiced = pitch[:, 1] > 0
     pitch[:, 0] -= pitch[voiced, 0].mean() if voiced.any() else pitch[0, 0]
-    return features | {"pitch": pitch}
+    return features | {"pitch": pitch, "sinusoids": sinusoids}

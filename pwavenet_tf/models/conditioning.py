@@ -215,13 +215,15 @@ class Conditioner(keras.layers.Layer):
         inputs: What `conditioning.inputs` names: `mel` `(batch, frames,
             mels)`; for `linguistic`, `phones`, integers `(batch, frames, 3)`,
             the previous, this and the next one, and `timing` `(batch, frames,
-            2)`; `pitch` `(batch, frames, 2)`; `speaker`, integers `(batch,)`.
+            2)`; `pitch` `(batch, frames, 2)`; `sinusoids` `(batch, frames,
+            3)`, from `sinusoid_track`; `speaker`, integers `(batch,)`.
             Other keys are ignored.
 
     Returns:
-        A dictionary with none, one or both of `conditioning`, `(batch, frames
-        * hop length / stride, series_channels)`, and `speaker`, `(batch, 1,
-        channels)`: keyword arguments of a `GatedStack`.
+        A dictionary with any of `conditioning`, `(batch, frames * hop length
+        / stride, series_channels)`, `speaker`, `(batch, 1, channels)`, and
+        `sinusoids`, `(batch, frames * hop length, harmonics)`: keyword
+        arguments of a `GatedStack`.
 
     Raises:
         UserError: If `upsampling` does not divide the hop length, or phones
@@ -287,6 +289,8 @@ class Conditioner(keras.layers.Layer):
             shapes["conditioning"] = (None, None, self.series_channels)
         if self.speaker_vectors is not None:
             shapes["speaker"] = (None, 1, self.conditioning.channels)
+        if "sinusoids" in self.conditioning.inputs:
+            shapes["sinusoids"] = (None, None, self.conditioning.harmonics)
         return shapes
 
     @property
@@ -318,7 +322,27 @@ class Conditioner(keras.layers.Layer):
             speakers = len(self.conditioning.speakers)
             code = ops.one_hot(inputs["speaker"], speakers)
             told["speaker"] = self.speaker_vectors(code)[:, None]
+        if "sinusoids" in self.conditioning.inputs:
+            told["sinusoids"] = self._harmonics(inputs["sinusoids"])
         return told
+
+    def _harmonics(self, track):
+        """Sinusoids at the multiples of F0, none above half the rate."""
+        batch, frames, _ = ops.shape(track)
+        hop, rate = self.audio.hop_length, self.audio.sample_rate
+        count = self.conditioning.harmonics
+        multiples = np.arange(1, count + 1, dtype="float32")
+        seconds = np.arange(hop, dtype="float32")[:, None] / rate
+        track = ops.cast(track, "float32")[:, :, None]
+        hertz, voicing, phase = ops.split(track, 3, axis=-1)
+        cycles = (phase + hertz * seconds) * multiples
+        # A sine of few cycles is exact.
+        waves = ops.sin(2.0 * math.pi * (cycles - ops.floor(cycles)))
+        audible = ops.cast(hertz * multiples < rate / 2, "float32")
+        waves = ops.reshape(
+            waves * audible * voicing, (batch, frames * hop, count)
+        )
+        return ops.cast(waves, self.compute_dtype)
 
     def _frame_features(self, inputs) -> list:
         found = []
@@ -339,13 +363,16 @@ class Conditioner(keras.layers.Layer):
         batch, frames = None, None
         for name, shape in input_shape.items():
             batch = shape[0]
-            if name in ("mel", "timing", "pitch"):
+            if name in ("mel", "timing", "pitch", "sinusoids"):
                 frames = shape[1]
         if "conditioning" in shapes:
             steps = frames and frames * self.audio.hop_length // self.stride
             shapes["conditioning"] = (batch, steps, self.series_channels)
         if "speaker" in shapes:
             shapes["speaker"] = (batch, 1, self.conditioning.channels)
+        if "sinusoids" in shapes:
+            time = frames and frames * self.audio.hop_length
+            shapes["sinusoids"] = (batch, time, self.conditioning.harmonics)
         return shapes
 
     def get_config(self):

@@ -132,6 +132,7 @@ class FlowNetwork(keras.layers.Layer):
         conditioning: `(batch, time / stride, conditioning_channels)`, or
             `None`.
         speaker: `(batch, 1, channels)`, or `None`.
+        sinusoids: `(batch, time, harmonics)`, or `None`.
 
     Returns:
         `(location, log_scale)`, each `(batch, time)`.
@@ -183,16 +184,23 @@ class FlowNetwork(keras.layers.Layer):
         return self.stack.receptive_field
 
     def build(
-        self, x_shape, conditioning_shape=None, speaker_shape=None
+        self,
+        x_shape,
+        conditioning_shape=None,
+        speaker_shape=None,
+        sinusoids_shape=None,
     ) -> None:
-        self.stack.build((*x_shape, 1), conditioning_shape, speaker_shape)
+        self.stack.build(
+            (*x_shape, 1), conditioning_shape, speaker_shape, sinusoids_shape
+        )
         inner = (*x_shape, self.residual_channels)
         self.before_output.build(inner)
         self.output_pair.build(inner)
 
-    def call(self, x, conditioning=None, speaker=None):
+    def call(self, x, conditioning=None, speaker=None, sinusoids=None):
         series = ops.cast(ops.expand_dims(x, -1), self.compute_dtype)
-        return self.parameters(self.stack(series, conditioning, speaker))
+        told = conditioning, speaker, sinusoids
+        return self.parameters(self.stack(series, *told))
 
     def parameters(self, residual):
         """(μ, ln s), `(batch, time)` each, from the stack's output."""
@@ -211,7 +219,11 @@ class FlowNetwork(keras.layers.Layer):
         return location, self.log_scale_centre + bounded
 
     def compute_output_shape(
-        self, x_shape, conditioning_shape=None, speaker_shape=None
+        self,
+        x_shape,
+        conditioning_shape=None,
+        speaker_shape=None,
+        sinusoids_shape=None,
     ):
         return x_shape, x_shape
 

@@ -122,12 +122,25 @@ class CachedBlocks:
             position: How many samples there have been.
 
         Returns:
-            A function of the step: `(blocks, 1 or batch, channels)`.
+            A function of the step: what is added within every block, `(blocks,
+            1 or batch, channels)`, and what each stack's first block reads of
+            the sinusoids, `(stacks, batch, channels)`, or 0.
 
         What holds for a whole frame is projected once for all its samples;
         what differs from sample to sample is projected when its turn comes,
         or else memory would have to hold every block's share of every sample.
         """
+        within = self._projected_series(weights, told, position)
+        if "sinusoids" not in told:
+            return lambda step: (within(step), [0.0] * len(self.stacks))
+        sinusoids = tf.transpose(told["sinusoids"], (1, 0, 2))
+        kernels = tf.stack([tensor(s.sinusoids.kernel) for s in self.stacks])
+        return lambda step: (
+            within(step),
+            tf.unstack(tf.matmul(sinusoids[step], kernels)),
+        )
+
+    def _projected_series(self, weights: dict, told: dict, position):
         bias = self._with_speaker(weights["bias"], told)
         if "conditioning" not in told:
             return lambda step: bias
@@ -166,10 +179,11 @@ class CachedBlocks:
         slots = self._ring_starts[:, None] + tf.math.floormod(
             state.position - self._delays, self._ring_lengths[:, None]
         )
-        known = self._past(state.rings, slots, weights) + added
+        within, excited = added
+        known = self._past(state.rings, slots, weights) + within
         inputs, gated, residuals = [], [], []
-        for stack, x in zip(self.stacks, newest, strict=True):
-            x = dense(stack.front, x)
+        for stack, x, own in zip(self.stacks, newest, excited, strict=True):
+            x = dense(stack.front, x) + own
             for block in stack.blocks:
                 index = len(inputs)
                 inputs.append(x)
@@ -327,8 +341,11 @@ class ToldFrames:
     ) -> None:
         self._tell = tell
         self.context_frames = conditioner.context_frames
-        vectors_of_frame = conditioner.audio.hop_length // conditioner.stride
-        self._margin = self.context_frames * vectors_of_frame
+        samples = self.context_frames * conditioner.audio.hop_length
+        self._margins = {
+            "conditioning": samples // conditioner.stride,
+            "sinusoids": samples,
+        }
         self.compute = tf.function(self.of_window, reduce_retracing=True)
 
     def __call__(self, features: dict, first: int, frames: int) -> dict:
@@ -358,7 +375,7 @@ class ToldFrames:
             name: tf.cast(x, tf.float32)
             for name, x in self._tell(window).items()
         }
-        if "conditioning" in told and self._margin:
-            series = told["conditioning"]
-            told["conditioning"] = series[:, self._margin : -self._margin]
+        for name, margin in self._margins.items():
+            if name in told and margin:
+                told[name] = told[name][:, margin:-margin]
         return told

@@ -245,6 +245,14 @@ def at_frames(
     }
 
 
+def _random_sinusoids(contract, rows: int, frames: int) -> np.ndarray:
+    hertz = np.full((rows, frames), 150.0, np.float32)
+    cycles = hertz * contract.hop_length / contract.sample_rate
+    phase = np.cumsum(cycles, axis=1) % 1.0
+    voicing = np.ones_like(hertz)
+    return np.stack([hertz, voicing, phase], axis=-1).astype(np.float32)
+
+
 def random_features(
     contract: AudioContract, conditioning: Conditioning, rows: int, frames: int
 ) -> dict[str, np.ndarray]:
@@ -269,5 +277,6 @@ def random_features(
         "phones": random.integers(0, 1 + phones, (rows, frames, 3), "int32"),
         "timing": normal(2),
         "pitch": normal(2),
+        "sinusoids": _random_sinusoids(contract, rows, frames),
         "speaker": random.integers(0, speakers, rows, "int32"),
     }

@@ -236,6 +236,8 @@ class GatedStack(keras.layers.Layer):
         conditioning: `(batch, time / stride, conditioning_channels)`, or
             `None`.
         speaker: `(batch, 1, channels)`, or `None`.
+        sinusoids: `(batch, time, harmonics)`, or `None`: read by the first
+            layer, next to the series, and not delayed.
 
     Returns:
         `(batch, time, skip_channels or residual_channels)`.
@@ -269,6 +271,12 @@ class GatedStack(keras.layers.Layer):
             ),
             dtype=self.dtype_policy,
         )
+        self.sinusoids = keras.layers.Dense(
+            residual_channels,
+            use_bias=False,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.5),
+            dtype=self.dtype_policy,
+        )
         last = len(self.dilations) - 1
         self.blocks = [
             GatedBlock(
@@ -290,15 +298,21 @@ class GatedStack(keras.layers.Layer):
         return 1 + (self.filter_width - 1) * sum(self.dilations)
 
     def build(
-        self, x_shape, conditioning_shape=None, speaker_shape=None
+        self,
+        x_shape,
+        conditioning_shape=None,
+        speaker_shape=None,
+        sinusoids_shape=None,
     ) -> None:
         self.front.build(x_shape)
+        if sinusoids_shape is not None:
+            self.sinusoids.build(sinusoids_shape)
         inner = (*x_shape[:-1], self.residual_channels)
         for block in self.blocks:
             block.build(inner, conditioning_shape, speaker_shape)
 
-    def call(self, x, conditioning=None, speaker=None):
-        x = self.front(delay(x))
+    def call(self, x, conditioning=None, speaker=None, sinusoids=None):
+        x = self.first(delay(x), sinusoids)
         total = None
         for block in self.blocks:
             x, skip = block(x, conditioning, speaker)
@@ -306,8 +320,17 @@ class GatedStack(keras.layers.Layer):
                 total = skip if total is None else total + skip
         return x if total is None else total
 
+    def first(self, delayed, sinusoids=None):
+        """What the first block reads, from the series delayed."""
+        x = self.front(delayed)
+        return x if sinusoids is None else x + self.sinusoids(sinusoids)
+
     def compute_output_shape(
-        self, x_shape, conditioning_shape=None, speaker_shape=None
+        self,
+        x_shape,
+        conditioning_shape=None,
+        speaker_shape=None,
+        sinusoids_shape=None,
     ):
         return (*x_shape[:-1], self.skip_channels or self.residual_channels)
 

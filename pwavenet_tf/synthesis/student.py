@@ -106,7 +106,8 @@ def _walk(network: FlowNetwork, delayed, pasts, told: dict, counted):
     stack = network.stack
     # Not with tf.newaxis: XNNPACK would leave such slices out.
     series = tf.cast(tf.expand_dims(delayed, -1), network.compute_dtype)
-    h, endings = stack.front(series), []
+    told = dict(told)
+    h, endings = stack.first(series, told.pop("sinusoids", None)), []
     for block in stack.blocks:
         read = tf.concat([next(pasts), h], axis=1)
         endings.append(_ending(read, block.convolution.reach, counted))

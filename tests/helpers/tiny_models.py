@@ -18,12 +18,13 @@ EMPHASISED = dataclasses.replace(CONTRACT, pre_emphasis=0.9)
 ON_MEL = Conditioning(channels=4, upsampling=(4, 5))
 COARSE = Conditioning(channels=4, upsampling=(20,))
 EVERYTHING = Conditioning(
-    inputs=("mel", "linguistic", "pitch", "speaker"),
+    inputs=("mel", "linguistic", "pitch", "sinusoids", "speaker"),
     channels=4,
     upsampling=(4, 5),
     phones=("a", "b", "sil"),
     speakers=("anna", "ben"),
     mean_pitch_hz=150.0,
+    harmonics=3,
 )
 
 PHONE_SIZES = {
@@ -101,6 +102,14 @@ def features(batch: int = 1, frames: int = 2, seed: int = 0) -> dict:
         "timing": generator.normal(size=(batch, frames, 2)).astype("float32"),
         "pitch": generator.normal(size=(batch, frames, 2)).astype("float32"),
         "speaker": generator.integers(0, 2, batch, "int32"),
+        "sinusoids": np.stack(
+            [
+                generator.uniform(100.0, 300.0, (batch, frames)),
+                generator.integers(0, 2, (batch, frames)),
+                generator.uniform(0.0, 1.0, (batch, frames)),
+            ],
+            axis=-1,
+        ).astype("float32"),
     }
 
 

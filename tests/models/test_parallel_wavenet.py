@@ -159,7 +159,7 @@ def test_conditioner_starts_from_the_teachers() -> None:
     found, expected = (
         model.conditioner(features) for model in (student, teacher)
     )
-    assert set(found) == {"conditioning", "speaker"}
+    assert set(found) == {"conditioning", "speaker", "sinusoids"}
     for name in found:
         np.testing.assert_array_equal(found[name], expected[name])
 

@@ -44,7 +44,8 @@ def test_a_corpus_and_the_checkpoint_of_a_run(tmp_path) -> None:
     out = Path(shutil.copytree(OLD / "run", tmp_path / "run"))
     before = load_teacher(out / "teacher.keras")
     teacher = train_teacher(corpus, tiny_preset(), out, steps=STEPS)
-    assert teacher.get_config() == before.get_config()
+    named = {"name": before.name}
+    assert teacher.get_config() | named == before.get_config()
     log = (out / "teacher.csv").read_text().splitlines()
     column = log[0].split(",").index("step")
     assert [int(line.split(",")[column]) for line in log[1:]] == [3, 4]
