@@ -201,6 +201,7 @@ def test_a_linguistic_voice_of_several_speakers_is_exported(tmp_path) -> None:
         "phones",
         "pitch",
         "seed",
+        "sinusoids",
         "speaker",
         "temperature",
         "timing",

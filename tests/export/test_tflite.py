@@ -118,6 +118,7 @@ def test_inputs_and_outputs_have_names_shapes_and_types(voices, kind) -> None:
             "phones": ((1, window, 3), np.int32),
             "timing": ((1, window, 2), np.float32),
             "pitch": ((1, window, 2), np.float32),
+            "sinusoids": ((1, window, 3), np.float32),
             "speaker": ((1,), np.int32),
         }
     sound = ((1, BLOCK * HOP), np.float32)
