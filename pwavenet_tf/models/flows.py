@@ -1,4 +1,4 @@
-"""A flow of the student: its network, and its bijectors for TFP."""
+"""The student's flows: their step, their network, and TFP bijectors."""
 
 from collections.abc import Callable
 
@@ -10,14 +10,36 @@ from pwavenet_tf.models.layers import GatedStack
 from pwavenet_tf.models.tfp import tfb
 
 
+def affine_step(x, location, scale):
+    """One step of a flow, x · s + μ, elementwise.
+
+    Args:
+        x: The flow's input.
+        location: μ, of the same shape.
+        scale: s, of the same shape.
+    """
+    return x * scale + location
+
+
+def inverse_affine_step(x, location, inverse_scale):
+    """The inverse of `affine_step`, (x - μ) · 1/s, elementwise.
+
+    Args:
+        x: The flow's output.
+        location: μ, of the same shape.
+        inverse_scale: 1/s, of the same shape.
+    """
+    return (x - location) * inverse_scale
+
+
 class InverseAutoregressiveFlow(tfb.Bijector):
     """x_t = z_t · s_t + μ_t, with (μ_t, s_t) from z_<t (IAF, 1606.04934).
 
-    Forward turns a whole series at once; ln|det ∂x/∂z| = Σ_t ln s_t. The
+    Forward maps a whole series at once; ln|det ∂x/∂z| = Σ_t ln s_t. The
     inverse solves z = (x - μ(z)) / s(z) by substitution: because (μ_t, s_t)
-    look only at the past, pass n settles z_n at the latest, so that it is
-    exact after as many passes as there are samples, and it stops as soon as
-    a pass changes nothing.
+    depend on the past only, z_n is final after pass n at the latest: the
+    result is exact after as many passes as there are samples, and iteration
+    stops as soon as a pass changes nothing.
 
     Args:
         location_and_log_scale: Maps a series `(batch, time)` to `(location,
@@ -45,31 +67,32 @@ class InverseAutoregressiveFlow(tfb.Bijector):
 
     def _forward(self, z):
         location, log_scale = self.location_and_log_scale(z)
-        return z * ops.exp(log_scale) + location
+        return affine_step(z, location, ops.exp(log_scale))
 
     def _forward_log_det_jacobian(self, z):
         _, log_scale = self.location_and_log_scale(z)
         return ops.sum(log_scale, axis=-1)
 
     def _inverse(self, x):
-        def unsettled(passes, change, z):
-            # NaN counts as a change: what is not settled yet may overflow.
+        def is_changing(passes, change, z):
+            # NaN is a change too: what is not final yet may overflow.
             return ops.logical_and(passes < ops.shape(x)[-1], change != 0.0)
 
         def substitute(passes, change, z):
             location, log_scale = self.location_and_log_scale(z)
-            better = (x - location) * ops.exp(-log_scale)
-            return passes + 1, ops.max(ops.abs(better - z)), better
+            following = inverse_affine_step(x, location, ops.exp(-log_scale))
+            change = ops.max(ops.abs(following - z))
+            return passes + 1, change, following
 
         start = (0, ops.convert_to_tensor(float("inf")), ops.zeros_like(x))
-        return ops.while_loop(unsettled, substitute, start)[-1]
+        return ops.while_loop(is_changing, substitute, start)[-1]
 
 
 class DeEmphasis(tfb.Bijector):
-    """x_t = y_t + a x_{t-1}: what the flows generate, made audio.
+    """x_t = y_t + a x_{t-1}: from the flows' output to audio.
 
-    Forward is the recursion, inverse is pre-emphasis; each sample moves only
-    by what is known of the past, so ln|det ∂x/∂y| = 0.
+    Forward is the recursion, inverse is pre-emphasis. Each sample is shifted
+    by a function of the past, so ln|det ∂x/∂y| = 0.
 
     Args:
         coefficient: a, 0 to below 1.
@@ -100,14 +123,14 @@ class DeEmphasis(tfb.Bijector):
         return ops.zeros_like(y[..., 0])
 
 
-# Of the last layer's weights. The residuals of many layers add up before it:
-# at 0.01 thirty untrained layers made μ so loud that the inverse of the flow,
-# a recursive filter, was unstable.
-_OUTPUT_DEVIATION = 0.003
+# Standard deviation of the last layer's initial weights. The residuals of many
+# layers add up before it: at 0.01 thirty untrained layers made μ so large that
+# the inverse of the flow, a recursive filter, was unstable.
+_OUTPUT_STD = 0.003
 
-# How far one flow's ln s may leave its centre. Wider bounds let a scale run
-# away within one bad step.
-LOG_SCALE_REACH = 2.0
+# How far one flow's ln s may be from its centre. With wider bounds one bad
+# step can make a scale diverge.
+LOG_SCALE_BOUND = 2.0
 
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
@@ -172,7 +195,7 @@ class FlowNetwork(keras.layers.Layer):
         self.output_pair = keras.layers.Dense(
             2,
             kernel_initializer=keras.initializers.RandomNormal(
-                stddev=_OUTPUT_DEVIATION
+                stddev=_OUTPUT_STD
             ),
             dtype="float32",
         )
@@ -203,11 +226,11 @@ class FlowNetwork(keras.layers.Layer):
 
     def location_and_log_scale(self, pair):
         """(μ, ln s), `(...)` each, from the last layer's `(..., 2)`."""
-        # Not by indices: XNNPACK would leave such slices out.
+        # Not by indices: XNNPACK does not support such slices.
         location, raw = (
             ops.squeeze(one, -1) for one in ops.split(pair, 2, axis=-1)
         )
-        bounded = LOG_SCALE_REACH * ops.tanh(raw / LOG_SCALE_REACH)
+        bounded = LOG_SCALE_BOUND * ops.tanh(raw / LOG_SCALE_BOUND)
         return location, self.log_scale_centre + bounded
 
     def compute_output_shape(

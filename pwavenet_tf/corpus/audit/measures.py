@@ -21,7 +21,7 @@ from pwavenet_tf.audio.files import (
     is_truncated,
     openable,
     read_audio,
-    to_levels,
+    to_pcm16,
 )
 from pwavenet_tf.core.errors import UserError
 
@@ -386,7 +386,7 @@ class _Meter:
             raise _Broken
         powers = levels(np.concatenate(self._powers))
         extremes = np.array([self._lowest, self._highest])
-        lowest, highest = to_levels(extremes)
+        lowest, highest = to_pcm16(extremes)
         return Measures(
             container=file.format,
             subtype=file.subtype,
