@@ -76,8 +76,7 @@ def find_utterances(place: Path, out: Path) -> tuple[Path, list[Utterance]]:
         out: Folder for the audio files.
 
     Returns:
-        The folder that names are relative to, and the utterances, sorted by
-        name.
+        The folder that names are relative to; the utterances, by name.
 
     Raises:
         UserError: If there are none, if two would give one audio file, or if
@@ -187,20 +186,17 @@ class FileSynthesizer:
 
     def synthesize(self, utterance: Utterance) -> str | None:
         """Writes an audio file; returns the reason if that fails."""
-        from pwavenet_tf.synthesis.files import (
-            read_features,
-            synthesize_to_file,
-        )
+        from pwavenet_tf.synthesis import files
 
         try:
-            features = read_features(
+            features = files.read_features(
                 utterance.path,
                 self._synthesizer,
                 # By the whole name, which may contain folders.
                 lambda _, audio: self._describe(utterance.name, audio),
                 self._job.speaker,
             )
-            synthesize_to_file(
+            files.synthesize_to_file(
                 self._synthesizer,
                 features,
                 utterance.sound,
@@ -222,24 +218,19 @@ class FileSynthesizer:
         if "linguistic" in inputs:
             labels = self._job.labels or self._folder / "labels"
             label_file = find_labels(labels, name)
-            parts += [
-                label_file and label_file.name,
-                corpus_beam.stamp(label_file),
-                source and source.text,
-                self._texts.get(Path(name).stem),
-            ]
+            parts += [label_file and label_file.name]
+            parts += [corpus_beam.stamp(label_file)]
+            parts += [source and source.text, self._texts.get(Path(name).stem)]
         return corpus_beam.digest(*parts)
 
     def _require_speaker(self) -> None:
         speaker, known = self._job.speaker, self._model.conditioning.speakers
         if speaker is not None and speaker not in known:
+            advice = f"it knows {', '.join(known)}"
+            if not known:
+                advice = "it has one speaker only, leave out --speaker"
             raise UserError(
-                f"--speaker={speaker} is not known to this model; "
-                + (
-                    f"it knows {', '.join(known)}"
-                    if known
-                    else "it has one speaker only, leave out --speaker"
-                )
+                f"--speaker={speaker} is not known to this model; {advice}"
             )
 
     def _describer(self):
@@ -285,13 +276,13 @@ def require_output_folder(out: Path) -> None:
     """Refuses a folder that is neither empty nor a synthesis run's.
 
     Raises:
-        UserError: If it does.
+        UserError: If it is neither.
     """
     if not (out / SETTINGS_NAME).exists():
         require_free(out)
 
 
-def write_or_compare_settings(out: Path, settings: dict[str, object]) -> None:
+def check_settings(out: Path, settings: dict[str, object]) -> None:
     """Writes a run's settings to `out`, or compares an earlier run's.
 
     Args:
@@ -368,7 +359,7 @@ class SynthesisReport:
     failures: tuple[tuple[str, str], ...]
 
 
-class SynthesisHandler(ModelHandler[str, PredictionResult, "FileSynthesizer"]):
+class SynthesisHandler(ModelHandler[str, PredictionResult, FileSynthesizer]):
     """Loads a model once for each worker; an inference is an audio file.
 
     An example is an `Utterance.line`. Its inference is None if the file was
@@ -386,13 +377,13 @@ class SynthesisHandler(ModelHandler[str, PredictionResult, "FileSynthesizer"]):
         self._job = job
         self._folder = folder
 
-    def load_model(self) -> "FileSynthesizer":
+    def load_model(self) -> FileSynthesizer:
         return FileSynthesizer(self._job, self._folder)
 
     def run_inference(
         self,
         batch: Sequence[str],
-        model: "FileSynthesizer",
+        model: FileSynthesizer,
         inference_args: dict | None = None,
     ) -> Iterable[PredictionResult]:
         for line in batch:
@@ -430,7 +421,7 @@ def synthesize_on_beam(
     synthesizer = FileSynthesizer(job, folder)
     require_output_folder(out)
     with run_lock(out):
-        write_or_compare_settings(out, dataclasses.asdict(job))
+        check_settings(out, dataclasses.asdict(job))
         # Left behind by workers that were killed.
         for path in out.rglob(".unfinished-*"):
             path.unlink()
@@ -452,9 +443,8 @@ def synthesize_on_beam(
     for one in to_do:
         if not (one.sound.exists() or one.name in failed):
             raise corpus_beam.unwritten(one.sound)
-    return SynthesisReport(
-        len(utterances), len(utterances) - len(to_do), failures
-    )
+    total = len(utterances)
+    return SynthesisReport(total, total - len(to_do), failures)
 
 
 class _SynthesizeFiles(beam.PTransform):
