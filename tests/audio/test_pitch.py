@@ -147,7 +147,7 @@ def test_any_length_has_its_frames_and_is_finite(samples, name, block):
     contract = CONTRACTS[name]
     audio = np.random.default_rng(samples).normal(0, 0.1, samples)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pitch_module, "_BLOCK_SECONDS", block)
+        patch.setattr(pitch_module, "_CHUNK_SECONDS", block)
         track = pitch_track(audio.astype(np.float32), contract)
     assert track.shape == (contract.frames(samples), 2)
     assert np.isfinite(track).all()
@@ -173,14 +173,14 @@ def test_a_click_in_silence_is_unvoiced():
 def test_chunks_of_a_long_recording_join_exactly(monkeypatch):
     audio, *_ = glide(100, 200, 1.5, NANO)
     whole = pitch_track(audio, NANO)
-    monkeypatch.setattr(pitch_module, "_BLOCK_SECONDS", 0.4)
+    monkeypatch.setattr(pitch_module, "_CHUNK_SECONDS", 0.4)
     blocks = pitch_track(audio, NANO)
     np.testing.assert_array_equal(blocks[:, 1], whole[:, 1])
     np.testing.assert_allclose(blocks[:, 0], whole[:, 0], atol=0.02)
 
 
 def test_memory_does_not_grow_with_the_recording(monkeypatch):
-    monkeypatch.setattr(pitch_module, "_BLOCK_SECONDS", 0.3)
+    monkeypatch.setattr(pitch_module, "_CHUNK_SECONDS", 0.3)
 
     def peak(seconds):
         audio, *_ = glide(100, 200, seconds, NANO)

@@ -131,7 +131,7 @@ def test_levels_and_mel_are_those_of_the_recording(tmp_path):
 def test_mel_of_a_long_recording_does_not_show_its_blocks(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(features_module, "_MEL_BLOCK_FRAMES", 7)
+    monkeypatch.setattr(features_module, "_CHUNK_FRAMES", 7)
     prepare(
         recordings(tmp_path / "in", 2, seconds=1.23), tmp_path / "out", NANO
     )

@@ -30,7 +30,7 @@ FOLDERS = {"voice": "mel", "everything": "everything"}
 
 
 def synthesizer(model: str) -> Synthesizer:
-    return served_voices.voice(FOLDERS[model])
+    return served_voices.synthesizer(FOLDERS[model])
 
 
 @pytest.fixture(scope="module")

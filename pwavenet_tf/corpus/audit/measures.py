@@ -19,7 +19,7 @@ from pwavenet_tf.audio.files import (
     HIGHEST_RATE,
     LOWEST_RATE,
     is_truncated,
-    openable,
+    soundfile_path,
     read_audio,
     to_pcm16,
 )
@@ -319,7 +319,7 @@ def measure(path: Path) -> Measures:
 
     path = Path(path)
     try:
-        with soundfile.SoundFile(openable(path)) as file:
+        with soundfile.SoundFile(soundfile_path(path)) as file:
             if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:
                 raise _Broken
             meter = _Meter(file)
