@@ -144,7 +144,7 @@ class FlowNetwork(keras.layers.Layer):
     Args:
         dilations: Dilation of each layer.
         residual_channels: Channels between the layers.
-        gate_channels: Channels behind each gate.
+        gate_channels: Channels of each gate.
         filter_width: Filter width of the dilated convolutions.
         log_scale_centre: ln s of the untrained network.
         input_deviation: Standard deviation that x is expected to have.

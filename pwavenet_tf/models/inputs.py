@@ -149,7 +149,7 @@ def _frames(
     ):
         raise UserError(
             f"{name}{key} holds values that are not finite numbers; compute "
-            "it anew"
+            "it again"
         )
     return batched.astype(np.int32 if key == "phones" else np.float32)
 

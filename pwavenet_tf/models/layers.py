@@ -218,7 +218,7 @@ class GatedStack(keras.layers.Layer):
     Args:
         dilations: Dilation of each block.
         residual_channels: Channels between the blocks.
-        gate_channels: Channels behind each gate.
+        gate_channels: Channels of each gate.
         skip_channels: Channels of the skip connections, whose sum is the
             output; `None` for no skip connections, as in the student's
             flows: then the last residual is the output.

@@ -48,7 +48,7 @@ class ParallelWaveNet(keras.Model):
         flow_dilations: Dilations of each flow's layers, a tuple for each.
         filter_width: Filter width of the dilated convolutions.
         residual_channels: Channels between the layers.
-        gate_channels: Channels behind each gate.
+        gate_channels: Channels of each gate.
         noise: `logistic`, as Parallel WaveNet has it, or `gaussian`, as
             ClariNet (1807.07281).
         seed: Seed of the noise that `call` samples when it is given none.

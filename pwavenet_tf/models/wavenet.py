@@ -38,7 +38,7 @@ class WaveNet(ReplicatedModel):
         dilations: Dilation of each layer.
         filter_width: Filter width of the dilated convolutions, at least 2.
         residual_channels: Channels between the layers.
-        gate_channels: Channels behind each gate.
+        gate_channels: Channels of each gate.
         skip_channels: Channels of the skip connections and of the layer
             before the output.
         head: The output distribution: `mixture_of_logistics` or `gaussian`

@@ -19,8 +19,8 @@ from pwavenet_tf.audio.files import (
     HIGHEST_RATE,
     LOWEST_RATE,
     is_truncated,
-    soundfile_path,
     read_audio,
+    soundfile_path,
     to_pcm16,
 )
 from pwavenet_tf.core.errors import UserError
