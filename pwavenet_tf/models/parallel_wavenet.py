@@ -22,7 +22,7 @@ from pwavenet_tf.models.flows import FlowNetwork, affine_step
 from pwavenet_tf.models.noise import NOISES, NoiseFamily
 
 if TYPE_CHECKING:
-    from pwavenet_tf.models.flows import InverseAutoregressiveFlow
+    from pwavenet_tf.models.bijectors import InverseAutoregressiveFlow
     from pwavenet_tf.models.tfp import tfd
 
 # The scale of an untrained student's samples, about that of recordings.
@@ -156,7 +156,7 @@ class ParallelWaveNet(keras.Model):
         """The flows for a conditioning, as in `call`, in order."""
         # TensorFlow Probability is not loaded where it is not used: training
         # also works with a JAX that it does not support.
-        from pwavenet_tf.models.flows import InverseAutoregressiveFlow
+        from pwavenet_tf.models.bijectors import InverseAutoregressiveFlow
 
         conditioning = self.conditioner(inputs)
         return [
@@ -210,7 +210,7 @@ class ParallelWaveNet(keras.Model):
             `log_prob` (a density, nats; its inverse takes up to `time`
             passes through the network).
         """
-        from pwavenet_tf.models.flows import DeEmphasis
+        from pwavenet_tf.models.bijectors import DeEmphasis
         from pwavenet_tf.models.tfp import tfb, tfd
 
         zeros = ops.zeros(self._audio_shape(inputs))

@@ -99,7 +99,7 @@ def test_between_gaussians_the_kl_is_clarinets_in_closed_form() -> None:
     )
 
 
-def test_the_perceptual_losses_reach_the_student_alone() -> None:
+def test_the_perceptual_losses_train_the_student_alone() -> None:
     classifier = tiny_models.phone_classifier()
     model = Distiller(
         tiny_models.teacher(),

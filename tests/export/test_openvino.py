@@ -35,7 +35,7 @@ def stream(kind, tmp_path_factory) -> openvino_reader.Signature:
 @pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @pytest.mark.parametrize("cuts", [(0, FRAMES), (0, 13, 14, FRAMES)])
-def test_openvino_says_the_same_part_by_part(kind, stream, cuts, temperature):
+def test_openvino_gives_the_same_audio_part_by_part(kind, stream, cuts, temperature):
     inputs = features(kind, 2, FRAMES)
     card = exported(kind) / "assets.extra" / "model_card.json"
     state = {
@@ -69,7 +69,7 @@ def whole(kind, tmp_path_factory) -> openvino_reader.Signature:
 
 
 @pytest.mark.parametrize("frames", [FRAMES, 171])
-def test_openvino_says_the_same_at_once(kind, whole, frames):
+def test_openvino_gives_the_same_audio_at_once(kind, whole, frames):
     """In one chunk of the graph's loop, and in two."""
     inputs = features(kind, 2, frames)
     answer = whole(

@@ -7,7 +7,7 @@ import tensorflow as tf
 import tiny_models
 
 from pwavenet_tf.core.presets import preset
-from pwavenet_tf.models.flows import InverseAutoregressiveFlow
+from pwavenet_tf.models.bijectors import InverseAutoregressiveFlow
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.tfp import tfb
 

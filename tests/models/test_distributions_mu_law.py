@@ -65,7 +65,7 @@ def test_every_sample_is_the_decoded_code_on_a_16_bit_level() -> None:
 
 
 @pytest.mark.parametrize("uniform", [0.0, 1.0 - 2.0**-24])
-def test_codes_without_probability_are_never_drawn(uniform) -> None:
+def test_codes_without_probability_are_never_sampled(uniform) -> None:
     raw = np.full((1, 256), -1e4, "float32")
     raw[0, 3:200] = raw_logits(1)[0, 3:200]
     sample = MuLaw(raw).sample(np.full((1, 1), uniform, "float32"))

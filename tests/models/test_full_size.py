@@ -98,7 +98,7 @@ def take_two_steps(teacher: WaveNet, inputs: dict) -> None:
         assert np.isfinite(list(values.values())).all()
 
 
-def test_the_papers_teacher_speaks(teacher) -> None:
+def test_the_papers_teacher_generates(teacher) -> None:
     """A frame, 300 samples: a second would take minutes."""
     mel, _ = clip(1)
     audio = generate(teacher, mel[0], seed=1)
@@ -188,7 +188,7 @@ def test_the_multispeaker_student_has_30_layers_in_every_flow() -> None:
     assert np.abs(voices[0] - voices[1]).max() > 0.0
 
 
-def test_the_student_speaks_for_one_second(student) -> None:
+def test_the_student_synthesizes_one_second(student) -> None:
     frames = PAPER.audio.frames(PAPER.audio.sample_rate)
     mel, _ = clip(frames)
     audio = Synthesizer(student, chunk_frames=frames)(mel[0], seed=1)

@@ -51,7 +51,7 @@ def test_a_speaker_may_be_named() -> None:
     np.testing.assert_array_equal(required(one)["speaker"], [1])
 
 
-def test_two_speakers_say_the_same_words_differently() -> None:
+def test_two_speakers_give_different_audio() -> None:
     teacher = tiny_models.teacher(conditioning=tiny_models.EVERYTHING)
     features = single(tiny_models.features(1, FRAMES))
     anna, ben = (

@@ -224,7 +224,7 @@ def test_mass_is_the_densitys_integral_over_a_level(student) -> None:
     assert mass[-1] == pytest.approx(integral, rel=1e-3)
 
 
-def test_weights_are_read_anew_and_rows_stand_for_themselves() -> None:
+def test_weights_are_read_again_and_rows_are_independent() -> None:
     student = tiny_models.calmer(tiny_models.student(), 0.1)
     inverse = CachedInverse(student, jit_compile=False)
     mel, audio = tiny_models.mel(2, 3), tiny_models.audio(2, 3)

@@ -67,7 +67,7 @@ def test_filters_are_scipys(length, coefficient, seed) -> None:
 
 @hypothesis.given(st.integers(1, 199), coefficients)
 @hypothesis.settings(deadline=None, max_examples=10)
-def test_de_emphasis_goes_on_from_the_last_sample(cut, coefficient) -> None:
+def test_de_emphasis_continues_from_the_last_sample(cut, coefficient) -> None:
     y = noise_of(200, cut)
     whole = de_emphasis(y, coefficient)
     first = de_emphasis(y[:, :cut], coefficient)

@@ -195,7 +195,7 @@ def test_an_unknown_precision_is_refused():
         TeacherTraining(1, 1, 200, 1e-3, precision="float64")
 
 
-def test_the_flag_reaches_the_run(tiny_run, tmp_path, monkeypatch):
+def test_the_flag_is_passed_to_the_run(tiny_run, tmp_path, monkeypatch):
     def seen(corpus, settings, *others):
         found.append(settings)
         raise UserError("seen")

@@ -180,7 +180,7 @@ def test_an_empty_block_is_refused() -> None:
         Stream(voice, block_frames=0)
 
 
-def test_what_is_not_taken_at_once_comes_later() -> None:
+def test_blocks_that_are_not_taken_come_later() -> None:
     voice, features, whole = student_and_sound(KINDS[0])
     stream = Stream(voice, 5, block_frames=4)
     for part in parts(features, [7, 8, 20]):
