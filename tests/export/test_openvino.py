@@ -35,7 +35,9 @@ def stream(kind, tmp_path_factory) -> openvino_reader.Signature:
 @pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @pytest.mark.parametrize("cuts", [(0, FRAMES), (0, 13, 14, FRAMES)])
-def test_openvino_gives_the_same_audio_part_by_part(kind, stream, cuts, temperature):
+def test_openvino_gives_the_same_audio_part_by_part(
+    kind, stream, cuts, temperature
+):
     inputs = features(kind, 2, FRAMES)
     card = exported(kind) / "assets.extra" / "model_card.json"
     state = {

@@ -82,9 +82,7 @@ def test_total_location_and_scale_see_only_past_noise(
     assert (gradient[seen] != 0.0).all()
 
 
-def test_present_noise_is_scaled_by_the_total_scale(
-    student, noise
-) -> None:
+def test_present_noise_is_scaled_by_the_total_scale(student, noise) -> None:
     """∂x_t / ∂z_t = s_tot,t, and x_t does not depend on later noise."""
     gradient = tiny_models.jacobian(total(student, "audio"), noise)
     log_scale = total(student, "log_scale")(noise[None])[0]
