@@ -1,5 +1,5 @@
-"""Getting a trained student out of the house, to where it is served.
+"""Exports of a trained student, and a client of a served one.
 
-In the repository this folder stands beside the package; it is installed, and
+In the repository this folder lies next to the package; it is installed, and
 imported from the checkout too, as `pwavenet_tf.export`.
 """

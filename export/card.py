@@ -1,4 +1,4 @@
-"""What a voice is, for whoever is to speak with it or to keep it."""
+"""The model card of an exported student."""
 
 import dataclasses
 
@@ -8,8 +8,8 @@ from pwavenet_tf.export.graphs.signatures import state_zeros
 from pwavenet_tf.synthesis.student import Synthesizer
 
 
-def model_card(voice: Synthesizer) -> dict:
-    """What `describe` answers with, ready for JSON.
+def model_card(synthesizer: Synthesizer) -> dict:
+    """The answer of `describe`, ready for JSON.
 
     Returns:
         `format`, the acoustic `contract`, the `conditioning`, the `sizes` of
@@ -17,7 +17,7 @@ def model_card(voice: Synthesizer) -> dict:
         samples, its `look_ahead_frames`, and of `state` each tensor's `shape`
         of one row and `dtype`.
     """
-    student = voice.student
+    student = synthesizer.student
     sizes = ("flow_dilations", "filter_width", "residual_channels")
     return {
         "format": FORMAT,
@@ -27,23 +27,23 @@ def model_card(voice: Synthesizer) -> dict:
         | {"gate_channels": student.gate_channels, "noise": student.noise},
         "parameters": int(student.count_params()),
         "receptive_field": student.receptive_field,
-        "look_ahead_frames": voice.context_frames,
+        "look_ahead_frames": synthesizer.context_frames,
         "state": {
             name: {"shape": list(zero.shape[1:]), "dtype": zero.dtype.name}
-            for name, zero in state_zeros(voice).items()
+            for name, zero in state_zeros(synthesizer).items()
         },
     }
 
 
-def card_page(voice: Synthesizer, difference: float) -> str:
-    """The card as a page to read.
+def card_page(synthesizer: Synthesizer, difference: float) -> str:
+    """The card as a Markdown page.
 
     Args:
-        voice: The voice.
-        difference: How far the exported graph was from it at most.
+        synthesizer: The exported student's.
+        difference: The largest difference of the exported graph's audio.
     """
-    student, contract = voice.student, voice.student.audio
-    told = ", ".join(student.conditioning.inputs)
+    student, contract = synthesizer.student, synthesizer.student.audio
+    conditioning = ", ".join(student.conditioning.inputs)
     speakers = ", ".join(student.conditioning.speakers) or "one"
     frame = 1_000 * contract.hop_length / contract.sample_rate
     rows = "\n".join(
@@ -58,15 +58,15 @@ def card_page(voice: Synthesizer, difference: float) -> str:
 | mel spectrogram | {contract.mels} bands, {contract.lowest_hz:g} to \
 {contract.highest_hz:g} Hz |
 | a frame | {contract.hop_length} samples, {frame:g} ms |
-| told | {told} |
+| conditioning | {conditioning} |
 | speakers | {speakers} |
 | flows | {len(student.networks)}, of \
 {", ".join(str(len(n.dilations)) for n in student.networks)} layers |
 | noise | {student.noise} |
 | parameters | {student.count_params():,} |
 | receptive field | {student.receptive_field:,} samples |
-| look-ahead | {voice.context_frames} frames, \
-{voice.context_frames * frame:g} ms |
+| look-ahead | {synthesizer.context_frames} frames, \
+{synthesizer.context_frames * frame:g} ms |
 
 The signatures `serving_default` and `stream` read, the batch first:
 
@@ -75,8 +75,8 @@ The signatures `serving_default` and `stream` read, the batch first:
 {rows}
 
 Features are normalised as `contract.json` says; the signature
-`mel_spectrogram` does so from audio. The exported graph was run before it was
-put here: its sound was within {difference:.0e} of the student's.
+`mel_spectrogram` computes them from audio. The exported graph was run before it
+was written here: its audio was within {difference:.0e} of the student's.
 """
 
 

@@ -10,15 +10,15 @@ def require_format(card: dict, source: str) -> None:
     """Refuses a card of another format.
 
     Args:
-        card: What an export says of itself.
+        card: The card of an export.
         source: Where it comes from, for the message.
 
     Raises:
-        UserError: If it is of another.
+        UserError: If it has another format.
     """
     if card.get("format") != FORMAT:
         raise UserError(
             f"{source}: has a card of format {card.get('format')}, but this "
-            f"release reads {FORMAT}; export the student anew, or install the "
+            f"release reads {FORMAT}; export the student again, or install the "
             "release that exported it"
         )

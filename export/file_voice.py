@@ -1,4 +1,4 @@
-"""A voice in a file, run by another runtime than TensorFlow."""
+"""A student in a file, run by another runtime than TensorFlow."""
 
 import abc
 
@@ -7,18 +7,18 @@ import tensorflow as tf
 
 from pwavenet_tf.core.config import AudioContract, Conditioning
 from pwavenet_tf.models.noise import NOISES
-from pwavenet_tf.synthesis.streaming import StreamedVoice
+from pwavenet_tf.synthesis.streaming import StreamingSynthesizer
 
 STATE = ("state_past", "state_newest")
 
 
-class FileVoice(StreamedVoice):
-    """A voice whose file holds a `BlockGraph` and a card.
+class FileVoice(StreamingSynthesizer):
+    """A synthesizer from a file that holds a `BlockGraph` and a card.
 
-    It draws the same noise from a seed as `Synthesizer`.
+    The same seed gives the same noise as in `Synthesizer`.
 
     Args:
-        card: What the file says of itself; see `model_card`.
+        card: The card in the file; see `model_card`.
 
     Attributes:
         card: The same.
@@ -33,10 +33,10 @@ class FileVoice(StreamedVoice):
 
     @abc.abstractmethod
     def run(self, inputs: dict) -> tuple[np.ndarray, dict]:
-        """The audio of a block and the state behind it, from all it reads."""
+        """The audio of a block and the state after it, from all its inputs."""
 
     def initial_state(self, batch: int) -> dict[str, np.ndarray]:
-        """The state before the first sample of so many rows: zeros."""
+        """The state before the first sample, for a batch of rows: zeros."""
         shapes = {name: self.card["state"][name]["shape"] for name in STATE}
         return {
             name: np.zeros((batch, *shape), np.float32)
@@ -44,8 +44,12 @@ class FileVoice(StreamedVoice):
         }
 
     def advance(
-        self, state: dict, window: dict, uniforms: tf.Tensor, temperature: float
+        self,
+        state: dict,
+        features: dict,
+        uniforms: tf.Tensor,
+        temperature: float,
     ) -> tuple[np.ndarray, dict]:
-        """The audio of a block and the state behind it; see `StreamedVoice`."""
+        """The audio of a block and the state after it, as in the base class."""
         noise = temperature * self._noise.from_uniforms(uniforms[..., 0])
-        return self.run(window | {"noise": noise.numpy()} | state)
+        return self.run(features | {"noise": noise.numpy()} | state)

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.imports import hold_back_stderr
 from pwavenet_tf.export.card import model_card
 from pwavenet_tf.export.card_format import require_format
@@ -24,11 +24,11 @@ _TOLERANCE = 1e-4
 
 
 class OnnxVoice(FileVoice):
-    """A voice in an ONNX file, run by onnxruntime.
+    """A synthesizer from an ONNX file, run by onnxruntime.
 
     Args:
         path: The file that `export_onnx` wrote.
-        threads: Of the runtime; as many as it likes, if 0.
+        threads: Of the runtime; its own default if 0.
 
     Raises:
         UserError: If the file is missing, damaged, or not one of ours.
@@ -45,12 +45,12 @@ class OnnxVoice(FileVoice):
             self._session = runtime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
             )
-            found = self._session.get_modelmeta().custom_metadata_map
-            card = json.loads(found[_KEY])
+            metadata = self._session.get_modelmeta().custom_metadata_map
+            card = json.loads(metadata[_KEY])
         # onnxruntime has exceptions of its own for every fault of a file.
         except Exception as error:
             raise UserError(
-                f"{path}: is missing, damaged or no voice of ours; name an "
+                f"{path}: is missing, damaged or not our export; name an "
                 ".onnx file that `pwavenet export --format=onnx` wrote"
             ) from error
         require_format(card, str(path))
@@ -58,7 +58,7 @@ class OnnxVoice(FileVoice):
         self._reads = [one.name for one in self._session.get_inputs()]
 
     def run(self, inputs: dict) -> tuple[np.ndarray, dict]:
-        """The audio of a block and the state behind it, from all it reads."""
+        """The audio of a block and the state after it, from all its inputs."""
         audio, *following = self._session.run(
             ["audio", *map(_next, STATE)],
             {name: inputs[name] for name in self._reads},
@@ -75,7 +75,7 @@ def _next(name: str) -> str:
 
 
 def export_onnx(student: ParallelWaveNet, out: Path) -> float:
-    """Writes an ONNX file that speaks a block of frames at a time.
+    """Writes an ONNX file that synthesizes a block of frames at a time.
 
     Any batch and any number of frames. Its inputs are the features of the
     block and of `look_ahead_frames` frames on either side, whichever the
@@ -85,57 +85,64 @@ def export_onnx(student: ParallelWaveNet, out: Path) -> float:
     as the noise, in [-1, 1), and the states for the next block, `next_past`
     and `next_newest`. The metadata `pwavenet_tf` is the card as JSON.
 
-    Before it is put in place it is run by onnxruntime and compared with the
-    student.
+    Before it is moved to its place it is run by onnxruntime and compared with
+    the student.
 
     Args:
         student: The student.
         out: The file.
 
     Returns:
-        How far its sound is from the student's at most.
+        The largest difference of its audio from the student's.
 
     Raises:
-        UserError: If a package is missing, the file can't be written, or it
-            does not sound as the student does.
+        UserError: If a package is missing, the file can't be written, or its
+            audio differs from the student's.
     """
     onnx, tf2onnx = _package("onnx"), _package("tf2onnx")
     _package("onnxruntime")
-    voice = Synthesizer(in_precision(student, "float32"))
-    graph = BlockGraph(voice.student, None, None)
+    synthesizer = Synthesizer(in_precision(student, "float32"))
+    graph = BlockGraph(synthesizer.student, None, None)
 
     @tf.function(input_signature=list(graph.specs.values()))
-    def speak(*given):
-        said = graph.speak(**dict(zip(graph.specs, given, strict=True)))
-        return {_next(name): x for name, x in said.items()}
+    def synthesize(*inputs):
+        outputs = graph.synthesize(
+            **dict(zip(graph.specs, inputs, strict=True))
+        )
+        return {_next(name): x for name, x in outputs.items()}
 
-    with written_aside(out) as aside:
+    with atomic_write(out) as temporary:
         with hold_back_stderr():
             model, _ = tf2onnx.convert.from_function(
-                speak, input_signature=speak.input_signature, opset=_OPSET
+                synthesize,
+                input_signature=synthesize.input_signature,
+                opset=_OPSET,
             )
         onnx.helper.set_model_props(
-            model, {_KEY: json.dumps(model_card(voice))}
+            model, {_KEY: json.dumps(model_card(synthesizer))}
         )
-        onnx.save(model, aside)
-        difference = _difference(voice, OnnxVoice(aside))
+        onnx.save(model, temporary)
+        difference = _difference(synthesizer, OnnxVoice(temporary))
         if not difference <= _TOLERANCE:
             raise UserError(
                 f"not exported: the ONNX graph differs from the student by "
                 f"{difference:.1e} (more than {_TOLERANCE}); is the student's "
-                "training finished and sound?"
+                "training finished and healthy?"
             )
     return difference
 
 
-def _difference(voice: Synthesizer, other: OnnxVoice) -> float:
-    """On two rows, in blocks of which each depends on all before it."""
-    past = voice.contract.frames(voice.student.receptive_field)
+def _difference(synthesizer: Synthesizer, other: OnnxVoice) -> float:
+    """On two rows, in blocks that depend on each other."""
+    past = synthesizer.contract.frames(synthesizer.student.receptive_field)
     features = random_features(
-        voice.student.audio, voice.student.conditioning, 2, 2 * past + 1
+        synthesizer.student.audio,
+        synthesizer.student.conditioning,
+        2,
+        2 * past + 1,
     )
     other.chunk_frames = past
-    return float(np.abs(voice(features, 7) - other(features, 7)).max())
+    return float(np.abs(synthesizer(features, 7) - other(features, 7)).max())
 
 
 def _package(name: str):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from pwavenet_tf.core.config import FRAME_ARRAYS
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.export.card import card_page, model_card
 from pwavenet_tf.export.graphs.features import feature_specs
 from pwavenet_tf.export.graphs.signatures import Signatures
@@ -22,11 +22,11 @@ WARMUP_FILE = "tf_serving_warmup_requests"
 
 
 def write_warmup_requests(student, model: str, path: Path) -> None:
-    """Writes a request of a second of speech to each signature.
+    """Writes a warm-up request of one second for each signature.
 
     Args:
-        student: Whose signatures.
-        model: The name that it is served under.
+        student: The exported student.
+        model: The name of the served model.
         path: The file, TFRecords of `PredictionLog`.
     """
     from tensorflow_serving.apis import prediction_log_pb2
@@ -65,12 +65,12 @@ def export_saved_model(student: ParallelWaveNet, out: Path) -> Path:
 
     Its signatures are `serving_default` (features to audio),
     `mel_spectrogram` (audio to what the student reads), `stream` (features as
-    they come, with the state as tensors) and `describe`; see `Signatures`.
+    they arrive, with the state as tensors) and `describe`; see `Signatures`.
     Long input is computed in chunks: memory grows only with the audio itself.
     `assets.extra` holds `contract.json`, `model_card.json`, `MODEL_CARD.md`
     and the requests that warm the server up.
 
-    Before it is put in place it is loaded and compared with the student.
+    Before it is moved to its place it is loaded and compared with the student.
 
     Args:
         student: The student.
@@ -80,24 +80,28 @@ def export_saved_model(student: ParallelWaveNet, out: Path) -> Path:
         The folder of the version.
 
     Raises:
-        UserError: If it can't be written, the student is told nothing that
-            has frames, or the graph does not sound as the student does.
+        UserError: If it can't be written, the student is not conditioned on
+            features of frames, or the graph's audio differs from the
+            student's.
     """
     if not student.conditioner.series_channels:
         raise UserError(
-            f"this student is told {_listed(student)}, which says nothing of "
-            "how long it is to speak; a SavedModel is made of students that "
-            "are told a mel spectrogram or other features of frames"
+            f"this student is conditioned on {_listed(student)}, which does "
+            "not give the length of the audio; a SavedModel needs a student "
+            "that is conditioned on a mel spectrogram or other features of "
+            "frames"
         )
     out = Path(out)
     version = out / str(_next_version(out))
-    voice = Synthesizer(in_precision(student, "float32"))
-    card = model_card(voice)
-    with written_aside(version) as aside:
-        signatures = Signatures(voice.student, card)
-        tf.saved_model.save(signatures, str(aside), signatures=signatures.all())
-        difference = _require_equal_sound(voice, aside)
-        extra = aside / "assets.extra"
+    synthesizer = Synthesizer(in_precision(student, "float32"))
+    card = model_card(synthesizer)
+    with atomic_write(version) as temporary:
+        signatures = Signatures(synthesizer.student, card)
+        tf.saved_model.save(
+            signatures, str(temporary), signatures=signatures.all()
+        )
+        difference = _require_equal_audio(synthesizer, temporary)
+        extra = temporary / "assets.extra"
         extra.mkdir()
         for name, content in (
             ("contract.json", card["contract"]),
@@ -105,7 +109,7 @@ def export_saved_model(student: ParallelWaveNet, out: Path) -> Path:
         ):
             text = json.dumps(content, indent=1)
             (extra / name).write_text(text + "\n", "utf-8")
-        page = card_page(voice, difference)
+        page = card_page(synthesizer, difference)
         (extra / "MODEL_CARD.md").write_text(page, "utf-8")
         write_warmup_requests(student, out.absolute().name, extra / WARMUP_FILE)
     return version
@@ -126,38 +130,38 @@ def _next_version(out: Path) -> int:
     return 1 + max((int(name) for name in names if name.isdecimal()), default=0)
 
 
-def _require_equal_sound(voice: Synthesizer, folder: Path) -> float:
-    """Runs the graph on two rows of a chunk and more, one with padding."""
-    # As far as any sample sees, so that the second chunk depends on all of it.
-    frames = voice.chunk_frames + voice.contract.frames(
-        voice.student.receptive_field
+def _require_equal_audio(synthesizer: Synthesizer, folder: Path) -> float:
+    """Runs the graph on two rows longer than a chunk, one with padding."""
+    # With the receptive field, so that the second chunk depends on the first.
+    frames = synthesizer.chunk_frames + synthesizer.contract.frames(
+        synthesizer.student.receptive_field
     )
-    specs = feature_specs(voice.student)
+    specs = feature_specs(synthesizer.student)
     features = random_features(
-        voice.student.audio, voice.student.conditioning, 2, frames
+        synthesizer.student.audio, synthesizer.student.conditioning, 2, frames
     )
     features = {name: features[name] for name in specs}
     served = tf.saved_model.load(str(folder))
     seeds, short = [7, 8], frames // 2
-    spoken = served.synthesize(
+    outputs = served.synthesize(
         {name: tf.cast(features[name], specs[name].dtype) for name in specs},
         lengths=tf.constant([frames, short], tf.int64),
         seed=tf.constant(seeds, tf.int64),
     )["audio"].numpy()
-    hop, worst = voice.contract.hop_length, 0.0
+    hop, worst = synthesizer.contract.hop_length, 0.0
     for row, length in enumerate((frames, short)):
         alone = {
             name: value[[row], :length] if value.ndim == 3 else value[[row]]
             for name, value in features.items()
         }
-        expected = voice(alone, seeds[row])
-        found = spoken[row : row + 1, : length * hop]
-        # A maximum would forget a row that is not a number.
-        worst = np.maximum(worst, np.abs(found - expected).max())
+        expected = synthesizer(alone, seeds[row])
+        actual = outputs[row : row + 1, : length * hop]
+        # Unlike max, it propagates NaN.
+        worst = np.maximum(worst, np.abs(actual - expected).max())
     if not worst <= _TOLERANCE:
         raise UserError(
             f"{folder.name}: the exported graph differs from the student by "
             f"{worst:.1e} (more than {_TOLERANCE}); is the student's "
-            "training finished and sound?"
+            "training finished and healthy?"
         )
     return float(worst)

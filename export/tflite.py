@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.imports import hold_back_stderr
 from pwavenet_tf.export.card import model_card
 from pwavenet_tf.export.graphs.block import BlockGraph
@@ -32,15 +32,15 @@ from pwavenet_tf.synthesis.student import Synthesizer
 
 _QUANTISED = ("int8-dynamic", "int8")
 
-# More make the ranges hardly wider, and the calibration is slow.
+# More hardly widen the ranges, and the calibration is slow.
 _CALIBRATING_BLOCKS = 50
-# Another than the gate's, so that it hears other noise.
+# Different from the gate's, for other noise.
 _CALIBRATING_SEED = 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What was exported.
+    """The result of an export.
 
     Attributes:
         path: The file.
@@ -62,22 +62,22 @@ def export_tflite(
     block_frames: int = 16,
     speech: Sequence[Features] | None = None,
 ) -> Report:
-    """Writes a .tflite that speaks one block of frames at a time.
+    """Writes a .tflite that synthesizes one block of frames at a time.
 
     Its only signature, `speak`, has fixed shapes, batch 1: the features of
     the block and of the look-ahead on either side, `(1, block_frames + 2 *
     look-ahead, channels)`, whichever of `mel`, `phones`, `timing`, `pitch`
     (integers int32) and `speaker` `(1,)` the student reads; `noise`, float32
-    `(1, block_frames * hop length)`, drawn from the student's standard
+    `(1, block_frames * hop length)`, sampled from the student's standard
     distribution and scaled by the temperature; `state_past` and
     `state_newest`, zeros at the beginning. It returns `audio`, as long as the
-    noise, in [-1, 1), and the two states for the next block. There are only
-    built-in operations in it. `LiteVoice` speaks with it.
+    noise, in [-1, 1), and the two states for the next block. It has only
+    built-in operations. `LiteVoice` runs it.
 
-    Its metadata `pwavenet_tf` is a JSON card: what `describe` of the
-    SavedModel says, and `block_frames`, `variant` and `quality`.
+    Its metadata `pwavenet_tf` is a JSON card: that of the SavedModel's
+    `describe`, and `block_frames`, `variant` and `quality`.
 
-    The file is compared with the student before it is put in place.
+    The file is compared with the student before it is moved to its place.
 
     Args:
         student: The trained student.
@@ -87,38 +87,38 @@ def export_tflite(
             activations of a fixed range too.
         block_frames: Frames of a block.
         speech: Features of recordings, as `Synthesizer` takes them, that the
-            quality is measured on; the 8-bit variants need them. Every second
-            one calibrates `int8` and is then not measured on, if there are
-            two or more.
+            quality is measured on; the 8-bit variants need them. If there
+            are two or more, every second one calibrates `int8` and is not
+            measured on.
 
     Returns:
-        What was written.
+        A report on the file.
 
     Raises:
-        UserError: If speech is needed, the file can't be written, or it
-            would not sound like the student; then nothing is left behind.
+        UserError: If speech is needed, the file can't be written, or its
+            quality is too low; then no file is left.
     """
     speech = _checked(student, variant, block_frames, speech)
-    calibrating, judging = speech, speech
+    calibrating, measuring = speech, speech
     if variant == "int8" and len(speech) > 1:
-        calibrating, judging = speech[::2], speech[1::2]
+        calibrating, measuring = speech[::2], speech[1::2]
     content, card = lite_content(student, variant, block_frames, calibrating)
-    with written_aside(out) as aside:
-        aside.write_bytes(with_card(content, card))
+    with atomic_write(out) as temporary:
+        temporary.write_bytes(with_card(content, card))
         quality = require_quality(
-            LiteVoice(aside),
+            LiteVoice(temporary),
             Synthesizer(in_precision(student, "float32")),
-            judging
+            measuring
             or [
                 random_features(
                     student.audio, student.conditioning, 1, 3 * block_frames + 1
                 )
             ],
             variant,
-            on_speech=bool(judging),
+            on_speech=bool(measuring),
         )
         figures = {"quality": dataclasses.asdict(quality)}
-        aside.write_bytes(with_card(content, card | figures))
+        temporary.write_bytes(with_card(content, card | figures))
     return Report(Path(out), variant, Path(out).stat().st_size, quality)
 
 
@@ -128,13 +128,13 @@ def lite_content(
     block_frames: int,
     calibrating: Sequence[Features] = (),
 ) -> tuple[bytes, dict]:
-    """A student as a .tflite that nobody has listened to yet, and its card.
+    """A student as a .tflite whose quality is not measured, and its card.
 
     Args:
         student: The student.
         variant: As `export_tflite` takes it.
         block_frames: Frames of a block.
-        calibrating: What `int8` is calibrated with, one utterance each.
+        calibrating: Features to calibrate `int8` with, one utterance each.
 
     Returns:
         The content without the card, and the card without `quality`.
@@ -142,7 +142,9 @@ def lite_content(
     graph = BlockGraph(in_precision(student, "float32"), 1, block_frames)
     card = _card(student, graph, variant, block_frames)
     blocks = functools.partial(_blocks, graph, card, calibrating)
-    return converted(graph, graph.speak, graph.specs, variant, blocks), card
+    return converted(
+        graph, graph.synthesize, graph.specs, variant, blocks
+    ), card
 
 
 def converted(
@@ -157,9 +159,9 @@ def converted(
     Args:
         module: Holds the function's weights.
         function: A `tf.function` of keyword arguments.
-        specs: Of these, of fixed shapes.
+        specs: Of the arguments, with fixed shapes.
         variant: One of `VARIANTS`.
-        blocks: Makes inputs by name, to calibrate `int8` with.
+        blocks: Yields inputs by name, to calibrate `int8` with.
 
     Raises:
         UserError: If the graph has an operation that is not built in.
@@ -200,26 +202,26 @@ def _set_variant(converter, variant: str, blocks) -> None:
 def _blocks(
     graph: BlockGraph, card: dict, speech: Sequence[Features]
 ) -> Iterator[dict[str, np.ndarray]]:
-    """What the graph reads in blocks of speech, states included."""
+    """The graph's inputs for blocks of speech, including states."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "float32.tflite"
-        content = converted(graph, graph.speak, graph.specs, "float32")
+        content = converted(graph, graph.synthesize, graph.specs, "float32")
         path.write_bytes(with_card(content, card))
-        voice = _Recorded(path)
-        heard = (
-            voice.inputs
+        recorder = _InputRecorder(path)
+        inputs = (
+            recorder.inputs
             for features in speech
-            for _ in voice.chunks(features, _CALIBRATING_SEED)
+            for _ in recorder.chunks(features, _CALIBRATING_SEED)
         )
         frames = sum(batch_and_frames(features)[1] for features in speech)
-        blocks = frames / voice.chunk_frames
+        blocks = frames / recorder.chunk_frames
         # From all of the speech, not from its beginning alone.
-        apart = max(1, math.ceil(blocks / _CALIBRATING_BLOCKS))
-        yield from itertools.islice(heard, 0, None, apart)
+        every = max(1, math.ceil(blocks / _CALIBRATING_BLOCKS))
+        yield from itertools.islice(inputs, 0, None, every)
 
 
-class _Recorded(LiteVoice):
-    """Keeps what it read last."""
+class _InputRecorder(LiteVoice):
+    """Keeps its last inputs."""
 
     inputs: dict[str, np.ndarray]
 
@@ -235,12 +237,10 @@ def _checked(student, variant, block_frames, speech) -> list[dict]:
             f"{', '.join(VARIANTS)}"
         )
     if block_frames < 1:
-        raise UserError(
-            f"a block of {block_frames} frames says nothing; choose 1 or more"
-        )
+        raise UserError(f"a block has {block_frames} frames; choose 1 or more")
     if variant in _QUANTISED and not speech:
         raise UserError(
-            f"{variant} loses so much that it has to be judged on speech; "
+            f"{variant} loses so much that it must be measured on speech; "
             "name recordings by --speech"
         )
     return [

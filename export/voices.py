@@ -1,14 +1,14 @@
-"""A synthesizer from a file of any kind, or a voice that comes with us."""
+"""A synthesizer from a file of any kind, or from a voice of the package."""
 
 from pathlib import Path
 
 from pwavenet_tf.models.loading import load_model
-from pwavenet_tf.synthesis.files import voice_of
-from pwavenet_tf.synthesis.streaming import StreamedVoice
+from pwavenet_tf.synthesis.files import synthesizer_of
+from pwavenet_tf.synthesis.streaming import StreamingSynthesizer
 from pwavenet_tf.voices import voice_file, voice_names
 
 
-def load_voice(source: str | Path) -> StreamedVoice:
+def load_voice(source: str | Path) -> StreamingSynthesizer:
     """The synthesizer of a voice or of a model's file.
 
     Args:
@@ -35,4 +35,4 @@ def load_voice(source: str | Path) -> StreamedVoice:
         from pwavenet_tf.export.onnx import OnnxVoice
 
         return OnnxVoice(path)
-    return voice_of(load_model(path))
+    return synthesizer_of(load_model(path))

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from pwavenet_tf.corpus.statistics import with_mel_statistics
     from pwavenet_tf.distillation.distiller import Distiller
     from pwavenet_tf.export.voices import load_voice
+    from pwavenet_tf.models.bijectors import InverseAutoregressiveFlow
     from pwavenet_tf.models.distributions import (
         Gaussian,
         MixtureOfLogistics,
         MuLaw,
     )
-    from pwavenet_tf.models.flows import InverseAutoregressiveFlow
     from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
     from pwavenet_tf.models.phone_classifier import PhoneClassifier
     from pwavenet_tf.models.wavenet import WaveNet
@@ -102,7 +102,7 @@ _MODULES = {
     "MixtureOfLogistics": "models.distributions",
     "MuLaw": "models.distributions",
     "Gaussian": "models.distributions",
-    "InverseAutoregressiveFlow": "models.flows",
+    "InverseAutoregressiveFlow": "models.bijectors",
     "ParallelWaveNet": "models.parallel_wavenet",
     "PhoneClassifier": "models.phone_classifier",
     "Distiller": "distillation.distiller",

@@ -1,4 +1,4 @@
-"""A client of a served voice, over gRPC or REST."""
+"""A client of a served student, over gRPC or REST."""
 
 from pwavenet_tf.export.client.client import Client, synthesize
 

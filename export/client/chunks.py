@@ -1,4 +1,4 @@
-"""Input of any length as requests that add up to one."""
+"""Input of any length, divided among requests."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 
 from pwavenet_tf.export.client.inputs import chunk_frames
 from pwavenet_tf.export.client.protocol import Deadline, Output, not_asked
-from pwavenet_tf.export.client.server import Voice, VoiceServer
+from pwavenet_tf.export.client.server import ModelInfo, ModelServer
 from pwavenet_tf.models.inputs import batch_and_frames
 
 FLOAT, INTEGER = np.dtype(np.float32), np.dtype(np.int64)
@@ -19,84 +19,86 @@ class Part(NamedTuple):
 
     Attributes:
         features: By name, with a batch of one.
-        counts: Whether they do; JSON has no array of no frames, so with
-            nothing left to say one frame is sent that does not count.
-        end: Whether no more come.
+        valid: Whether the frames are the utterance's; JSON has no empty
+            arrays, so the end of a stream is sent with one invalid frame.
+        end: Whether no more frames follow.
     """
 
     features: dict[str, np.ndarray]
-    counts: bool = True
+    valid: bool = True
     end: bool = False
 
 
-def streamed(
-    server: VoiceServer,
-    voice: Voice,
+def stream_requests(
+    server: ModelServer,
+    model: ModelInfo,
     parts: Iterable[Part],
     noise: dict[str, np.ndarray],
     deadline: Callable[[], Deadline],
 ) -> Iterator[np.ndarray]:
-    """Yields the audio of an utterance, part by part.
+    """Yields the audio of an utterance, one request for each part.
 
-    The state is kept here and sent along, so it survives the server.
+    The state is kept here and sent with each request, so it outlives the
+    server.
 
     Args:
-        server: Who is asked.
-        voice: Its voice.
-        parts: The utterance's.
+        server: The server.
+        model: Its model.
+        parts: Of the utterance.
         noise: Seed and temperature.
-        deadline: Gives each request's.
+        deadline: Gives the deadline of each request.
 
     Yields:
         float32 `(samples,)`.
 
     Raises:
-        UserError: If the server does not answer, or not in step.
+        UserError: If the server does not answer, or with too much or too
+            little audio.
     """
-    hop, due, spoken = voice.contract.hop_length, 0, 0
+    hop, due, received = model.contract.hop_length, 0, 0
     specs = {
         name: Output(np.dtype(spec["dtype"]), (1, *spec["shape"]))
-        for name, spec in voice.card["state"].items()
+        for name, spec in model.card["state"].items()
     }
-    said = {
+    outputs = {
         "audio": Output(FLOAT, (1, None)),
         "lengths": LENGTHS,
     }
-    # REST knows no defaults, so the beginning is told too.
+    # REST has no defaults, so the initial state is sent too.
     state = {
         name: np.zeros(spec.shape, spec.dtype) for name, spec in specs.items()
     }
     for part in parts:
-        frames = batch_and_frames(part.features)[1] if part.counts else 0
+        frames = batch_and_frames(part.features)[1] if part.valid else 0
         end = {"end": np.array([part.end])}
         answer = server.predict(
-            voice.servable,
+            model.servable,
             "stream",
             part.features | lengths_of(frames) | noise | end | state,
-            said | specs,
+            outputs | specs,
             deadline(),
         )
         due += frames * hop
         state = {name: answer[name] for name in specs}
         audio = own(answer, "audio", server.host)
-        spoken += len(audio)
-        in_step = spoken == due if part.end else spoken <= due
-        if not in_step:
+        received += len(audio)
+        as_due = received == due if part.end else received <= due
+        if not as_due:
             raise not_asked(
-                server.host, f"{spoken} samples of audio, and {due} were due"
+                server.host, f"{received} samples of audio, and {due} were due"
             )
         if len(audio):
             yield audio
 
 
 def mel_spectrogram(
-    server: VoiceServer, voice: Voice, audio: np.ndarray, deadline: Deadline
+    server: ModelServer, model: ModelInfo, audio: np.ndarray, deadline: Deadline
 ) -> np.ndarray:
     """The mel spectrogram of audio, as the server computes it.
 
     Args:
-        server: Who is asked.
-        voice: Its voice.
+        server: The server.
+        model: Its model.
         audio: float32 `(time,)`.
         deadline: Of all requests.
 
@@ -106,33 +108,33 @@ def mel_spectrogram(
     Raises:
         UserError: If the server does not answer.
     """
-    contract, hop = voice.contract, voice.contract.hop_length
+    contract, hop = model.contract, model.contract.hop_length
     margin = contract.margin_frames
     chunk, mels = chunk_frames(contract), []
     for start in range(0, contract.frames(len(audio)), chunk):
         first = max(start - margin, 0)
-        part = audio[first * hop : (start + chunk + margin) * hop]
+        segment = audio[first * hop : (start + chunk + margin) * hop]
         answer = server.predict(
-            voice.servable,
+            model.servable,
             "mel_spectrogram",
-            {"audio": part[np.newaxis]} | lengths_of(len(part)),
+            {"audio": segment[np.newaxis]} | lengths_of(len(segment)),
             {
                 "mel": Output(FLOAT, (1, None, contract.mels)),
                 "lengths": LENGTHS,
             },
             deadline,
         )
-        frames = contract.frames(len(part))
+        frames = contract.frames(len(segment))
         mel = own(answer, "mel", server.host, frames)
         mels.append(mel[start - first :][:chunk])
     return np.concatenate(mels)
 
 
 def lengths_of(count: int) -> dict[str, np.ndarray]:
-    """The input that says how much of a row is its own.
+    """The input `lengths` of one row.
 
-    Said outright, for a server that puts requests into one batch fills the
-    shorter ones up.
+    It is always sent, because a server that joins requests to one batch pads
+    the shorter ones.
     """
     return {"lengths": np.array([count], INTEGER)}
 
@@ -140,20 +142,20 @@ def lengths_of(count: int) -> dict[str, np.ndarray]:
 def own(
     answer: dict, name: str, host: str, due: int | None = None
 ) -> np.ndarray:
-    """The answer's own part of a tensor; a batch's others may be longer.
+    """A tensor of an answer without padding to other rows of a batch.
 
     Args:
         answer: With `lengths`.
         name: Of the tensor.
-        host: Who answered.
-        due: How long it must be, if that is known.
+        host: The server, for messages.
+        due: The length that it must have, if known.
 
     Raises:
-        UserError: If it is shorter than it says, or of another length.
+        UserError: If it is shorter than `lengths`, or of another length.
     """
     length, row = int(answer["lengths"][0]), answer[name][0]
     if not 0 <= length <= len(row) or due not in (None, length):
         raise not_asked(
-            host, f"{name} has {len(row)}, says {length}, and {due} were due"
+            host, f"{name} has {len(row)}, states {length}, and {due} were due"
         )
     return row[:length]

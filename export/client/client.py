@@ -1,4 +1,4 @@
-"""A client of a served voice, over gRPC or REST.
+"""A client of a served student, over gRPC or REST.
 
 It needs neither the model nor a front end: the server computes the mel
 spectrogram too. Over REST it does not even load TensorFlow.
@@ -19,31 +19,30 @@ from pwavenet_tf.export.client.chunks import (
     lengths_of,
     mel_spectrogram,
     own,
-    streamed,
+    stream_requests,
 )
 from pwavenet_tf.export.client.inputs import (
     chunk_frames,
     noise_inputs,
     one_channel,
     parts_of,
-    told_features,
+    request_features,
 )
 from pwavenet_tf.export.client.protocol import Deadline, Output, Servable
-from pwavenet_tf.export.client.server import Voice, VoiceServer
+from pwavenet_tf.export.client.server import ModelInfo, ModelServer
 from pwavenet_tf.models.inputs import Features, batch_and_frames
 
 Speech = Features | str | Path
 
 
 class Client:
-    """Speaks with a voice that TensorFlow Serving holds.
+    """Synthesizes with a student that TensorFlow Serving serves.
 
-    The version is settled at the first request, so that all that a client
-    says is of one voice. Requests that failed for a reason that may pass (no
-    server, a lost connection, an overload, an attempt's time over) are sent
-    again with growing pauses. That is safe: a request computes and changes
-    nothing, and the seed and the stream's state are in it. It may be used
-    from many threads.
+    The version is resolved at the first request, so that all audio of a client
+    is of one model. Requests that fail for a transient reason (no server, a
+    lost connection, an overload, a timeout) are sent again with growing
+    pauses. That is safe: requests change nothing on the server, and carry the
+    seed and the stream's state. A client may be used from many threads.
 
     Args:
         host: `localhost:8500` or `grpc://localhost:8500` for the gRPC port,
@@ -82,7 +81,7 @@ class Client:
             raise UserError(f"attempts is {attempts}; give 1 or more")
         self.host = host
         self._seconds = Deadline(deadline).seconds
-        self._server = VoiceServer(
+        self._server = ModelServer(
             host, Servable(model, version, label), attempts
         )
 
@@ -93,21 +92,21 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Gives the connection up."""
+        """Closes the connection."""
         self._server.close()
 
     @property
     def card(self) -> dict:
-        """What the model says of itself; see `export.card.model_card`."""
-        return self._server.voice(self._deadline()).card
+        """The card of the model; see `export.card.model_card`."""
+        return self._server.model_info(self._deadline()).card
 
     @property
     def contract(self) -> AudioContract:
         """The acoustic contract of the model."""
-        return self._server.voice(self._deadline()).contract
+        return self._server.model_info(self._deadline()).contract
 
     def mel_spectrogram(self, audio: np.ndarray) -> np.ndarray:
-        """The mel spectrogram that the voice reads, computed by the server.
+        """The mel spectrogram that the model reads, computed by the server.
 
         Args:
             audio: `(time,)` in [-1, 1), at the contract's sample rate.
@@ -116,12 +115,12 @@ class Client:
             float32 `(frames, mels)`, normalised.
 
         Raises:
-            UserError: If the audio is none, or the server does not answer.
+            UserError: If the audio is not valid, or the server does not answer.
         """
         deadline = self._deadline()
-        voice = self._server.voice(deadline)
+        model = self._server.model_info(deadline)
         audio = one_channel(audio)
-        return mel_spectrogram(self._server, voice, audio, deadline)
+        return mel_spectrogram(self._server, model, audio, deadline)
 
     def synthesize(
         self,
@@ -131,16 +130,16 @@ class Client:
         temperature: float = 1.0,
         speaker: str | int | None = None,
     ) -> np.ndarray:
-        """Speaks one utterance.
+        """Synthesizes one utterance.
 
         Args:
             speech: A mel spectrogram `(frames, mels)` as the contract says,
-                or features by name, or the path of a recording to speak
-                again. Long input goes in chunks that add up exactly.
+                or features by name, or the path of a recording to
+                resynthesize. Long input is sent in chunks, which join
+                exactly.
             seed: The same seed gives the same audio.
             temperature: Scales the noise; 1 samples from the model itself.
-            speaker: Who is to speak, by name or number, where there are
-                several.
+            speaker: The speaker, by name or number, where there are several.
 
         Returns:
             float32 `(time,)` in [-1, 1), `frames * hop length` samples.
@@ -150,24 +149,24 @@ class Client:
                 does not answer, or not with what was asked for.
         """
         deadline = self._deadline()
-        voice = self._server.voice(deadline)
+        model = self._server.model_info(deadline)
         if isinstance(speech, str | Path):
-            speech = self._mel_of_file(Path(speech), voice, deadline)
-        features = self._told(speech, speaker, voice)
+            speech = self._mel_of_file(Path(speech), model, deadline)
+        features = self._request_features(speech, speaker, model)
         noise = noise_inputs(seed, temperature)
         frames = batch_and_frames(features)[1]
-        chunk = chunk_frames(voice.contract)
+        chunk = chunk_frames(model.contract)
         if frames > chunk:
             parts = [Part(part) for part in parts_of(features, chunk)]
             parts[-1] = parts[-1]._replace(end=True)
-            audio = streamed(
-                self._server, voice, parts, noise, lambda: deadline
+            audio = stream_requests(
+                self._server, model, parts, noise, lambda: deadline
             )
             return np.concatenate(list(audio))
-        # Not the stream too: its state would be sent back for nothing.
-        samples = frames * voice.contract.hop_length
+        # Not by `stream`, whose state would be sent for nothing.
+        samples = frames * model.contract.hop_length
         answer = self._server.predict(
-            voice.servable,
+            model.servable,
             "serving_default",
             features | noise | lengths_of(frames),
             {"audio": Output(FLOAT, (1, None)), "lengths": LENGTHS},
@@ -183,14 +182,14 @@ class Client:
         temperature: float = 1.0,
         speaker: str | int | None = None,
     ) -> Iterator[np.ndarray]:
-        """Speaks an utterance while its features come.
+        """Synthesizes an utterance while its features arrive.
 
-        Put together it is what `synthesize` makes of the whole; audio comes
-        as soon as the voice's look-ahead behind it is known.
+        Concatenated, the audio equals that of `synthesize`; it comes as soon
+        as the model's look-ahead after it is known.
 
         Args:
-            parts: Features as in `synthesize`, any number of frames each. A
-                speaker is heard in the first of them.
+            parts: Features as in `synthesize`, any number of frames each. The
+                speaker is needed in the first of them only.
             seed: As in `synthesize`.
             temperature: As in `synthesize`.
             speaker: As in `synthesize`.
@@ -201,40 +200,44 @@ class Client:
         Raises:
             UserError: As `synthesize`.
         """
-        voice = self._server.voice(self._deadline())
+        model = self._server.model_info(self._deadline())
         noise = noise_inputs(seed, temperature)
-        parts = self._parts(parts, speaker, voice)
-        yield from streamed(self._server, voice, parts, noise, self._deadline)
+        parts = self._parts(parts, speaker, model)
+        yield from stream_requests(
+            self._server, model, parts, noise, self._deadline
+        )
 
     def _parts(
-        self, given: Iterable[Features], speaker, voice: Voice
+        self, given: Iterable[Features], speaker, model: ModelInfo
     ) -> Iterator[Part]:
         features = {}
         for speech in given:
-            features = self._told(speech, speaker, voice)
+            features = self._request_features(speech, speaker, model)
             if "speaker" in features:
                 speaker = int(features["speaker"][0])
-            for part in parts_of(features, chunk_frames(voice.contract)):
+            for part in parts_of(features, chunk_frames(model.contract)):
                 yield Part(part)
         if features:
-            yield Part(next(parts_of(features, 1)), counts=False, end=True)
+            yield Part(next(parts_of(features, 1)), valid=False, end=True)
 
     def _mel_of_file(
-        self, path: Path, voice: Voice, deadline: Deadline
+        self, path: Path, model: ModelInfo, deadline: Deadline
     ) -> np.ndarray:
-        told = voice.conditioning.inputs
-        if "mel" not in told or set(told) - {"mel", "speaker"}:
+        inputs = model.conditioning.inputs
+        if "mel" not in inputs or set(inputs) - {"mel", "speaker"}:
             raise UserError(
-                f"{self.host}: {voice.servable} is told {', '.join(told)}, "
-                "and a recording gives a mel spectrogram alone; give the "
-                "features by name"
+                f"{self.host}: {model.servable} is conditioned on "
+                f"{', '.join(inputs)}, and a recording gives a mel "
+                "spectrogram alone; give the features by name"
             )
-        audio = read_audio(path, voice.contract.sample_rate)
-        return mel_spectrogram(self._server, voice, audio, deadline)
+        audio = read_audio(path, model.contract.sample_rate)
+        return mel_spectrogram(self._server, model, audio, deadline)
 
-    def _told(self, speech: Features, speaker, voice: Voice) -> dict:
-        return told_features(
-            speech, speaker, voice.contract, voice.conditioning
+    def _request_features(
+        self, speech: Features, speaker, model: ModelInfo
+    ) -> dict:
+        return request_features(
+            speech, speaker, model.contract, model.conditioning
         )
 
     def _deadline(self) -> Deadline:
@@ -252,7 +255,7 @@ def synthesize(
     deadline: float = 60.0,
     attempts: int = 5,
 ) -> np.ndarray:
-    """Speaks one utterance with a served voice; see `Client`.
+    """Synthesizes one utterance with a served student; see `Client`.
 
     Args:
         speech: A mel spectrogram, features by name, or a recording's path.
@@ -260,7 +263,7 @@ def synthesize(
         model: The model's name on the server.
         seed: The same seed gives the same audio.
         temperature: Scales the noise; 1 samples from the model itself.
-        speaker: Who is to speak, where there are several.
+        speaker: The speaker, where there are several.
         deadline: Seconds for all of it.
         attempts: How often a request is sent at most.
 

@@ -1,4 +1,4 @@
-"""What a client sends, checked before it is sent."""
+"""The inputs of a client's requests, checked."""
 
 from collections.abc import Iterator, Mapping
 
@@ -15,11 +15,11 @@ from pwavenet_tf.models.inputs import (
     require_temperature,
 )
 
-# Audio of one request: it bounds the messages' size and the time of each.
+# Audio of one request, which bounds the size and time of each.
 _CHUNK_SECONDS = 10
 
 
-def told_features(
+def request_features(
     speech: Features,
     speaker: str | int | None,
     contract: AudioContract,
@@ -29,15 +29,15 @@ def told_features(
 
     Args:
         speech: A mel spectrogram `(frames, mels)`, or features by name.
-        speaker: Who is to speak, if that is not among them.
-        contract: The voice's.
-        conditioning: What the voice is told.
+        speaker: The speaker, if that is not among them.
+        contract: The model's.
+        conditioning: The model's.
 
     Returns:
         By name, with a batch of one.
 
     Raises:
-        UserError: If they do not suit the voice.
+        UserError: If they do not suit the model.
     """
     given = dict(speech) if isinstance(speech, Mapping) else {"mel": speech}
     if not is_single(given):
@@ -49,17 +49,17 @@ def told_features(
         given["speaker"] = speaker
         if "speaker" not in conditioning.inputs:
             raise UserError(
-                "this model knows one voice only; leave out the speaker"
+                "this model has one speaker only; leave out the speaker"
             )
     elif "speaker" in conditioning.inputs and "speaker" not in given:
         raise UserError(
-            "this model speaks as several; choose one by speaker=: "
+            "this model has several speakers; choose one by speaker=: "
             f"{', '.join(conditioning.speakers)}"
         )
-    found = require_features(given, contract, conditioning)
+    features = require_features(given, contract, conditioning)
     return {
-        name: found[name].astype(
-            np.int64 if found[name].dtype.kind == "i" else np.float32
+        name: features[name].astype(
+            np.int64 if features[name].dtype.kind == "i" else np.float32
         )
         for kind in conditioning.inputs
         for name in INPUT_ARRAYS[kind]
@@ -70,8 +70,8 @@ def noise_inputs(seed: int, temperature: float) -> dict[str, np.ndarray]:
     """Seed and temperature of one row.
 
     Raises:
-        UserError: If the seed is no integer of 64 bits, or the temperature
-            is none.
+        UserError: If the seed is not a 64-bit integer, or the temperature is
+            not valid.
     """
     seeds = np.atleast_1d(require_seed(seed))
     if len(seeds) != 1:
@@ -103,7 +103,7 @@ def chunk_frames(contract: AudioContract) -> int:
 
 
 def parts_of(features: dict, frames: int) -> Iterator[dict[str, np.ndarray]]:
-    """The same features, so many frames at a time."""
+    """The features, some frames at a time."""
     for start in range(0, batch_and_frames(features)[1], frames):
         yield {
             name: x[:, start : start + frames] if x.ndim == 3 else x

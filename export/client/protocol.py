@@ -15,16 +15,16 @@ Answer = TypeVar("Answer")
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 8.0
 
-# Not the program's own generator: its seeded numbers must stay what they are.
+# Not the global generator, whose seeded numbers must not change.
 _random = random.SystemRandom()
 
 
 class MayPass(Exception):
-    """A request failed in a way that may have passed when it is sent again.
+    """A request failed for a transient reason.
 
     Args:
         what: What happened.
-        advice: What the user can do if it does not pass.
+        advice: What the user can do if it persists.
     """
 
     def __init__(self, what: str, advice: str) -> None:
@@ -39,7 +39,7 @@ class Deadline:
         seconds: From now on.
 
     Raises:
-        UserError: If that is no time at all.
+        UserError: If it is not a positive, finite number.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -68,11 +68,11 @@ def answered(
     it: a server that hangs once does not use up the deadline.
 
     Args:
-        ask: Sends the request once, given the seconds that it may take. It
-            may be sent twice, for a request does nothing but compute.
+        ask: Sends the request once, given the seconds that it may take.
+            Sending it twice is safe: a request has no side effects.
         deadline: Of the whole call.
         attempts: How often to try, 1 or more.
-        place: Who is asked, for messages.
+        place: The server, for messages.
 
     Raises:
         UserError: If no attempt is answered.
@@ -102,14 +102,14 @@ def answered(
 
 
 def no_answer(reason: str, question: str) -> MayPass:
-    """Nobody listens there, yet."""
+    """No server listens there, yet."""
     return MayPass(
         f"no server answers ({reason})", f"is it running, and {question}?"
     )
 
 
 def too_late() -> MayPass:
-    """An attempt's time is over."""
+    """An attempt timed out."""
     return MayPass(
         "no answer came in time",
         "give more seconds by deadline=, an attempt may take half of them; or "
@@ -118,7 +118,7 @@ def too_late() -> MayPass:
 
 
 def broken_off(reason: str) -> MayPass:
-    """The connection was lost, or the server says that it cannot now."""
+    """The connection was lost, or the server is not available."""
     return MayPass(
         f"the server is not available ({one_line(reason)})",
         "see in its log why",
@@ -126,7 +126,7 @@ def broken_off(reason: str) -> MayPass:
 
 
 def one_line(text: str) -> str:
-    """What somebody else wrote, short enough for a message of one line."""
+    """Text of a server, shortened for a message of one line."""
     line = " ".join(
         "".join(c if c.isprintable() else " " for c in text).split()
     )
@@ -149,7 +149,7 @@ class Servable(NamedTuple):
 
 
 class Output(NamedTuple):
-    """A tensor that must be answered.
+    """A tensor that the answer must have.
 
     Attributes:
         dtype: Its type.
@@ -161,13 +161,13 @@ class Output(NamedTuple):
 
 
 class Request(NamedTuple):
-    """One question to a model.
+    """One request to a model.
 
     Attributes:
         servable: The model.
         signature: Which of its signatures.
         inputs: Tensors by name.
-        outputs: What must be answered, by name.
+        outputs: The tensors that the answer must have, by name.
     """
 
     servable: Servable
@@ -181,7 +181,7 @@ class NotServed(UserError):
 
 
 def not_asked(place: str, what: str) -> UserError:
-    """An answer that does not fit the question."""
+    """An answer that does not fit the request."""
     return UserError(
         f"{place}: the answer is not what was asked for: {what}; is a model "
         "of `pwavenet export` served there, and nothing in between that "
@@ -190,9 +190,9 @@ def not_asked(place: str, what: str) -> UserError:
 
 
 def refused(place: str, text: str) -> UserError:
-    """The server found the question wrong, and says why.
+    """The server refused the request, with a reason.
 
-    Of a check inside the graph only its own words are passed on.
+    Of a check inside the graph only the message is passed on.
     """
     if asserted := re.search(r"assertion failed: \[(.*?)\]", text):
         text = asserted[1]
@@ -207,10 +207,10 @@ def not_served(place: str, servable: Servable, text: str) -> NotServed:
     )
 
 
-def required(
+def require_outputs(
     answer: Mapping[str, np.ndarray], outputs: Mapping[str, Output], place: str
 ) -> dict[str, np.ndarray]:
-    """Refuses an answer that is not all that was asked for, and sound.
+    """Refuses an answer that lacks outputs or has invalid ones.
 
     Raises:
         UserError: If a tensor is missing, or of another type or shape, or
@@ -221,18 +221,18 @@ def required(
             raise not_asked(
                 place, f"there is no {name}, only {', '.join(answer) or 'none'}"
             )
-        found = answer[name]
-        fits = len(found.shape) == len(shape) and all(
+        actual = answer[name]
+        fits = len(actual.shape) == len(shape) and all(
             size in (None, other)
-            for size, other in zip(shape, found.shape, strict=True)
+            for size, other in zip(shape, actual.shape, strict=True)
         )
-        if found.dtype != dtype or not fits:
+        if actual.dtype != dtype or not fits:
             sizes = ", ".join("any" if n is None else str(n) for n in shape)
             raise not_asked(
                 place,
-                f"{name} is {found.dtype} {found.shape} where {dtype} "
+                f"{name} is {actual.dtype} {actual.shape} where {dtype} "
                 f"({sizes}) was due",
             )
-        if dtype.kind == "f" and not np.isfinite(found).all():
+        if dtype.kind == "f" and not np.isfinite(actual).all():
             raise not_asked(place, f"{name} holds values that are not finite")
     return {name: answer[name] for name in outputs}

@@ -1,4 +1,4 @@
-"""A server that holds a voice, and what is known of that voice."""
+"""A model server, and what is known of its model."""
 
 import json
 import threading
@@ -19,14 +19,14 @@ from pwavenet_tf.export.client.protocol import (
     Servable,
     answered,
     not_asked,
-    required,
+    require_outputs,
 )
 from pwavenet_tf.export.client.transport_grpc import GrpcTransport
 from pwavenet_tf.export.client.transport_rest import RestTransport
 
 
-class Voice(NamedTuple):
-    """A served voice, as its card describes it."""
+class ModelInfo(NamedTuple):
+    """A served model, as its card describes it."""
 
     servable: Servable
     card: dict
@@ -34,8 +34,8 @@ class Voice(NamedTuple):
     conditioning: Conditioning
 
 
-class VoiceServer:
-    """Asks a server about one model.
+class ModelServer:
+    """Sends requests to a server of one model.
 
     Args:
         host: As `Client` takes it.
@@ -51,23 +51,23 @@ class VoiceServer:
         self._servable = servable
         self._attempts = attempts
         self._transport = _transport(host)
-        self._found: Voice | None = None
-        self._finding = threading.Lock()
+        self._model_info: ModelInfo | None = None
+        self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Gives the connection up."""
+        """Closes the connection."""
         self._transport.close()
 
-    def voice(self, deadline: Deadline) -> Voice:
-        """The voice, asked for once.
+    def model_info(self, deadline: Deadline) -> ModelInfo:
+        """The model, requested once.
 
         Raises:
-            UserError: If no server answers, or its model is none of ours.
+            UserError: If no server answers, or its model is not our export.
         """
-        with self._finding:
-            if self._found is None:
-                self._found = self._find(deadline)
-            return self._found
+        with self._lock:
+            if self._model_info is None:
+                self._model_info = self._request_info(deadline)
+            return self._model_info
 
     def predict(
         self,
@@ -92,12 +92,12 @@ class VoiceServer:
                 self.host,
             )
         except NotServed:
-            # The next call asks which version there is now.
-            self._found = None
+            # The next call requests the current version.
+            self._model_info = None
             raise
-        return required(answer, outputs, self.host)
+        return require_outputs(answer, outputs, self.host)
 
-    def _find(self, deadline: Deadline) -> Voice:
+    def _request_info(self, deadline: Deadline) -> ModelInfo:
         servable, signatures = answered(
             lambda seconds: self._transport.settled(self._servable, seconds),
             deadline,
@@ -120,11 +120,11 @@ class VoiceServer:
         )
         return self._read(servable, answer["card"][0])
 
-    def _read(self, servable: Servable, text: str | bytes) -> Voice:
+    def _read(self, servable: Servable, text: str | bytes) -> ModelInfo:
         try:
             card = json.loads(text)
             require_format(card, f"{self.host}: {servable}")
-            return Voice(
+            return ModelInfo(
                 servable,
                 card,
                 AudioContract.from_config(card["contract"]),
@@ -137,7 +137,7 @@ class VoiceServer:
             json.JSONDecodeError,
         ) as error:
             raise not_asked(
-                self.host, f"the card of {servable} is none"
+                self.host, f"the card of {servable} is invalid"
             ) from error
 
 

@@ -16,15 +16,15 @@ from pwavenet_tf.export.client.protocol import (
 )
 
 _OPTIONS = (
-    # 4 MB else, which a voice's state may pass; requests are bounded by us.
+    # The default is 4 MB, which a state may exceed; the client bounds requests.
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
-    # The pauses between attempts are ours too; gRPC's own, of a second and
-    # growing, would answer attempts without trying.
+    # The client has its own pauses between attempts; during gRPC's, of a
+    # second and growing, attempts would fail at once.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 200),
     ("grpc.use_local_subchannel_pool", 1),
-    # The server is spoken to directly, as over REST.
+    # The connection is direct, as over REST.
     ("grpc.enable_http_proxy", 0),
 )
 _FIELDS = {
@@ -65,22 +65,22 @@ class GrpcTransport:
         )
 
     def close(self) -> None:
-        """Gives the connection up."""
+        """Closes the connection."""
         self._channel.close()
 
     def predict(self, request: Request, seconds: float) -> dict:
-        """Asks once.
+        """Sends a request once.
 
         Args:
-            request: The question.
+            request: The request.
             seconds: How long it may take.
 
         Returns:
             Tensors by name.
 
         Raises:
-            MayPass: If it may be answered when asked again.
-            UserError: If it will not.
+            MayPass: If another attempt may succeed.
+            UserError: If not.
         """
         import tensorflow as tf
         from tensorflow_serving.apis import predict_pb2
@@ -115,15 +115,15 @@ class GrpcTransport:
         answer = self._answer(
             self._service.GetModelMetadata, message, servable, seconds
         )
-        found = get_model_metadata_pb2.SignatureDefMap()
+        signatures = get_model_metadata_pb2.SignatureDefMap()
         try:
-            known = answer.metadata["signature_def"].Unpack(found)
+            known = answer.metadata["signature_def"].Unpack(signatures)
         except DecodeError:
             known = False
         if not known or not answer.model_spec.HasField("version"):
-            raise not_asked(self.place, "it tells no version or signatures")
+            raise not_asked(self.place, "it has no version or signatures")
         version = answer.model_spec.version.value
-        return Servable(servable.name, version), set(found.signature_def)
+        return Servable(servable.name, version), set(signatures.signature_def)
 
     def _answer(self, call, message, servable: Servable, seconds: float):
         import grpc
@@ -148,7 +148,7 @@ class GrpcTransport:
             return not_served(self.place, servable, text)
         if code in (codes.INVALID_ARGUMENT, codes.FAILED_PRECONDITION):
             return refused(self.place, text)
-        # In an HTTP/1 server's answer the first frame is none.
+        # The answer of an HTTP/1 server has no valid first frame.
         other = "http1" in text.lower() or "Expected SETTINGS" in text
         if code is codes.UNIMPLEMENTED or other:
             return UserError(
@@ -177,8 +177,8 @@ class GrpcTransport:
                 if tensor.tensor_content
                 else np.array(getattr(tensor, _FIELDS[dtype.name]), dtype)
             )
-            # Not tf.make_ndarray: it takes a tensor that has been cut off for
-            # one whose last value goes on.
+            # Not tf.make_ndarray, which repeats the last value of a truncated
+            # tensor.
             return values.reshape([dim.size for dim in tensor.tensor_shape.dim])
         except (KeyError, TypeError, ValueError) as error:
             raise not_asked(self.place, f"{name} is no whole tensor") from error

@@ -24,7 +24,7 @@ from pwavenet_tf.export.client.protocol import (
     too_late,
 )
 
-_PIECE_BYTES = 2**16
+_CHUNK_BYTES = 2**16
 # What JSON may write a type's values as.
 _KINDS = {"f": "fi", "i": "i", "O": "U"}
 _MAY_PASS = (429, 502, 503, 504)
@@ -48,22 +48,22 @@ class RestTransport:
         )
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Does nothing: no connection is kept open."""
 
     def predict(self, request: Request, seconds: float) -> dict:
-        """Asks once.
+        """Sends a request once.
 
         Args:
-            request: The question; all inputs of the signature, because REST
-                knows no defaults.
+            request: The request, with all inputs of the signature, because
+                REST has no defaults.
             seconds: How long it may take.
 
         Returns:
             Tensors by name.
 
         Raises:
-            MayPass: If it may be answered when asked again.
-            UserError: If it will not.
+            MayPass: If another attempt may succeed.
+            UserError: If not.
         """
         inputs = {name: x.tolist() for name, x in request.inputs.items()}
         try:
@@ -81,16 +81,16 @@ class RestTransport:
         )
         if "outputs" not in answer:
             raise not_asked(self.place, "it has no outputs")
-        found = answer["outputs"]
+        outputs = answer["outputs"]
         # A single tensor comes without its name.
-        if len(request.outputs) == 1 and not isinstance(found, dict):
-            found = dict.fromkeys(request.outputs, found)
-        if not isinstance(found, dict):
+        if len(request.outputs) == 1 and not isinstance(outputs, dict):
+            outputs = dict.fromkeys(request.outputs, outputs)
+        if not isinstance(outputs, dict):
             raise not_asked(self.place, "its outputs have no names")
         return {
-            name: self._array(name, found[name], output)
+            name: self._array(name, outputs[name], output)
             for name, output in request.outputs.items()
-            if name in found
+            if name in outputs
         }
 
     def settled(
@@ -103,11 +103,11 @@ class RestTransport:
         answer = self._answer("GET", servable, "/metadata", None, seconds)
         try:
             version = int(answer["model_spec"]["version"])
-            found = answer["metadata"]["signature_def"]["signature_def"]
-            return Servable(servable.name, version), set(found)
+            signatures = answer["metadata"]["signature_def"]["signature_def"]
+            return Servable(servable.name, version), set(signatures)
         except (KeyError, TypeError, ValueError) as error:
             raise not_asked(
-                self.place, "it tells no version or signatures"
+                self.place, "it has no version or signatures"
             ) from error
 
     def _answer(
@@ -153,7 +153,7 @@ class RestTransport:
         except ssl.SSLError as error:
             raise UserError(
                 f"{self.place}: no secure connection ({one_line(str(error))});"
-                " is it https that is spoken there, with a certificate that "
+                " does it serve https, with a certificate that "
                 "this machine trusts?"
             ) from error
         except (OSError, http.client.IncompleteRead) as error:
@@ -212,13 +212,13 @@ class RestTransport:
 
     def _array(self, name: str, value, output: Output) -> np.ndarray:
         try:
-            found = np.asarray(value)
+            array = np.asarray(value)
         except ValueError as error:
             raise not_asked(self.place, f"{name} is no whole tensor") from error
         # An empty list has no type of its own.
-        if found.size and found.dtype.kind not in _KINDS[output.dtype.kind]:
+        if array.size and array.dtype.kind not in _KINDS[output.dtype.kind]:
             raise not_asked(self.place, f"{name} holds no {output.dtype}")
-        return found.astype(output.dtype)
+        return array.astype(output.dtype)
 
 
 def _quoted(name: str) -> str:
@@ -226,7 +226,7 @@ def _quoted(name: str) -> str:
 
 
 def _set_limit(wire: socket.socket, deadline: Deadline) -> None:
-    """Each wait may last as long as is left, so that all do not add up."""
+    """Limits the next wait to the time that is left to the deadline."""
     left = deadline.left()
     if left <= 0:
         raise TimeoutError
@@ -239,10 +239,10 @@ def _content(
     stated, content = response.length, bytearray()
     while stated is None or len(content) < stated:
         _set_limit(wire, deadline)
-        piece = response.read1(_PIECE_BYTES)
-        if not piece:
+        chunk = response.read1(_CHUNK_BYTES)
+        if not chunk:
             break
-        content += piece
+        content += chunk
     # Headers that were cut off state no length, and nothing follows them.
     unstated = stated is None and not response.chunked
     if unstated and not content or stated and len(content) < stated:
@@ -259,10 +259,10 @@ def _beginning(content: bytes) -> str:
 
 
 def _error_text(content: bytes) -> str:
-    """What `{"error": …}` says.
+    """The message of `{"error": …}`.
 
-    TensorFlow Serving escapes apostrophes, which is no JSON; whatever is not
-    even like JSON is told from its beginning.
+    TensorFlow Serving escapes apostrophes, which is not valid JSON; of
+    anything else that is not JSON the beginning is returned.
     """
     text = re.sub(r"\\'", "'", content.decode("utf-8", "replace"))
     try:

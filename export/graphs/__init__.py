@@ -1,1 +1,1 @@
-"""A student as graphs of tensors: what exports are made of."""
+"""A student as TensorFlow graphs, from which exports are made."""

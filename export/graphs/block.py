@@ -1,4 +1,4 @@
-"""One block of a student's audio as a graph, the noise and the state given."""
+"""One block of a student's audio as a graph of noise and state."""
 
 import tensorflow as tf
 
@@ -8,7 +8,7 @@ from pwavenet_tf.synthesis.student import FlowState, Synthesizer
 
 
 class BlockGraph(tf.Module):
-    """A block of a student's audio, with the state before and behind it.
+    """A block of a student's audio, with the state before and after it.
 
     Args:
         student: The student, in float32.
@@ -16,11 +16,12 @@ class BlockGraph(tf.Module):
         block_frames: Frames of the block; any number of them, if None.
 
     Attributes:
-        speak: Of `mel`, `phones`, `timing`, `pitch` and `speaker`, whichever
-            the student reads, over the block and the context on either side,
-            `noise`, `state_past` and `state_newest` it makes `audio`,
-            `state_past` and `state_newest`, all by name.
-        specs: Of all that it reads, by name; integers int32.
+        synthesize: A `tf.function` of keyword arguments: `mel`, `phones`,
+            `timing`, `pitch` and `speaker`, whichever the student reads, over
+            the block and the context on either side, `noise`, `state_past`
+            and `state_newest`. It returns `audio`, `state_past` and
+            `state_newest` by name.
+        specs: Of its inputs, by name; integers int32.
     """
 
     def __init__(
@@ -30,29 +31,29 @@ class BlockGraph(tf.Module):
         block_frames: int | None,
     ) -> None:
         super().__init__()
-        voice = Synthesizer(student)
-        # What tf.saved_model.save is to find; it knows no Keras variables.
+        synthesizer = Synthesizer(student)
+        # For tf.saved_model.save, which does not find Keras variables.
         self.weights = [variable.value for variable in student.variables]
 
-        def speak(noise, state_past, state_newest, **features):
+        def synthesize(noise, state_past, state_newest, **features):
             state = FlowState(state_past, state_newest)
-            audio, state = voice.of_noise(state, features, noise)
+            audio, state = synthesizer.block_from_noise(state, features, noise)
             return {
                 "audio": audio,
                 "state_past": state.past,
                 "state_newest": state.newest,
             }
 
-        self.speak = tf.function(speak, autograph=False)
-        window = samples = None
+        self.synthesize = tf.function(synthesize, autograph=False)
+        frames = samples = None
         if block_frames is not None:
-            window = block_frames + 2 * voice.context_frames
+            frames = block_frames + 2 * synthesizer.context_frames
             samples = block_frames * student.audio.hop_length
-        reach, channels, count = voice.flows.state_sizes
-        shapes = _window_shapes(student, batch, window) | {
+        past, channels, newest = synthesizer.flows.state_sizes
+        shapes = _feature_shapes(student, batch, frames) | {
             "noise": (batch, samples),
-            "state_past": (batch, reach, channels),
-            "state_newest": (batch, count),
+            "state_past": (batch, past, channels),
+            "state_newest": (batch, newest),
         }
         self.specs = {
             name: tf.TensorSpec(
@@ -64,7 +65,7 @@ class BlockGraph(tf.Module):
         }
 
 
-def _window_shapes(student, batch, frames) -> dict[str, tuple]:
+def _feature_shapes(student, batch, frames) -> dict[str, tuple]:
     return {
         name: (batch, frames, *spec.shape[2:])
         if spec.shape.rank == 3

@@ -9,22 +9,22 @@ from pwavenet_tf.models.inputs import HIGHEST_TEMPERATURE
 
 
 def required(x, condition, message: str):
-    """x, unless the condition does not hold: then the call ends.
+    """x, or InvalidArgument if a condition does not hold.
 
-    What is computed from the result waits for the check. Otherwise another
-    operation might fail of the same fault first, with words of its own.
+    Whatever is computed from the result waits for the check. Otherwise another
+    operation might fail of the same fault first, with its own message.
 
     Args:
         x: Any tensor.
         condition: A boolean scalar.
-        message: What InvalidArgument says.
+        message: Of the error.
     """
     with tf.control_dependencies([tf.debugging.Assert(condition, [message])]):
         return tf.identity(x)
 
 
 def finite(x, name: str):
-    """x, unless it holds values that are not finite numbers."""
+    """x, or an error if it holds values that are not finite."""
     return required(
         x,
         tf.reduce_all(tf.math.is_finite(x)),
@@ -50,7 +50,7 @@ def for_each_row(x, batch, name: str):
 
 
 def required_lengths(lengths, batch, longest, least: int):
-    """Each row's own length; -1 stands for all that there is."""
+    """Each row's own length; -1 stands for the whole row."""
     lengths = for_each_row(lengths, batch, "lengths")
     longest = tf.cast(longest, tf.int64)
     lengths = tf.where(lengths == -1, longest, lengths)
@@ -61,7 +61,7 @@ def required_lengths(lengths, batch, longest, least: int):
     )
 
 
-# Frames of audio that are computed at a time: memory depends on it, the sound
+# Frames of audio that are computed at a time: memory depends on it, the audio
 # does not.
 CHUNK_FRAMES = 160
 
@@ -77,51 +77,51 @@ def concatenated(
     """Computes chunks of frames one after the other and joins them.
 
     Args:
-        compute: Makes of the number of the first frame, how many frames, and
-            the state, what they become, `(batch, count * per_frame, ...)`,
-            and the state behind them.
+        compute: Takes the index of the first frame, the number of frames and
+            the state; returns `(batch, count * per_frame, ...)` and the state
+            after them.
         frames: How many there are.
         chunk_frames: How many are computed at a time.
         state: Before the first one.
-        shape: Of the result, as far as it is known.
-        per_frame: How much becomes of a frame.
+        shape: Static shape of the result.
+        per_frame: Outputs for each frame.
 
     Returns:
-        `(batch, frames * per_frame, ...)`, and the state behind the last.
+        `(batch, frames * per_frame, ...)`, and the state after the last.
     """
     length, rest = chunk_frames * per_frame, len(shape) - 2
 
-    def advance(start, index, state, pieces):
+    def advance(start, index, state, chunks):
         count = tf.minimum(chunk_frames, frames - start)
-        piece, following = compute(start, count, state)
-        # Batch second, for pieces are joined along their first axis; all of
-        # one length, for readers that are none of TensorFlow's.
-        piece = tf.experimental.numpy.swapaxes(piece, 0, 1)
+        chunk, following = compute(start, count, state)
+        # Batch second, because chunks are joined along their first axis; all
+        # of one length, for other runtimes than TensorFlow.
+        chunk = tf.experimental.numpy.swapaxes(chunk, 0, 1)
         missing = [[0, length - count * per_frame], *[[0, 0]] * (1 + rest)]
         tf.nest.map_structure(
             lambda new, old: new.set_shape(old.shape), following, state
         )
-        pieces = pieces.write(index, tf.pad(piece, missing))
-        return start + count, index + 1, following, pieces
+        chunks = chunks.write(index, tf.pad(chunk, missing))
+        return start + count, index + 1, following, chunks
 
-    pieces = tf.TensorArray(
+    chunks = tf.TensorArray(
         tf.float32,
         size=-(-frames // chunk_frames),
         element_shape=(length, shape[0], *shape[2:]),
     )
-    *_, state, pieces = tf.while_loop(
+    *_, state, chunks = tf.while_loop(
         lambda start, *_: start < frames,
         advance,
-        (tf.constant(0), tf.constant(0), state, pieces),
+        (tf.constant(0), tf.constant(0), state, chunks),
         parallel_iterations=1,
     )
-    joined = pieces.concat()[: frames * per_frame]
+    joined = chunks.concat()[: frames * per_frame]
     joined = tf.experimental.numpy.swapaxes(joined, 0, 1)
     return tf.ensure_shape(joined, shape), state
 
 
 def feature_specs(student) -> dict[str, tf.TensorSpec]:
-    """What a student reads, by name."""
+    """The features that a student reads, by name."""
     widths = ARRAY_WIDTHS | {"mel": student.audio.mels}
     specs = {}
     for kind in student.conditioning.inputs:
@@ -133,16 +133,16 @@ def feature_specs(student) -> dict[str, tf.TensorSpec]:
     return specs
 
 
-def checked_features(features, conditioning):
-    """Features of one batch and number of frames, and these.
+def require_batch(features, conditioning):
+    """Checks that all features have one batch size and number of frames.
 
     Args:
         features: By name, as `feature_specs` says.
         conditioning: The student's.
 
     Returns:
-        The features, a speaker for each row among them, the batch, and how
-        many frames there are.
+        The features, with a speaker for each row, the batch size, and the
+        number of frames.
     """
     shapes = [
         tf.shape(x)[:2] for name, x in features.items() if name in FRAME_ARRAYS
@@ -172,27 +172,27 @@ def checked_features(features, conditioning):
     return features, batch, frames
 
 
-def numbers_of(features, lengths, conditioning):
-    """The features, unless they hold what is no number, or unknown phones.
+def valid_features(features, lengths, conditioning):
+    """Features, or an error for values that are not finite or unknown phones.
 
-    What only fills up is not looked at, and becomes 0.
+    Padding is not checked, and becomes 0.
     """
-    found = {}
+    checked = {}
     for name, x in features.items():
         if name == "speaker":
-            found[name] = x
+            checked[name] = x
             continue
         own = tf.sequence_mask(lengths, tf.shape(x)[1])[..., tf.newaxis]
         x = tf.where(own, x, tf.zeros_like(x))
         if name == "phones":
-            found[name] = known_phones(x, name, conditioning)
+            checked[name] = known_phones(x, name, conditioning)
         else:
-            found[name] = finite(x, name)
-    return found
+            checked[name] = finite(x, name)
+    return checked
 
 
 def known_phones(x, name: str, conditioning):
-    """x, unless it holds a phone that is not in the model's list."""
+    """x, or an error if it holds a phone that is not in the model's list."""
     known = len(conditioning.phones)
     return required(
         x,
@@ -215,29 +215,29 @@ def noise_settings(seed, temperature, batch):
     return seed, temperature[:, tf.newaxis]
 
 
-def at_frames(features, places, ends, oldest=0):
-    """The features of some frames; beyond the ends the nearest one's.
+def gather_frames(features, indices, ends, first=0):
+    """The features of some frames; beyond the ends those of the nearest.
 
     Args:
         features: `(batch, frames, channels)` each; a speaker stays.
-        places: `(1 or batch, wanted)`, numbers of frames.
-        ends: `(batch, 1)`, how many frames there are of each row.
-        oldest: `(batch, 1)`, the number of the first frame in `features`.
+        indices: `(1 or batch, count)`, indices of frames.
+        ends: `(batch, 1)`, the number of frames of each row.
+        first: `(batch, 1)`, the index of the first frame in `features`.
     """
     ends = tf.cast(ends, tf.int64)
-    places = tf.clip_by_value(tf.cast(places, tf.int64), 0, ends - 1) - oldest
-    found = {}
+    indices = tf.clip_by_value(tf.cast(indices, tf.int64), 0, ends - 1) - first
+    gathered = {}
     for name, x in features.items():
         if name != "speaker":
-            # A row that has nothing to say now is read with the others.
+            # A row without output now is still computed with the others.
             last = tf.shape(x, tf.int64)[1] - 1
-            held = tf.maximum(tf.minimum(places, last), 0)
-            x = tf.gather(x, held, batch_dims=1)
-        found[name] = x
-    return found
+            valid = tf.maximum(tf.minimum(indices, last), 0)
+            x = tf.gather(x, valid, batch_dims=1)
+        gathered[name] = x
+    return gathered
 
 
-def only_own(audio, samples):
-    """Zeros behind each row's own samples."""
+def mask_padding(audio, samples):
+    """Audio with zeros after each row's own samples."""
     own = tf.sequence_mask(samples, tf.shape(audio)[1])
     return tf.where(own, audio, tf.zeros_like(audio))

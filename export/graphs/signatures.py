@@ -1,7 +1,7 @@
-"""What is asked of a served student, as graphs.
+"""The signatures of a served student, as graphs.
 
 Every tensor has the batch first, and no row depends on another: requests
-that a server puts into one batch get the answers that they would get alone.
+that a server joins to one batch get the answers that they would get alone.
 """
 
 import json
@@ -12,91 +12,92 @@ from pwavenet_tf.audio.mel import log_mel_spectrogram
 from pwavenet_tf.core.config import FRAME_ARRAYS
 from pwavenet_tf.export.graphs.features import (
     CHUNK_FRAMES,
-    at_frames,
-    checked_features,
     concatenated,
     feature_specs,
     finite,
     for_each_row,
+    gather_frames,
     known_phones,
+    mask_padding,
     noise_settings,
-    numbers_of,
-    only_own,
+    require_batch,
     required,
     required_lengths,
+    valid_features,
 )
 from pwavenet_tf.synthesis.noise import positional_uniforms
 from pwavenet_tf.synthesis.student import FlowState, Synthesizer
 
 
-def state_zeros(voice: Synthesizer) -> dict[str, tf.Tensor]:
+def state_zeros(synthesizer: Synthesizer) -> dict[str, tf.Tensor]:
     """The state of one row before its first frame, by name."""
-    flows = voice.initial_state(1)
+    flows = synthesizer.initial_state(1)
     zeros = {
         "state_past": flows.past,
         "state_newest": flows.newest,
         "state_received": tf.zeros((1,), tf.int64),
     }
-    # JSON has no tensors without elements, so there is no state of no frames.
-    if kept := 2 * voice.context_frames:
+    # JSON has no empty tensors, so there is no state of zero frames.
+    if kept := 2 * synthesizer.context_frames:
         zeros |= {
             f"state_{name}": tf.zeros((1, kept, spec.shape[-1]), spec.dtype)
-            for name, spec in feature_specs(voice.student).items()
+            for name, spec in feature_specs(synthesizer.student).items()
             if name in FRAME_ARRAYS
         }
     return zeros
 
 
-def streamed(
-    voice: Synthesizer, features, lengths, seed, temperature, end, state
+def stream_graph(
+    synthesizer: Synthesizer, features, lengths, seed, temperature, end, state
 ) -> dict[str, tf.Tensor]:
     """The graph of the signature `stream`.
 
     Args:
-        voice: What speaks.
+        synthesizer: The synthesizer.
         features: New frames `(batch, frames, channels)` by name.
-        lengths: `(batch,)`, how many are each row's own, or -1.
+        lengths: `(batch,)`, how many frames are each row's own, or -1.
         seed: `(batch,)`.
         temperature: `(batch,)`.
         end: `(batch,)`, whether no more frames come.
         state: By name, as `state_zeros` says.
 
     Returns:
-        `audio` `(batch, samples)`, what can be known by now; `lengths`, how
-        many samples are each row's own; and the state behind them.
+        `audio` `(batch, samples)`, as far as the look-ahead allows;
+        `lengths`, how many samples are each row's own; and the state after
+        them.
     """
-    features, batch, frames = checked_features(features, voice.conditioning)
+    features, batch, frames = require_batch(features, synthesizer.conditioning)
     lengths = required_lengths(lengths, batch, frames, least=0)
-    features = numbers_of(features, lengths, voice.conditioning)
+    features = valid_features(features, lengths, synthesizer.conditioning)
     seed, temperature = noise_settings(seed, temperature, batch)
     end = for_each_row(end, batch, "end")
-    state = _checked_state(state, batch, voice.conditioning)
-    context, hop = voice.context_frames, voice.contract.hop_length
+    state = _checked_state(state, batch, synthesizer.conditioning)
+    context, hop = synthesizer.context_frames, synthesizer.contract.hop_length
     received = state["state_received"]
     total = received + lengths
     before = tf.maximum(received - context, 0)
-    behind = tf.where(end, total, tf.maximum(total - context, 0))
-    samples = (behind - before) * hop
-    longest = tf.reduce_max(tf.concat([behind - before, [0]], 0))
-    # One frame at least: of nothing at all, a convolution makes its input.
+    after = tf.where(end, total, tf.maximum(total - context, 0))
+    samples = (after - before) * hop
+    longest = tf.reduce_max(tf.concat([after - before, [0]], 0))
+    # At least one frame: the convolutions do not support empty input.
     block = tf.cast(tf.maximum(longest, 1), tf.int32)
-    series = _with_held(features, state, context)
-    oldest = received - 2 * context
+    series = _with_kept(features, state, context)
+    first_kept = received - 2 * context
 
-    def speak(start, count, flows):
+    def synthesize(start, count, flows):
         first = before + tf.cast(start, tf.int64)
         around = tf.range(-context, count + context)
-        return voice.block(
+        return synthesizer.block(
             flows,
-            at_frames(
+            gather_frames(
                 features | series,
                 first[:, tf.newaxis] + tf.cast(around, tf.int64),
                 total[:, tf.newaxis],
-                oldest[:, tf.newaxis],
+                first_kept[:, tf.newaxis],
             ),
             positional_uniforms(seed, batch, first * hop, count * hop),
             temperature,
-            counted=tf.clip_by_value(
+            valid_samples=tf.clip_by_value(
                 samples - tf.cast(start * hop, tf.int64),
                 0,
                 tf.cast(count * hop, tf.int64),
@@ -104,7 +105,7 @@ def streamed(
         )
 
     audio, flows = concatenated(
-        speak,
+        synthesize,
         block,
         CHUNK_FRAMES,
         FlowState(state["state_past"], state["state_newest"]),
@@ -115,51 +116,51 @@ def streamed(
         "state_past": flows.past,
         "state_newest": flows.newest,
         "state_received": total,
-    } | _held(series, lengths, context)
+    } | _kept_state(series, lengths, context)
     return {
-        "audio": only_own(audio[:, : longest * hop], samples),
+        "audio": mask_padding(audio[:, : longest * hop], samples),
         "lengths": samples,
     } | {
-        # Behind the end there is a new beginning.
-        name: tf.where(_beside(end, x), tf.zeros_like(x), x)
+        # After the end the state is reset.
+        name: tf.where(_expand_to_rank(end, x), tf.zeros_like(x), x)
         for name, x in following.items()
     }
 
 
 def _checked_state(state, batch, conditioning):
-    found = {name: for_each_row(x, batch, name) for name, x in state.items()}
-    for name, x in found.items():
+    checked = {name: for_each_row(x, batch, name) for name, x in state.items()}
+    for name, x in checked.items():
         if x.dtype.is_floating:
-            found[name] = finite(x, name)
-    if "state_phones" in found:
-        found["state_phones"] = known_phones(
-            found["state_phones"], "state_phones", conditioning
+            checked[name] = finite(x, name)
+    if "state_phones" in checked:
+        checked["state_phones"] = known_phones(
+            checked["state_phones"], "state_phones", conditioning
         )
-    received = found["state_received"]
-    found["state_received"] = required(
+    received = checked["state_received"]
+    checked["state_received"] = required(
         received,
         tf.reduce_all(received >= 0),
         "state_received must not be negative",
     )
-    return found
+    return checked
 
 
-def _with_held(features, state, context: int):
-    """The series of frames, those that are still needed before the new ones."""
+def _with_kept(features, state, context: int):
+    """The series of frames, with those kept from before in front."""
     series = {k: x for k, x in features.items() if k in FRAME_ARRAYS}
     if context:
         return {
             name: tf.concat([state[f"state_{name}"], x], axis=1)
             for name, x in series.items()
         }
-    # A row that has nothing to say reads one that means nothing.
+    # A row without output reads one frame of zeros.
     return {
         name: tf.pad(x, [[0, 0], [0, 1], [0, 0]]) for name, x in series.items()
     }
 
 
-def _held(series, lengths, context: int):
-    """The state of the frames that will still be needed."""
+def _kept_state(series, lengths, context: int):
+    """The state that keeps the frames that are still needed."""
     if not context:
         return {}
     kept = lengths[:, tf.newaxis] + tf.range(2 * context, dtype=tf.int64)
@@ -169,7 +170,7 @@ def _held(series, lengths, context: int):
     }
 
 
-def _beside(rows, x):
+def _expand_to_rank(rows, x):
     """`(batch,)` as `(batch, 1, …)`, of the rank of x."""
     return tf.reshape(rows, [-1] + [1] * (x.shape.rank - 1))
 
@@ -181,44 +182,44 @@ _WHOLE = tf.constant([-1], tf.int64)
 _SEED = tf.constant([0], tf.int64)
 _TEMPERATURE = tf.constant([1.0])
 _ONE_ROW = tf.constant([0], tf.int64)
-_GOES_ON = tf.constant([False])
+_NOT_ENDED = tf.constant([False])
 
 
 class Signatures(tf.Module):
     """The signatures of a student's SavedModel.
 
-    Inputs that need not be given have a default of one row, and one row
-    serves all; so it does wherever it is given.
+    Optional inputs have a default of one row. One row of such an input serves
+    all rows of the batch.
 
     Args:
         student: The student.
-        card: What `describe` answers with.
+        card: The answer of `describe`.
     """
 
     def __init__(self, student, card: dict) -> None:
         super().__init__()
-        self._voice = Synthesizer(student)
+        self._synthesizer = Synthesizer(student)
         self._contract = student.audio
         self._card = json.dumps(card, sort_keys=True)
-        # What tf.saved_model.save is to find; it knows no Keras variables.
+        # For tf.saved_model.save, which does not find Keras variables.
         self.weights = [variable.value for variable in student.variables]
         features = feature_specs(student)
         lengths = tf.TensorSpec((None,), tf.int64, "lengths")
-        said = [
+        inputs = [
             features,
             lengths,
             tf.TensorSpec((None,), tf.int64, "seed"),
             tf.TensorSpec((None,), tf.float32, "temperature"),
         ]
         audio = tf.TensorSpec((None, None), tf.float32, "audio")
-        self.synthesize = tf.function(self._synthesize, said)
+        self.synthesize = tf.function(self._synthesize, inputs)
         self.mel_spectrogram = tf.function(
             self._mel_spectrogram, [audio, lengths]
         )
         self.describe = tf.function(
             self._describe, [tf.TensorSpec((None,), tf.int64, "row")]
         )
-        self.stream = _stream_function(self._voice, said)
+        self.stream = _stream_function(self._synthesizer, inputs)
 
     def all(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
         """By their names in the SavedModel."""
@@ -236,38 +237,43 @@ class Signatures(tf.Module):
         seed=_SEED,
         temperature=_TEMPERATURE,
     ):
-        told = self._voice.conditioning
-        features, batch, frames = checked_features(features, told)
+        conditioning = self._synthesizer.conditioning
+        features, batch, frames = require_batch(features, conditioning)
         frames = required(
             frames, frames > 0, "there is not one frame; give one at least"
         )
         lengths = required_lengths(lengths, batch, frames, least=1)
-        features = numbers_of(features, lengths, told)
+        features = valid_features(features, lengths, conditioning)
         seed, temperature = noise_settings(seed, temperature, batch)
-        context, hop = self._voice.context_frames, self._contract.hop_length
+        context, hop = (
+            self._synthesizer.context_frames,
+            self._contract.hop_length,
+        )
 
-        def speak(start, count, state):
-            places = tf.range(start - context, start + count + context)
+        def synthesize(start, count, state):
+            indices = tf.range(start - context, start + count + context)
             uniforms = positional_uniforms(
                 seed, batch, start * hop, count * hop
             )
-            return self._voice.block(
+            return self._synthesizer.block(
                 state,
-                at_frames(features, places[tf.newaxis], lengths[:, tf.newaxis]),
+                gather_frames(
+                    features, indices[tf.newaxis], lengths[:, tf.newaxis]
+                ),
                 uniforms,
                 temperature,
             )
 
         audio, _ = concatenated(
-            speak,
+            synthesize,
             frames,
             CHUNK_FRAMES,
-            self._voice.initial_state(batch),
+            self._synthesizer.initial_state(batch),
             (None, None),
             hop,
         )
         samples = lengths * hop
-        return {"audio": only_own(audio, samples), "lengths": samples}
+        return {"audio": mask_padding(audio, samples), "lengths": samples}
 
     def _mel_spectrogram(self, audio, lengths=_WHOLE):
         batch, time = tf.unstack(tf.shape(audio))
@@ -278,14 +284,14 @@ class Signatures(tf.Module):
             time, time > 0, "there is not one sample of audio; give some"
         )
         lengths = required_lengths(lengths, batch, time, least=1)
-        audio = finite(only_own(audio, lengths), "audio")
+        audio = finite(mask_padding(audio, lengths), "audio")
         contract, hop = self._contract, self._contract.hop_length
         margin = contract.margin_frames
 
         def analyse(start, count, state):
             first = tf.maximum(start - margin, 0)
-            part = audio[:, first * hop : (start + count + margin) * hop]
-            mel = log_mel_spectrogram(part, contract)
+            segment = audio[:, first * hop : (start + count + margin) * hop]
+            mel = log_mel_spectrogram(segment, contract)
             return mel[:, start - first :][:, :count], state
 
         mel, _ = concatenated(
@@ -301,22 +307,24 @@ class Signatures(tf.Module):
         return {"card": tf.fill(tf.shape(row), self._card)}
 
 
-def _stream_function(voice: Synthesizer, said: list):
-    zeros = state_zeros(voice)
+def _stream_function(synthesizer: Synthesizer, inputs: list):
+    zeros = state_zeros(synthesizer)
 
     def stream(
         features,
         lengths=_WHOLE,
         seed=_SEED,
         temperature=_TEMPERATURE,
-        end=_GOES_ON,
+        end=_NOT_ENDED,
         state=zeros,
     ):
-        return streamed(voice, features, lengths, seed, temperature, end, state)
+        return stream_graph(
+            synthesizer, features, lengths, seed, temperature, end, state
+        )
 
     specs = {
         name: tf.TensorSpec((None, *zero.shape[1:]), zero.dtype, name)
         for name, zero in zeros.items()
     }
     ended = tf.TensorSpec((None,), tf.bool, "end")
-    return tf.function(stream, [*said, ended, specs])
+    return tf.function(stream, [*inputs, ended, specs])

@@ -1,1 +1,1 @@
-"""A voice in a .tflite: what it says of itself, its sound, its quality."""
+"""A student in a .tflite: its card, its synthesizer, its quality."""

@@ -1,4 +1,4 @@
-"""What a .tflite says of itself, in its metadata; no TensorFlow is needed."""
+"""The card of a .tflite, in its metadata; no TensorFlow is needed."""
 
 import json
 from pathlib import Path
@@ -6,16 +6,16 @@ from pathlib import Path
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.export.card_format import require_format
 
-# How a .tflite keeps its numbers.
+# Number formats of a .tflite.
 VARIANTS = ("float32", "float16", "int8-dynamic", "int8")
 
 _NAME = b"pwavenet_tf"
 _IDENTIFIER = b"TFL3"
-_MEND = "name a .tflite that `pwavenet export --format=tflite` wrote"
+_ADVICE = "name a .tflite that `pwavenet export --format=tflite` wrote"
 
 
 def with_card(content: bytes, card: dict) -> bytes:
-    """A .tflite that carries a card.
+    """A .tflite with a card.
 
     Args:
         content: The file's content.
@@ -42,23 +42,23 @@ def read_card(path: Path) -> dict:
     """The card of a .tflite.
 
     Raises:
-        UserError: If there is no such file, it is none of ours, or it is of
-            another version.
+        UserError: If there is no such file, it is not our export, or it is
+            of another version.
     """
     try:
         content = Path(path).read_bytes()
     except OSError as error:
         raise UserError(
-            f"{path}: cannot be read ({error.strerror}); {_MEND}"
+            f"{path}: cannot be read ({error.strerror}); {_ADVICE}"
         ) from error
     if content[4:8] != _IDENTIFIER:
-        raise UserError(f"{path}: is not a .tflite file; {_MEND}")
-    # A damaged flatbuffer points anywhere, and its text may be anything.
+        raise UserError(f"{path}: is not a .tflite file; {_ADVICE}")
+    # A damaged flatbuffer may contain any offsets and any text.
     try:
         card = json.loads(_text(content))
     except Exception as error:
         raise UserError(
-            f"{path}: is damaged, or holds no voice of ours; {_MEND}"
+            f"{path}: is damaged, or not our export; {_ADVICE}"
         ) from error
     require_format(card, str(path))
     return card

@@ -1,4 +1,4 @@
-"""Speaks with a .tflite, as `Synthesizer` speaks with a student."""
+"""A synthesizer from a .tflite, as `Synthesizer` from a student."""
 
 from pathlib import Path
 
@@ -13,17 +13,17 @@ SIGNATURE = "speak"
 
 
 class LiteVoice(FileVoice):
-    """A voice in a .tflite, run by LiteRT's interpreter with XNNPACK.
+    """A synthesizer from a .tflite, run by LiteRT with XNNPACK.
 
     Args:
         path: The file that `export_tflite` wrote.
         threads: Of the interpreter.
 
     Attributes:
-        card: What the file says of itself; see `export_tflite`.
-        chunk_frames: Frames that it speaks at a time, no more and no less;
-            `block_frames` is the same.
-        reads: The names of all that a block reads.
+        card: The card in the file; see `export_tflite`.
+        chunk_frames: Frames in a block, which are fixed; `block_frames` is
+            the same.
+        reads: The names of a block's inputs.
 
     Raises:
         UserError: If the file is missing, damaged, not one of ours, or of
@@ -40,43 +40,43 @@ class LiteVoice(FileVoice):
 
         self.chunk_frames = self.block_frames = self.card["block_frames"]
         try:
-            # It says on the screen that it uses XNNPACK.
+            # It prints that it uses XNNPACK.
             with hold_back_stderr():
-                # The runner is of no use once its interpreter is gone.
+                # The runner needs its interpreter to stay alive.
                 self.interpreter = Interpreter(str(path), num_threads=threads)
-                self._speak = self.interpreter.get_signature_runner(SIGNATURE)
+                self._run = self.interpreter.get_signature_runner(SIGNATURE)
         except (ValueError, RuntimeError) as error:
             raise UserError(
                 f"{path}: is damaged ({str(error).splitlines()[0][:120]}); "
-                "export the student anew"
+                "export the student again"
             ) from error
-        self.reads = tuple(self._speak.get_input_details())
+        self.reads = tuple(self._run.get_input_details())
 
     def initial_state(self, batch: int) -> dict[str, np.ndarray]:
         """The state before the first sample: zeros.
 
         Raises:
-            UserError: If more than one row is to be spoken.
+            UserError: If there is more than one row.
         """
         if batch != 1:
             raise UserError(
-                f"a .tflite speaks one utterance at a time, not {batch}; give "
-                "each to a stream of its own"
+                f"a .tflite synthesizes one utterance at a time, not {batch}; "
+                "give each to a stream of its own"
             )
         return super().initial_state(batch)
 
-    def advance(self, state, window, uniforms, temperature):
-        """The audio of a block and the state behind it; see `StreamedVoice`."""
+    def advance(self, state, features, uniforms, temperature):
+        """The audio of a block and the state after it, as in the base class."""
         frames = uniforms.shape[1] // self.contract.hop_length
         if frames != self.chunk_frames:
             raise UserError(
-                f"this .tflite speaks {self.chunk_frames} frames at a time, "
-                f"not {frames}; use "
+                f"this .tflite synthesizes {self.chunk_frames} frames at a "
+                f"time, not {frames}; use "
                 f"Stream(voice, block_frames={self.chunk_frames})"
             )
-        return super().advance(state, window, uniforms, temperature)
+        return super().advance(state, features, uniforms, temperature)
 
     def run(self, inputs: dict) -> tuple[np.ndarray, dict]:
-        """The audio of a block and the state behind it, from all it reads."""
-        said = self._speak(**{name: inputs[name] for name in self.reads})
-        return said["audio"], {name: said[name] for name in STATE}
+        """The audio of a block and the state after it, from all its inputs."""
+        outputs = self._run(**{name: inputs[name] for name in self.reads})
+        return outputs["audio"], {name: outputs[name] for name in STATE}

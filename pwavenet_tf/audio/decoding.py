@@ -3,7 +3,7 @@
 tensorflow-io's native operations decode where they load, `soundfile`
 elsewhere, and both lead to the same audio. The native ones decode sound files
 well and damaged ones badly (a flipped byte can make them run for ever, or end
-the process), so they get only files that are seen to be whole.
+the process), so they are given only files that are known to be intact.
 
 Resampling is `soxr`'s everywhere: tensorflow-io's resampler (44.1 to 16 kHz)
 takes 0.4 dB from 7 kHz and 16 dB from 7.6 kHz, where soxr VHQ takes 0.01 and
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pwavenet_tf.audio import files as audio_files
-from pwavenet_tf.audio.files import finished, read_audio
+from pwavenet_tf.audio.files import finish_decoded, read_audio
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.imports import hold_back_stderr
 
@@ -35,12 +35,12 @@ def is_undamaged(content: bytes) -> bool:
 
     Every frame ends with the CRC-16 of all of it, so the checksum of a frame
     with its own checksum is zero, and so is that of any number of frames in
-    a row: one checksum from the first frame to the end tells of all. Damage
-    has one chance in 65,536 to be overlooked.
+    a row: one checksum from the first frame to the end covers them all. Damage
+    has one chance in 65,536 of being missed.
 
     Args:
-        content: The file. One with a tag before or behind the stream, which
-            the format does not know, counts as damaged.
+        content: The file. One with a tag before or after the stream, which
+            is not part of the format, is taken for damaged.
 
     Source: RFC 9639, sections 8 (metadata) and 9.3 (frame footer).
     """
@@ -67,9 +67,9 @@ def checksum(content: bytes) -> int:
     states = np.zeros(len(rows), np.uint16)
     for column in rows.T:
         states = _next_states(states, column)
-    joined, behind = 0, _behind_a_row()
+    joined, after = 0, _after_zero_row()
     for state in states.tolist():
-        joined = behind[joined] ^ state
+        joined = after[joined] ^ state
     return joined
 
 
@@ -90,8 +90,8 @@ def _table() -> np.ndarray:
 
 
 @functools.cache
-def _behind_a_row() -> list[int]:
-    """What each checksum becomes by a row of zeros behind it."""
+def _after_zero_row() -> list[int]:
+    """Each checksum after a row of zeros is appended."""
     states = np.arange(2**16, dtype=np.uint16)
     for _ in range(_ROW_BYTES):
         states = _next_states(states, np.uint8(0))
@@ -121,18 +121,18 @@ _MOST_SAMPLES_PER_BYTE = 100
 
 @functools.cache
 def loads() -> bool:
-    """Whether tensorflow-io's native operations work beside this TensorFlow.
+    """Whether tensorflow-io's native operations work with this TensorFlow.
 
-    Its only release for years fits TensorFlow 2.16 and 2.17; beside others
-    it warns at length, which is held back here.
+    Its latest release fits TensorFlow 2.16 and 2.17; with others it prints
+    long warnings, which are suppressed here.
     """
     import tensorflow as tf
 
-    levels = np.array([1, -2, 3], "<i2").tobytes()
-    wav = _wav_header(1, 16_000, "PCM_16", len(levels)) + levels
+    samples = np.array([1, -2, 3], "<i2").tobytes()
+    wav = _wav_header(1, 16_000, "PCM_16", len(samples)) + samples
     with hold_back_stderr(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # Whatever goes wrong in there, decoding has another way.
+        # Whatever fails in there, soundfile can decode instead.
         try:
             import tensorflow_io as tfio
 
@@ -142,8 +142,8 @@ def loads() -> bool:
     return decoded.numpy().tolist() == [[1], [-2], [3]]
 
 
-def inspected(name: bytes) -> tuple[np.int32, np.int64, np.int64]:
-    """How a file is to be decoded, found without decoding it.
+def inspect_file(name: bytes) -> tuple[np.int32, np.int64, np.int64]:
+    """How a file is to be decoded, from its header.
 
     Returns:
         The file's index in `KINDS`, or `SOUNDFILE` for what only `soundfile`
@@ -153,15 +153,15 @@ def inspected(name: bytes) -> tuple[np.int32, np.int64, np.int64]:
 
     path = Path(os.fsdecode(name))
     try:
-        with soundfile.SoundFile(audio_files.openable(path)) as file:
-            if _can_be_trusted_with(file, path):
+        with soundfile.SoundFile(audio_files.soundfile_path(path)) as file:
+            if _is_intact(file, path):
                 kind = KINDS.index((file.format, file.subtype))
                 return (
                     np.int32(kind),
                     np.int64(file.samplerate),
                     np.int64(file.frames),
                 )
-    # `read_audio` gives the reason.
+    # `read_audio` reports the reason.
     except (OSError, soundfile.SoundFileError, TypeError):
         pass
     return np.int32(SOUNDFILE), np.int64(0), np.int64(0)
@@ -212,7 +212,7 @@ def _decoder(container: str, subtype: str):
     return decoded
 
 
-def _can_be_trusted_with(file, path: Path) -> bool:
+def _is_intact(file, path: Path) -> bool:
     """Whether a `soundfile.SoundFile` is of a known kind and whole."""
     most = path.stat().st_size * _MOST_SAMPLES_PER_BYTE
     if (file.format, file.subtype) not in KINDS or not (
@@ -232,7 +232,7 @@ def _can_be_trusted_with(file, path: Path) -> bool:
 
 
 def _is_plain_wav(content: bytes, file) -> bool:
-    """Whether a WAV is built by the book, as `soundfile.SoundFile` has it."""
+    """Whether a WAV has the standard layout that `soundfile` reports."""
     length = file.frames * file.channels * _BITS[file.subtype] // 8
     header = _wav_header(file.channels, file.samplerate, file.subtype, length)
     form, described = slice(20, 36), slice(8, 16)
@@ -286,7 +286,7 @@ def decoded(
 ) -> Iterator[tuple[Path, np.ndarray | UserError]]:
     """Decodes recordings, several at a time, as `read_audio` decodes one.
 
-    A recording that cannot be used takes nothing from the others. Memory
+    A recording that cannot be used does not affect the others. Memory
     depends on the longest recording and on the number of cores, not on the
     number of recordings.
 
@@ -323,7 +323,7 @@ def _dataset(
 
     def by_native_operations(path):
         kind, rate, length = tf.numpy_function(
-            inspected, [path], (tf.int32, tf.int64, tf.int64)
+            inspect_file, [path], (tf.int32, tf.int64, tf.int64)
         )
 
         def decode():
@@ -350,8 +350,8 @@ def _next(
 
     try:
         audio, reason = next(elements)
-    # A native operation's refusal ends this element only. It says nothing
-    # to a user, and soundfile may think otherwise.
+    # An error of a native operation ends this element only. Its message is of
+    # no use to a user, and soundfile may still decode the file.
     except tf.errors.OpError:
         audio, reason = map(tf.constant, _read(os.fsencode(path), sample_rate))
     if reason := reason.numpy():
@@ -378,7 +378,7 @@ def _finish(
         return _read(path, sample_rate)
     name = Path(os.fsdecode(path))
     try:
-        return finished(name, audio, int(rate), sample_rate), b""
+        return finish_decoded(name, audio, int(rate), sample_rate), b""
     except UserError as fault:
         return np.zeros(0, np.float32), os.fsencode(str(fault))
 

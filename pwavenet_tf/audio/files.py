@@ -9,26 +9,26 @@ from pathlib import Path
 import numpy as np
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.files import atomic_write
 
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")
 HIGHEST_SAMPLE = 1 - 2**-15
 
 # Programs that write WAV into a pipe cannot know its length and state one of
-# at least this; it says nothing about how much there should be.
+# at least this, which tells nothing about the actual length.
 _UNKNOWN_WAV_LENGTH = 0x7FFFF000
 # An MP3 may state its length wrongly by as much as a frame.
 _MP3_TOLERANCE = 1152
-# A damaged header may state any length, so no file is read in one piece.
-_BLOCK_FRAMES = 2**20
+# A damaged header may state any length, so no file is read at once.
+_CHUNK_FRAMES = 2**20
 # And any rate: from 1 Hz a second would become hours.
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
 
 
 def find_audio(place: Path) -> list[Path]:
-    """Finds the audio files below a folder; a file is found as itself.
+    """Finds the audio files below a folder; a file stands for itself.
 
-    Hidden files and folders are passed over.
+    Hidden files and folders are skipped.
 
     Returns:
         Paths of WAV, FLAC, MP3 and OGG files, sorted.
@@ -41,7 +41,7 @@ def find_audio(place: Path) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise UserError(f"{place}: no such file or folder")
-    found = sorted(
+    paths = sorted(
         path
         for path in place.rglob("*")
         if path.suffix.lower() in SUFFIXES
@@ -50,11 +50,11 @@ def find_audio(place: Path) -> list[Path]:
         )
         and path.is_file()
     )
-    if not found:
+    if not paths:
         raise UserError(
             f"{place}: holds no audio; put {', '.join(SUFFIXES)} files in it"
         )
-    return found
+    return paths
 
 
 def read_audio(path: Path, sample_rate: int | None = None) -> np.ndarray:
@@ -75,13 +75,13 @@ def read_audio(path: Path, sample_rate: int | None = None) -> np.ndarray:
     """
     path = Path(path)
     _require_content(path)
-    return finished(path, *_decode(path), sample_rate)
+    return finish_decoded(path, *_decode(path), sample_rate)
 
 
-def finished(
+def finish_decoded(
     path: Path, audio: np.ndarray, rate: int, sample_rate: int | None
 ) -> np.ndarray:
-    """What becomes of decoded audio: it is checked, resampled and clipped.
+    """Checks, resamples and clips decoded audio.
 
     Args:
         path: The file it was decoded from, for the message.
@@ -97,10 +97,12 @@ def finished(
             the rate is none that audio has.
     """
     if not np.isfinite(audio).all():
-        raise UserError(f"{path}: holds NaN or infinite samples; write it anew")
+        raise UserError(
+            f"{path}: holds NaN or infinite samples; write it again"
+        )
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise UserError(
-            f"{path}: states a sample rate of {rate} Hz; copy it anew"
+            f"{path}: states a sample rate of {rate} Hz; copy it again"
         )
     if sample_rate not in (None, rate):
         import soxr
@@ -111,18 +113,18 @@ def finished(
     return np.clip(audio, -1, np.float32(HIGHEST_SAMPLE))
 
 
-def openable(path: Path) -> str | bytes:
-    """A path as `soundfile` takes it, which chokes on a name not in UTF-8."""
+def soundfile_path(path: Path) -> str | bytes:
+    """A path as `soundfile` takes it, which fails for names not in UTF-8."""
     return str(path) if os.name == "nt" else os.fsencode(path)
 
 
-def to_levels(audio: np.ndarray) -> np.ndarray:
-    """Rounds audio to its int16 levels j, where x = j / 32768, and clips."""
+def to_pcm16(audio: np.ndarray) -> np.ndarray:
+    """Rounds audio to int16 PCM values j, where x = j / 32768, and clips."""
     return np.clip(np.rint(audio * 32768.0), -32768, 32767).astype(np.int16)
 
 
 def write_audio(path: Path, samples: np.ndarray, sample_rate: int) -> None:
-    """Writes 16-bit PCM WAV, rounding to levels and clipping.
+    """Writes 16-bit PCM WAV, rounding and clipping.
 
     Args:
         path: The file; it appears only when it is complete.
@@ -137,17 +139,17 @@ def write_audio(path: Path, samples: np.ndarray, sample_rate: int) -> None:
     samples = np.asarray(samples)
     if not np.isfinite(samples).all():
         raise UserError(f"{path}: not written, its audio is not finite")
-    # By way of memory, because libsndfile tells little of a full disk.
+    # In memory first: libsndfile reports a full disk with no reason.
     content = io.BytesIO()
     soundfile.write(
         content,
-        to_levels(samples),
+        to_pcm16(samples),
         sample_rate,
         subtype="PCM_16",
         format="WAV",
     )
-    with written_aside(Path(path)) as aside:
-        aside.write_bytes(content.getbuffer())
+    with atomic_write(Path(path)) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
 def _require_content(path: Path) -> None:
@@ -168,8 +170,8 @@ def _decode(path: Path) -> tuple[np.ndarray, int]:
     import soundfile
 
     try:
-        with soundfile.SoundFile(openable(path)) as file:
-            audio = np.concatenate(list(_mono_blocks(file)))
+        with soundfile.SoundFile(soundfile_path(path)) as file:
+            audio = np.concatenate(list(_mono_chunks(file)))
             truncated = is_truncated(file, len(audio), path)
             rate = file.samplerate
     # soundfile raises TypeError for a suffix that it takes for headerless.
@@ -181,17 +183,17 @@ def _decode(path: Path) -> tuple[np.ndarray, int]:
     if truncated:
         raise UserError(
             f"{path}: is truncated, it ends before the length it states; "
-            "copy it anew"
+            "copy it again"
         )
     return audio, rate
 
 
-def _mono_blocks(file) -> Iterator[np.ndarray]:
+def _mono_chunks(file) -> Iterator[np.ndarray]:
     """The channels' mean, float32 `(time,)` each, the last one empty."""
     while True:
-        block = file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
-        yield block.mean(axis=1)
-        if not len(block):
+        chunk = file.read(_CHUNK_FRAMES, dtype="float32", always_2d=True)
+        yield chunk.mean(axis=1)
+        if not len(chunk):
             return
 
 
@@ -203,8 +205,8 @@ def is_truncated(file, decoded: int, path: Path) -> bool:
     if file.format == "OGG":
         return not _has_last_ogg_page(path)
     # WAV: libsndfile corrects the stated length and only logs that it did.
-    if found := re.search(r"^data : (\d+) \(should be", file.extra_info, re.M):
-        return int(found[1]) < _UNKNOWN_WAV_LENGTH
+    if stated := re.search(r"^data : (\d+) \(should be", file.extra_info, re.M):
+        return int(stated[1]) < _UNKNOWN_WAV_LENGTH
     return decoded < file.frames - _MP3_TOLERANCE
 
 

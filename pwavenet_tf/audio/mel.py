@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Array = TypeVar("Array", np.ndarray, "tf.Tensor")
 
-_MEL_BLOCK_FRAMES = 4096
+_CHUNK_FRAMES = 4096
 
 
 @functools.cache
@@ -85,7 +85,9 @@ def hann(length: int) -> np.ndarray:
 
 
 def normalised(mel: Array, contract: AudioContract) -> Array:
-    """Takes each band to mean 0 and deviation 1 by the contract's statistics.
+    """Normalises each band to mean 0 and standard deviation 1.
+
+    The statistics are the contract's.
 
     Args:
         mel: `(..., frames, mels)`, natural log magnitudes.
@@ -137,11 +139,11 @@ class LogMel:
         hop = self._contract.hop_length
         margin = self._contract.margin_frames
         frames = self._contract.frames(len(audio))
-        blocks = []
-        for start in range(0, frames, _MEL_BLOCK_FRAMES):
-            end = min(start + _MEL_BLOCK_FRAMES, frames)
+        chunks = []
+        for start in range(0, frames, _CHUNK_FRAMES):
+            end = min(start + _CHUNK_FRAMES, frames)
             first = max(0, start - margin)
-            part = audio[first * hop : (end + margin) * hop]
-            mel = self._compute(part).numpy()
-            blocks.append(mel[start - first : end - first])
-        return np.concatenate(blocks)
+            segment = audio[first * hop : (end + margin) * hop]
+            mel = self._compute(segment).numpy()
+            chunks.append(mel[start - first : end - first])
+        return np.concatenate(chunks)

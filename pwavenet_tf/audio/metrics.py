@@ -7,7 +7,7 @@ from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 
 # Above the noise of 16-bit rounding (-122 dB in each bin of the nano
-# contract), below the noise of a quiet room: what nobody hears does not count.
+# contract), below the noise of a quiet room: what is inaudible is ignored.
 FLOOR_DB = -100.0
 
 
@@ -74,8 +74,8 @@ def spectrum_db(audio: np.ndarray, contract: AudioContract) -> np.ndarray:
 def level(audio: np.ndarray) -> dict[str, float]:
     """How loud the audio is: the health check of a student.
 
-    A student that whispers has a standard deviation far below the
-    recordings'; one with a wrong mean hums. All are 0 for silence.
+    A student that is too quiet has a standard deviation far below the
+    recordings'; a mean other than 0 is an offset. All are 0 for silence.
 
     Args:
         audio: Audio `(time,)` in [-1, 1).
@@ -97,7 +97,7 @@ def level(audio: np.ndarray) -> dict[str, float]:
 def griffin_lim(
     mel: np.ndarray, contract: AudioContract, iterations: int = 60
 ) -> np.ndarray:
-    """Audio from a mel spectrogram without any model: the bar to pass.
+    """Audio from a mel spectrogram without any model: the baseline.
 
     Magnitudes by non-negative least squares, phases by the fast Griffin-Lim
     algorithm from a fixed random start: the same input gives the same audio.
@@ -125,7 +125,7 @@ def griffin_lim(
     if not np.isfinite(mel).all():
         raise UserError(
             "Griffin-Lim: the mel spectrogram has values that are not finite; "
-            "compute it anew from the audio"
+            "compute it from the audio again"
         )
     mel = inverse_normalised(mel, contract)
     magnitude = librosa.feature.inverse.mel_to_stft(

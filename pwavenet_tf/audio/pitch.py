@@ -14,11 +14,11 @@ Array = TypeVar("Array", np.ndarray, "tf.Tensor")
 
 LOWEST_HZ = 50.0
 HIGHEST_HZ = 500.0
-# Where nothing is voiced, there is no pitch to hold on to.
+# For recordings in which no frame is voiced.
 UNVOICED_HZ = 150.0
 # Three periods of the lowest pitch.
 _WINDOW_SECONDS = 0.06
-_BLOCK_SECONDS = 60
+_CHUNK_SECONDS = 60
 # A frame without a period is voiced with so much probability. librosa's own
 # 0.01 makes a tenth of white noise voiced; this makes none of it so.
 _NO_TROUGH = 0.003
@@ -34,18 +34,18 @@ def pitch_track(audio: np.ndarray, contract: AudioContract) -> np.ndarray:
 
     Returns:
         float32 `(frames, 2)`: ln F0 in Hz, linearly interpolated where there
-        is no voice and held at the ends; 1 where voiced, else 0.
+        is no voicing and held at the ends; 1 where voiced, else 0.
     """
     frames = contract.frames(len(audio))
     # An offset from zero hides every period from librosa's YIN.
     audio = audio - audio.mean()
-    block = math.ceil(
-        _BLOCK_SECONDS * contract.sample_rate / contract.hop_length
+    chunk = math.ceil(
+        _CHUNK_SECONDS * contract.sample_rate / contract.hop_length
     )
     hertz = np.concatenate(
         [
-            _fundamental(audio, start, min(block, frames - start), contract)
-            for start in range(0, frames, block)
+            _fundamental(audio, start, min(chunk, frames - start), contract)
+            for start in range(0, frames, chunk)
         ]
     )
     voiced = np.isfinite(hertz)
@@ -58,7 +58,7 @@ def pitch_track(audio: np.ndarray, contract: AudioContract) -> np.ndarray:
 
 
 def relative_pitch(pitch: Array, mean_pitch_hz: float) -> Array:
-    """Takes ln F0 in Hz to ln(F0 / mean), `(..., 2)` with the voicing."""
+    """From ln F0 in Hz to ln(F0 / mean), `(..., 2)` with the voicing."""
     return pitch - np.float32([math.log(mean_pitch_hz), 0.0])
 
 
@@ -90,7 +90,7 @@ def _fundamental(
 ) -> np.ndarray:
     """F0 of some frames, Hz, NaN where unvoiced.
 
-    In blocks, because the search's memory grows with the recording.
+    In chunks, because the search's memory grows with the recording.
     """
     import librosa
 
@@ -98,8 +98,8 @@ def _fundamental(
     window = 2 ** math.ceil(math.log2(_WINDOW_SECONDS * contract.sample_rate))
     start = first * hop + hop // 2 - window // 2
     end = start + (frames - 1) * hop + window
-    part = audio[max(0, start) : max(0, end)]
-    padded = np.pad(part, (max(0, -start), max(0, end - len(audio))))
+    segment = audio[max(0, start) : max(0, end)]
+    padded = np.pad(segment, (max(0, -start), max(0, end - len(audio))))
     if not padded.any():
         return np.full(frames, np.nan)
     hertz, _, _ = librosa.pyin(

@@ -1,7 +1,7 @@
-"""Pure tensor functions: levels, noise and the spectrogram.
+"""Pure tensor functions: 16-bit samples, noise and the spectrogram.
 
-Audio is scaled by x = j / 32768 for the 16-bit level j, so that a level is
-`2 * HALF_BIN` wide. Everything here is float32.
+Audio is scaled by x = j / 32768 for the 16-bit PCM value j, so that the bin
+of a value is `2 * HALF_BIN` wide. Everything here is float32.
 """
 
 import math
@@ -9,8 +9,8 @@ import math
 from keras import ops
 
 HALF_BIN = 1.0 / 65_536.0
-LOWEST_LEVEL = -1.0
-HIGHEST_LEVEL = 1.0 - 2.0 * HALF_BIN
+LOWEST_SAMPLE = -1.0
+HIGHEST_SAMPLE = 1.0 - 2.0 * HALF_BIN
 LOG_BIN_WIDTH = math.log(2.0 * HALF_BIN)
 MU_LAW_CODES = 256
 
@@ -19,7 +19,7 @@ _NEGLIGIBLE = 1e-9
 
 
 def soft_floor(x, floor: float):
-    """A smooth maximum of `x` and `floor`, whose gradient never dies."""
+    """A smooth maximum of `x` and `floor`, whose gradient never vanishes."""
     return floor + ops.softplus(x - floor)
 
 
@@ -40,14 +40,14 @@ def standard_normal(uniform):
     return math.sqrt(2.0) * ops.erfinv(2.0 * inside - 1.0)
 
 
-def to_levels(x):
-    """Rounds to the nearest 16-bit level and clips to the range."""
-    levels = ops.round(x * 32_768.0) / 32_768.0
-    return ops.clip(levels, LOWEST_LEVEL, HIGHEST_LEVEL)
+def quantise(x):
+    """Rounds to the nearest 16-bit PCM value, as a float, and clips."""
+    rounded = ops.round(x * 32_768.0) / 32_768.0
+    return ops.clip(rounded, LOWEST_SAMPLE, HIGHEST_SAMPLE)
 
 
-def earlier(x, samples: int = 1):
-    """`(batch, time)` shifted later in time, zeros coming in."""
+def delayed(x, samples: int = 1):
+    """Delays `(batch, time)` by some samples, starting with zeros."""
     length = ops.shape(x)[1]
     return ops.pad(x, [[0, 0], [samples, 0]])[:, :length]
 
@@ -57,12 +57,12 @@ def pre_emphasis(audio, coefficient: float):
 
     Args:
         audio: x, `(batch, time)`.
-        coefficient: a, 0 to below 1; 0 changes nothing.
+        coefficient: a, from 0 to below 1; 0 changes nothing.
 
     Returns:
         y, `(batch, time)`.
     """
-    return audio - coefficient * earlier(audio) if coefficient else audio
+    return audio - coefficient * delayed(audio) if coefficient else audio
 
 
 def de_emphasis(series, coefficient: float, before=None):
@@ -74,7 +74,7 @@ def de_emphasis(series, coefficient: float, before=None):
     Args:
         series: y, `(batch, time)`, one sample at least.
         coefficient: a, 0 to below 1; 0 changes nothing.
-        before: x of the sample before the first, `(batch, 1)`; silence, if
+        before: x of the sample before the first, `(batch, 1)`; silence if
             left out.
 
     Returns:
@@ -87,7 +87,7 @@ def de_emphasis(series, coefficient: float, before=None):
         first = x[:, :1] + coefficient * before
         x = ops.concatenate([first, x[:, 1:]], axis=1)
     while power > _NEGLIGIBLE:
-        x = x + power * earlier(x, shift)
+        x = x + power * delayed(x, shift)
         shift, power = 2 * shift, power * power
     return x
 
@@ -102,7 +102,7 @@ def de_emphasis_memory(coefficient: float) -> int:
 def mu_law_encode(audio):
     """The 8-bit μ-law code of audio (1609.03499, section 2.2).
 
-    y = sign(x) ln(1 + 255 |x|) / ln 256, then 256 uniform levels.
+    y = sign(x) ln(1 + 255 |x|) / ln 256, quantised to 256 uniform steps.
 
     Args:
         audio: `(...)`, in [-1, 1); what lies beyond takes the last code.
@@ -126,7 +126,7 @@ def mu_law_decode(codes):
         codes: `(...)`, integers in 0..255.
 
     Returns:
-        `(...)`, float32 in (-1, 1), not rounded to 16-bit levels.
+        `(...)`, float32 in (-1, 1), not rounded to 16-bit PCM values.
     """
     centre = (ops.cast(codes, "float32") + 0.5) * (2.0 / MU_LAW_CODES) - 1.0
     expanded = ops.expm1(math.log(MU_LAW_CODES) * ops.abs(centre))

@@ -13,7 +13,7 @@ from pwavenet_tf.corpus.prepare import prepare
 from pwavenet_tf.evaluation.evaluate import evaluate
 from pwavenet_tf.export.saved_model import export_saved_model
 from pwavenet_tf.export.voices import load_voice
-from pwavenet_tf.synthesis.files import features_at, speak_to_file
+from pwavenet_tf.synthesis.files import features_at, synthesize_to_file
 from pwavenet_tf.training.runs import distill, train_teacher
 from pwavenet_tf.voices import voice_card, voice_names, voice_sample
 
@@ -78,7 +78,7 @@ def _greet(out: Path) -> None:
     (features,) = features_at(sample, voice).values()
     sound = out / f"{name}.wav"
     out.mkdir(parents=True, exist_ok=True)
-    speak_to_file(voice, features, sound)
+    synthesize_to_file(voice, features, sound)
     print(f"It says {voice_card(name)['sample']!r} in {sound}.")
 
 

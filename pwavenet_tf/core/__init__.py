@@ -1,1 +1,1 @@
-"""What every other room stands on: settings, files, messages."""
+"""What every other package uses: settings, files, messages."""

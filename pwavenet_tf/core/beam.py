@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.imports import hold_back_stderr, import_tensorflow
 
 
 def import_beam() -> None:
-    """Imports Apache Beam without its complaints of parts that it lacks.
+    """Imports Apache Beam without its warnings about missing extras.
 
     Raises:
         UserError: If it is not installed.
@@ -39,9 +39,9 @@ def import_beam() -> None:
 
 
 def import_tensorflow_in_worker() -> None:
-    """Imports TensorFlow without its start-up chatter in a worker too."""
-    # Inherited from the process that started the job, which had set it; as
-    # the user's own it would mean that all is to be seen.
+    """Imports TensorFlow without its start-up messages in a worker too."""
+    # Inherited from the process that started the job. Set by the user it
+    # would mean that everything is to be shown.
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "2":
         del os.environ["TF_CPP_MIN_LOG_LEVEL"]
     import_tensorflow()
@@ -87,7 +87,7 @@ def run_job(
             a job that carried a large corpus itself would be refused.
         lines: ASCII, without line breaks.
         transform: From a collection of lines to nothing.
-        progress: Of what is shown meanwhile.
+        progress: The bar that is shown meanwhile.
 
     Raises:
         UserError: If there is no such runner, an option is wrong, or the
@@ -105,9 +105,12 @@ def run_job(
             | "Work" >> transform
         )
         try:
-            with written_aside(inputs) as aside, open(aside, "w") as file:
+            with (
+                atomic_write(inputs) as temporary,
+                open(temporary, "w") as file,
+            ):
                 file.writelines(f"{line}\n" for line in lines)
-            with _interruption_kept(), _told_by_worker(), progress:
+            with _interruption_kept(), _worker_errors(), progress:
                 _start(pipeline, runner).wait_until_finish()
         finally:
             inputs.unlink(missing_ok=True)
@@ -119,7 +122,7 @@ class Progress(contextlib.ExitStack):
     Args:
         description: What is done.
         total: How many files there will be.
-        count: Tells how many there are.
+        count: Returns how many there are now.
     """
 
     def __init__(
@@ -150,9 +153,9 @@ class Progress(contextlib.ExitStack):
         return self
 
     def _watch(self, bar, done: threading.Event) -> None:
-        finished = False
-        while not finished:
-            finished = done.wait(1.0)
+        stopped = False
+        while not stopped:
+            stopped = done.wait(1.0)
             bar.update(self._count() - bar.n)
 
 
@@ -213,20 +216,20 @@ def _options(runner: Runner) -> "PipelineOptions":
 
     if not any(_WORKERS_LOG_LEVEL in option for option in given):
         given.append(f"--{_WORKERS_LOG_LEVEL}=ERROR")
-    said = io.StringIO()
+    output = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said):
+        with contextlib.redirect_stderr(output):
             options = PipelineOptions(given, runner=runner.name)
             options.get_all_options(add_extra_args_fn=find_unknown)
     except SystemExit as fault:
-        message = said.getvalue().strip().splitlines()[-1]
+        message = output.getvalue().strip().splitlines()[-1]
         raise UserError(
             f"--runner_options: {message.partition('error: ')[2]}"
         ) from fault
     if unknown:
         raise UserError(
-            f"--runner_options: {unknown[0]} is none of Beam's options beside "
-            "--runner; write each as --name=value"
+            f"--runner_options: {unknown[0]} is none of Beam's options other "
+            "than --runner; write each as --name=value"
         )
     if _is_direct(runner):
         # Or else Beam looks for another runner to stand in for it, a program
@@ -242,7 +245,7 @@ def _read_lines(path: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _errors_only() -> Iterator[None]:
-    """Keeps from the screen what Beam warns of, and errors that it raises."""
+    """Suppresses Beam's warnings, and its logs of errors that it raises."""
     levels = {"": logging.ERROR, "apache_beam.runners": logging.CRITICAL}
     before = {name: logging.getLogger(name).level for name in levels}
     for name, level in levels.items():
@@ -256,9 +259,9 @@ def _errors_only() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _interruption_kept() -> Iterator[None]:
-    """Raises an interruption at the end, if something has swallowed it.
+    """Raises an interruption at the end if it was swallowed on the way.
 
-    Where it comes while a library calls Python, it is printed at most.
+    One that arrives while a library calls Python is only printed.
     """
     interrupted = False
 
@@ -280,8 +283,8 @@ def _interruption_kept() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _told_by_worker() -> Iterator[None]:
-    """A worker's `UserError`, without what Beam and other processes add."""
+def _worker_errors() -> Iterator[None]:
+    """Raises a worker's `UserError` without the text that Beam adds."""
     try:
         yield
     except Exception as error:
@@ -290,8 +293,10 @@ def _told_by_worker() -> Iterator[None]:
         if isinstance(error, UserError):
             message = str(error)
         # From another process it comes as the text of its traceback.
-        elif found := re.findall(r"^\S*\bUserError: (.*)$", str(error), re.M):
-            message = found[-1]
+        elif messages := re.findall(
+            r"^\S*\bUserError: (.*)$", str(error), re.M
+        ):
+            message = messages[-1]
         else:
             raise
         raise UserError(message.partition(" [while running")[0]) from error

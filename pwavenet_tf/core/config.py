@@ -5,7 +5,7 @@ import math
 
 from pwavenet_tf.core.errors import UserError
 
-# What a model can be told, and the arrays that each consists of.
+# What a model can be conditioned on, and the arrays of each.
 INPUT_ARRAYS = {
     "mel": ("mel",),
     "linguistic": ("phones", "timing"),
@@ -109,11 +109,11 @@ class AudioContract:
 
     @property
     def margin_frames(self) -> int:
-        """Frames that a mel frame's window reaches beyond its own, at most."""
+        """Frames that a mel frame's window extends beyond its own, at most."""
         return math.ceil(self.fft_length / (2 * self.hop_length))
 
     @property
-    def emphasised_deviation(self) -> float:
+    def emphasised_std(self) -> float:
         """Standard deviation of pre-emphasised speech over that of speech.
 
         sqrt(1 + a² - 2 a ρ), where ρ is the correlation of neighbouring
@@ -128,16 +128,16 @@ class AudioContract:
 
     def differences(self, other: "AudioContract") -> list[str]:
         """Names and values of the fields in which two contracts differ."""
-        found = []
+        fields = []
         for field in dataclasses.fields(self):
             mine, theirs = getattr(self, field.name), getattr(other, field.name)
             if mine == theirs:
                 continue
             if isinstance(mine, tuple):
-                found.append(f"{field.name} (statistics of another corpus)")
+                fields.append(f"{field.name} (statistics of another corpus)")
             else:
-                found.append(f"{field.name} ({mine} against {theirs})")
-        return found
+                fields.append(f"{field.name} ({mine} against {theirs})")
+        return fields
 
     def require_equal(
         self, other: "AudioContract", mine: str, theirs: str
@@ -152,17 +152,17 @@ class AudioContract:
                 the two places in the message.
         """
         other = dataclasses.replace(other, pre_emphasis=self.pre_emphasis)
-        if found := self.differences(other):
+        if differences := self.differences(other):
             raise UserError(
                 f"{mine} and {theirs} do not share one acoustic contract: "
-                f"{', '.join(found)}; prepare the data or train the model "
-                "anew so that both agree"
+                f"{', '.join(differences)}; prepare the data or train the "
+                "model again so that both agree"
             )
 
 
 @dataclasses.dataclass(frozen=True)
 class Conditioning:
-    """What a model is told besides the audio so far (WaveNet, section 2.5).
+    """What a model is conditioned on (WaveNet, section 2.5).
 
     Attributes:
         inputs: Any of `mel` (the mel spectrogram), `linguistic` (the phone
@@ -173,15 +173,15 @@ class Conditioning:
         channels: Channels of the upsampled series and of a speaker's vector.
         upsampling: Strides of the learned upsampling. If their product is
             the hop length, there is one vector for each sample; if it is a
-            part of it, each vector is repeated for the rest, and every
+            divisor of it, each vector is repeated for the rest, and every
             layer's projection costs as much less. Empty to repeat every
             frame.
         frame_layers: Convolutions over three frames each before the learned
             upsampling; every one of them looks one frame further ahead.
         phones: The phones, known by their places in this list, from 1 on.
         speakers: The speakers, known by their places in this list, from 0 on.
-        mean_pitch_hz: The voice's mean F0 in the logarithm, Hz: pitch is
-            given in relation to it.
+        mean_pitch_hz: The geometric mean of F0 over the corpus, Hz: pitch is
+            given relative to it.
         harmonics: How many sinusoids there are, from F0 upwards.
 
     Raises:

@@ -32,12 +32,12 @@ def require_free(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
-    """Yields a place beside `path` to write to; it becomes `path` at the end.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yields a temporary path to write to; it becomes `path` at the end.
 
-    The place does not exist yet and has the suffix of `path`: the caller makes
-    it a file or a folder. If the block raises, whatever is there is removed,
-    together with the parent folders that were made for it.
+    It lies next to `path`, does not exist yet and has the same suffix: the
+    caller makes it a file or a folder. If the body raises, whatever was
+    written is removed, with the parent folders that were made for it.
 
     Raises:
         UserError: If the operating system refuses to write.
@@ -45,23 +45,23 @@ def written_aside(path: Path) -> Iterator[Path]:
     # Absolute, because `.` has neither a name nor a parent.
     target = Path(os.path.abspath(path))
     # Not the process id: two containers that share a disk may have the same.
-    aside = target.with_name(
+    temporary = target.with_name(
         f".unfinished-{secrets.token_hex(6)}-{target.name}"
     )
     missing = [parent for parent in target.parents if not parent.exists()]
-    finished = False
+    complete = False
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if not os.access(target.parent, os.W_OK):
             raise PermissionError(None, "the folder is not writable")
-        yield aside
-        os.replace(aside, target)
-        finished = True
+        yield temporary
+        os.replace(temporary, target)
+        complete = True
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
-        if not finished:
-            _remove(aside)
+        if not complete:
+            _remove(temporary)
             for parent in missing:
                 with contextlib.suppress(OSError):
                     parent.rmdir()
@@ -87,25 +87,25 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-_NAME = ".running"
+_LOCK_NAME = ".running"
 
 
 @contextlib.contextmanager
-def only_run(folder: Path) -> Iterator[None]:
-    """Keeps others out of a folder for as long as this process lives.
+def run_lock(folder: Path) -> Iterator[None]:
+    """Locks a folder so that one run at a time writes to it.
 
-    The folder is made if it is missing, and removed again if it is empty in
+    The folder is made if it is missing, and removed again if it is empty at
     the end. The lock is the operating system's: that of a killed process is
-    gone with it. Where the system or a network's disk knows no locks, there is
-    none.
+    gone with it. Where the system or a network file system has no locks,
+    nothing is locked.
 
     Raises:
-        UserError: If another run is at work there.
+        UserError: If another run holds the lock.
     """
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder / _NAME):
+        with _locked(folder / _LOCK_NAME):
             yield
     finally:
         for one in missing:

@@ -10,7 +10,7 @@ NOT_MEASURED = "–"
 
 
 def page_environment(package: str) -> "Environment":
-    """Finds the templates that lie beside a package's modules.
+    """Finds the templates that lie next to a package's modules.
 
     Text is escaped, and a name that a template does not know is an error.
     """

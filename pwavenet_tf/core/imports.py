@@ -1,11 +1,11 @@
-"""Keeps TensorFlow's start-up chatter off the user's screen.
+"""Keeps TensorFlow's start-up messages off the user's screen.
 
 TensorFlow prints a dozen lines about oneDNN, missing GPUs and processor
 instructions while its libraries load, straight from C++ to file descriptor 2
 and before any setting could stop it. Here they are caught, and shown only if
 the import fails.
 
-Someone who sets `TF_CPP_MIN_LOG_LEVEL` wants to see what TensorFlow says:
+Someone who sets `TF_CPP_MIN_LOG_LEVEL` wants to see TensorFlow's messages:
 then nothing is held back.
 """
 
@@ -19,14 +19,14 @@ _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow without its start-up chatter.
+    """Imports TensorFlow without its start-up messages.
 
     Afterwards TensorFlow reports errors only (`TF_CPP_MIN_LOG_LEVEL` is "2").
-    It does nothing if TensorFlow is loaded already, or if Keras is told to
+    It does nothing if TensorFlow is loaded already, or if Keras is set to
     run on another backend.
 
     Raises:
-        ImportError: If TensorFlow cannot be loaded; what it had to say is
+        ImportError: If TensorFlow cannot be loaded; its messages are
             printed to standard error first.
     """
     if (

@@ -2,8 +2,8 @@
 
 `nano` trains on two cores; `v1` is the WaveNet of 2016 (1609.03499), with
 8-bit output and the linguistic features of the paper; `paper` has the sizes
-of Parallel WaveNet (1711.10433), `multispeaker` those of its student of
-several voices.
+of Parallel WaveNet (1711.10433), `multispeaker` those of its student for
+several speakers.
 """
 
 import dataclasses

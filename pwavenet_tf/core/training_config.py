@@ -51,10 +51,10 @@ class TeacherTraining:
     Attributes:
         steps: Optimiser steps of a whole run.
         batch_size: Clips a step.
-        clip_length: Samples of each clip that count in the loss.
+        clip_length: Samples of each clip that the loss is computed over.
         learning_rate: Adam's, at its peak; it decays to zero by a cosine.
         clip_norm: The gradient's global norm is cut to this.
-        precision: What the networks compute in meanwhile, one of
+        precision: What the networks compute in during training, one of
             `PRECISIONS`; weights, likelihoods and what is saved are float32.
         report_every: Steps between two reports; a tenth of the run, and 1,000
             at most, if None.
@@ -89,13 +89,13 @@ class PowerLoss:
 
     Attributes:
         exponents: `(p, weight)` for each comparison of |STFT|ᵖ: p = 2 is the
-            paper's, 1 heeds the loudest parts less. At 0.3, which is about
-            how loud a part sounds, hiss and noise in pauses count too.
+            paper's, 1 weighs the loudest sounds less. At 0.3, close to
+            perceived loudness, hiss and noise in pauses matter too.
         average_time: Whether spectra are averaged over the clip before they
             are compared, rather than compared frame by frame.
         resolutions: `(FFT length, window length, hop length)` of each STFT,
             in samples; the loss is their mean.
-        emphasis_hz: Below this the loss is counted once more.
+        emphasis_hz: Frequencies below this are weighted up.
         emphasis: The share of the whole loss that this band alone makes up,
             0 to 1.
     """
@@ -141,7 +141,7 @@ class Distillation(TeacherTraining):
     """How the student is distilled.
 
     Attributes:
-        inner_samples: Fresh draws per timestep in the cross-entropy.
+        inner_samples: Monte Carlo samples per timestep in the cross-entropy.
         kl_weight: Weight of the KL.
         contrastive: γ, the weight of the KL under another clip's
             conditioning, which is subtracted; 0 for none. It takes at least
@@ -169,8 +169,8 @@ class Preset:
     Attributes:
         name: What `preset` knows it by.
         audio: The acoustic contract, without normalisation statistics.
-        conditioning: What teacher and student are told, without the
-            corpus's phones and speakers.
+        conditioning: What teacher and student are conditioned on, without
+            the corpus's phones and speakers.
         teacher: Sizes of the teacher.
         teacher_training: How the teacher is trained.
         student: Sizes of the student; `None` if none can be distilled.

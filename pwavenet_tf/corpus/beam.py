@@ -28,7 +28,7 @@ from pwavenet_tf.core.beam import (
 )
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import only_run, require_free, written_aside
+from pwavenet_tf.core.files import atomic_write, require_free, run_lock
 from pwavenet_tf.core.training_config import Preset
 from pwavenet_tf.core.version import __version__
 from pwavenet_tf.corpus.audit import CorpusAudit, drawn, drawn_order, judged
@@ -83,7 +83,7 @@ def stamp(path: Path | None) -> tuple[int, int] | None:
 
 def save_fault(path: Path, fault: UserError) -> None:
     """Writes why there will be no `path`."""
-    with written_aside(_fault_of(path)) as aside:
+    with atomic_write(_fault_of(path)) as aside:
         # As JSON, for a name in it need not be UTF-8.
         aside.write_text(json.dumps(str(fault)), "ascii")
 
@@ -105,7 +105,7 @@ def count_done(folder: Path, suffix: str) -> int:
 
 def save_measures(path: Path, found: Measures) -> None:
     """Writes what the audit measured."""
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text(json.dumps(dataclasses.asdict(found)), "ascii")
 
 
@@ -140,7 +140,7 @@ def save_description(
     }
     # JSON keeps every bit of a float and every character of a symbol.
     arrays["told"] = np.frombuffer(json.dumps(told).encode(), np.uint8)
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         np.savez(aside, **arrays)
 
 
@@ -282,7 +282,7 @@ def prepare_on_beam(
     # Before the work, which takes long: the pattern may be amiss.
     job.describer(None)
     work = out.with_name(f".preparing-{out.name}")
-    with only_run(work):
+    with run_lock(work):
         forget_faults(work)
         workers = _Workers(runner or Runner(), work)
         measured = workers.measured(layout)

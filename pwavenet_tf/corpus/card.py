@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.files import atomic_write
 
 FILE_NAME = "corpus.json"
 FORMAT = 2
@@ -113,7 +113,7 @@ class CorpusCard:
                 "validation": round(self.seconds("validation"), 3),
             },
         } | dataclasses.asdict(self)
-        with written_aside(Path(folder) / FILE_NAME) as aside:
+        with atomic_write(Path(folder) / FILE_NAME) as aside:
             aside.write_text(json.dumps(content, indent=1) + "\n", "ascii")
 
     @classmethod

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from pwavenet_tf.audio.files import write_audio
-from pwavenet_tf.core.files import require_free, written_aside
+from pwavenet_tf.core.files import atomic_write, require_free
 from pwavenet_tf.corpus.phones.espeak import Speaker, Speech
 from pwavenet_tf.corpus.phones.labels import write_labels
 from pwavenet_tf.corpus.phones.phones import cut
@@ -77,7 +77,7 @@ def speak_corpus(out: Path, sample_rate: int = 16_000) -> None:
     speaker = Speaker()
     random = np.random.default_rng(0)
     lines = []
-    with written_aside(Path(out)) as folder:
+    with atomic_write(Path(out)) as folder:
         (folder / "wavs").mkdir(parents=True)
         for number, text in enumerate(
             tqdm(SENTENCES, desc="speak", unit="sentence", disable=None),

@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path, PurePosixPath
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import require_free, written_aside
+from pwavenet_tf.core.files import atomic_write, require_free
 
 _CHUNK = 1 << 18
 _TIMEOUT_SECONDS = 30
@@ -234,7 +234,7 @@ def unpack(archive: Path, out: Path) -> None:
     from tqdm import tqdm
 
     with (
-        written_aside(out) as folder,
+        atomic_write(out) as folder,
         open(archive, "rb") as file,
         tqdm(
             total=archive.stat().st_size,

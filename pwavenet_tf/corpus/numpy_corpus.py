@@ -14,7 +14,7 @@ from pwavenet_tf.audio.mel import mel_filterbank
 from pwavenet_tf.audio.pitch import relative_pitch, sinusoid_track
 from pwavenet_tf.core.config import ARRAY_WIDTHS, INPUT_ARRAYS, Conditioning
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import require_free, written_aside
+from pwavenet_tf.core.files import atomic_write, require_free
 from pwavenet_tf.corpus.card import CorpusCard, Split
 from pwavenet_tf.corpus.clips import Window
 from pwavenet_tf.corpus.compact import FILTERBANK, LEVELS, FlacWriter, unpacked
@@ -294,7 +294,7 @@ def export_numpy(corpus: Corpus, out: Path) -> None:
         UserError: If `out` holds something or cannot be written.
     """
     require_free(Path(out))
-    with written_aside(out) as folder:
+    with atomic_write(out) as folder:
         folder.mkdir()
         corpus.card.save(folder)
         for split in SPLITS:
@@ -331,7 +331,7 @@ def export_compact(
         sum(one.samples for one in recordings)
         for recordings in (card.training + card.validation, card.validation)
     )
-    with written_aside(out) as folder:
+    with atomic_write(out) as folder:
         folder.mkdir()
         bank = mel_filterbank(corpus.contract)
         np.savez_compressed(folder / FILTERBANK, filterbank=bank)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from pwavenet_tf.audio.decoding import decoded
-from pwavenet_tf.audio.files import to_levels
+from pwavenet_tf.audio.files import to_pcm16
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import require_free, written_aside
+from pwavenet_tf.core.files import atomic_write, require_free
 from pwavenet_tf.core.training_config import Preset
 from pwavenet_tf.corpus.audit import CorpusAudit, audit, drawn, reason
 from pwavenet_tf.corpus.audit.verdict import Limits
@@ -170,7 +170,7 @@ def described(
         try:
             if isinstance(audio, UserError):
                 raise audio
-            levels = to_levels(audio)
+            levels = to_pcm16(audio)
             told = describe(source.name, levels.astype(np.float32) / 32768)
         except UserError as fault:
             yield source, fault
@@ -205,7 +205,7 @@ def assemble(
         UserError: If fewer than two recordings are usable, or if `out` cannot
             be written.
     """
-    with written_aside(out) as folder:
+    with atomic_write(out) as folder:
         folder.mkdir()
         # Without an origin the corpus's own statistics are taken.
         given = statistics or GivenStatistics("", contract)

@@ -14,7 +14,7 @@ from pwavenet_tf.distillation.kl import (
     divergence,
     entropy,
     has_closed_form,
-    of_another_clip,
+    mismatched,
     scale_regulariser,
 )
 from pwavenet_tf.distillation.perceptual import (
@@ -24,8 +24,8 @@ from pwavenet_tf.distillation.perceptual import (
 from pwavenet_tf.distillation.power import power_loss
 from pwavenet_tf.models.backend import (
     ReplicatedModel,
+    batch_share,
     next_key,
-    share_of_batch,
     unscaled,
 )
 from pwavenet_tf.models.distributions import ContinuousHead
@@ -34,20 +34,20 @@ from pwavenet_tf.models.phone_classifier import PhoneClassifier
 from pwavenet_tf.models.tfp import WATCHES_GRADIENTS, freeze, watch_gradient
 from pwavenet_tf.models.wavenet import WaveNet
 
-# What teacher and student may be told, and what the student says.
-_TOLD = (*FRAME_ARRAYS, "speaker")
-_SPOKEN = ("audio", "location", "log_scale")
+# The conditioning of both models, and the student's outputs that are judged.
+_CONDITIONING = (*FRAME_ARRAYS, "speaker")
+_OUTPUTS = ("audio", "location", "log_scale")
 
 
 def require_distillable(teacher: WaveNet) -> None:
-    """Refuses a teacher that gives no gradient to the samples it judges.
+    """Refuses a teacher through which no gradient reaches the student.
 
     Raises:
         UserError: If its output is not continuous.
     """
     if not issubclass(teacher.head_class, ContinuousHead):
         raise UserError(
-            f"a teacher with the head {teacher.head} hears codes, through "
+            f"a teacher with the head {teacher.head} reads codes, through "
             "which no gradient reaches a student; train one with "
             "mixture_of_logistics or gaussian"
         )
@@ -64,14 +64,14 @@ class Distiller(ReplicatedModel):
         + power_weight · power loss
         + style_weight · style loss + feature_weight · feature loss
 
-    where c₂ is what another clip of the batch is told. The gradient of the
-    KL runs through the teacher's activations into the student's samples; the
-    teacher's weights stay as they are. Where student and teacher are both
+    where c₂ is the conditioning of another clip of the batch. The gradient of
+    the KL flows through the teacher's activations into the student's samples;
+    the teacher's weights stay as they are. Where student and teacher are both
     Gaussian, the KL is ClariNet's (1807.07281): in closed form, with the
     regulariser of its log-scales.
 
     Each term is a metric of its own, and so is the norm of its gradient at
-    the student's output, its weight included: `gradient_kl` and so on.
+    the student's output, including its weight: `gradient_kl` and so on.
 
     Args:
         teacher: The trained teacher. It is frozen here.
@@ -79,7 +79,7 @@ class Distiller(ReplicatedModel):
             be the teacher's.
         phone_classifier: Trained, with the same contract, for the style and
             the feature loss; without one there are none. It is frozen here.
-        inner_samples: Fresh draws per timestep in the cross-entropy.
+        inner_samples: Monte Carlo samples per timestep in the cross-entropy.
         kl_weight: Weight of the KL, nats per sample; a number, or a schedule
             such as `keras.optimizers.schedules.ExponentialDecay`, called with
             the optimiser's step.
@@ -88,12 +88,11 @@ class Distiller(ReplicatedModel):
         power: Which spectra it compares.
         style_weight: Weight of the style loss.
         feature_weight: Weight of the feature reconstruction loss.
-        seed: Seed of the inner draws.
+        seed: Seed of the inner samples.
 
     Raises:
-        UserError: If teacher and student have different contracts or are
-            told different things, or if the teacher's output is not
-            continuous.
+        UserError: If teacher and student have different contracts or
+            conditioning, or if the teacher's output is not continuous.
     """
 
     def __init__(
@@ -111,13 +110,13 @@ class Distiller(ReplicatedModel):
         seed: int = 1,
         **kwargs,
     ) -> None:
-        # Teacher and student choose for themselves what they round.
+        # Teacher and student cast their own inputs.
         super().__init__(autocast=False, **kwargs)
         teacher.audio.require_equal(student.audio, "the teacher", "the student")
         require_distillable(teacher)
         if teacher.conditioning != student.conditioning:
             raise UserError(
-                "teacher and student are told different things: "
+                "teacher and student have different conditioning: "
                 f"{teacher.conditioning} and {student.conditioning}; build "
                 "the student with conditioning=teacher.conditioning"
             )
@@ -145,7 +144,7 @@ class Distiller(ReplicatedModel):
         }
 
     def _names(self) -> list[str]:
-        """Of all metrics, causes before what they bring about."""
+        """Of all metrics, causes before their effects."""
         terms = ["entropy", "cross_entropy", "kl"]
         watched = ["kl"]
         if self.closed_form:
@@ -180,17 +179,21 @@ class Distiller(ReplicatedModel):
             x: The inputs, as given to `call`.
             y: The recording for that conditioning, `(batch, time)`.
             y_pred: What the student returned.
-            sample_weight: `(batch, time)`: 1 where a sample counts.
+            sample_weight: `(batch, time)`: the loss mask, 1 for valid samples.
             training: Whether a gradient is going to be taken.
         """
         self._in_training = training
         terms = self.loss_terms(x, y, y_pred, sample_weight)
-        loudness = terms.pop("recording_level")
-        counted = None if sample_weight is None else ops.sum(sample_weight)
+        recording_level = terms.pop("recording_level")
+        valid_samples = None
+        if sample_weight is not None:
+            valid_samples = ops.sum(sample_weight)
         for name, value in terms.items():
-            # A quiet clip says little about how loud the student is.
-            share = loudness if name == "level" else counted
-            self.trackers[name].update_state(value, share)
+            # The level is the less certain the quieter the clip.
+            metric_weight = valid_samples
+            if name == "level":
+                metric_weight = recording_level
+            self.trackers[name].update_state(value, metric_weight)
         weight = self.kl_weight
         if callable(weight):
             weight = weight(self.optimizer.iterations)
@@ -202,12 +205,12 @@ class Distiller(ReplicatedModel):
             spectral = spectral + self.style_weight * terms["style"]
             spectral = spectral + self.feature_weight * terms["feature"]
         return (
-            weight * divergence * share_of_batch(counted)
-            + spectral * share_of_batch()
+            weight * divergence * batch_share(valid_samples)
+            + spectral * batch_share()
         )
 
     def get_metrics_result(self):
-        """As in Keras; validation has no gradients to tell of."""
+        """As in Keras; there are no gradients in validation."""
         return {
             name: value
             for name, value in super().get_metrics_result().items()
@@ -219,8 +222,8 @@ class Distiller(ReplicatedModel):
 
         Returns:
             Scalars: `kl`, `cross_entropy` and `entropy` in true nats per
-            sample, `contrastive` (the KL if the teacher is told of another
-            clip), `power`, `style` and `feature`, those that there are;
+            sample, `contrastive` (the KL under another clip's
+            conditioning), `power`, `style` and `feature`, where there are any;
             `regulariser` between Gaussians; `level` (the student's standard
             deviation over the recording's) and `recording_level` (the
             recording's own).
@@ -228,21 +231,24 @@ class Distiller(ReplicatedModel):
         terms = self._divergences(inputs, student_output, sample_weight)
         audio = student_output["audio"]
         contract = self.student.audio
-        (heard,) = self._watched("power", audio)
+        (watched,) = self._watched("power", audio)
         # Where the flows generate pre-emphasised audio, high and low
-        # frequencies count alike.
-        heard, target = (
-            pre_emphasis(x, contract.pre_emphasis) for x in (heard, recording)
+        # frequencies are weighted alike.
+        generated, target = (
+            pre_emphasis(x, contract.pre_emphasis) for x in (watched, recording)
         )
         if sample_weight is not None:
-            heard, target = heard * sample_weight, target * sample_weight
+            generated = generated * sample_weight
+            target = target * sample_weight
             audio, recording = audio * sample_weight, recording * sample_weight
         terms["power"] = power_loss(
-            heard, target, contract.sample_rate, self.power
+            generated, target, contract.sample_rate, self.power
         )
         if self.phone_classifier is not None:
-            (heard,) = self._watched("perceptual", audio)
-            terms |= perceptual_losses(self.phone_classifier, heard, recording)
+            (watched,) = self._watched("perceptual", audio)
+            terms |= perceptual_losses(
+                self.phone_classifier, watched, recording
+            )
         recording_level = ops.std(recording)
         return terms | {
             "level": ops.std(audio) / (recording_level + 1e-6),
@@ -254,19 +260,21 @@ class Distiller(ReplicatedModel):
         own = weighted_mean(
             entropy(student_output["log_scale"], noise), sample_weight
         )
-        told = {name: inputs[name] for name in _TOLD if name in inputs}
-        judged = {"kl": told}
+        conditioning = {
+            name: inputs[name] for name in _CONDITIONING if name in inputs
+        }
+        conditionings = {"kl": conditioning}
         if self.contrastive:
-            judged["contrastive"] = of_another_clip(told)
-        # The same draws for both: the difference is less noisy, and nothing
-        # at all where both are told the same.
+            conditionings["contrastive"] = mismatched(conditioning)
+        # The same samples for both: their difference is less noisy, and zero
+        # for equal conditioning.
         key = next_key(self.seed_generator)
         terms = {"entropy": own}
-        for name, told in judged.items():
+        for name, conditioning in conditionings.items():
             audio, location, log_scale = self._watched(
-                name, *(student_output[part] for part in _SPOKEN)
+                name, *(student_output[key] for key in _OUTPUTS)
             )
-            teacher = self.teacher.distribution(told | {"audio": audio})
+            teacher = self.teacher.distribution(conditioning | {"audio": audio})
             each = divergence(
                 teacher, location, log_scale, noise, self.inner_samples, key
             )

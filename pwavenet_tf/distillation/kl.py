@@ -14,15 +14,15 @@ from pwavenet_tf.models.backend import Key
 from pwavenet_tf.models.distributions import ContinuousHead, Gaussian, Head
 from pwavenet_tf.models.noise import GaussianNoise, NoiseFamily
 
-# Inner draws that are in memory at one time.
-_DRAWS_AT_ONCE = 4
+# Inner samples that are in memory at one time.
+_SAMPLES_AT_ONCE = 4
 
-# Keeps the chunks' keys apart from those of other generators.
+# Keeps the chunks' keys distinct from those of other generators.
 _KEY_STEP = 1_000_003
 
 
 def entropy(log_scale, noise: type[NoiseFamily]):
-    """H of the student at each sample, analytic: ln s and the noise's own.
+    """H of the student at each sample, analytic: ln s + H of the noise.
 
     Args:
         log_scale: ln s_tot, `(batch, time)`.
@@ -44,40 +44,40 @@ def cross_entropy(
 ):
     """Estimates H(p_S(x_t | z_<t), p_T(x_t | x_<t)) at each sample.
 
-    Given the teacher's distributions along one student sample, draws
-    `inner_samples` fresh x̃ = μ_tot + s_tot · ε at every timestep and
+    Given the teacher's distributions along one student sample, takes
+    `inner_samples` samples x̃ = μ_tot + s_tot · ε at every timestep and
     averages -ln p_T(x̃ | x_<t). Unbiased, and of lower variance than scoring
     x itself. x̃ is neither rounded nor clipped, so the gradient reaches μ_tot
     and s_tot; through the teacher's parameters it reaches x_<t.
 
-    A few draws are made at a time, and their gradient is added up on the
-    way: memory does not grow with `inner_samples`.
+    A few samples are taken at a time, and their gradient is accumulated in
+    the forward pass: memory does not grow with `inner_samples`.
 
     Args:
         teacher: p_T(x_t | x_<t), of shape `(batch, time)`.
         location: μ_tot, `(batch, time)`.
         log_scale: ln s_tot, `(batch, time)`.
         noise: The student's noise.
-        inner_samples: Draws at each timestep.
-        key: Decides the draws; from `keras.random.SeedGenerator.next`.
+        inner_samples: Samples at each timestep.
+        key: Key of the samples; from `keras.random.SeedGenerator.next`.
 
     Returns:
-        `(batch, time)`, nats against the mass of a 16-bit level;
+        `(batch, time)`, nats against the mass of a 16-bit bin;
         differentiable once.
     """
-    chunks, rest = divmod(inner_samples, _DRAWS_AT_ONCE)
+    chunks, rest = divmod(inner_samples, _SAMPLES_AT_ONCE)
     shape = ops.shape(location)
 
     @ops.custom_gradient
     def estimate(location, log_scale, parameters):
         head, scale = type(teacher)(parameters), ops.exp(log_scale)
 
-        def add(index, sums, draws=_DRAWS_AT_ONCE):
+        def add(index, sums, count=_SAMPLES_AT_ONCE):
             uniforms = keras.random.uniform(
-                (draws, *shape), dtype="float32", seed=_key_of_chunk(key, index)
+                (count, *shape), dtype="float32", seed=_key_of_chunk(key, index)
             )
             inner = noise.from_uniforms(uniforms)
-            value, by_x, by_parameters = head.log_prob_and_slopes(
+            value, by_x, by_parameters = head.log_prob_and_gradients(
                 location + scale * inner
             )
             added = (
@@ -92,11 +92,11 @@ def cross_entropy(
         sums = ops.fori_loop(0, chunks, add, sums)
         if rest:
             sums = add(chunks, sums, rest)
-        value, *slopes = (one / inner_samples for one in sums)
+        value, *gradients = (one / inner_samples for one in sums)
 
         def gradient(*args, upstream=None):
             upstream = args[0] if upstream is None else upstream
-            by_location, by_log_scale, by_parameters = slopes
+            by_location, by_log_scale, by_parameters = gradients
             return (
                 by_location * upstream,
                 by_log_scale * upstream,
@@ -111,7 +111,7 @@ def cross_entropy(
 def true_kl(cross_entropy, entropy):
     """KL in true nats per sample.
 
-    The teacher gives the mass of a level-wide bin, the student a density:
+    The teacher gives the mass of a 16-bit bin, the student a density:
     their difference is too large by -ln of the bin's width, 10.397 nats.
     """
     return cross_entropy - entropy + LOG_BIN_WIDTH
@@ -122,8 +122,8 @@ def _key_of_chunk(key, chunk) -> Key:
     return Key(key + ops.cast(offset, key.dtype))
 
 
-# Narrower Gaussians than this count as this narrow in the KL, or two that
-# are almost points, side by side, would outweigh all the rest.
+# Narrower Gaussians are widened to this in the KL, or two that are almost
+# points next to each other would outweigh everything else.
 _LOG_SCALE_FLOOR = -7.0
 
 # λ of the regulariser.
@@ -134,7 +134,7 @@ def gaussian_kl(teacher: Gaussian, location, log_scale):
     """KL(q ‖ p) of the student's q against the teacher's p (1807.07281, 3.2).
 
     ln σ_p - ln σ_q + (σ_q² - σ_p² + (μ_p - μ_q)²) / 2σ_p², with both
-    log-scales held at -7 or above. No inner draws are needed.
+    log-scales held at -7 or above. No inner samples are needed.
 
     Args:
         teacher: p_T(x_t | x_<t), of shape `(batch, time)`.
@@ -187,8 +187,8 @@ def divergence(
         location: μ_tot, `(batch, time)`.
         log_scale: ln s_tot, `(batch, time)`.
         noise: The student's noise.
-        inner_samples: Draws at each timestep, where draws are needed.
-        key: Decides the draws; from `keras.random.SeedGenerator.next`.
+        inner_samples: Samples at each timestep, where any are needed.
+        key: Key of the samples; from `keras.random.SeedGenerator.next`.
 
     Returns:
         `(batch, time)`, true nats.
@@ -201,7 +201,7 @@ def divergence(
     return true_kl(crossed, entropy(log_scale, noise))
 
 
-def of_another_clip(inputs: dict) -> dict:
+def mismatched(inputs: dict) -> dict:
     """The conditioning of each clip's neighbour in the batch, the last first.
 
     Args:
@@ -213,8 +213,8 @@ def of_another_clip(inputs: dict) -> dict:
     for values in inputs.values():
         if values.shape[0] == 1:
             raise UserError(
-                "the contrastive loss tells the teacher of another clip of "
-                "the batch, but there is one clip in it; train with "
+                "the contrastive loss needs the conditioning of another clip "
+                "of the batch, but there is one clip in it; train with "
                 "batch_size 2 or more, or with contrastive=0"
             )
     return {name: ops.roll(values, 1, 0) for name, values in inputs.items()}

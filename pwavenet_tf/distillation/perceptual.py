@@ -1,20 +1,19 @@
-"""Perceptual losses: the student's sound against the recording's, as heard.
+"""Perceptual losses: the phone classifier's activations compared.
 
-As heard by the phone classifier (1711.10433, section 4.2). With F_l the
+Of the student's audio and the recording (1711.10433, section 4.2). With F_l the
 activations of layer l, `(steps, channels)` for each clip:
 
     feature loss  L_feature = mean_l  Σ ‖F_l(x) - F_l(y)‖² / Σ ‖F_l(y)‖²
     style loss    L_style   = mean_l  Σ ‖G_l(x) - G_l(y)‖² / Σ ‖G_l(y)‖²
     Gram matrix   G_l = F_lᵀ F_l / steps
 
-Norms are Frobenius's; sums run over the clips of the batch, numerator and
-denominator apart, so that a clip of silence has the say of its own power
-only. The division is the normalisation: a layer that speaks twice as loud,
-has twice the channels or twice the steps weighs the same, and both losses
-are 1 for a sound to which no layer responds at all.
+Norms are Frobenius's; numerator and denominator are summed separately over the
+clips of the batch, so that a clip is weighted by its power. The division is the
+normalisation: a layer with twice the amplitude, the channels or the steps has
+the same weight, and both losses are 1 for audio to which no layer responds.
 
-The feature loss compares moment by moment; the style loss what sounds
-together how often, at any time in the clip.
+The feature loss compares step by step; the style loss compares correlations of
+channels over the whole clip.
 """
 
 import keras
@@ -23,7 +22,7 @@ from keras import ops
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.models.phone_classifier import PhoneClassifier
 
-# Where a layer is silent throughout, 0 / 0 is to be 0.
+# Where a layer is zero throughout, 0 / 0 is to be 0.
 _TINY = 1e-20
 
 
@@ -53,14 +52,14 @@ def gram(activations):
     return ops.matmul(transposed, activations) / steps
 
 
-def relative_squared_error(found, wanted):
-    """Σ (found - wanted)² / Σ wanted², over all axes: a scalar."""
-    distance = ops.sum(ops.square(found - wanted))
-    return distance / (ops.sum(ops.square(wanted)) + _TINY)
+def relative_squared_error(x, target):
+    """Σ (x - target)² / Σ target², over all axes: a scalar."""
+    distance = ops.sum(ops.square(x - target))
+    return distance / (ops.sum(ops.square(target)) + _TINY)
 
 
 def perceptual_losses(classifier: PhoneClassifier, audio, recording) -> dict:
-    """Feature and style loss of audio, for the formulae see this module.
+    """Feature and style loss of audio; the formulae are in the module.
 
     The gradient reaches `audio` alone: neither the recording nor the
     classifier's weights, whether they are trainable or not. All is float32.
@@ -75,9 +74,9 @@ def perceptual_losses(classifier: PhoneClassifier, audio, recording) -> dict:
     """
     frozen = [(v, ops.stop_gradient(v.value)) for v in classifier.variables]
     with keras.StatelessScope(state_mapping=frozen):
-        found = classifier.features(audio)
-        wanted = classifier.features(ops.stop_gradient(recording))
-    pairs = list(zip(found, map(ops.stop_gradient, wanted), strict=True))
+        features = classifier.features(audio)
+        targets = classifier.features(ops.stop_gradient(recording))
+    pairs = list(zip(features, map(ops.stop_gradient, targets), strict=True))
     return {
         "feature": _mean(relative_squared_error(*pair) for pair in pairs),
         "style": _mean(

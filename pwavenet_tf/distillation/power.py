@@ -9,8 +9,8 @@ from pwavenet_tf.core.training_config import PowerLoss
 def power_loss(audio, recording, sample_rate: int, settings: PowerLoss):
     """Mean of (φ(audio) - φ(recording))² (1711.10433, section 4.1).
 
-    φ is |STFT| to some power, frame by frame or averaged over time; see the
-    settings. A part of the loss, half of it usually, is the mean over the
+    φ is a power of |STFT|, frame by frame or averaged over time; see the
+    settings. A share of the loss, usually half of it, is the mean over the
     frequencies below 3 kHz alone, where speech has its power; the rest is
     the mean over all.
 

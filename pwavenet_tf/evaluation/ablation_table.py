@@ -6,7 +6,7 @@ import io
 import math
 from pathlib import Path
 
-from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.html import format_number
 from pwavenet_tf.evaluation.report.tables import REFERENCE
 from pwavenet_tf.training.ablation import Trained
@@ -179,7 +179,7 @@ def write_table(path: Path, rows: list[Row]) -> None:
     for row in rows:
         values = [row.values.get(name) for name in names]
         writer.writerow([row.name, row.losses, *values, row.problem])
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text(content.getvalue(), "utf-8")
 
 

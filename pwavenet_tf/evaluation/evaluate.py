@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from pwavenet_tf.audio.metrics import griffin_lim
 from pwavenet_tf.core.config import AudioContract
-from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.evaluation.ablation_table import Ablation, section
 from pwavenet_tf.evaluation.listening_pages import write_listening_tests
 from pwavenet_tf.evaluation.per_recording import (
@@ -176,7 +176,7 @@ def evaluate(
         if scoring.listening and scoring.listening.speakers:
             matrix = scoring.listening.speakers.matrix
             content[scoring.model]["speaker_matrix"] = matrix
-    with written_aside(Path(out) / "metrics.json") as aside:
+    with atomic_write(Path(out) / "metrics.json") as aside:
         finite = json.dumps(_finite(content), indent=1, allow_nan=False)
         aside.write_text(finite + "\n", "ascii")
     return Evaluation(metrics, scorings, values)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.models.inputs import Features, at_frames, require_features
-from pwavenet_tf.models.inverse import CachedInverse, level_mass
+from pwavenet_tf.models.inverse import CachedInverse, discretised_mass
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.wavenet import WaveNet
 
@@ -196,7 +196,7 @@ class StudentLikelihood:
         """
         total = _NOTHING
         for levels, found in self._inverse.chunks(audio, features):
-            mass = level_mass(self._student, levels, found)
+            mass = discretised_mass(self._student, levels, found)
             below, up_to = mass.cumulative
             total += _score(mass.log_prob[0], below[0], up_to[0])
         return total

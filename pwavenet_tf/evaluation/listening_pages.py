@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.html import page_environment
 from pwavenet_tf.evaluation.report.page import (
     ListeningTest,
@@ -207,7 +207,7 @@ def _write_page(
         .get_template(f"{file}.j2")
         .render(test=test, sounds=sounds)
     )
-    with written_aside(folder / file) as aside:
+    with atomic_write(folder / file) as aside:
         aside.write_text(page, encoding="utf-8")
     return ListeningTest(kind, file)
 

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from pwavenet_tf.audio.metrics import level
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.html import format_number
 from pwavenet_tf.evaluation.intervals import Interval, Series
 from pwavenet_tf.evaluation.quality import Quality, missing_measures
@@ -154,7 +154,7 @@ def write_recordings(
                 for name in names
             ]
             writer.writerow([one.name, system, seconds, *row])
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         # A file's name may be no Unicode.
         aside.write_bytes(content.getvalue().encode("utf-8", "replace"))
 

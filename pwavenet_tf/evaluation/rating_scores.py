@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.evaluation.listening_pages import FORMAT, PAGE_VERSION
 from pwavenet_tf.evaluation.ratings import Listener, Ratings
 
@@ -352,7 +352,7 @@ def write_ratings(path: Path, ratings: Ratings) -> None:
         },
         "left_out": [path.name for path in ratings.replaced],
     }
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text(
             json.dumps(content, indent=1, allow_nan=False) + "\n", "ascii"
         )

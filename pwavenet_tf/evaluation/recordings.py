@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from pwavenet_tf.audio.files import read_audio, to_levels, write_audio
+from pwavenet_tf.audio.files import read_audio, to_pcm16, write_audio
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.describe import Describer, Description, model_features
@@ -20,7 +20,7 @@ from pwavenet_tf.models.inputs import (
 )
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.wavenet import WaveNet
-from pwavenet_tf.synthesis.files import voice_of
+from pwavenet_tf.synthesis.files import synthesizer_of
 
 Model = WaveNet | ParallelWaveNet
 
@@ -100,7 +100,7 @@ def hear(
     heard = []
     for path in tqdm(recordings, desc="recordings", unit="file", disable=None):
         name = path.relative_to(folder).as_posix()
-        levels = to_levels(read_audio(path, contract.sample_rate))
+        levels = to_pcm16(read_audio(path, contract.sample_rate))
         audio = levels.astype(np.float32) / 32_768
         heard.append(Heard(path, name, audio, describe(name, audio)))
         for model in models:
@@ -146,7 +146,7 @@ def speak_all(
         where everything fitted into first chunks.
     """
     hop = model.audio.hop_length
-    voice = voice_of(model)
+    voice = synthesizer_of(model)
     frames = [model.audio.frames(len(one.audio)) for one in heard]
     spoken, timed_samples, seconds, seconds_before = [], 0, 0.0, 0.0
     with tqdm(

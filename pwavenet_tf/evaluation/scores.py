@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.evaluation.conditioning import Listening, listens
 from pwavenet_tf.evaluation.intervals import Series
 from pwavenet_tf.evaluation.likelihood import Score, likelihood_of
@@ -191,7 +191,7 @@ def write_bits(path: Path, scorings: list[Scoring]) -> None:
             [file, f"{seconds:.3f}"]
             + [f"{getattr(one, name):.5f}" for one in scores for name in names]
         )
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         # A file's name may be no Unicode.
         aside.write_bytes(content.getvalue().encode("utf-8", "replace"))
 

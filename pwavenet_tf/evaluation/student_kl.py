@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from pwavenet_tf.audio.signal import to_levels
+from pwavenet_tf.audio.signal import quantise
 from pwavenet_tf.distillation.kl import entropy, true_kl
 from pwavenet_tf.evaluation.likelihood import Likelihood, Windows
 from pwavenet_tf.evaluation.recordings import Heard, Model
@@ -119,7 +119,7 @@ class _Generator:
             last = first + min(windows.chunk, frames - wanted) * hop
             audio.append(output["audio"].numpy()[0, first:last])
             log_scale.append(output["log_scale"].numpy()[0, first:last])
-        levels = np.asarray(to_levels(np.concatenate(audio)))
+        levels = np.asarray(quantise(np.concatenate(audio)))
         return levels, float(np.concatenate(log_scale).mean(dtype=np.float64))
 
     def _window(self, features, seed, start):

@@ -1,1 +1,1 @@
-"""The networks: teacher, student, phone classifier, and their parts."""
+"""The networks: teacher, student, phone classifier, and their layers."""

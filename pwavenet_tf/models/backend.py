@@ -2,9 +2,9 @@
 
 A global batch is divided among the replicas of a `tf.distribute` strategy,
 and their gradients are added up. So that the sum is the gradient of the whole
-batch, each replica's loss is weighted by what it holds of the batch, and each
-draws random numbers of its own. In mixed precision networks compute in 16
-bits, all else in 32.
+batch, each replica's loss is weighted by its share of the batch, and each
+has random numbers of its own. In mixed precision networks compute in 16 bits,
+everything else in 32.
 """
 
 from collections.abc import Callable
@@ -36,23 +36,24 @@ def is_replicated(model: keras.Model) -> bool:
     )
 
 
-def share_of_batch(counted=None):
-    """What this replica holds of the global batch, 0 to 1.
+def batch_share(valid_samples=None):
+    """This replica's share of the global batch, 0 to 1.
 
     Args:
-        counted: How many samples count here, a scalar; `None` where every
-            replica holds as many.
+        valid_samples: How many of its samples the loss is computed over, a
+            scalar; `None` where every replica has as many.
     """
     replicas = replica_count()
     if replicas == 1:
         return 1.0
-    if counted is None:
+    if valid_samples is None:
         return 1.0 / replicas
-    return counted / ops.maximum(_sum_over_replicas(counted), 1.0)
+    total = ops.maximum(_sum_over_replicas(valid_samples), 1.0)
+    return valid_samples / total
 
 
 def next_key(generator: keras.random.SeedGenerator):
-    """The generator's next key, another one on each replica."""
+    """The generator's next key, a different one on each replica."""
     key = generator.next()
     if replica_count() == 1:
         return key
@@ -66,7 +67,7 @@ def next_key(generator: keras.random.SeedGenerator):
 
 
 class Key(keras.random.SeedGenerator):
-    """Gives Keras's random functions a key in place of a generator.
+    """Passes Keras's random functions a key in place of a generator.
 
     Args:
         key: From `next_key`.
@@ -103,9 +104,9 @@ class ReplicatedModel(keras.Model):
     """A Keras model whose `fit` is the same over several replicas as over one.
 
     Its `compute_loss` must return this replica's addend to the loss of the
-    global batch; see `share_of_batch`. Keras compiles around the strategy,
+    global batch; see `batch_share`. Keras compiles around the strategy,
     which XLA cannot do for several replicas: there the step is a graph, on
-    TPUs always XLA. And Keras alone cannot fit over several workers (keras
+    TPUs always XLA. Keras alone cannot fit over several workers (keras
     issue 20585).
     """
 
@@ -142,7 +143,7 @@ class ReplicatedModel(keras.Model):
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Keras would reduce a batch over the workers here, which fails, only
-        # to see its shapes; these models know theirs.
+        # to learn its shapes; these models know theirs.
         if not (self.built and is_replicated(self)):
             super()._maybe_symbolic_build(iterator, data_batch)
         elif not self.optimizer.built:
@@ -160,7 +161,7 @@ def _sum_over_replicas(values):
 
 
 def policy(precision: str) -> str:
-    """Keras's name of the dtype policy: weights are float32 in each."""
+    """Keras's name of the dtype policy; weights are float32 in each."""
     return precision if precision == "float32" else f"mixed_{precision}"
 
 
@@ -186,7 +187,7 @@ def in_precision(model: keras.Model, precision: str) -> keras.Model:
 
 
 def unscaled(record: Callable, model: keras.Model) -> Callable:
-    """Records gradients' norms as they are where the loss is not scaled.
+    """Records norms of gradients without the loss scale.
 
     Args:
         record: Takes a norm and its weight.
@@ -196,7 +197,7 @@ def unscaled(record: Callable, model: keras.Model) -> Callable:
         Takes a norm. One that is not finite is left out if the loss is
         scaled: Keras then leaves out the step and lowers the scale.
     """
-    # Before it is compiled it has none.
+    # There is none before the model is compiled.
     optimizer = getattr(model, "optimizer", None)
     if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return record

@@ -120,7 +120,7 @@ class Upsampler(keras.layers.Layer):
         self.channels = channels
         self.factors = tuple(factors)
         self.frame_layers = frame_layers
-        # By itself, as in files of before there could be more.
+        # An attribute of its own, as in files from before `frame_layers`.
         self.convolution = self._frame_layer()
         self.further_convolutions = [
             self._frame_layer() for _ in range(frame_layers - 1)
@@ -137,7 +137,7 @@ class Upsampler(keras.layers.Layer):
 
     @property
     def context_frames(self) -> int:
-        """Frames on either side that can reach a frame's samples."""
+        """Frames on either side that a frame's samples depend on."""
         earliest, latest = 0, math.prod(self.factors) - 1
         for factor in reversed(self.factors):
             earliest = (earliest + factor // 2) // factor - 1
@@ -200,8 +200,8 @@ def _embedding(channels: int, dtype) -> keras.layers.Dense:
 class Conditioner(keras.layers.Layer):
     """All conditioning of teacher and student (WaveNet, section 2.5).
 
-    Mel spectrogram, linguistic features and pitch, whichever there are, stand
-    side by side in one series of frames. It is upsampled to one vector a
+    Mel spectrogram, linguistic features and pitch, whichever there are, are
+    concatenated to one series of frames. It is upsampled to one vector a
     sample or for a few samples, or left at the rate of frames: every layer's
     projection is then computed once for all samples of a vector, which is
     exact because repetition and projection commute. The speaker is one vector
@@ -209,7 +209,7 @@ class Conditioner(keras.layers.Layer):
 
     Args:
         audio: The acoustic contract.
-        conditioning: What there is.
+        conditioning: Which inputs there are.
 
     Call arguments:
         inputs: What `conditioning.inputs` names: `mel` `(batch, frames,
@@ -226,8 +226,8 @@ class Conditioner(keras.layers.Layer):
         arguments of a `GatedStack`.
 
     Raises:
-        UserError: If `upsampling` does not divide the hop length, or phones
-            or speakers are to be heard but not listed.
+        UserError: If `upsampling` does not divide the hop length, or the
+            model is conditioned on phones or speakers that are not listed.
     """
 
     def __init__(
@@ -271,7 +271,7 @@ class Conditioner(keras.layers.Layer):
 
     @property
     def context_frames(self) -> int:
-        """Frames on either side that a frame's samples are told of."""
+        """Frames on either side that a frame's samples depend on."""
         return 0 if self.upsampler is None else self.upsampler.context_frames
 
     @property
@@ -301,7 +301,7 @@ class Conditioner(keras.layers.Layer):
         }
 
     def build(self, input_shape=None) -> None:
-        # One more than there are: 0 stands for no phone and for unknown ones.
+        # One more phone: 0 stands for none and for unknown ones.
         for vectors, names in (
             (self.phone_vectors, ("", *self.conditioning.phones)),
             (self.speaker_vectors, self.conditioning.speakers),
@@ -312,19 +312,19 @@ class Conditioner(keras.layers.Layer):
             self.upsampler.build((None, None, self._frame_channels))
 
     def call(self, inputs):
-        told = {}
+        outputs = {}
         if self.series_channels:
             frames = ops.concatenate(self._frame_features(inputs), axis=-1)
-            told["conditioning"] = (
+            outputs["conditioning"] = (
                 frames if self.upsampler is None else self.upsampler(frames)
             )
         if self.speaker_vectors is not None:
             speakers = len(self.conditioning.speakers)
             code = ops.one_hot(inputs["speaker"], speakers)
-            told["speaker"] = self.speaker_vectors(code)[:, None]
+            outputs["speaker"] = self.speaker_vectors(code)[:, None]
         if "sinusoids" in self.conditioning.inputs:
-            told["sinusoids"] = self._harmonics(inputs["sinusoids"])
-        return told
+            outputs["sinusoids"] = self._harmonics(inputs["sinusoids"])
+        return outputs
 
     def _harmonics(self, track):
         """Sinusoids at the multiples of F0, none above half the rate."""
@@ -345,18 +345,18 @@ class Conditioner(keras.layers.Layer):
         return ops.cast(waves, self.compute_dtype)
 
     def _frame_features(self, inputs) -> list:
-        found = []
+        features = []
         if "mel" in self.conditioning.inputs:
-            found.append(inputs["mel"])
+            features.append(inputs["mel"])
         if "linguistic" in self.conditioning.inputs:
             ids = inputs["phones"]
             code = ops.one_hot(ids, 1 + len(self.conditioning.phones))
             shape = (*ops.shape(ids)[:2], 3 * _PHONE_CHANNELS)
-            found.append(ops.reshape(self.phone_vectors(code), shape))
-            found.append(inputs["timing"])
+            features.append(ops.reshape(self.phone_vectors(code), shape))
+            features.append(inputs["timing"])
         if "pitch" in self.conditioning.inputs:
-            found.append(inputs["pitch"])
-        return [ops.cast(part, self.compute_dtype) for part in found]
+            features.append(inputs["pitch"])
+        return [ops.cast(x, self.compute_dtype) for x in features]
 
     def compute_output_shape(self, input_shape):
         shapes = self.output_shapes

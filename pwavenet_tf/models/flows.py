@@ -1,113 +1,41 @@
-"""A flow of the student: its network, and its bijectors for TFP."""
-
-from collections.abc import Callable
+"""The student's flows: their step and their network."""
 
 import keras
 from keras import ops
 
-from pwavenet_tf.audio.signal import de_emphasis, pre_emphasis
 from pwavenet_tf.models.layers import GatedStack
-from pwavenet_tf.models.tfp import tfb
 
 
-class InverseAutoregressiveFlow(tfb.Bijector):
-    """x_t = z_t · s_t + μ_t, with (μ_t, s_t) from z_<t (IAF, 1606.04934).
-
-    Forward turns a whole series at once; ln|det ∂x/∂z| = Σ_t ln s_t. The
-    inverse solves z = (x - μ(z)) / s(z) by substitution: because (μ_t, s_t)
-    look only at the past, pass n settles z_n at the latest, so that it is
-    exact after as many passes as there are samples, and it stops as soon as
-    a pass changes nothing.
+def affine_step(x, location, scale):
+    """One step of a flow, x · s + μ, elementwise.
 
     Args:
-        location_and_log_scale: Maps a series `(batch, time)` to `(location,
-            log_scale)`, each `(batch, time)`, such that position t depends on
-            positions before t only.
-        name: Name of the bijector.
+        x: The flow's input.
+        location: μ, of the same shape.
+        scale: s, of the same shape.
     """
-
-    def __init__(
-        self,
-        location_and_log_scale: Callable,
-        name: str = "inverse_autoregressive_flow",
-    ) -> None:
-        parameters = dict(locals())
-        super().__init__(
-            forward_min_event_ndims=1,
-            parameters=parameters,
-            name=name,
-        )
-        self.location_and_log_scale = location_and_log_scale
-
-    @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
-        return {}
-
-    def _forward(self, z):
-        location, log_scale = self.location_and_log_scale(z)
-        return z * ops.exp(log_scale) + location
-
-    def _forward_log_det_jacobian(self, z):
-        _, log_scale = self.location_and_log_scale(z)
-        return ops.sum(log_scale, axis=-1)
-
-    def _inverse(self, x):
-        def unsettled(passes, change, z):
-            # NaN counts as a change: what is not settled yet may overflow.
-            return ops.logical_and(passes < ops.shape(x)[-1], change != 0.0)
-
-        def substitute(passes, change, z):
-            location, log_scale = self.location_and_log_scale(z)
-            better = (x - location) * ops.exp(-log_scale)
-            return passes + 1, ops.max(ops.abs(better - z)), better
-
-        start = (0, ops.convert_to_tensor(float("inf")), ops.zeros_like(x))
-        return ops.while_loop(unsettled, substitute, start)[-1]
+    return x * scale + location
 
 
-class DeEmphasis(tfb.Bijector):
-    """x_t = y_t + a x_{t-1}: what the flows generate, made audio.
-
-    Forward is the recursion, inverse is pre-emphasis; each sample moves only
-    by what is known of the past, so ln|det ∂x/∂y| = 0.
+def inverse_affine_step(x, location, inverse_scale):
+    """The inverse of `affine_step`, (x - μ) · 1/s, elementwise.
 
     Args:
-        coefficient: a, 0 to below 1.
-        name: Name of the bijector.
+        x: The flow's output.
+        location: μ, of the same shape.
+        inverse_scale: 1/s, of the same shape.
     """
-
-    def __init__(self, coefficient: float, name: str = "de_emphasis") -> None:
-        parameters = dict(locals())
-        super().__init__(
-            forward_min_event_ndims=1,
-            is_constant_jacobian=True,
-            parameters=parameters,
-            name=name,
-        )
-        self.coefficient = coefficient
-
-    @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
-        return {}
-
-    def _forward(self, y):
-        return de_emphasis(y, self.coefficient)
-
-    def _inverse(self, x):
-        return pre_emphasis(x, self.coefficient)
-
-    def _forward_log_det_jacobian(self, y):
-        return ops.zeros_like(y[..., 0])
+    return (x - location) * inverse_scale
 
 
-# Of the last layer's weights. The residuals of many layers add up before it:
-# at 0.01 thirty untrained layers made μ so loud that the inverse of the flow,
-# a recursive filter, was unstable.
-_OUTPUT_DEVIATION = 0.003
+# Standard deviation of the last layer's initial weights. The residuals of many
+# layers add up before it: at 0.01 thirty untrained layers made μ so large that
+# the inverse of the flow, a recursive filter, was unstable.
+_OUTPUT_STD = 0.003
 
-# How far one flow's ln s may leave its centre. Wider bounds let a scale run
-# away within one bad step.
-LOG_SCALE_REACH = 2.0
+# How far one flow's ln s may be from its centre. With wider bounds one bad
+# step can make a scale diverge.
+LOG_SCALE_BOUND = 2.0
 
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
@@ -121,7 +49,7 @@ class FlowNetwork(keras.layers.Layer):
     Args:
         dilations: Dilation of each layer.
         residual_channels: Channels between the layers.
-        gate_channels: Channels behind each gate.
+        gate_channels: Channels of each gate.
         filter_width: Filter width of the dilated convolutions.
         log_scale_centre: ln s of the untrained network.
         input_deviation: Standard deviation that x is expected to have.
@@ -173,7 +101,7 @@ class FlowNetwork(keras.layers.Layer):
         self.output_pair = keras.layers.Dense(
             2,
             kernel_initializer=keras.initializers.RandomNormal(
-                stddev=_OUTPUT_DEVIATION
+                stddev=_OUTPUT_STD
             ),
             dtype="float32",
         )
@@ -211,11 +139,11 @@ class FlowNetwork(keras.layers.Layer):
 
     def location_and_log_scale(self, pair):
         """(μ, ln s), `(...)` each, from the last layer's `(..., 2)`."""
-        # Not by indices: XNNPACK would leave such slices out.
+        # Not by indices: XNNPACK does not support such slices.
         location, raw = (
             ops.squeeze(one, -1) for one in ops.split(pair, 2, axis=-1)
         )
-        bounded = LOG_SCALE_REACH * ops.tanh(raw / LOG_SCALE_REACH)
+        bounded = LOG_SCALE_BOUND * ops.tanh(raw / LOG_SCALE_BOUND)
         return location, self.log_scale_centre + bounded
 
     def compute_output_shape(

@@ -1,11 +1,11 @@
 """Gated blocks, one sample after the other (Fast WaveNet, 1611.09482).
 
-Every gated block keeps the inputs that its dilated convolution will ask for
-in a ring. All rings lie one behind the other in one tensor: a step first
-gathers what every block needs of the past in one read, adds up all of it in
-one batched product, then walks through the blocks with the newest sample
-only, and at the end writes all the new inputs back at once. Reading wholly
-before writing lets XLA update the tensor in place.
+Every gated block keeps the inputs that its dilated convolution will need in a
+ring buffer. All buffers are concatenated in one tensor: a step first gathers
+the past inputs of every block in one read, multiplies them in one batched
+product, then passes the newest sample through the blocks, and at the end
+writes all new inputs back at once. Reading before any writing lets XLA update
+the tensor in place.
 
 Several stacks, as a student's flows, share the tensor, the read and the write.
 """
@@ -23,11 +23,11 @@ from pwavenet_tf.models.layers import GatedStack
 
 
 class CachedState(NamedTuple):
-    """What stacks remember between two samples.
+    """The state of stacks between two samples.
 
     Attributes:
         rings: `(sum of ring lengths, batch, residual channels)`.
-        newest: What the stacks read of the last sample.
+        newest: What the stacks read at the last sample.
         position: How many samples there have been, int32.
     """
 
@@ -37,10 +37,10 @@ class CachedState(NamedTuple):
 
 
 class Walked(NamedTuple):
-    """What came of one step through the blocks.
+    """The outputs of one step through the blocks.
 
     Attributes:
-        gated: What came out of each block's gate, `(batch, channels)`.
+        gated: The output of each block's gate, `(batch, channels)`.
         residuals: Each stack's last residual, `(batch, channels)`.
         rings: The new rings.
     """
@@ -67,8 +67,8 @@ class CachedBlocks:
     they were trained in.
 
     Args:
-        stacks: Stacks of the same channels, filter width and stride. What
-            they read may differ, and how deep they are.
+        stacks: Stacks of the same channels, filter width and stride. Their
+            inputs and depths may differ.
     """
 
     def __init__(self, stacks: Sequence[GatedStack]) -> None:
@@ -102,23 +102,25 @@ class CachedBlocks:
             "newest": [kernel[-1] for kernel in kernels],
         }
 
-    def _with_speaker(self, bias, told):
-        """The biases `(blocks, 1 or batch, channels)`: a voice is constant."""
-        if "speaker" not in told:
+    def _with_speaker(self, bias, conditioning):
+        """The biases `(blocks, 1 or batch, channels)`, constant in time."""
+        if "speaker" not in conditioning:
             return bias
         projections = [
-            tf.matmul(told["speaker"][:, 0], tensor(block.speaker.kernel))
+            tf.matmul(
+                conditioning["speaker"][:, 0], tensor(block.speaker.kernel)
+            )
             for block in self.blocks
         ]
         return bias + tf.stack(projections)
 
-    def projected(self, weights: dict, told: dict, position):
+    def projected(self, weights: dict, conditioning: dict, position):
         """What conditioning and biases add to every block, step by step.
 
         Args:
             weights: From `weights`.
-            told: What the stacks are told, float32. Where it holds a vector
-                for a frame, the first is that of the next sample.
+            conditioning: The stacks' conditioning, float32. Where it holds a
+                vector for a frame, the first is that of the next sample.
             position: How many samples there have been.
 
         Returns:
@@ -126,30 +128,30 @@ class CachedBlocks:
             1 or batch, channels)`, and what each stack's first block reads of
             the sinusoids, `(stacks, batch, channels)`, or 0.
 
-        What holds for a whole frame is projected once for all its samples;
-        what differs from sample to sample is projected when its turn comes,
-        or else memory would have to hold every block's share of every sample.
+        Vectors of frames are projected once for all samples of the frame;
+        vectors of samples are projected step by step, or else every block's
+        projection of every sample would be in memory.
         """
-        within = self._projected_series(weights, told, position)
-        if "sinusoids" not in told:
+        within = self._projected_series(weights, conditioning, position)
+        if "sinusoids" not in conditioning:
             return lambda step: (within(step), [0.0] * len(self.stacks))
-        sinusoids = tf.transpose(told["sinusoids"], (1, 0, 2))
+        sinusoids = tf.transpose(conditioning["sinusoids"], (1, 0, 2))
         kernels = tf.stack([tensor(s.sinusoids.kernel) for s in self.stacks])
         return lambda step: (
             within(step),
             tf.unstack(tf.matmul(sinusoids[step], kernels)),
         )
 
-    def _projected_series(self, weights: dict, told: dict, position):
-        bias = self._with_speaker(weights["bias"], told)
-        if "conditioning" not in told:
+    def _projected_series(self, weights: dict, conditioning: dict, position):
+        bias = self._with_speaker(weights["bias"], conditioning)
+        if "conditioning" not in conditioning:
             return lambda step: bias
         blocks = len(self.blocks)
         kernel = tf.concat(
             [tensor(block.conditioning.kernel) for block in self.blocks],
             axis=1,
         )
-        series = tf.transpose(told["conditioning"], (1, 0, 2))
+        series = tf.transpose(conditioning["conditioning"], (1, 0, 2))
         batch = series.shape[1]
 
         def project(vectors):
@@ -160,9 +162,9 @@ class CachedBlocks:
         if self.stride == 1:
             return lambda step: project(series[step])
         frames = tf.map_fn(project, series)
-        # The state may have been handed on within a frame.
-        begun = position % self.stride
-        return lambda step: frames[(begun + step) // self.stride]
+        # The state may be from within a frame.
+        offset = position % self.stride
+        return lambda step: frames[(offset + step) // self.stride]
 
     def walk(
         self, newest: Sequence[tf.Tensor], state: CachedState, added, weights
@@ -170,7 +172,7 @@ class CachedBlocks:
         """One step through all blocks.
 
         Args:
-            newest: What each stack reads of the last sample, `(batch,
+            newest: What each stack reads at the last sample, `(batch,
                 channels)`.
             state: Everything up to the last sample.
             added: What `projected` gave for this step.
@@ -199,7 +201,7 @@ class CachedBlocks:
         return Walked(gated, residuals, rings)
 
     def _past(self, rings, slots, weights):
-        """What the past adds to every block, `(blocks, batch, channels)`."""
+        """The past's share of every block, `(blocks, batch, channels)`."""
         remembered = tf.transpose(tf.gather(rings, slots), (0, 2, 1, 3))
         flat = tf.reshape(
             remembered, (len(self.blocks), remembered.shape[1], -1)
@@ -260,11 +262,13 @@ class CachedNetwork:
         x = tf.nn.relu(skips + weights["skip_bias"])
         x = tf.nn.relu(dense(self.teacher.before_output, x))
         parameters = dense(self.teacher.output_parameters, x)
-        parameters = self.teacher.of_audio(parameters, state.newest[:, -1])
+        parameters = self.teacher.undo_pre_emphasis(
+            parameters, state.newest[:, -1]
+        )
         return parameters, walked.rings
 
     def newest(self, state: CachedState, audio) -> tf.Tensor:
-        """What the state behind the next sample keeps of it.
+        """The `newest` of the state after the next sample.
 
         Args:
             state: Everything up to the sample before.
@@ -280,8 +284,8 @@ class CachedNetwork:
 class CachedFlows:
     """The networks of all flows as a step from one sample to the next.
 
-    (μ^i_t, ln s^i_t) depend on x^{i-1}_<t alone, on no flow's present: so the
-    parameters of all flows come from one step, before x_t is looked at.
+    (μ^i_t, ln s^i_t) depend on x^{i-1}_<t alone, never on the present: so one
+    step gives the parameters of all flows, before x_t is known.
 
     Its methods are for graphs. The weights are float32, whatever precision
     the student was trained in.
@@ -328,54 +332,54 @@ class CachedFlows:
         return parameters, walked.rings
 
 
-class ToldFrames:
-    """Computes for any part of an utterance what layers are told of it.
+class ChunkConditioner:
+    """Computes the layers' conditioning for any frames of an utterance.
 
     Args:
-        tell: Makes of features the keyword arguments of a `GatedStack`.
-        conditioner: What `tell` makes them with.
+        condition: Maps features to the keyword arguments of a `GatedStack`.
+        conditioner: The conditioner that it uses.
     """
 
     def __init__(
-        self, tell: Callable[[dict], dict], conditioner: Conditioner
+        self, condition: Callable[[dict], dict], conditioner: Conditioner
     ) -> None:
-        self._tell = tell
+        self._condition = condition
         self.context_frames = conditioner.context_frames
         samples = self.context_frames * conditioner.audio.hop_length
         self._margins = {
             "conditioning": samples // conditioner.stride,
             "sinusoids": samples,
         }
-        self.compute = tf.function(self.of_window, reduce_retracing=True)
+        self.compute = tf.function(self.of_chunk, reduce_retracing=True)
 
     def __call__(self, features: dict, first: int, frames: int) -> dict:
-        """What the layers are told for some of the frames.
+        """The layers' conditioning for some of the frames.
 
         Args:
             features: Of the whole utterance, from `require_features`.
-            first: The first frame that is wanted.
-            frames: How many are wanted. Beyond the end the last one goes on.
+            first: The first frame.
+            frames: How many. Beyond the end the last one is repeated.
 
         Returns:
-            float32 tensors, equal to the same part of what is told of the
-            whole.
+            float32 tensors, equal to the same frames of the conditioning of
+            the whole utterance.
         """
         context = self.context_frames
         places = np.arange(first - context, first + frames + context)
         return self.compute(at_frames(features, places))
 
-    def of_window(self, window: dict) -> dict:
-        """What the layers are told of a window but its margins.
+    def of_chunk(self, features: dict) -> dict:
+        """The layers' conditioning for a chunk, from features with context.
 
         Args:
-            window: Features of the wanted frames and of `context_frames`
-                more on either side.
+            features: Of the chunk and of `context_frames` more frames on
+                either side.
         """
-        told = {
+        conditioning = {
             name: tf.cast(x, tf.float32)
-            for name, x in self._tell(window).items()
+            for name, x in self._condition(features).items()
         }
         for name, margin in self._margins.items():
-            if name in told and margin:
-                told[name] = told[name][:, margin:-margin]
-        return told
+            if name in conditioning and margin:
+                conditioning[name] = conditioning[name][:, margin:-margin]
+        return conditioning

@@ -24,32 +24,33 @@ HIGHEST_TEMPERATURE = 100.0
 
 
 def require_temperature(temperature: float, name: str = "temperature") -> float:
-    """A temperature, unless it is negative, huge or no number.
+    """A temperature as a float, checked.
 
     Args:
-        temperature: What was given.
-        name: What it is called where it was given.
+        temperature: The value given.
+        name: Its name, for the message.
 
     Raises:
-        UserError: If it is.
+        UserError: If it is negative, above `HIGHEST_TEMPERATURE` or no
+            number.
     """
     try:
-        found = float(temperature)
+        value = float(temperature)
     except (TypeError, ValueError):
-        found = float("nan")
-    if not 0.0 <= found <= HIGHEST_TEMPERATURE:
+        value = float("nan")
+    if not 0.0 <= value <= HIGHEST_TEMPERATURE:
         raise UserError(
             f"{name} is {temperature}, but it must be a number from 0 to "
             f"{HIGHEST_TEMPERATURE:g}; 1 samples from the model itself"
         )
-    return found
+    return value
 
 
 def require_seed(seed: Seed) -> np.ndarray:
     """A seed, or one for each row, as int64 of rank 0 or 1.
 
     Raises:
-        UserError: If it is no whole number of 64 bits, nor several.
+        UserError: If it is neither a 64-bit integer nor a list of them.
     """
     try:
         if np.ndim(seed) == 0:
@@ -85,14 +86,14 @@ def require_features(
     """Checks features for a model, one utterance's or a batch of them.
 
     Args:
-        features: What was given. A speaker may be given by name.
+        features: As given; a speaker may be given by name.
         audio: The model's acoustic contract.
         conditioning: The model's conditioning.
         source: Where they come from, for messages.
 
     Returns:
-        Those that tell the length or that the model reads, each with a batch
-        axis; frames are axis 1.
+        Those that the model reads, and all others that have frames, each
+        with a batch axis; frames are axis 1.
 
     Raises:
         UserError: If something is missing, ill-shaped, not finite or unknown.
@@ -100,7 +101,7 @@ def require_features(
     given = dict(features) if isinstance(features, Mapping) else {}
     given = given or {"mel": features}
     single, name = is_single(features), source and f"{source}: "
-    found = {}
+    checked = {}
     for kind, arrays in INPUT_ARRAYS.items():
         for key in arrays:
             if key not in given:
@@ -108,22 +109,22 @@ def require_features(
                     raise UserError(name + _missing(key, conditioning))
             elif key == "speaker":
                 if kind in conditioning.inputs:
-                    found[key] = _speakers(
+                    checked[key] = _speakers(
                         given[key], conditioning.speakers, name
                     )
             else:
                 width = ARRAY_WIDTHS.get(key, audio.mels)
-                found[key] = _frames(given[key], key, width, single, name)
+                checked[key] = _frames(given[key], key, width, single, name)
                 if key == "phones" and kind in conditioning.inputs:
                     _require_known(given[key], conditioning.phones, name)
-    _require_one_shape(found, name)
-    return found
+    _require_one_shape(checked, name)
+    return checked
 
 
 def _missing(key: str, conditioning: Conditioning) -> str:
     if key == "speaker":
         return (
-            "this model speaks as several; choose one by --speaker, or as "
+            "this model has several speakers; choose one by --speaker, or as "
             f"'speaker' of the features: {', '.join(conditioning.speakers)}"
         )
     return (
@@ -148,7 +149,7 @@ def _frames(
     ):
         raise UserError(
             f"{name}{key} holds values that are not finite numbers; compute "
-            "it anew"
+            "it again"
         )
     return batched.astype(np.int32 if key == "phones" else np.float32)
 
@@ -182,22 +183,22 @@ def _speakers(
     ):
         raise UserError(
             f"{name}there is no speaker {given.tolist()[0]!r}; this model "
-            f"speaks as {', '.join(speakers)}"
+            f"knows {', '.join(speakers)}"
         )
     return ids.astype(np.int32)
 
 
-def _require_one_shape(found: dict[str, np.ndarray], name: str) -> None:
-    frames = {key: x.shape[:2] for key, x in found.items() if x.ndim == 3}
+def _require_one_shape(features: dict[str, np.ndarray], name: str) -> None:
+    frames = {key: x.shape[:2] for key, x in features.items() if x.ndim == 3}
     if not frames:
         raise UserError(
-            f"{name}nothing tells how long the audio is to be; give a mel "
+            f"{name}nothing gives the length of the audio; give a mel "
             "spectrogram or other features of frames"
         )
     rows = {shape[0] for shape in frames.values()}
-    rows |= {len(x) for x in found.values() if x.ndim == 1}
+    rows |= {len(x) for x in features.values() if x.ndim == 1}
     if len(set(frames.values())) > 1 or len(rows) > 1:
-        shapes = ", ".join(f"{key} {x.shape}" for key, x in found.items())
+        shapes = ", ".join(f"{key} {x.shape}" for key, x in features.items())
         raise UserError(
             f"{name}the features differ in batch or frames ({shapes}); "
             "compute them from one recording"
@@ -212,7 +213,7 @@ def batch_and_frames(features: dict[str, np.ndarray]) -> tuple[int, int]:
 def joined_frames(
     earlier: dict[str, np.ndarray], later: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Features of frames that follow on those before, if there are any.
+    """Appends features of later frames to those of earlier ones, if any.
 
     Raises:
         UserError: If they are of another batch, or of other features.
@@ -224,7 +225,7 @@ def joined_frames(
     ):
         raise UserError(
             f"these features ({', '.join(later)}, batch "
-            f"{batch_and_frames(later)[0]}) do not go on with what came "
+            f"{batch_and_frames(later)[0]}) do not match what came "
             f"before ({', '.join(earlier)}, batch "
             f"{batch_and_frames(earlier)[0]}); give the same throughout"
         )
@@ -235,13 +236,13 @@ def joined_frames(
 
 
 def at_frames(
-    features: dict[str, np.ndarray], places: np.ndarray
+    features: dict[str, np.ndarray], indices: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """The features of some frames; beyond the ends the nearest one's."""
+    """The features of some frames; beyond the ends those of the nearest."""
     last = batch_and_frames(features)[1] - 1
-    places = np.clip(places, 0, last)
+    indices = np.clip(indices, 0, last)
     return {
-        key: x[:, places] if x.ndim == 3 else x for key, x in features.items()
+        key: x[:, indices] if x.ndim == 3 else x for key, x in features.items()
     }
 
 
@@ -256,7 +257,7 @@ def _random_sinusoids(contract, rows: int, frames: int) -> np.ndarray:
 def random_features(
     contract: AudioContract, conditioning: Conditioning, rows: int, frames: int
 ) -> dict[str, np.ndarray]:
-    """Features `(rows, frames, channels)` of every kind, always the same.
+    """Random features `(rows, frames, channels)` of every kind, always equal.
 
     Args:
         contract: Of the mel spectrogram.

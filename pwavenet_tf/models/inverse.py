@@ -1,14 +1,14 @@
 """The student's exact likelihood, by a cached sequential inverse.
 
-A student draws in parallel, but to say how probable given audio is, its flows
-must be inverted, x^{i-1}_t = (x^i_t - μ^i_t) / s^i_t, and the parameters at t
-need x^{i-1}_<t: one sample after the other, at a cost of O(layers) each.
+A student samples in parallel, but to compute the likelihood of given audio its
+flows must be inverted, x^{i-1}_t = (x^i_t - μ^i_t) / s^i_t, and the parameters
+at t need x^{i-1}_<t: one sample after the other, each at a cost of O(layers).
 
-The step before decides on the next, as in any recursive filter, and flows may
-be such that it is unstable: a rounding error of x, or the noise of a recording
-that is unlike the student's, then grows from sample to sample. What is found
-is always the exact noise of audio within rounding of what was given, but for
-such a student that noise may be without bounds and the audio's density zero.
+Each step depends on the one before, as in any recursive filter, which may be
+unstable: a rounding error of x, or the noise of a recording that is unlike the
+student's, then grows from sample to sample. The result is always the exact
+noise of audio within rounding of the audio given, but for such a student that
+noise may be unbounded and the density of the audio zero.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,9 +19,14 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from pwavenet_tf.audio.signal import HALF_BIN, HIGHEST_LEVEL, LOWEST_LEVEL
+from pwavenet_tf.audio.signal import HALF_BIN, HIGHEST_SAMPLE, LOWEST_SAMPLE
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.models.incremental import CachedFlows, CachedState, ToldFrames
+from pwavenet_tf.models.flows import affine_step, inverse_affine_step
+from pwavenet_tf.models.incremental import (
+    CachedFlows,
+    CachedState,
+    ChunkConditioner,
+)
 from pwavenet_tf.models.inputs import (
     Features,
     batch_and_frames,
@@ -30,14 +35,14 @@ from pwavenet_tf.models.inputs import (
 )
 
 
-class LevelMass:
-    """A continuous distribution's masses at the levels of given audio.
+class DiscretisedMass:
+    """A continuous distribution, discretised to 16-bit PCM values.
 
-    A level has the mass of its bin, the lowest and the highest one with the
-    tails, as the teacher's heads have it; so their bits compare.
+    A value has the mass of its bin, the lowest and the highest one with the
+    tails, as in the teacher's heads; so their bits compare.
 
     Args:
-        levels: 16-bit levels in [-1, 1), `(...)`.
+        audio: 16-bit PCM values in [-1, 1), `(...)`.
         location: μ, of the same shape.
         log_scale: ln s, of the same shape.
         log_cdf: ln F of the standard distribution, which is symmetric about
@@ -46,17 +51,17 @@ class LevelMass:
 
     def __init__(
         self,
-        levels: np.ndarray,
+        audio: np.ndarray,
         location: np.ndarray,
         log_scale: np.ndarray,
         log_cdf: Callable[[np.ndarray], np.ndarray],
     ) -> None:
-        levels = np.asarray(levels, np.float64)
+        audio = np.asarray(audio, np.float64)
         scale = np.exp(np.asarray(log_scale, np.float64))
-        centred = levels - location
+        centred = audio - location
         self._log_cdf = log_cdf
-        is_lowest = levels < LOWEST_LEVEL + HALF_BIN
-        is_highest = levels > HIGHEST_LEVEL - HALF_BIN
+        is_lowest = audio < LOWEST_SAMPLE + HALF_BIN
+        is_highest = audio > HIGHEST_SAMPLE - HALF_BIN
         with np.errstate(all="ignore"):
             lower = (centred - HALF_BIN) / scale
             upper = (centred + HALF_BIN) / scale
@@ -65,7 +70,7 @@ class LevelMass:
 
     @property
     def log_prob(self) -> np.ndarray:
-        """ln P of each level, nats; what is beyond all bounds is -inf."""
+        """ln P of each sample, nats; -inf where it underflows."""
         # In the lower tail, or mirrored into it, ln F keeps its precision.
         mirror = self._lower + self._upper > 0
         near = np.where(mirror, -self._lower, self._upper)
@@ -78,10 +83,7 @@ class LevelMass:
 
     @property
     def cumulative(self) -> tuple[np.ndarray, np.ndarray]:
-        """P(X < level) and P(X <= level) at each level.
-
-        Where that is no number, zeros: such a level is outside of anything.
-        """
+        """P(X < x) and P(X <= x) at each sample; zeros where that is NaN."""
         below, up_to = (
             np.nan_to_num(np.exp(self._log_cdf(edge)))
             for edge in (self._lower, self._upper)
@@ -89,11 +91,11 @@ class LevelMass:
         return below, up_to
 
 
-class Inverted(NamedTuple):
-    """What the student makes of given audio, each `(batch, time)`.
+class Inversion(NamedTuple):
+    """Noise and distribution of given audio, each `(batch, time)`.
 
     Attributes:
-        noise: z, which the flows would have made this audio of.
+        noise: z, which the flows map to this audio.
         location: μ_tot, given x_<t.
         log_scale: ln s_tot, given x_<t.
     """
@@ -103,24 +105,29 @@ class Inverted(NamedTuple):
     log_scale: tf.Tensor
 
 
-def log_density(student: keras.Model, found: Inverted) -> np.ndarray:
+def log_density(student: keras.Model, inversion: Inversion) -> np.ndarray:
     """ln p(x_t | x_<t) as a density, `(batch, time)`, nats."""
-    density = student.noise_family.log_prob(found.noise) - found.log_scale
+    density = student.noise_family.log_prob(inversion.noise)
+    density -= inversion.log_scale
     return density.numpy()
 
 
-def level_mass(
-    student: keras.Model, audio: np.ndarray, found: Inverted
-) -> LevelMass:
-    """p(x_t | x_<t) over 16-bit levels, which compares with a teacher's.
+def discretised_mass(
+    student: keras.Model, audio: np.ndarray, inversion: Inversion
+) -> DiscretisedMass:
+    """p(x_t | x_<t) over 16-bit PCM values, to compare with a teacher's.
 
     Args:
         student: The student.
-        audio: 16-bit levels, `(batch, time)`.
-        found: What was found of this audio.
+        audio: 16-bit PCM values in [-1, 1), `(batch, time)`.
+        inversion: The inversion of this audio.
     """
-    location, log_scale = found.location.numpy(), found.log_scale.numpy()
-    return LevelMass(audio, location, log_scale, student.noise_family.log_cdf)
+    return DiscretisedMass(
+        audio,
+        inversion.location.numpy(),
+        inversion.log_scale.numpy(),
+        student.noise_family.log_cdf,
+    )
 
 
 class CachedInverse:
@@ -129,7 +136,7 @@ class CachedInverse:
     Args:
         student: A built `ParallelWaveNet`. Every call reads its weights
             again.
-        chunk_frames: Frames inverted by one run of the compiled loop. Memory
+        chunk_frames: Frames inverted by one call of the compiled loop. Memory
             depends on it, the result does not.
         jit_compile: Compile the loop with XLA: some seconds for each new
             batch size.
@@ -146,7 +153,9 @@ class CachedInverse:
         self.chunk_frames = chunk_frames
         self.flows = CachedFlows(student)
         self.initial_state = self.flows.initial_state
-        self.told = ToldFrames(student.conditioner, student.conditioner)
+        self.condition = ChunkConditioner(
+            student.conditioner, student.conditioner
+        )
         self._invert = tf.function(self._loop, jit_compile=jit_compile)
 
     def log_prob(self, audio: np.ndarray, features: Features) -> np.ndarray:
@@ -165,16 +174,16 @@ class CachedInverse:
             UserError: If audio or features do not suit the student.
         """
         total = 0.0
-        for _, found in self.chunks(audio, features, progress=True):
-            density = log_density(self.student, found)
+        for _, inversion in self.chunks(audio, features, progress=True):
+            density = log_density(self.student, inversion)
             total += density.sum(axis=-1, dtype=np.float64)
         total = np.where(np.isnan(total), -np.inf, total)
         return total[0] if is_single(features) else total
 
     def chunks(
         self, audio: np.ndarray, features: Features, progress: bool = False
-    ) -> Iterator[tuple[np.ndarray, Inverted]]:
-        """Yields audio and what was found of it, piece by piece.
+    ) -> Iterator[tuple[np.ndarray, Inversion]]:
+        """Yields audio and its inversion, chunk by chunk.
 
         Args:
             audio: As in `log_prob`.
@@ -194,15 +203,15 @@ class CachedInverse:
             leave=False,
             disable=None if progress else True,
         ):
-            piece = audio[:, start : start + samples]
-            steps = piece.shape[1]
-            told = self.told(
+            chunk = audio[:, start : start + samples]
+            steps = chunk.shape[1]
+            conditioning = self.condition(
                 features, start // self.contract.hop_length, self.chunk_frames
             )
-            # Always of one length, so that there is one compiled loop.
-            padded = np.pad(piece, ((0, 0), (0, samples - steps)))
-            found, state = self.invert(state, told, padded, steps)
-            yield piece, Inverted(*(one[:, :steps] for one in found))
+            # All chunks have one length, so that one loop is compiled.
+            padded = np.pad(chunk, ((0, 0), (0, samples - steps)))
+            inversion, state = self.invert(state, conditioning, padded, steps)
+            yield chunk, Inversion(*(one[:, :steps] for one in inversion))
 
     def invert(
         self,
@@ -210,34 +219,34 @@ class CachedInverse:
         conditioning: dict,
         audio: np.ndarray,
         steps: int | None = None,
-    ) -> tuple[Inverted, CachedState]:
+    ) -> tuple[Inversion, CachedState]:
         """Inverts the flows along some audio.
 
         Args:
             state: From `initial_state` or from the call before.
-            conditioning: From `told`, for as many samples.
+            conditioning: From `condition`, for as many samples.
             audio: `(batch, time)`.
-            steps: How many samples are wanted; zeros come for the others.
+            steps: How many samples to invert; the others give zeros.
 
         Returns:
-            What was found, and the state behind the last wanted sample.
+            The inversion, and the state after the last inverted sample.
         """
         steps = tf.constant(audio.shape[1] if steps is None else steps)
         audio = tf.convert_to_tensor(audio, tf.float32)
         return self._invert(state, conditioning, audio, steps)
 
-    def _loop(self, state, told, audio, steps):
+    def _loop(self, state, conditioning, audio, steps):
         weights = self.flows.weights()
-        added = self.flows.projected(weights, told, state.position)
+        added = self.flows.projected(weights, conditioning, state.position)
         audio, samples = tf.transpose(audio), audio.shape[1]
-        outputs = tf.zeros((samples, len(Inverted._fields), audio.shape[1]))
+        outputs = tf.zeros((samples, len(Inversion._fields), audio.shape[1]))
 
         def advance(step, state, outputs):
             parameters, rings = self.flows.step(state, added(step), weights)
             before = self.contract.pre_emphasis * state.newest[-1]
-            newest, found = _invert_sample(audio[step], before, parameters)
+            newest, inversion = _invert_sample(audio[step], before, parameters)
             outputs = tf.tensor_scatter_nd_update(
-                outputs, [[step]], tf.stack(found)[tf.newaxis]
+                outputs, [[step]], tf.stack(inversion)[tf.newaxis]
             )
             state = CachedState(rings, newest, state.position + 1)
             return step + 1, state, outputs
@@ -249,21 +258,23 @@ class CachedInverse:
             maximum_iterations=samples,
         )
         each = tf.unstack(tf.transpose(outputs, (1, 2, 0)))
-        return Inverted(*each), state
+        return Inversion(*each), state
 
 
 def _invert_sample(audio, before, parameters):
-    """What each flow reads and the audio; and the sum of all flows."""
+    """The input of each flow and the audio; and the composition of all."""
     x, inputs = audio - before, [audio]
     for location, log_scale in reversed(parameters):
-        x = (x - location) * tf.exp(-log_scale)
+        x = inverse_affine_step(x, location, tf.exp(-log_scale))
         inputs.insert(0, x)
     total_location = total_log_scale = tf.zeros_like(x)
     for location, log_scale in parameters:
-        total_location = total_location * tf.exp(log_scale) + location
+        total_location = affine_step(
+            total_location, location, tf.exp(log_scale)
+        )
         total_log_scale += log_scale
     total_location += before
-    return tf.stack(inputs), Inverted(x, total_location, total_log_scale)
+    return tf.stack(inputs), Inversion(x, total_location, total_log_scale)
 
 
 def _require_audio(
@@ -282,6 +293,6 @@ def _require_audio(
         )
     if not np.isfinite(audio).all():
         raise UserError(
-            "the audio holds values that are not finite numbers; read it anew"
+            "the audio holds values that are not finite numbers; read it again"
         )
     return audio

@@ -7,13 +7,13 @@ _PACKAGE = "pwavenet_tf"
 
 
 def delay(x, samples: int = 1):
-    """Shifts `(batch, time, channels)` later in time, zeros coming in."""
+    """Delays `(batch, time, channels)` by some samples, starting with zeros."""
     length = ops.shape(x)[1]
     return ops.pad(x, [[0, 0], [samples, 0], [0, 0]])[:, :length]
 
 
 def add_frames(x, frames, stride: int):
-    """Adds to each sample of x what its frame holds.
+    """Adds to each sample of x the vector of its frame.
 
     Args:
         x: `(batch, time, channels)`.
@@ -35,12 +35,12 @@ class CausalConvolution(keras.layers.Layer):
     """Dilated causal convolution (WaveNet, 1609.03499, section 2.1).
 
     y_t = b + Σ_k W_k · x_{t - (filter_width - 1 - k) · dilation}: the newest
-    sample meets the last slice of the kernel. It is computed as one
-    matrix product of the shifted series side by side.
+    sample is multiplied by the last slice of the kernel. It is computed as
+    one matrix product of the concatenated shifted series.
 
     Args:
         filters: Output channels.
-        filter_width: Number of samples that each output sees.
+        filter_width: Number of samples that each output depends on.
         dilation: Distance between these, samples.
 
     Input shape: `(batch, time, channels)`.
@@ -56,7 +56,7 @@ class CausalConvolution(keras.layers.Layer):
         self.dilation = dilation
 
     @property
-    def reach(self) -> int:
+    def left_context(self) -> int:
         """Samples before t that y_t depends on."""
         return (self.filter_width - 1) * self.dilation
 
@@ -71,7 +71,7 @@ class CausalConvolution(keras.layers.Layer):
 
     def call(self, x):
         length = ops.shape(x)[1]
-        padded = ops.pad(x, [[0, 0], [self.reach, 0], [0, 0]])
+        padded = ops.pad(x, [[0, 0], [self.left_context, 0], [0, 0]])
         taps = [
             padded[:, tap * self.dilation :][:, :length]
             for tap in range(self.filter_width)
@@ -103,8 +103,8 @@ class GatedBlock(keras.layers.Layer):
     Args:
         gate_channels: Channels of z.
         residual_channels: Channels of the residual; `None` leaves out the
-            residual's 1×1 convolution, as behind the last layer, where
-            nobody would read it.
+            residual's 1×1 convolution, as after the last layer, where
+            it would not be used.
         skip_channels: Channels of the skip connection; `None` for none.
         filter_width: Filter width of the dilated convolution.
         dilation: Its dilation.
@@ -177,7 +177,7 @@ class GatedBlock(keras.layers.Layer):
         return self.gated(x, self.convolution(x), conditioning, speaker)
 
     def gated(self, x, both, conditioning=None, speaker=None):
-        """As `call`, when `both` is what the convolution makes of x."""
+        """As `call`, where `both` is the convolution of x."""
         if conditioning is not None:
             frames = self.conditioning(conditioning)
             both = add_frames(both, frames, self.stride)
@@ -218,15 +218,15 @@ class GatedStack(keras.layers.Layer):
     Args:
         dilations: Dilation of each block.
         residual_channels: Channels between the blocks.
-        gate_channels: Channels behind each gate.
+        gate_channels: Channels of each gate.
         skip_channels: Channels of the skip connections, whose sum is the
             output; `None` for no skip connections, as in the student's
             flows: then the last residual is the output.
         filter_width: Filter width of the dilated convolutions.
         input_deviation: Standard deviation that the series is expected to
-            have. The first layer starts as if it divided by it: speech is so
-            quiet (0.1) that the network would otherwise have to spend its
-            first thousands of steps on hearing it.
+            have. The first layer starts as if it divided by it: speech has
+            so small an amplitude (0.1) that the network would otherwise
+            spend its first thousands of steps on scaling it up.
         stride: Samples for each vector of the conditioning.
         conditioning_initializer: Of the projections of conditioning and
             speaker.

@@ -99,8 +99,8 @@ def _load(path: Path, origin: str = "train-teacher or distill"):
         ) from error
 
 
-def _of_kind(path: Path, kind: type, found: str, wanted: str):
+def _of_kind(path: Path, kind: type, actual: str, wanted: str):
     model = load_model(path)
     if not isinstance(model, kind):
-        raise UserError(f"{path}: is {found}; name a {wanted} instead")
+        raise UserError(f"{path}: is {actual}; name a {wanted} instead")
     return model

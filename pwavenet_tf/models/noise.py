@@ -1,7 +1,7 @@
 """The noise that a student's flows start from: logistic or Gaussian.
 
 Each flow maps z to z · s + μ, so that x_t given z_<t has the noise's own
-shape, moved to μ_tot and scaled by s_tot.
+distribution, shifted by μ_tot and scaled by s_tot.
 """
 
 import abc
@@ -17,11 +17,11 @@ class NoiseFamily(abc.ABC):
     """A standard distribution of location 0 and scale 1.
 
     Attributes:
-        deviation: Its standard deviation.
+        std: Its standard deviation.
         entropy: Its entropy, nats; that of a scaled variable is ln s more.
     """
 
-    deviation: float
+    std: float
     entropy: float
 
     @staticmethod
@@ -42,13 +42,13 @@ class NoiseFamily(abc.ABC):
     @staticmethod
     @abc.abstractmethod
     def distribution(like):
-        """It as a TFP distribution, of the shape of `like`."""
+        """The TFP distribution, of the shape of `like`."""
 
 
 class LogisticNoise(NoiseFamily):
     """Logistic(0, 1): Parallel WaveNet (1711.10433, section 3)."""
 
-    deviation = math.pi / math.sqrt(3.0)
+    std = math.pi / math.sqrt(3.0)
     entropy = 2.0
     from_uniforms = staticmethod(standard_logistic)
     log_cdf = staticmethod(scipy.special.log_expit)
@@ -68,7 +68,7 @@ class LogisticNoise(NoiseFamily):
 class GaussianNoise(NoiseFamily):
     """Normal(0, 1): ClariNet (1807.07281, section 3)."""
 
-    deviation = 1.0
+    std = 1.0
     entropy = 0.5 * math.log(2.0 * math.pi * math.e)
     from_uniforms = staticmethod(standard_normal)
     log_cdf = staticmethod(scipy.special.log_ndtr)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import keras
 from keras import ops
 
-from pwavenet_tf.audio.signal import de_emphasis, de_emphasis_memory, earlier
+from pwavenet_tf.audio.signal import de_emphasis, de_emphasis_memory, delayed
 from pwavenet_tf.core.config import (
     FRAME_ARRAYS,
     AudioContract,
@@ -18,14 +18,14 @@ from pwavenet_tf.core.config import (
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.models.backend import Key, next_key
 from pwavenet_tf.models.conditioning import Conditioner
-from pwavenet_tf.models.flows import FlowNetwork
+from pwavenet_tf.models.flows import FlowNetwork, affine_step
 from pwavenet_tf.models.noise import NOISES, NoiseFamily
 
 if TYPE_CHECKING:
-    from pwavenet_tf.models.flows import InverseAutoregressiveFlow
+    from pwavenet_tf.models.bijectors import InverseAutoregressiveFlow
     from pwavenet_tf.models.tfp import tfd
 
-# The scale of an untrained student's samples, about a recording's level.
+# The scale of an untrained student's samples, about that of recordings.
 _INITIAL_SCALE = 0.05
 
 
@@ -39,25 +39,24 @@ class ParallelWaveNet(keras.Model):
     ln s_tot = Σ_i ln s^i and μ_tot = Σ_i μ^i Π_{j>i} s^j, and
     x = μ_tot + s_tot · z.
 
-    Where the contract has pre-emphasis, the flows make y and the audio is
+    Where the contract has pre-emphasis, the flows generate y and the audio is
     x_t = y_t + a x_{t-1}: one more flow, of scale 1, which is part of μ_tot.
 
     Args:
-        audio: The acoustic contract of the mel spectrograms it is given.
-        conditioning: What it is told, the teacher's own; one upsampling
-            serves all flows.
+        audio: The acoustic contract of its mel spectrograms.
+        conditioning: The teacher's; all flows share one upsampling.
         flow_dilations: Dilations of each flow's layers, a tuple for each.
         filter_width: Filter width of the dilated convolutions.
         residual_channels: Channels between the layers.
-        gate_channels: Channels behind each gate.
+        gate_channels: Channels of each gate.
         noise: `logistic`, as Parallel WaveNet has it, or `gaussian`, as
             ClariNet (1807.07281).
-        seed: Seed of the noise that `call` draws when it is given none.
+        seed: Seed of the noise that `call` samples when it is given none.
 
     Call arguments:
         inputs: What `Conditioner` reads, and either `noise` `(batch, time)`
             of standard noise, where time = frames * hop length, or any series
-            of frames, for which noise is then drawn. Other keys are ignored.
+            of frames, for which noise is then sampled. Other keys are ignored.
 
     Returns:
         `{"audio", "location", "log_scale", "noise"}`, each `(batch, time)`
@@ -65,8 +64,8 @@ class ParallelWaveNet(keras.Model):
         clipped.
 
     Raises:
-        UserError: If the noise is not known, or the conditioning is at odds
-            with the contract.
+        UserError: If the noise is not known, or the conditioning does not
+            suit the contract.
     """
 
     def __init__(
@@ -101,7 +100,7 @@ class ParallelWaveNet(keras.Model):
         self.conditioner = Conditioner(
             self.audio, self.conditioning, dtype=self.dtype_policy
         )
-        initial_scale = _INITIAL_SCALE * self.audio.emphasised_deviation
+        initial_scale = _INITIAL_SCALE * self.audio.emphasised_std
         centre = math.log(initial_scale) / len(self.flow_dilations)
         self.networks = [
             FlowNetwork(
@@ -110,8 +109,8 @@ class ParallelWaveNet(keras.Model):
                 gate_channels,
                 filter_width,
                 centre,
-                # Every flow hands on its input at e^centre of its level.
-                self.noise_family.deviation * math.exp(centre * index),
+                # Every flow scales its input by e^centre.
+                self.noise_family.std * math.exp(centre * index),
                 self.conditioner.stride,
                 dtype=self.dtype_policy,
             )
@@ -156,12 +155,14 @@ class ParallelWaveNet(keras.Model):
     def flows(self, inputs) -> "list[InverseAutoregressiveFlow]":
         """The flows for a conditioning, as in `call`, in order."""
         # TensorFlow Probability is not loaded where it is not used: training
-        # also works beside a JAX that it does not support.
-        from pwavenet_tf.models.flows import InverseAutoregressiveFlow
+        # also works with a JAX that it does not support.
+        from pwavenet_tf.models.bijectors import InverseAutoregressiveFlow
 
-        told = self.conditioner(inputs)
+        conditioning = self.conditioner(inputs)
         return [
-            InverseAutoregressiveFlow(functools.partial(network, **told))
+            InverseAutoregressiveFlow(
+                functools.partial(network, **conditioning)
+            )
             for network in self.networks
         ]
 
@@ -177,16 +178,16 @@ class ParallelWaveNet(keras.Model):
             )
         x, total_location = noise, ops.zeros_like(noise)
         total_log_scale = ops.zeros_like(noise)
-        told = self.conditioner(inputs)
+        conditioning = self.conditioner(inputs)
         for network in self.networks:
-            location, log_scale = network(x, **told)
+            location, log_scale = network(x, **conditioning)
             scale = ops.exp(log_scale)
-            x = x * scale + location
-            total_location = total_location * scale + location
+            x = affine_step(x, location, scale)
+            total_location = affine_step(total_location, location, scale)
             total_log_scale = total_log_scale + log_scale
         if self.audio.pre_emphasis:
             x = de_emphasis(x, self.audio.pre_emphasis)
-            total_location += self.audio.pre_emphasis * earlier(x)
+            total_location += self.audio.pre_emphasis * delayed(x)
         return {
             "audio": x,
             "location": total_location,
@@ -206,10 +207,10 @@ class ParallelWaveNet(keras.Model):
 
         Returns:
             A distribution over `(batch, time)` with `sample` (parallel) and
-            `log_prob` (a density, nats; its inverse is found by up to `time`
-            passes over the network).
+            `log_prob` (a density, nats; its inverse takes up to `time`
+            passes through the network).
         """
-        from pwavenet_tf.models.flows import DeEmphasis
+        from pwavenet_tf.models.bijectors import DeEmphasis
         from pwavenet_tf.models.tfp import tfb, tfd
 
         zeros = ops.zeros(self._audio_shape(inputs))
@@ -245,10 +246,10 @@ class ParallelWaveNet(keras.Model):
         return self._inverse.log_prob(audio, inputs)
 
     def copy_conditioner(self, teacher) -> None:
-        """Starts the shared conditioner from the teacher's weights.
+        """Initialises the shared conditioner with the teacher's weights.
 
         An upsampler that starts from random weights may saturate before the
-        flows learn to listen to it.
+        flows learn to use it.
         """
         if not self.built:
             self.build()

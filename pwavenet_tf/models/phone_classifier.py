@@ -1,4 +1,4 @@
-"""The phone classifier: an ear that tells phones in raw audio."""
+"""The phone classifier, which recognises phones in raw audio."""
 
 import dataclasses
 import itertools
@@ -10,11 +10,11 @@ from keras import ops
 from pwavenet_tf.audio.signal import weighted_mean
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.models.backend import ReplicatedModel, share_of_batch
+from pwavenet_tf.models.backend import ReplicatedModel, batch_share
 from pwavenet_tf.models.layers import GatedStack
 
-# The level of speech, which the first stack divides by.
-_AUDIO_DEVIATION = 0.1
+# Standard deviation of speech, which the first stack divides by.
+_AUDIO_STD = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class PhoneClassifierConfig:
         dilations: Dilations of each stack's layers, a tuple for each stack.
         channels: Channels of each stack.
         filter_width: Filter width of the dilated convolutions.
-        lookahead_seconds: How much sound behind a frame is heard.
+        lookahead_seconds: Audio after a frame that its class depends on.
         dropout: Share of the activations between the stacks that training
             leaves out.
     """
@@ -62,24 +62,25 @@ class PhoneClassifier(ReplicatedModel):
     """A WaveNet-like classifier of phones (1711.10433, section 4.2).
 
     Stacks of gated, dilated convolutions, each slower than the one before:
-    the first hears every sample, the last every frame. Between them the
-    activations are rectified, averaged over a stride and normalised. All is
-    causal; what a frame's class needs of the sound behind it comes from
-    reading it some frames later.
+    the first has a step for every sample, the last for every frame. Between
+    them the activations are rectified, averaged over a stride and normalised.
+    All is causal; the look-ahead comes from reading a frame's class some
+    frames later.
 
-    It computes in float32 under every policy: losses are made of its
-    activations. Compile it with an optimiser alone and fit it on clips that
-    hold `phones`: its loss is the cross-entropy in nats per counted frame.
+    It computes in float32 under every policy, because the perceptual losses
+    compare its activations. Compile it with an optimiser alone and fit it on
+    clips that hold `phones`: its loss is the cross-entropy in nats per valid
+    frame.
 
     Args:
-        audio: The acoustic contract: of it, the hop length is a frame.
+        audio: The acoustic contract; a frame is one hop.
         phones: The phones, known by their places in this list, from 1 on.
         strides: Samples, or steps of the stack before, that each stack but
-            the first takes at once; their product must be the hop length.
+            the first averages; their product must be the hop length.
         dilations: Dilations of each stack's layers, a tuple for each stack.
         channels: Channels of each stack.
         filter_width: Filter width of the dilated convolutions.
-        lookahead_frames: Frames behind a frame that its class depends on.
+        lookahead_frames: Frames after a frame that its class depends on.
         dropout: Share of the activations between the stacks that training
             leaves out.
 
@@ -89,7 +90,7 @@ class PhoneClassifier(ReplicatedModel):
 
     Returns:
         Logits, float32 `(batch, frames, 1 + phones)`. Class 0, none or
-        unknown, is never taught.
+        unknown, has no training examples.
 
     Raises:
         UserError: If there are no phones, the sizes differ in number, or the
@@ -118,9 +119,9 @@ class PhoneClassifier(ReplicatedModel):
         self.lookahead_frames = lookahead_frames
         self.dropout = dropout
         self._require_possible()
-        # What a stack reads is normalised, so all its channels together have
-        # this deviation.
-        read = [_AUDIO_DEVIATION, *map(math.sqrt, self.channels)]
+        # The input of a stack is normalised, so all its channels together have
+        # this standard deviation.
+        read = [_AUDIO_STD, *map(math.sqrt, self.channels)]
         self.stacks = [
             GatedStack(
                 stack,
@@ -128,10 +129,10 @@ class PhoneClassifier(ReplicatedModel):
                 width,
                 width,
                 filter_width,
-                deviation,
+                std,
                 dtype="float32",
             )
-            for stack, width, deviation in zip(
+            for stack, width, std in zip(
                 self.dilations, self.channels, read, strict=False
             )
         ]
@@ -196,7 +197,7 @@ class PhoneClassifier(ReplicatedModel):
 
     @property
     def receptive_field(self) -> int:
-        """Samples before the end of what is heard that a frame depends on."""
+        """Samples before the end of its look-ahead that a frame depends on."""
         step, total = 1, 0
         for stack, stride in zip(self.stacks, (*self.strides, 1), strict=True):
             total += (stack.receptive_field + stride - 1) * step
@@ -212,13 +213,13 @@ class PhoneClassifier(ReplicatedModel):
         self.built = True
 
     def call(self, inputs, training=False):
-        behind = self.lookahead_frames * self.audio.hop_length
-        audio = ops.pad(inputs["audio"], [[0, 0], [0, behind]])
-        _, last = self._heard(audio, training)
+        lookahead = self.lookahead_frames * self.audio.hop_length
+        audio = ops.pad(inputs["audio"], [[0, 0], [0, lookahead]])
+        _, last = self._forward(audio, training)
         return self.logits(last)[:, self.lookahead_frames :]
 
     def features(self, audio) -> list:
-        """What each stack makes of audio, rectified, before any averaging.
+        """The rectified activations of each stack, before any averaging.
 
         Args:
             audio: `(batch, time)` in [-1, 1]; time = frames * hop length.
@@ -228,34 +229,34 @@ class PhoneClassifier(ReplicatedModel):
             has a step for every sample, the last one for every frame. Values
             are from 0 on.
         """
-        return self._heard(ops.cast(audio, "float32"), False)[0]
+        return self._forward(ops.cast(audio, "float32"), False)[0]
 
-    def _heard(self, audio, training):
-        """What `features` returns, and what the last stack hands on."""
-        found, x = [], audio[..., None]
+    def _forward(self, audio, training):
+        """What `features` returns, and the input of the output layer."""
+        activations, x = [], audio[..., None]
         for index, stride in enumerate((*self.strides, 1)):
             x = ops.relu(self.stacks[index](x))
-            found.append(x)
+            activations.append(x)
             batch, length, width = ops.shape(x)
             x = ops.reshape(x, (batch, length // stride, stride, width))
             x = self.normalizations[index](ops.mean(x, axis=2))
             x = self.drop(x, training=training)
-        return found, x
+        return activations, x
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        """-ln p(phone) in nats per frame, averaged over frames that count.
+        """-ln p(phone) in nats per frame, averaged over valid frames.
 
-        A frame counts as far as its samples do, and not at all where its
-        phone is not known.
+        A frame is weighted by its share of valid samples, and with 0 where
+        its phone is not known.
 
         Args:
             x: The inputs, as given to `call`, with `phones`, int `(batch,
                 frames, 3)`: the previous, the current and the next.
             y: Not read.
             y_pred: What `call` returned.
-            sample_weight: `(batch, time)`: 1 where a sample counts.
+            sample_weight: `(batch, time)`: the loss mask, 1 for valid samples.
             training: Not read.
         """
         del y, training
@@ -270,12 +271,12 @@ class PhoneClassifier(ReplicatedModel):
             ),
             weight,
         )
-        right = ops.equal(ops.cast(ops.argmax(y_pred, -1), "int32"), phone)
-        accuracy = weighted_mean(ops.cast(right, "float32"), weight)
-        counted = ops.sum(weight)
-        self.trackers["cross_entropy"].update_state(loss, counted)
-        self.trackers["accuracy"].update_state(accuracy, counted)
-        return loss * share_of_batch(counted)
+        correct = ops.equal(ops.cast(ops.argmax(y_pred, -1), "int32"), phone)
+        accuracy = weighted_mean(ops.cast(correct, "float32"), weight)
+        valid_frames = ops.sum(weight)
+        self.trackers["cross_entropy"].update_state(loss, valid_frames)
+        self.trackers["accuracy"].update_state(accuracy, valid_frames)
+        return loss * batch_share(valid_frames)
 
     def compute_output_shape(self, input_shape):
         batch, time = input_shape["audio"]

@@ -13,7 +13,7 @@ def __getattr__(name: str):
     """`tfb` and `tfd`, TensorFlow Probability for the backend that runs.
 
     It is loaded when it is first asked for: training does without it, and its
-    last release does not load beside JAX 0.7 or newer.
+    last release does not load with JAX 0.7 or newer.
     """
     if name not in _PROBABILITY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -28,7 +28,7 @@ def __getattr__(name: str):
 def freeze(model: keras.Model) -> None:
     """Keeps training from changing a model.
 
-    A model that was saved frozen is loaded with free layers; and on
+    A model that was saved frozen is loaded with trainable layers; and on
     TensorFlow Keras does nothing where an attribute has its value already.
     """
     model.trainable = True
@@ -38,8 +38,8 @@ def freeze(model: keras.Model) -> None:
 def watch_gradient(record: Callable, *tensors) -> tuple:
     """The same tensors; `record` is given the norm of their joint gradient.
 
-    It happens on the way back, in each step of training. TensorFlow alone
-    can do this; elsewhere nothing is recorded.
+    That happens in the backward pass of each training step. Only TensorFlow
+    can do this; on other backends nothing is recorded.
     """
     if not WATCHES_GRADIENTS:
         return tensors

@@ -5,51 +5,51 @@ import dataclasses
 import keras
 from keras import ops
 
-from pwavenet_tf.audio.signal import earlier, pre_emphasis, weighted_mean
+from pwavenet_tf.audio.signal import delayed, pre_emphasis, weighted_mean
 from pwavenet_tf.core.config import AudioContract, Conditioning, TeacherConfig
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.models.backend import ReplicatedModel, share_of_batch
+from pwavenet_tf.models.backend import ReplicatedModel, batch_share
 from pwavenet_tf.models.conditioning import Conditioner
 from pwavenet_tf.models.distributions import HEADS, ContinuousHead, Head
 from pwavenet_tf.models.layers import GatedStack
 
-# What is told holds for many samples in every layer, and Adam moves all
-# weights at one pace: at full scale each step swings the whole network, and
-# the past, from which there is more to learn, is learnt more slowly.
-_TOLD_SCALE = 0.1
+# The conditioning is the same for many samples in every layer, and Adam moves
+# all weights at one rate: at full scale each step changes the whole network,
+# and the past, from which there is more to learn, is learnt more slowly.
+_CONDITIONING_SCALE = 0.1
 
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
 class WaveNet(ReplicatedModel):
     """Autoregressive WaveNet (1609.03499; 1711.10433, section 2).
 
-    p(x | c) = Π_t p(x_t | x_<t, c), each factor a distribution over levels of
-    audio. Compile it with an optimiser alone: its loss is the negative
-    log-likelihood, in nats per counted sample.
+    p(x | c) = Π_t p(x_t | x_<t, c), each factor a distribution over PCM
+    values. Compile it with an optimiser alone: its loss is the negative
+    log-likelihood, in nats per valid sample.
 
     Where the contract has pre-emphasis, the network reads y_<t, with y_t =
     x_t - a x_{t-1}, and gives the distribution of y_t; that of x_t is the
-    same moved by a x_{t-1}. So whatever is asked of it is of the audio
-    itself, and its nats compare with those of any other model.
+    same shifted by a x_{t-1}. So all its results are about the audio itself,
+    and its nats compare with those of any other model.
 
     Args:
-        audio: The acoustic contract of the mel spectrograms it is given.
-        conditioning: What it is told besides the audio so far.
+        audio: The acoustic contract of its mel spectrograms.
+        conditioning: What it is conditioned on besides the past audio.
         dilations: Dilation of each layer.
         filter_width: Filter width of the dilated convolutions, at least 2.
         residual_channels: Channels between the layers.
-        gate_channels: Channels behind each gate.
+        gate_channels: Channels of each gate.
         skip_channels: Channels of the skip connections and of the layer
             before the output.
         head: The output distribution: `mixture_of_logistics` or `gaussian`
-            over 16-bit levels, or `mu_law`, 256 levels, with which the
-            network reads its past as one-hot codes too.
+            over 16-bit PCM values, or `mu_law`, 256 classes, with which
+            the network also reads the past as one-hot codes.
         mixture_components: Logistics in the mixture.
 
     Call arguments:
-        inputs: `audio` `(batch, time)` of levels j / 32768 in [-1, 1), and
-            what `Conditioner` reads, where time = frames * hop length. Other
-            keys are ignored.
+        inputs: `audio` `(batch, time)` of PCM values j / 32768 in [-1, 1),
+            and what `Conditioner` reads, where time = frames * hop length.
+            Other keys are ignored.
 
     Returns:
         `(batch, time, channels of the head)`: parameters of p(x_t | x_<t),
@@ -57,7 +57,7 @@ class WaveNet(ReplicatedModel):
 
     Raises:
         UserError: If the head is not known, the filter width is below 2, or
-            the conditioning is at odds with the contract.
+            the conditioning does not suit the contract.
 
     Example:
         teacher = WaveNet.from_preset(preset("nano"), corpus.contract)
@@ -78,8 +78,8 @@ class WaveNet(ReplicatedModel):
         mixture_components: int = 10,
         **kwargs,
     ) -> None:
-        # The levels stay float32 under mixed precision until the head has
-        # made of them what the network reads.
+        # Audio stays float32 under mixed precision until the head has turned it
+        # into the network's input.
         super().__init__(autocast=False, **kwargs)
         if head not in HEADS:
             raise UserError(
@@ -102,7 +102,7 @@ class WaveNet(ReplicatedModel):
             self.head_class, ContinuousHead
         ):
             raise UserError(
-                f"the head {head} has no location for pre-emphasis to move; "
+                f"the head {head} has no location for pre-emphasis to shift; "
                 "use another head, or a contract with pre_emphasis=0"
             )
         self.mixture_components = mixture_components
@@ -115,10 +115,10 @@ class WaveNet(ReplicatedModel):
             gate_channels,
             skip_channels,
             filter_width,
-            self.head_class.input_deviation * self.audio.emphasised_deviation,
+            self.head_class.input_std * self.audio.emphasised_std,
             self.conditioner.stride,
-            # The past comes first: it is harder to hear under projections
-            # that mean nothing yet.
+            # The past is learnt first: it is harder to learn under random
+            # projections of the conditioning.
             conditioning_initializer="zeros",
             dtype=self.dtype_policy,
         )
@@ -128,7 +128,7 @@ class WaveNet(ReplicatedModel):
         self.nats = keras.metrics.Mean(name="nats")
         self.output_parameters = keras.layers.Dense(
             self.head_class.channels(mixture_components),
-            # A tenth of the usual: the start is the head's own.
+            # A tenth of the usual: the initial output is the head's bias.
             kernel_initializer=keras.initializers.VarianceScaling(
                 0.01, "fan_avg", "uniform"
             ),
@@ -145,19 +145,19 @@ class WaveNet(ReplicatedModel):
         audio: AudioContract | None = None,
         conditioning: Conditioning | None = None,
     ):
-        """Builds the teacher of a preset, for a corpus if one is named.
+        """Builds the teacher of a preset, for a corpus if one is given.
 
         Args:
             preset: What `pwavenet_tf.preset` returned.
             audio: `corpus.contract`; the preset's own, whose mel spectrogram
                 is not normalised, if left out.
             conditioning: `corpus.conditioning(preset.conditioning)`; the
-                preset's own, which knows no phones and speakers, if left out.
+                preset's own, without phones and speakers, if left out.
         """
         config: TeacherConfig = preset.teacher
         audio = audio or preset.audio
         if not issubclass(HEADS[config.head], ContinuousHead):
-            # Classes have no location for pre-emphasis to move.
+            # Classes have no location for pre-emphasis to shift.
             audio = dataclasses.replace(audio, pre_emphasis=0.0)
         return cls(
             audio,
@@ -181,25 +181,28 @@ class WaveNet(ReplicatedModel):
         self.built = True
 
     def call(self, inputs):
-        return self.parameters_given(inputs["audio"], self.told(inputs))
+        conditioning = self.layer_conditioning(inputs)
+        return self.parameters_given(inputs["audio"], conditioning)
 
-    def told(self, inputs) -> dict:
-        """What every layer is told: keyword arguments of the stack."""
-        told = self.conditioner(inputs)
-        return {name: _TOLD_SCALE * x for name, x in told.items()}
+    def layer_conditioning(self, inputs) -> dict:
+        """The conditioning of every layer: keyword arguments of the stack."""
+        conditioning = self.conditioner(inputs)
+        return {
+            name: _CONDITIONING_SCALE * x for name, x in conditioning.items()
+        }
 
-    def parameters_given(self, audio, told: dict):
-        """As `call`, from what `told` returned."""
+    def parameters_given(self, audio, conditioning: dict):
+        """As `call`, from what `layer_conditioning` returned."""
         audio = ops.cast(audio, "float32")
         series = pre_emphasis(audio, self.audio.pre_emphasis)
         past = self.head_class.network_input(series)
         past = ops.cast(past, self.compute_dtype)
-        x = ops.relu(self.stack(past, **told))
+        x = ops.relu(self.stack(past, **conditioning))
         x = ops.relu(self.before_output(x))
         parameters = self.output_parameters(ops.cast(x, "float32"))
-        return self.of_audio(parameters, earlier(audio))
+        return self.undo_pre_emphasis(parameters, delayed(audio))
 
-    def of_audio(self, parameters, last):
+    def undo_pre_emphasis(self, parameters, last):
         """Parameters of p(x_t | x_<t), from the network's output.
 
         Args:
@@ -208,8 +211,8 @@ class WaveNet(ReplicatedModel):
         """
         if not self.audio.pre_emphasis:
             return parameters
-        by = self.audio.pre_emphasis * last
-        return self.head_class.moved(parameters, by)
+        offset = self.audio.pre_emphasis * last
+        return self.head_class.shifted(parameters, offset)
 
     def distribution(self, inputs) -> Head:
         """p(x_t | x_<t, c) at every t, for inputs as in `call`."""
@@ -220,15 +223,17 @@ class WaveNet(ReplicatedModel):
     ):
         """-ln p(y) in nats per sample, averaged where `sample_weight` is 1.
 
-        The metric `nats` is the same over all batches: Keras's own mean of
-        `loss` takes a batch that hardly counts for a whole one.
+        The metric `nats` is weighted by valid samples; Keras's own mean of
+        `loss` weighs all batches alike.
         """
         del x, training
         negative = -self.head_class(y_pred).log_prob(y)
         loss = weighted_mean(negative, sample_weight)
-        counted = None if sample_weight is None else ops.sum(sample_weight)
-        self.nats.update_state(loss, counted)
-        return loss * share_of_batch(counted)
+        valid_samples = None
+        if sample_weight is not None:
+            valid_samples = ops.sum(sample_weight)
+        self.nats.update_state(loss, valid_samples)
+        return loss * batch_share(valid_samples)
 
     def compute_output_shape(self, input_shape):
         channels = self.head_class.channels(self.mixture_components)

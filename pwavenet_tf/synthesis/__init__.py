@@ -1,1 +1,1 @@
-"""From conditioning to audio: parallel, sample by sample, streamed."""
+"""From conditioning to audio: parallel, autoregressive, streamed."""

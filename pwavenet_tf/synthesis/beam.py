@@ -24,8 +24,8 @@ from pwavenet_tf.core.beam import (
     run_job,
 )
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import only_run, require_free, written_aside
-from pwavenet_tf.corpus import beam as finished
+from pwavenet_tf.core.files import atomic_write, require_free, run_lock
+from pwavenet_tf.corpus import beam as corpus_beam
 from pwavenet_tf.corpus.layouts import MANIFEST, Layout, find_layout
 from pwavenet_tf.corpus.manifest import (
     is_manifest,
@@ -37,12 +37,12 @@ from pwavenet_tf.corpus.phones.labels import find_labels
 
 @dataclasses.dataclass(frozen=True)
 class Utterance:
-    """An input and its sound file.
+    """An input and its audio file.
 
     Attributes:
         path: A recording, or an `.npy` or `.npz` file.
         name: Its path within the folder or the manifest, with `/`.
-        sound: Where the sound goes.
+        sound: The audio file to write.
     """
 
     path: Path
@@ -56,7 +56,7 @@ class Utterance:
 
     @classmethod
     def read(cls, line: str) -> "Utterance":
-        """What `line` stands for."""
+        """The inverse of `line`."""
         path, name, sound = json.loads(line)
         return cls(Path(path), name, Path(sound))
 
@@ -68,22 +68,22 @@ def find_manifest(place: Path) -> Path | None:
 
 
 def find_utterances(place: Path, out: Path) -> tuple[Path, list[Utterance]]:
-    """Finds what is to be spoken.
+    """Finds the inputs to synthesize.
 
     Args:
         place: A folder, searched recursively without what is hidden, or a CSV
             manifest, which may also be `manifest.csv` in the folder.
-        out: Folder for the sound.
+        out: Folder for the audio files.
 
     Returns:
-        What names are relative to; and the utterances, sorted by name.
+        The folder that names are relative to; the utterances, by name.
 
     Raises:
-        UserError: If there are none, if two would give one sound file, or if
-            the sound would lie among them.
+        UserError: If there are none, if two would give one audio file, or if
+            `out` lies among them.
     """
     # Late, because it loads TensorFlow.
-    from pwavenet_tf.synthesis.files import nothing_to_speak, same_sound
+    from pwavenet_tf.synthesis.files import no_inputs, same_output
 
     if manifest := find_manifest(place):
         folder = manifest.parent
@@ -92,21 +92,21 @@ def find_utterances(place: Path, out: Path) -> tuple[Path, list[Utterance]]:
         folder, names = place, list(_names(place))
     else:
         raise UserError(
-            f"{place}: is neither a folder nor a CSV manifest; a single file "
-            "is spoken by pwavenet synthesize"
+            f"{place}: is neither a folder nor a CSV manifest; for a single "
+            "file use pwavenet synthesize"
         )
     if not names:
-        raise nothing_to_speak(place)
+        raise no_inputs(place)
     if out.resolve().is_relative_to(folder.resolve()):
         raise UserError(
-            f"--out={out} lies within {folder}, where its sound would be "
+            f"--out={out} lies within {folder}, where its audio would be "
             "taken for recordings; give another folder"
         )
     by_sound: dict[Path, str] = {}
     for name in sorted(names):
         sound = out / _sound(name)
         if (other := by_sound.setdefault(sound, name)) != name:
-            raise same_sound(other, name, sound)
+            raise same_output(other, name, sound)
     return folder, [
         Utterance(folder / name, name, sound)
         for sound, name in by_sound.items()
@@ -128,23 +128,24 @@ def _names(folder: Path) -> Iterator[str]:
 
 
 def _sound(name: str) -> PurePosixPath:
-    # A manifest may name files anywhere; their sound stays in one folder.
+    # A manifest may name files anywhere; their audio stays in one folder.
     path = PurePosixPath(name)
-    inside = [part for part in path.parts if part not in ("..", path.anchor)]
+    inside = [name for name in path.parts if name not in ("..", path.anchor)]
     return PurePosixPath(*inside).with_suffix(".wav")
 
 
 @dataclasses.dataclass(frozen=True)
-class Speech:
-    """What is spoken, and how.
+class SynthesisJob:
+    """What to synthesize, and how.
 
     Attributes:
         model: A `student.keras` or `teacher.keras`.
         place: Folder of recordings, `.npy` and `.npz` files, or a manifest.
-        seed: The same seed gives the same sound.
+        seed: The same seed gives the same audio.
         temperature: 1 samples from the model itself.
-        speaker: Who is to speak; None if the model knows one voice only.
-        speaker_pattern: Finds who speaks in a recording's path.
+        speaker: The speaker; None for the recordings' own, or if the model has
+            one speaker only.
+        speaker_pattern: Finds the speaker in a recording's path.
         labels: Folder of label files; `labels` in the folder, if None.
     """
 
@@ -156,8 +157,8 @@ class Speech:
     speaker_pattern: str | None = None
     labels: Path | None = None
 
-    def absolute(self) -> "Speech":
-        """The same from anywhere; links stay, for names depend on them."""
+    def absolute(self) -> "SynthesisJob":
+        """With absolute paths; links stay, because names depend on them."""
         changes = {
             name: Path(os.path.abspath(path))
             for name in ("model", "place", "labels")
@@ -166,83 +167,82 @@ class Speech:
         return dataclasses.replace(self, **changes)
 
 
-class Voice:
-    """A model, ready to speak what it finds in files."""
+class FileSynthesizer:
+    """Synthesizes audio files from input files by a loaded model."""
 
-    def __init__(self, speech: Speech, folder: Path) -> None:
+    def __init__(self, job: SynthesisJob, folder: Path) -> None:
         import_tensorflow_in_worker()
         from pwavenet_tf.models.loading import load_model
-        from pwavenet_tf.synthesis.files import voice_of
+        from pwavenet_tf.synthesis.files import synthesizer_of
 
-        self._speech = speech
-        self._model = load_model(speech.model)
+        self._job = job
+        self._model = load_model(job.model)
         self._require_speaker()
-        self._voice = voice_of(self._model)
+        self._synthesizer = synthesizer_of(self._model)
         self._folder = folder
         self._describe = self._describer()
-        # The layout does not tell those of recordings elsewhere.
+        # The layout does not have those of recordings elsewhere.
         self._texts = read_spoken_texts(folder)
 
-    def speak(self, utterance: Utterance) -> str | None:
-        """Writes a sound file, and returns why it could not, if so."""
-        from pwavenet_tf.synthesis.files import read_features, speak_to_file
+    def synthesize(self, utterance: Utterance) -> str | None:
+        """Writes an audio file; returns the reason if that fails."""
+        from pwavenet_tf.synthesis import files
 
         try:
-            features = read_features(
+            features = files.read_features(
                 utterance.path,
-                self._voice,
-                # By the whole name, for there may be folders in it.
+                self._synthesizer,
+                # By the whole name, which may contain folders.
                 lambda _, audio: self._describe(utterance.name, audio),
-                self._speech.speaker,
+                self._job.speaker,
             )
-            speak_to_file(
-                self._voice,
+            files.synthesize_to_file(
+                self._synthesizer,
                 features,
                 utterance.sound,
-                self._speech.seed,
-                self._speech.temperature,
+                self._job.seed,
+                self._job.temperature,
             )
         except UserError as fault:
             return str(fault).removeprefix(f"{utterance.path}: ")
         return None
 
     def digest(self, utterance: Utterance) -> str:
-        """Of the files and words that an utterance is made from."""
+        """Of the files and texts that an utterance is synthesized from."""
         name = utterance.name
-        told: list[object] = [name, finished.stamp(utterance.path)]
+        parts: list[object] = [name, corpus_beam.stamp(utterance.path)]
         source = self._sources.get(name)
         inputs = self._model.conditioning.inputs
         if "speaker" in inputs:
-            told.append(source and source.speaker)
+            parts.append(source and source.speaker)
         if "linguistic" in inputs:
-            labels = self._speech.labels or self._folder / "labels"
-            found = find_labels(labels, name)
-            told += [found and found.name, finished.stamp(found)]
-            told += [source and source.text, self._texts.get(Path(name).stem)]
-        return finished.digest(*told)
+            labels = self._job.labels or self._folder / "labels"
+            label_file = find_labels(labels, name)
+            parts += [label_file and label_file.name]
+            parts += [corpus_beam.stamp(label_file)]
+            parts += [source and source.text, self._texts.get(Path(name).stem)]
+        return corpus_beam.digest(*parts)
 
     def _require_speaker(self) -> None:
-        speaker, known = self._speech.speaker, self._model.conditioning.speakers
+        speaker, known = self._job.speaker, self._model.conditioning.speakers
         if speaker is not None and speaker not in known:
+            advice = f"it knows {', '.join(known)}"
+            if not known:
+                advice = "it has one speaker only, leave out --speaker"
             raise UserError(
-                f"--speaker={speaker} is not known to this model; "
-                + (
-                    f"it speaks as {', '.join(known)}"
-                    if known
-                    else "it knows one voice only, leave out --speaker"
-                )
+                f"--speaker={speaker} is not known to this model; {advice}"
             )
 
     def _describer(self):
         from pwavenet_tf.corpus.describe import Describer
-        from pwavenet_tf.synthesis.files import inputs_to_describe
+        from pwavenet_tf.synthesis.files import inputs_to_extract
 
-        speech = self._speech
-        manifest = find_manifest(speech.place)
-        inputs = inputs_to_describe(
-            self._voice,
-            find_speaker=not speech.speaker
-            and bool(speech.speaker_pattern or manifest),
+        job = self._job
+        manifest = find_manifest(job.place)
+        inputs = inputs_to_extract(
+            self._synthesizer,
+            find_speaker=not job.speaker
+            and bool(job.speaker_pattern or manifest),
         )
         layout = _layout(manifest, self._folder, inputs)
         self._sources = {one.name: one for one in layout.sources}
@@ -250,8 +250,8 @@ class Voice:
             self._model.audio,
             inputs,
             self._folder,
-            speech.labels,
-            speech.speaker_pattern,
+            job.labels,
+            job.speaker_pattern,
             layout,
         )
 
@@ -259,7 +259,7 @@ class Voice:
 def _layout(
     manifest: Path | None, folder: Path, inputs: tuple[str, ...]
 ) -> Layout:
-    """What tells texts and speakers; empty where nothing asks or tells."""
+    """The layout with texts and speakers; empty if unneeded or unknown."""
     if manifest:
         return find_layout(manifest)
     if {"linguistic", "speaker"}.intersection(inputs):
@@ -272,42 +272,42 @@ SETTINGS_NAME = "synthesis.json"
 INPUTS_NAME = "synthesis-inputs.json"
 
 
-def require_own(out: Path) -> None:
-    """Refuses a folder that holds something else than a run's sound.
+def require_output_folder(out: Path) -> None:
+    """Refuses a folder that is neither empty nor a synthesis run's.
 
     Raises:
-        UserError: If it does.
+        UserError: If it is neither.
     """
     if not (out / SETTINGS_NAME).exists():
         require_free(out)
 
 
-def claim(out: Path, settings: dict[str, object]) -> None:
-    """Says in `out` what it is for, or compares what an earlier run said.
+def check_settings(out: Path, settings: dict[str, object]) -> None:
+    """Writes a run's settings to `out`, or compares an earlier run's.
 
     Args:
-        out: Folder for sound.
-        settings: All that the sound depends on beside its own input. A
-            `model` is told by what it holds, other paths by where they lead.
+        out: Folder for audio.
+        settings: All that the audio depends on besides its own input. The
+            `model` is recorded by its hash, other paths are resolved.
 
     Raises:
-        UserError: If the earlier run's settings were others.
+        UserError: If an earlier run had different settings.
     """
-    told = {
+    recorded = {
         name: str(value.resolve()) if isinstance(value, Path) else value
         for name, value in settings.items()
     }
     model = Path(settings["model"]).read_bytes()
-    told["model"] = hashlib.sha256(model).hexdigest()
-    content = json.dumps(told, indent=1) + "\n"
+    recorded["model"] = hashlib.sha256(model).hexdigest()
+    content = json.dumps(recorded, indent=1) + "\n"
     path = out / SETTINGS_NAME
     if not path.exists():
-        with written_aside(path) as aside:
-            aside.write_text(content, "ascii")
+        with atomic_write(path) as temporary:
+            temporary.write_text(content, "ascii")
     elif path.read_text("ascii", errors="replace") != content:
         raise UserError(
-            f"{out}: holds the sound of another model, input or setting, as "
-            f"{SETTINGS_NAME} in it tells; name another folder"
+            f"{out}: holds audio of another model, input or setting, see "
+            f"{SETTINGS_NAME} in it; name another folder"
         )
 
 
@@ -316,15 +316,15 @@ def drop_outdated(
     utterances: Iterable[Utterance],
     digest: Callable[[Utterance], str],
 ) -> None:
-    """Removes the sound of inputs that are not what they were.
+    """Removes the audio of inputs that have changed.
 
-    What the inputs are now is written down before any sound is made: so what
-    is there is never newer than it says, whenever the run is killed.
+    The digests of the inputs are written before any audio is synthesized, so
+    that audio always belongs to the digests, whenever the run is killed.
 
     Args:
-        out: Folder for sound.
+        out: Folder for audio.
         utterances: The inputs.
-        digest: Of all that belongs to an input.
+        digest: Hashes all that an input's audio depends on.
     """
     path = out / INPUTS_NAME
     try:
@@ -336,8 +336,8 @@ def drop_outdated(
         now[one.name] = digest(one)
         if before.get(one.name) != now[one.name]:
             one.sound.unlink(missing_ok=True)
-    with written_aside(path) as aside:
-        aside.write_text(json.dumps(now, indent=0) + "\n", "ascii")
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(now, indent=0) + "\n", "ascii")
 
 
 FAILURES_NAME = "failed.csv"
@@ -345,13 +345,13 @@ _INPUTS = ".unfinished-inputs.jsonl"
 
 
 @dataclasses.dataclass(frozen=True)
-class Spoken:
-    """What became of a job.
+class SynthesisReport:
+    """The outcome of a job.
 
     Attributes:
         utterances: How many there are.
-        earlier: Of which an earlier run has made the sound.
-        failures: Names of those without sound, with the reasons.
+        earlier: How many of them an earlier run has synthesized.
+        failures: Names of those without audio, with the reasons.
     """
 
     utterances: int
@@ -359,54 +359,55 @@ class Spoken:
     failures: tuple[tuple[str, str], ...]
 
 
-class SpeechHandler(ModelHandler[str, PredictionResult, "Voice"]):
-    """Loads a model once for each worker; an inference is a sound file.
+class SynthesisHandler(ModelHandler[str, PredictionResult, FileSynthesizer]):
+    """Loads a model once for each worker; an inference is an audio file.
 
-    An example is a line that `Utterance.line` gives. Its inference is None
-    if the file was written, and otherwise the reason why it was not.
+    An example is an `Utterance.line`. Its inference is None if the file was
+    written, and otherwise the reason why it was not.
 
     Args:
-        speech: The settings.
+        job: The settings.
         folder: What names are relative to.
     """
 
-    def __init__(self, speech: Speech, folder: Path) -> None:
-        # The place in a batch chooses the noise, and a long recording is a
-        # batch of its own anyway.
+    def __init__(self, job: SynthesisJob, folder: Path) -> None:
+        # The row in a batch determines the noise, and a long recording fills a
+        # batch anyway.
         super().__init__(max_batch_size=1)
-        self._speech = speech
+        self._job = job
         self._folder = folder
 
-    def load_model(self) -> "Voice":
-        return Voice(self._speech, self._folder)
+    def load_model(self) -> FileSynthesizer:
+        return FileSynthesizer(self._job, self._folder)
 
     def run_inference(
         self,
         batch: Sequence[str],
-        model: "Voice",
+        model: FileSynthesizer,
         inference_args: dict | None = None,
     ) -> Iterable[PredictionResult]:
         for line in batch:
-            yield PredictionResult(line, model.speak(Utterance.read(line)))
+            reason = model.synthesize(Utterance.read(line))
+            yield PredictionResult(line, reason)
 
 
-def speak_on_beam(
-    speech: Speech, out: Path, runner: Runner | None = None
-) -> Spoken:
-    """Speaks a folder or a manifest as a Beam job.
+def synthesize_on_beam(
+    job: SynthesisJob, out: Path, runner: Runner | None = None
+) -> SynthesisReport:
+    """Synthesizes a folder or a manifest as a Beam job.
 
-    Each sound file is what `pwavenet synthesize` makes of the same input. An
-    input that cannot be spoken takes nothing from the others. Sound that is
-    there already stays, unless its input, labels, text or speaker changed.
+    Each audio file is what `pwavenet synthesize` makes of the same input. An
+    input that cannot be synthesized does not affect the others. Audio files
+    that exist stay, unless their input, labels, text or speaker changed.
 
     Args:
-        speech: What is spoken, and how.
-        out: Folder for the sound files, which have their inputs' names, and
+        job: What to synthesize, and how.
+        out: Folder for the audio files, which have their inputs' names, and
             for `failed.csv`, if there is one.
         runner: Where the job runs; on this machine, if None.
 
     Returns:
-        What became of it.
+        The outcome.
 
     Raises:
         UserError: If the model or an input folder cannot be used at all, if
@@ -414,23 +415,23 @@ def speak_on_beam(
     """
     # Absolute, because `.` has neither a name nor a parent, and because the
     # same command may come from another folder.
-    out, speech = Path(os.path.abspath(out)), speech.absolute()
-    folder, utterances = find_utterances(speech.place, out)
-    # Here too, because workers would each tell the same at length.
-    voice = Voice(speech, folder)
-    require_own(out)
-    with only_run(out):
-        claim(out, dataclasses.asdict(speech))
+    out, job = Path(os.path.abspath(out)), job.absolute()
+    folder, utterances = find_utterances(job.place, out)
+    # Here too, because otherwise every worker would report a bad model.
+    synthesizer = FileSynthesizer(job, folder)
+    require_output_folder(out)
+    with run_lock(out):
+        check_settings(out, dataclasses.asdict(job))
         # Left behind by workers that were killed.
         for path in out.rglob(".unfinished-*"):
             path.unlink()
-        drop_outdated(out, utterances, voice.digest)
+        drop_outdated(out, utterances, synthesizer.digest)
         to_do = [one for one in utterances if not one.sound.exists()]
         run_job(
             runner or Runner(),
             out / _INPUTS,
             (one.line for one in to_do),
-            _Speak(speech, folder, out / FAILURES_NAME),
+            _SynthesizeFiles(job, folder, out / FAILURES_NAME),
             Progress(
                 "synthesize",
                 len(to_do),
@@ -441,16 +442,17 @@ def speak_on_beam(
     failed = {name for name, _ in failures}
     for one in to_do:
         if not (one.sound.exists() or one.name in failed):
-            raise finished.unwritten(one.sound)
-    return Spoken(len(utterances), len(utterances) - len(to_do), failures)
+            raise corpus_beam.unwritten(one.sound)
+    total = len(utterances)
+    return SynthesisReport(total, total - len(to_do), failures)
 
 
-class _Speak(beam.PTransform):
-    """Lines to sound files, and to a list of those that failed."""
+class _SynthesizeFiles(beam.PTransform):
+    """Lines to audio files, and to a list of those that failed."""
 
-    def __init__(self, speech: Speech, folder: Path, failures: Path) -> None:
+    def __init__(self, job: SynthesisJob, folder: Path, failures: Path) -> None:
         super().__init__()
-        self._handler = SpeechHandler(speech, folder)
+        self._handler = SynthesisHandler(job, folder)
         self._failures = failures
 
     def expand(self, lines: beam.PCollection) -> beam.PCollection:
@@ -464,7 +466,7 @@ class _Speak(beam.PTransform):
 
 
 def _failure(result: PredictionResult) -> Iterator[str]:
-    # As JSON, for a name need not be UTF-8, and what workers exchange must.
+    # As JSON, because workers exchange UTF-8, which a name need not be.
     if result.inference is not None:
         name = Utterance.read(result.example).name
         yield json.dumps([name, result.inference])
@@ -475,9 +477,13 @@ def _write_failures(failures: list[str], path: Path) -> None:
         path.unlink(missing_ok=True)
         return
     with (
-        written_aside(path) as aside,
+        atomic_write(path) as temporary,
         open(
-            aside, "w", encoding="utf-8", errors="surrogateescape", newline=""
+            temporary,
+            "w",
+            encoding="utf-8",
+            errors="surrogateescape",
+            newline="",
         ) as file,
     ):
         table = csv.writer(file)

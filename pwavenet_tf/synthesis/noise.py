@@ -1,7 +1,7 @@
-"""Random numbers that belong to a place in the audio, not to a call.
+"""Random numbers that depend on the position in the audio, not on the call.
 
-Synthesis in chunks must draw what one pass would have drawn, so the numbers
-come from a counter-based generator (Philox) whose counter is the position.
+Synthesis in chunks must have the random numbers of one pass, so they come from
+a counter-based generator (Philox) whose counter is the position.
 """
 
 import tensorflow as tf
@@ -15,25 +15,25 @@ def positional_uniforms(seed, rows, start, count):
 
     Args:
         seed: Any int64. One integer for all rows, which differ by their
-            place; or `(rows,)`, and each row is the first of its own seed,
-            whatever its place.
+            index; or `(rows,)`, and each row is row 0 of its own seed,
+            whatever its index.
         rows: Number of independent rows; row r is the same whatever the
             number of rows.
         start: First position, of all rows or `(rows,)` of each.
         count: Number of positions.
 
     Returns:
-        `(rows, count)`, float32, the same in any division into calls.
+        `(rows, count)`, float32, the same however it is divided into calls.
     """
     seed = tf.cast(seed, tf.int64)
     rows = tf.cast(rows, tf.int64)
     start = tf.broadcast_to(tf.cast(start, tf.int64), [rows])
-    places = tf.range(rows) if seed.shape.rank == 0 else tf.zeros_like(start)
+    indices = tf.range(rows) if seed.shape.rank == 0 else tf.zeros_like(start)
     keys = tf.broadcast_to(seed, [rows])
 
     def row_uniforms(row):
-        key, place, first = row
-        counter = tf.stack([first // _NUMBERS_PER_COUNT, place])
+        key, index, first = row
+        counter = tf.stack([first // _NUMBERS_PER_COUNT, index])
         numbers = tf.raw_ops.StatelessRandomUniformV2(
             shape=[count + _NUMBERS_PER_COUNT - 1],
             key=tf.bitcast(key, tf.uint64)[tf.newaxis],
@@ -45,6 +45,6 @@ def positional_uniforms(seed, rows, start, count):
 
     return tf.map_fn(
         row_uniforms,
-        (keys, places, start),
+        (keys, indices, start),
         fn_output_signature=tf.TensorSpec([None], tf.float32),
     )

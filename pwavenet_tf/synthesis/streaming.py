@@ -1,4 +1,4 @@
-"""Sound from features as they come, the same as from all of them at once."""
+"""Streaming synthesis: audio as features arrive, equal to one pass."""
 
 import abc
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,45 +23,48 @@ from pwavenet_tf.models.inputs import (
 from pwavenet_tf.synthesis.noise import positional_uniforms
 
 
-class StreamedVoice(abc.ABC):
-    """A voice that goes on where it was, block after block.
+class StreamingSynthesizer(abc.ABC):
+    """Synthesizes audio block by block, with a state between blocks.
 
     Attributes:
         contract: The acoustic contract of its model.
-        conditioning: What its model is told.
-        context_frames: Frames before and behind a block that it must see:
-            the algorithmic look-ahead.
-        chunk_frames: Frames that it speaks at a time, if nothing else is
-            wanted.
-        block_frames: The same where the sound is to be heard soon.
-        draws: Random numbers that it takes for a sample.
-        whole_blocks: Whether blocks of another length cost a compilation, or
-            cannot be.
+        conditioning: The conditioning of its model.
+        context_frames: Frames before and after a block that it depends on;
+            those after it are the algorithmic look-ahead.
+        chunk_frames: Frames in a block by default.
+        block_frames: Frames in a block for low latency.
+        uniforms_per_sample: Uniform random numbers that it takes for a sample.
+        whole_blocks: Whether blocks of another length need a compilation, or
+            are impossible.
     """
 
     contract: AudioContract
     conditioning: Conditioning
     context_frames: int
     chunk_frames: int
-    # A tenth of a second or so, and not much dearer than long chunks.
+    # About a tenth of a second, and not much slower than long chunks.
     block_frames = 8
-    draws = 1
+    uniforms_per_sample = 1
     whole_blocks = True
 
     @abc.abstractmethod
     def initial_state(self, batch: int) -> Any:
-        """The state before the first sample of so many rows."""
+        """The state before the first sample, for a batch of rows."""
 
     @abc.abstractmethod
     def advance(
-        self, state: Any, window: dict, uniforms: tf.Tensor, temperature: float
+        self,
+        state: Any,
+        features: dict,
+        uniforms: tf.Tensor,
+        temperature: float,
     ) -> tuple[np.ndarray | tf.Tensor, Any]:
-        """The audio of a block, and the state behind it.
+        """The audio of a block, and the state after it.
 
         Args:
-            state: Behind the block before.
-            window: Features of the block and `context_frames` around it.
-            uniforms: `(batch, time, draws)`.
+            state: The state after the previous block.
+            features: Of the block and of `context_frames` on either side.
+            uniforms: `(batch, time, uniforms_per_sample)`, in [0, 1).
             temperature: Of the noise.
         """
 
@@ -74,9 +77,9 @@ class StreamedVoice(abc.ABC):
             features: What the model reads, `(batch, frames, channels)` each,
                 normalised as its contract says; a mel spectrogram may stand
                 alone. Without a batch axis they give audio without one.
-            seed: The same seed gives the same audio: one integer, from which
-                every row draws its own noise by its place, or one for each
-                row, which then sounds as it would alone.
+            seed: The same seed gives the same audio: one integer for all
+                rows, whose noise differs, or one for each row, which then
+                sounds as it would alone.
             temperature: Scales the noise: 1 samples from the model itself,
                 less is smoother.
 
@@ -101,33 +104,33 @@ class StreamedVoice(abc.ABC):
     ) -> Iterator[np.ndarray]:
         """Yields audio `(batch, samples)` of features that come in parts.
 
-        It is equal to that of the whole, in chunks of `chunk_frames` frames,
-        each as soon as `context_frames` frames behind it are known. See
-        `Stream` for features that cannot be waited for.
+        It equals that of the whole, in chunks of `chunk_frames` frames, each
+        as soon as `context_frames` frames after it are known. See `Stream`
+        for features that arrive one at a time.
 
         Args:
             parts: Features as in a call, any number of frames each.
             seed: As in a call.
             temperature: As in a call.
         """
-        return spoken(Stream(self, seed, temperature), parts)
+        return synthesize_stream(Stream(self, seed, temperature), parts)
 
 
 class Stream:
-    """One utterance, or a batch of them in step, spoken as its features come.
+    """Synthesizes an utterance, or a batch, while its features arrive.
 
-    Whatever the division of the features, the audio is that of the whole. A
-    block is spoken as soon as its frames and the look-ahead are there, so the
+    However the features are divided, the audio equals that of the whole. A
+    block is synthesized once its frames and the look-ahead are known, so the
     first audio comes after `first_audio_frames`. Memory does not depend on
     the length.
 
     Args:
-        voice: What speaks.
+        synthesizer: The synthesizer.
         seed: The same seed gives the same audio; one integer, or one for
             each row, which then sounds as it would alone.
         temperature: 1 samples from the model itself, less is smoother.
-        block_frames: Frames that are spoken at a time; the voice's own
-            `chunk_frames`, if left out.
+        block_frames: Frames in a block; the synthesizer's `chunk_frames` if
+            left out.
 
     Example:
         stream = Stream(Synthesizer(student), seed=1, block_frames=8)
@@ -140,7 +143,7 @@ class Stream:
 
     def __init__(
         self,
-        voice: StreamedVoice,
+        synthesizer: StreamingSynthesizer,
         seed: Seed = 0,
         temperature: float = 1.0,
         block_frames: int | None = None,
@@ -148,42 +151,42 @@ class Stream:
         self._seed = require_seed(seed)
         self._temperature = require_temperature(temperature)
         if block_frames is None:
-            block_frames = voice.chunk_frames
+            block_frames = synthesizer.chunk_frames
         if block_frames < 1:
             raise UserError(
-                f"a block of {block_frames} frames says nothing; choose 1 or "
-                "more"
+                f"a block has {block_frames} frames; choose 1 or more"
             )
-        self._voice = voice
+        self._synthesizer = synthesizer
         self.block_frames = block_frames
-        self._spoken = 0
+        # Frames that have been synthesized.
+        self._done = 0
         self._state: Any = None
         self._ended = False
-        # Frames that are still needed, and the number of the first of them.
+        # Frames that are still needed, and the index of the first of them.
         self._held: dict[str, np.ndarray] = {}
         self._first_held = 0
 
     @property
     def look_ahead_frames(self) -> int:
-        """Frames behind a sample's own that it depends on."""
-        return self._voice.context_frames
+        """Frames after a sample's own that it depends on."""
+        return self._synthesizer.context_frames
 
     @property
     def first_audio_frames(self) -> int:
-        """Frames after which the first audio comes."""
+        """Frames that are needed for the first audio."""
         return self.block_frames + self.look_ahead_frames
 
     def feed(self, features: Features) -> Iterator[np.ndarray]:
-        """Takes the next frames, and gives the blocks that they complete.
+        """Takes the next frames, and returns the blocks that they complete.
 
         Args:
-            features: Any number of frames, as `StreamedVoice` takes them. A
-                speaker is heard in the first of them.
+            features: Any number of frames, as `StreamingSynthesizer` takes
+                them. The speaker is needed in the first of them only.
 
         Returns:
             Blocks, `(batch, block_frames * hop length)` each, in [-1, 1),
-            computed as they are taken. What is not taken comes with the next
-            ones.
+            computed as the iterator advances. Blocks that are not taken come
+            with the next call.
 
         Raises:
             UserError: If they do not suit the model or what came before.
@@ -192,16 +195,16 @@ class Stream:
         return self._blocks()
 
     def end(self) -> Iterator[np.ndarray]:
-        """Gives what is left when no more frames come, as `feed` does."""
+        """Returns the remaining blocks, as `feed`, when no more frames come."""
         self._ended = True
         return self._blocks()
 
     def _blocks(self) -> Iterator[np.ndarray]:
-        while self._known - self._spoken >= self.first_audio_frames:
-            yield self._speak(self.block_frames)
-        while self._ended and self._known > self._spoken:
-            left = self._known - self._spoken
-            yield self._speak(min(self.block_frames, left))
+        while self._known - self._done >= self.first_audio_frames:
+            yield self._synthesize(self.block_frames)
+        while self._ended and self._known > self._done:
+            left = self._known - self._done
+            yield self._synthesize(min(self.block_frames, left))
 
     @property
     def _known(self) -> int:
@@ -214,49 +217,53 @@ class Stream:
             raise UserError(
                 "this stream has been ended; begin another for what follows"
             )
-        voice = self._voice
+        synthesizer = self._synthesizer
         if "speaker" in self._held:
             if not isinstance(features, Mapping):
                 features = {"mel": features}
             features = {"speaker": self._held["speaker"]} | dict(features)
-        found = require_features(features, voice.contract, voice.conditioning)
-        if self._seed.ndim and len(self._seed) != batch_and_frames(found)[0]:
+        features = require_features(
+            features, synthesizer.contract, synthesizer.conditioning
+        )
+        batch, _ = batch_and_frames(features)
+        if self._seed.ndim and len(self._seed) != batch:
             raise UserError(
-                f"there are {len(self._seed)} seeds for "
-                f"{batch_and_frames(found)[0]} rows; give one for each, or one "
-                "for all"
+                f"there are {len(self._seed)} seeds for {batch} rows; give "
+                "one for each, or one for all"
             )
-        self._held = joined_frames(self._held, found)
+        self._held = joined_frames(self._held, features)
 
-    def _speak(self, frames: int) -> np.ndarray:
-        voice, hop = self._voice, self._voice.contract.hop_length
+    def _synthesize(self, frames: int) -> np.ndarray:
+        synthesizer = self._synthesizer
+        hop = synthesizer.contract.hop_length
         batch, _ = batch_and_frames(self._held)
         if self._state is None:
-            self._state = voice.initial_state(batch)
-        block = self.block_frames if voice.whole_blocks else frames
-        context = voice.context_frames
-        first = self._spoken - self._first_held
-        places = np.arange(first - context, first + block + context)
+            self._state = synthesizer.initial_state(batch)
+        block = self.block_frames if synthesizer.whole_blocks else frames
+        context = synthesizer.context_frames
+        first = self._done - self._first_held
+        frame_indices = np.arange(first - context, first + block + context)
+        per_sample = synthesizer.uniforms_per_sample
         uniforms = positional_uniforms(
             self._seed,
             batch,
-            self._spoken * hop * voice.draws,
-            block * hop * voice.draws,
+            self._done * hop * per_sample,
+            block * hop * per_sample,
         )
-        audio, self._state = voice.advance(
+        audio, self._state = synthesizer.advance(
             self._state,
-            at_frames(self._held, places),
-            tf.reshape(uniforms, (batch, block * hop, voice.draws)),
+            at_frames(self._held, frame_indices),
+            tf.reshape(uniforms, (batch, block * hop, per_sample)),
             self._temperature,
         )
-        self._spoken += frames
-        self._let_go()
+        self._done += frames
+        self._drop_past_frames()
         return np.asarray(audio)[:, : frames * hop]
 
-    def _let_go(self) -> None:
-        """Forgets the frames that no block will ask for."""
-        past = self._spoken - self._voice.context_frames - self._first_held
-        # The last frame goes on behind the end, so one at least is kept.
+    def _drop_past_frames(self) -> None:
+        """Drops the frames that no later block depends on."""
+        past = self._done - self._synthesizer.context_frames - self._first_held
+        # The last frame is repeated beyond the end, so at least one is kept.
         past = min(past, batch_and_frames(self._held)[1] - 1)
         if past > 0:
             self._held = {
@@ -266,8 +273,10 @@ class Stream:
             self._first_held += past
 
 
-def spoken(stream: Stream, parts: Iterable[Features]) -> Iterator[np.ndarray]:
-    """Yields the audio of a stream that is fed with parts, to its end."""
+def synthesize_stream(
+    stream: Stream, parts: Iterable[Features]
+) -> Iterator[np.ndarray]:
+    """Yields all audio of a stream that is fed with features in parts."""
     for part in parts:
         yield from stream.feed(part)
     yield from stream.end()

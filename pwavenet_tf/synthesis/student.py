@@ -1,27 +1,26 @@
-"""The student's parallel synthesis, in blocks that add up to one pass."""
+"""The student's parallel synthesis, in blocks that equal one pass."""
 
 from typing import NamedTuple
 
 import tensorflow as tf
 
-from pwavenet_tf.audio.signal import HIGHEST_LEVEL, LOWEST_LEVEL, de_emphasis
-from pwavenet_tf.models.flows import FlowNetwork
-from pwavenet_tf.models.incremental import ToldFrames
+from pwavenet_tf.audio.signal import HIGHEST_SAMPLE, LOWEST_SAMPLE, de_emphasis
+from pwavenet_tf.models.flows import FlowNetwork, affine_step
+from pwavenet_tf.models.incremental import ChunkConditioner
 from pwavenet_tf.models.layers import CausalConvolution
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
-from pwavenet_tf.synthesis.streaming import StreamedVoice
+from pwavenet_tf.synthesis.streaming import StreamingSynthesizer
 
 
 class FlowState(NamedTuple):
-    """What the flows remember between two blocks; zeros at the beginning.
+    """The state of the flows between two blocks; zeros at the beginning.
 
-    The network pads its convolutions with zeros, so at the beginning it is
-    zeros too, not what the layers would make of silence.
+    The network pads its convolutions with zeros, so the initial state is
+    zeros, not the layers' activations for silence.
 
     Attributes:
-        past: `(batch, sum of the layers' reaches, residual channels)`: the
-            last inputs of every dilated convolution, one layer behind the
-            other.
+        past: `(batch, sum of left contexts, residual channels)`: the last
+            inputs of every dilated convolution, concatenated over layers.
         newest: `(batch, flows)`: the last sample that each flow read; with
             pre-emphasis one more, the last sample of the audio.
     """
@@ -31,11 +30,11 @@ class FlowState(NamedTuple):
 
 
 class StreamedFlows:
-    """Takes noise through all flows, block after block.
+    """Passes noise through all flows, block by block.
 
-    Each layer keeps as many of its inputs as its dilated convolution reaches
-    back, so that no sample is ever computed twice (Fast WaveNet, 1611.09482,
-    for a block of samples in place of one).
+    Each layer keeps the left context of its dilated convolution, so that no
+    sample is ever computed twice (Fast WaveNet, 1611.09482, for a block of
+    samples in place of one).
 
     Args:
         student: The student.
@@ -45,111 +44,120 @@ class StreamedFlows:
         self.student = student
         self.networks = student.networks
         self._pre_emphasis = student.audio.pre_emphasis
-        self._reaches = [
-            [block.convolution.reach for block in network.stack.blocks]
+        self._left_contexts = [
+            [block.convolution.left_context for block in network.stack.blocks]
             for network in self.networks
         ]
 
     def initial_state(self, batch) -> FlowState:
-        """The state before the first sample of so many rows."""
-        reach, channels, newest = self.state_sizes
+        """The state before the first sample, for a batch of rows."""
+        past, channels, newest = self.state_sizes
         return FlowState(
-            tf.zeros((batch, reach, channels), self.student.compute_dtype),
+            tf.zeros((batch, past, channels), self.student.compute_dtype),
             tf.zeros((batch, newest)),
         )
 
     @property
     def state_sizes(self) -> tuple[int, int, int]:
         """Samples and channels of `past`, and samples of `newest`."""
-        total = sum(map(sum, self._reaches))
+        total = sum(map(sum, self._left_contexts))
         newest = len(self.networks) + bool(self._pre_emphasis)
         return total, self.student.residual_channels, newest
 
     def __call__(
-        self, state: FlowState, told: dict, noise: tf.Tensor, counted=None
+        self,
+        state: FlowState,
+        conditioning: dict,
+        noise: tf.Tensor,
+        valid_samples=None,
     ) -> tuple[tf.Tensor, FlowState]:
-        """The audio of a block, and the state behind it.
+        """The audio of a block, and the state after it.
 
         Args:
-            state: Behind the block before.
-            told: What every layer is told of this block.
+            state: The state after the previous block.
+            conditioning: The layers' conditioning for this block.
             noise: Standard noise `(batch, time)`.
-            counted: Integers `(batch,)`: how many of each row's samples are
-                its own, if not all; the state is that behind these.
+            valid_samples: Integers `(batch,)`: how many of each row's samples
+                are valid, if not all; the state is that after these.
 
         Returns:
             `(batch, time)`, neither rounded nor clipped, and the state.
         """
-        pasts = iter(tf.split(state.past, sum(self._reaches, []), axis=1))
-        kept, newest, x = [], [], noise
+        pasts = iter(tf.split(state.past, sum(self._left_contexts, []), axis=1))
+        past, newest, x = [], [], noise
         for index, network in enumerate(self.networks):
             last = state.newest[:, index : index + 1]
             series = tf.concat([last, x], axis=1)
-            newest.append(_ending(series, 1, counted))
-            residual, endings = _walk(
-                network, series[:, :-1], pasts, told, counted
+            newest.append(_last_samples(series, 1, valid_samples))
+            residual, layer_pasts = _run_stack(
+                network, series[:, :-1], pasts, conditioning, valid_samples
             )
-            kept += endings
+            past += layer_pasts
             location, log_scale = network.parameters(residual)
-            x = x * tf.exp(log_scale) + location
+            x = affine_step(x, location, tf.exp(log_scale))
         if self._pre_emphasis:
             last = state.newest[:, -1:]
             x = de_emphasis(x, self._pre_emphasis, last)
             series = tf.concat([last, x], axis=1)
-            newest.append(_ending(series, 1, counted))
-        state = FlowState(tf.concat(kept, axis=1), tf.concat(newest, axis=1))
+            newest.append(_last_samples(series, 1, valid_samples))
+        state = FlowState(tf.concat(past, axis=1), tf.concat(newest, axis=1))
         return x, state
 
 
-def _walk(network: FlowNetwork, delayed, pasts, told: dict, counted):
-    """A stack's output, and what each layer must remember."""
+def _run_stack(
+    network: FlowNetwork, delayed, pasts, conditioning: dict, valid_samples
+):
+    """A stack's output, and each layer's last inputs."""
     stack = network.stack
-    # Not with tf.newaxis: XNNPACK would leave such slices out.
+    # Not with tf.newaxis: XNNPACK does not support such slices.
     series = tf.cast(tf.expand_dims(delayed, -1), network.compute_dtype)
-    told = dict(told)
-    h, endings = stack.first(series, told.pop("sinusoids", None)), []
+    conditioning = dict(conditioning)
+    sinusoids = conditioning.pop("sinusoids", None)
+    h, layer_pasts = stack.first(series, sinusoids), []
     for block in stack.blocks:
         read = tf.concat([next(pasts), h], axis=1)
-        endings.append(_ending(read, block.convolution.reach, counted))
+        left_context = block.convolution.left_context
+        layer_pasts.append(_last_samples(read, left_context, valid_samples))
         both = _convolved(block.convolution, read)
-        # Else all layers' projections of what they are told, which wait for
-        # nothing, would be computed first and lie in memory together.
-        with tf.control_dependencies([both, endings[-1]]):
-            now = {name: tf.identity(x) for name, x in told.items()}
-        h, _ = block.gated(h, both, **now)
-    return h, endings
+        # Otherwise all layers' projections of the conditioning, which depend on
+        # nothing else, would be computed first and be in memory together.
+        with tf.control_dependencies([both, layer_pasts[-1]]):
+            ordered = {name: tf.identity(x) for name, x in conditioning.items()}
+        h, _ = block.gated(h, both, **ordered)
+    return h, layer_pasts
 
 
 def _convolved(layer: CausalConvolution, series: tf.Tensor) -> tf.Tensor:
-    """What a layer makes of a series but its first `reach` samples.
+    """The convolution of a series that begins with its left context.
 
-    As one operation where the layer has shifted products, which are for
-    training: a third faster without XLA, and on a phone.
+    One operation, where the layer itself concatenates shifted series, which
+    is better for training: a third faster without XLA, and on a phone.
     """
     kernel, bias = (
         tf.cast(weight.value, series.dtype)
         for weight in (layer.kernel, layer.bias)
     )
-    found = tf.nn.conv1d(series, kernel, 1, "VALID", dilations=layer.dilation)
-    return tf.nn.bias_add(found, bias)
+    x = tf.nn.conv1d(series, kernel, 1, "VALID", dilations=layer.dilation)
+    return tf.nn.bias_add(x, bias)
 
 
-def _ending(series, reach: int, counted):
-    """The last `reach` samples of each row's own.
+def _last_samples(series, count: int, valid_samples):
+    """The last valid samples of each row.
 
     Args:
-        series: `(batch, reach + time, ...)`.
-        reach: How many are wanted.
-        counted: As in `StreamedFlows`.
+        series: `(batch, count + time, ...)`.
+        count: How many to return.
+        valid_samples: As in `StreamedFlows`.
     """
-    if counted is None:
-        return series[:, tf.shape(series)[1] - reach :]
-    places = counted[:, tf.newaxis] + tf.range(reach, dtype=counted.dtype)
-    return tf.gather(series, places, batch_dims=1)
+    if valid_samples is None:
+        return series[:, tf.shape(series)[1] - count :]
+    first = valid_samples[:, tf.newaxis]
+    indices = first + tf.range(count, dtype=valid_samples.dtype)
+    return tf.gather(series, indices, batch_dims=1)
 
 
-class Synthesizer(StreamedVoice):
-    """Turns features, usually mel spectrograms, into audio with a student.
+class Synthesizer(StreamingSynthesizer):
+    """Synthesizes audio from features, usually a mel spectrogram, by a student.
 
     Args:
         student: The student.
@@ -175,49 +183,51 @@ class Synthesizer(StreamedVoice):
         self.chunk_frames = chunk_frames
         self.whole_blocks = jit_compile
         self.flows = StreamedFlows(student)
-        self._told = ToldFrames(student.conditioner, student.conditioner)
-        self.context_frames = self._told.context_frames
+        self._condition = ChunkConditioner(
+            student.conditioner, student.conditioner
+        )
+        self.context_frames = self._condition.context_frames
         self._advance = tf.function(
             self.block, jit_compile=jit_compile, reduce_retracing=True
         )
 
     def initial_state(self, batch: int) -> FlowState:
-        """The state before the first sample of so many rows."""
+        """The state before the first sample, for a batch of rows."""
         return self.flows.initial_state(batch)
 
-    def advance(self, state, window, uniforms, temperature):
-        """The audio of a block and the state behind it; see `StreamedVoice`."""
+    def advance(self, state, features, uniforms, temperature):
+        """The audio of a block and the state after it, as in the base class."""
         temperature = tf.constant(temperature, tf.float32)
-        return self._advance(state, window, uniforms[..., 0], temperature)
+        return self._advance(state, features, uniforms[..., 0], temperature)
 
     def block(
         self,
         state: FlowState,
-        window: dict,
+        features: dict,
         uniforms: tf.Tensor,
         temperature: tf.Tensor,
-        counted: tf.Tensor | None = None,
+        valid_samples: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, FlowState]:
         """As `advance`, for graphs.
 
         Args:
-            state: Behind the block before.
-            window: Features of the block and `context_frames` around it.
+            state: The state after the previous block.
+            features: Of the block and of `context_frames` on either side.
             uniforms: `(batch, time)`.
             temperature: float32, of all rows, or `(batch, 1)`.
-            counted: As `StreamedFlows` takes it.
+            valid_samples: As `StreamedFlows` takes it.
         """
         noise = temperature * self.student.noise_family.from_uniforms(uniforms)
-        return self.of_noise(state, window, noise, counted)
+        return self.block_from_noise(state, features, noise, valid_samples)
 
-    def of_noise(
+    def block_from_noise(
         self,
         state: FlowState,
-        window: dict,
+        features: dict,
         noise: tf.Tensor,
-        counted: tf.Tensor | None = None,
+        valid_samples: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, FlowState]:
         """As `block`, from noise `(batch, time)` times the temperature."""
-        told = self._told.of_window(window)
-        audio, state = self.flows(state, told, noise, counted)
-        return tf.clip_by_value(audio, LOWEST_LEVEL, HIGHEST_LEVEL), state
+        conditioning = self._condition.of_chunk(features)
+        audio, state = self.flows(state, conditioning, noise, valid_samples)
+        return tf.clip_by_value(audio, LOWEST_SAMPLE, HIGHEST_SAMPLE), state

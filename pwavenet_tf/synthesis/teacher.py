@@ -8,7 +8,7 @@ import tensorflow as tf
 from pwavenet_tf.models.incremental import (
     CachedNetwork,
     CachedState,
-    ToldFrames,
+    ChunkConditioner,
 )
 from pwavenet_tf.models.inputs import (
     Features,
@@ -17,16 +17,20 @@ from pwavenet_tf.models.inputs import (
     require_features,
 )
 from pwavenet_tf.models.wavenet import WaveNet
-from pwavenet_tf.synthesis.streaming import Stream, StreamedVoice, spoken
+from pwavenet_tf.synthesis.streaming import (
+    Stream,
+    StreamingSynthesizer,
+    synthesize_stream,
+)
 
 
-class CachedSampler(StreamedVoice):
-    """Draws audio from a teacher at a cost per sample of O(layers).
+class CachedSampler(StreamingSynthesizer):
+    """Samples audio from a teacher at a cost of O(layers) per sample.
 
     Args:
-        teacher: The teacher. Its weights are read anew by every call.
+        teacher: The teacher. Its weights are read again by every call.
         jit_compile: Compile the loop with XLA.
-        chunk_frames: Frames drawn by one run of the compiled loop. Memory
+        chunk_frames: Frames sampled by one call of the compiled loop. Memory
             depends on it, the result does not.
     """
 
@@ -41,58 +45,63 @@ class CachedSampler(StreamedVoice):
         self.contract = teacher.audio
         self.conditioning = teacher.conditioning
         self._head = teacher.head_class
-        self.draws = self._head.draws(teacher.mixture_components)
+        self.uniforms_per_sample = self._head.uniforms_per_sample(
+            teacher.mixture_components
+        )
         self.network = CachedNetwork(teacher)
-        self.told = ToldFrames(teacher.told, teacher.conditioner)
-        self.context_frames = self.told.context_frames
-        self._draw = tf.function(self._draw_chunk, jit_compile=jit_compile)
+        self.condition = ChunkConditioner(
+            teacher.layer_conditioning, teacher.conditioner
+        )
+        self.context_frames = self.condition.context_frames
+        self._sample = tf.function(self._sample_chunk, jit_compile=jit_compile)
         self._score = tf.function(self._score_chunk, jit_compile=jit_compile)
 
     def chunks(
         self, features: Features, seed: Seed = 0, temperature: float = 1.0
     ) -> Iterator[np.ndarray]:
-        """As a call, but yields `(batch, samples)` as it is drawn."""
+        """As a call, but yields `(batch, samples)` as it is computed."""
         _, frames = batch_and_frames(
             require_features(features, self.contract, self.conditioning)
         )
-        # A sample is dear: none is drawn that nobody hears.
+        # Samples are slow: none is computed beyond the end.
         block = min(self.chunk_frames, frames)
-        return spoken(Stream(self, seed, temperature, block), [features])
+        stream = Stream(self, seed, temperature, block)
+        return synthesize_stream(stream, [features])
 
     def initial_state(self, batch: int) -> CachedState:
-        """The state before the first sample of so many rows: silence."""
+        """The state before the first sample, for a batch of rows: silence."""
         return self.network.initial_state(batch)
 
-    def advance(self, state, window, uniforms, temperature):
-        """The audio of a block and the state behind it; see `StreamedVoice`."""
-        told = self.told.compute(window)
-        return self.draw(state, told, uniforms, temperature)
+    def advance(self, state, features, uniforms, temperature):
+        """The audio of a block and the state after it, as in the base class."""
+        conditioning = self.condition.compute(features)
+        return self.sample(state, conditioning, uniforms, temperature)
 
-    def draw(self, state, conditioning, uniforms, temperature=1.0):
-        """Draws one sample for each of the uniforms.
+    def sample(self, state, conditioning, uniforms, temperature=1.0):
+        """Samples audio, one sample for each position of the uniforms.
 
         Args:
             state: From `initial_state` or from the call before.
-            conditioning: From `told`, for as many samples.
-            uniforms: `(batch, time, draws of the head)`, in [0, 1).
+            conditioning: From `condition`, for as many samples.
+            uniforms: `(batch, time, uniforms_per_sample)`, in [0, 1).
             temperature: See `Head.sample`.
 
         Returns:
-            The audio `(batch, time)` and the state behind it.
+            The audio `(batch, time)` and the state after it.
         """
         temperature = tf.constant(temperature, tf.float32)
-        return self._draw(state, conditioning, uniforms, temperature)
+        return self._sample(state, conditioning, uniforms, temperature)
 
     def score(self, state, conditioning, audio):
         """The distributions' parameters along given audio, for comparison.
 
         Returns:
             `(batch, time, channels of the head)`, equal to the parallel
-            network's, and the state behind it.
+            network's, and the state after it.
         """
         return self._score(state, conditioning, audio)
 
-    def _draw_chunk(self, state, conditioning, uniforms, temperature):
+    def _sample_chunk(self, state, conditioning, uniforms, temperature):
         uniforms = tf.transpose(uniforms, (1, 0, 2))
 
         def choose(step, parameters):
@@ -110,9 +119,9 @@ class CachedSampler(StreamedVoice):
             keep_parameters=True,
         )
 
-    def _loop(self, state, told, steps, choose, keep_parameters=False):
+    def _loop(self, state, conditioning, steps, choose, keep_parameters=False):
         weights = self.network.weights()
-        added = self.network.projected(weights, told, state.position)
+        added = self.network.projected(weights, conditioning, state.position)
         outputs = tf.TensorArray(tf.float32, steps)
 
         def advance(step, state, outputs):
@@ -152,7 +161,7 @@ def generate(
         temperature: 1 samples from the model itself, less is smoother.
 
     Returns:
-        `(batch, time)`: 16-bit levels in [-1, 1).
+        `(batch, time)`: 16-bit PCM values in [-1, 1).
 
     Raises:
         UserError: If the features do not suit the teacher.

@@ -8,7 +8,7 @@ import dataclasses
 from pathlib import Path
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.training_config import Distillation, Preset
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.models.loading import load_student
@@ -158,5 +158,5 @@ def _claim(out: Path, chosen: list[Variant], run: str) -> None:
                 f"{folder}: is there already, but is of no ablation; choose "
                 "another --out"
             )
-    with written_aside(mark) as aside:
+    with atomic_write(mark) as aside:
         aside.write_text(run, "ascii")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.files import atomic_write
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -111,12 +111,12 @@ def is_chief() -> bool:
 
 @contextlib.contextmanager
 def written_by_chief(path: Path) -> Iterator[Path]:
-    """As `written_aside`; on other workers to nowhere.
+    """As `atomic_write`; on other workers to nowhere.
 
     All workers must save: what each has measured is added up on the way.
     """
     if is_chief():
-        with written_aside(path) as aside:
+        with atomic_write(path) as aside:
             yield aside
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -11,7 +11,7 @@ import numpy as np
 
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.training_config import TeacherTraining
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.models.phone_classifier import (
@@ -82,7 +82,7 @@ class PhoneScores:
         content = json.dumps(
             dataclasses.asdict(self), indent=1, ensure_ascii=False
         )
-        with written_aside(path) as aside:
+        with atomic_write(path) as aside:
             aside.write_text(content + "\n", "utf-8")
 
 

@@ -13,11 +13,11 @@ from pwavenet_tf.audio.files import (
     HIGHEST_SAMPLE,
     find_audio,
     read_audio,
-    to_levels,
+    to_pcm16,
     write_audio,
 )
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import require_free, written_aside
+from pwavenet_tf.core.files import atomic_write, require_free
 
 FORMATS = Path("../shared/data/formats")
 RATE = 16_000
@@ -41,7 +41,7 @@ def refusal(path):
     not FORMATS.is_dir(), reason="../shared/data/formats is absent"
 )
 @pytest.mark.parametrize("clip", ["LJ001-0002", "LJ001-0008"])
-def test_three_decoders_hear_the_same_speech(clip):
+def test_three_decoders_give_the_same_speech(clip):
     wav, flac, mp3 = (
         read_audio(FORMATS / f"{clip}{suffix}", RATE)
         for suffix in (".wav", ".flac", ".mp3")
@@ -54,12 +54,12 @@ def test_three_decoders_hear_the_same_speech(clip):
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "A.WAV", "A.Flac"])
 def test_lossless_formats_are_read_exactly(tmp_path, name):
-    levels = to_levels(tone())
+    samples = to_pcm16(tone())
     kind = Path(name).suffix[1:].upper()
-    soundfile.write(tmp_path / name, levels, RATE, "PCM_16", format=kind)
+    soundfile.write(tmp_path / name, samples, RATE, "PCM_16", format=kind)
     audio = read_audio(tmp_path / name)
     assert audio.dtype == np.float32
-    np.testing.assert_array_equal(audio * 32768, levels)
+    np.testing.assert_array_equal(audio * 32768, samples)
 
 
 @pytest.mark.parametrize("name", ["a.ogg", "a.mp3"])
@@ -163,16 +163,16 @@ def test_file_with_a_sample_that_is_no_number_is_refused(tmp_path, value):
 
 
 @given(arrays(np.int16, st.integers(1, 300)))
-def test_written_levels_are_read_exactly(tmp_path_factory, levels):
-    path = tmp_path_factory.mktemp("levels") / "a.wav"
-    write_audio(path, levels / 32768, RATE)
-    np.testing.assert_array_equal(read_audio(path) * 32768, levels)
+def test_written_samples_are_read_exactly(tmp_path_factory, samples):
+    path = tmp_path_factory.mktemp("samples") / "a.wav"
+    write_audio(path, samples / 32768, RATE)
+    np.testing.assert_array_equal(read_audio(path) * 32768, samples)
 
 
 @given(arrays(np.float64, 50, elements=st.floats(-4, 4)))
-def test_levels_are_the_nearest_within_range(audio):
+def test_pcm_values_are_the_nearest_within_range(audio):
     nearest = np.clip(audio * 32768, -32768, 32767)
-    assert np.abs(to_levels(audio) - nearest).max() <= 0.5
+    assert np.abs(to_pcm16(audio) - nearest).max() <= 0.5
 
 
 def test_written_file_is_16_bit_pcm(tmp_path):
@@ -209,30 +209,30 @@ def test_writing_without_room_leaves_nothing(tmp_path):
 def test_failure_leaves_the_earlier_file_as_it_was(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("earlier")
-    with pytest.raises(KeyboardInterrupt), written_aside(path) as aside:
-        assert aside.suffix == ".txt"
-        aside.write_text("half")
+    with pytest.raises(KeyboardInterrupt), atomic_write(path) as temporary:
+        assert temporary.suffix == ".txt"
+        temporary.write_text("half")
         raise KeyboardInterrupt
     assert [path] == list(tmp_path.iterdir())
     assert path.read_text() == "earlier"
 
 
-def test_folder_is_written_aside_too(tmp_path, monkeypatch):
+def test_folder_is_written_atomically_too(tmp_path, monkeypatch):
     (tmp_path / "empty").mkdir()
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    with written_aside(Path(".")) as aside:
-        aside.mkdir()
-        (aside / "a.txt").write_text("whole")
+    with atomic_write(Path(".")) as temporary:
+        temporary.mkdir()
+        (temporary / "a.txt").write_text("whole")
     assert (tmp_path / "here" / "a.txt").read_text() == "whole"
     for name in ("empty", "new/folder"):
-        with written_aside(tmp_path / name) as aside:
-            aside.mkdir()
-            (aside / "a.txt").write_text("whole")
+        with atomic_write(tmp_path / name) as temporary:
+            temporary.mkdir()
+            (temporary / "a.txt").write_text("whole")
         assert (tmp_path / name / "a.txt").read_text() == "whole"
-    with pytest.raises(RuntimeError), written_aside(tmp_path / "b") as aside:
-        aside.mkdir()
-        (aside / "a.txt").write_text("half")
+    with pytest.raises(RuntimeError), atomic_write(tmp_path / "b") as temporary:
+        temporary.mkdir()
+        (temporary / "a.txt").write_text("half")
         raise RuntimeError
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "empty",
@@ -241,7 +241,7 @@ def test_folder_is_written_aside_too(tmp_path, monkeypatch):
     ]
 
 
-def test_place_that_holds_something_is_not_free(tmp_path):
+def test_path_with_content_is_not_free(tmp_path):
     require_free(tmp_path)
     require_free(tmp_path / "absent")
     (tmp_path / "a.txt").touch()

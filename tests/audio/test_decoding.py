@@ -92,10 +92,10 @@ def test_lossless_audio_is_what_soundfile_decodes(tmp_path, native):
 
 @both_ways
 @pytest.mark.parametrize("name", ["a.wav", "a.flac"])
-def test_16_bit_levels_are_exact(tmp_path, name, native):
-    levels = np.random.default_rng(0).integers(-32768, 32768, 4000, "int16")
-    path = written(tmp_path / name, levels, "PCM_16")
-    np.testing.assert_array_equal(only(path, native) * 32768, levels)
+def test_16_bit_samples_are_exact(tmp_path, name, native):
+    samples = np.random.default_rng(0).integers(-32768, 32768, 4000, "int16")
+    path = written(tmp_path / name, samples, "PCM_16")
+    np.testing.assert_array_equal(only(path, native) * 32768, samples)
 
 
 @both_ways
@@ -113,7 +113,7 @@ def test_native_operations_take_what_they_are_meant_for(
     tmp_path, container, subtype
 ):
     path = written(tmp_path / f"a.{container.lower()}", subtype=subtype)
-    kind, rate, length = native_audio.inspected(bytes(path))
+    kind, rate, length = native_audio.inspect_file(bytes(path))
     assert native_audio.KINDS[kind] == (container, subtype)
     assert (rate, length) == (RATE, len(noise()))
     np.testing.assert_allclose(
@@ -155,7 +155,7 @@ def bad_files(folder):
 
 
 @both_ways
-def test_bad_files_are_refused_as_ever_and_stop_nobody(tmp_path, native):
+def test_bad_files_are_refused_and_do_not_affect_others(tmp_path, native):
     paths = []
     for number, bad in enumerate(bad_files(tmp_path / "bad")):
         good = tmp_path / f"{number}.flac"
@@ -202,8 +202,8 @@ def test_damage_is_judged_alike(tmp_path, name, native):
     paths = []
     for number in range(40):
         damaged = bytearray(content)
-        reach = 200 if number % 2 else len(content)
-        for place in generator.integers(0, reach, 3):
+        end = 200 if number % 2 else len(content)
+        for place in generator.integers(0, end, 3):
             damaged[place] = generator.integers(0, 256)
         if number % 5 == 0:
             del damaged[generator.integers(len(content)) :]
@@ -264,7 +264,7 @@ def test_files_are_opened_as_they_are_needed(tmp_path):
     assert "not audio" in str(reason) and asked == [0, 1]
 
 
-def test_the_way_is_chosen_without_a_word():
+def test_the_decoder_is_chosen_silently():
     """Whichever it is: a user has no use for tensorflow-io's warnings."""
     code = (
         "from pwavenet_tf.core.imports import import_tensorflow;"

@@ -53,7 +53,7 @@ def test_flac_with_a_tag_around_it_is_left_to_soundfile(tmp_path):
     path = written(tmp_path / "a.flac")
     content = path.read_bytes()
     path.write_bytes(content + b"TAG" + bytes(125))
-    kind, _, _ = native_audio.inspected(bytes(path))
+    kind, _, _ = native_audio.inspect_file(bytes(path))
     assert kind == native_audio.SOUNDFILE
     assert flac_check.is_undamaged(content)
     assert not flac_check.is_undamaged(content[:60])

@@ -42,7 +42,7 @@ def with_statistics(contract):
 
 
 def librosa_log_mel(audio, contract):
-    """The oracle, in float64, on the audio padded as the contract says."""
+    """The oracle, in float64, on audio padded by the contract's definition."""
     frames = contract.frames(len(audio))
     around = contract.fft_length - contract.hop_length
     padded = np.zeros(frames * contract.hop_length + around)
@@ -103,7 +103,7 @@ def test_impulse_peaks_in_the_frame_of_its_samples(name, frame):
     audio[0, frame * contract.hop_length + contract.hop_length // 2] = 0.5
     loudness = tf.reduce_sum(log_mel_spectrogram(audio, contract), axis=-1)
     assert np.argmax(loudness) == frame
-    # And it is the middle of a window: both neighbours hear it alike.
+    # And it is the middle of a window: both neighbours have it alike.
     if 0 < frame < 19:
         before, after = loudness[0, frame - 1], loudness[0, frame + 1]
         np.testing.assert_allclose(before, after, atol=0.02 * contract.mels)

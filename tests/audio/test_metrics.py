@@ -100,8 +100,8 @@ def test_distance_is_symmetric_and_ignores_polarity(noise):
 def test_distance_of_independent_noise_is_that_of_two_exponentials():
     # Each power is exponentially distributed; the difference of two such
     # logarithms is logistic, of variance pi**2 / 3.
-    draws = np.random.default_rng(2).standard_normal((2, 3 * RATE))
-    first, second = 0.1 * draws
+    noise = np.random.default_rng(2).standard_normal((2, 3 * RATE))
+    first, second = 0.1 * noise
     expected = 10 / np.log(10) * np.pi / np.sqrt(3)
     distance = log_spectral_distance(first, second, CONTRACT)
     assert distance == pytest.approx(expected, rel=0.02)
@@ -113,7 +113,7 @@ def test_distance_cuts_to_the_shorter(noise):
     assert log_spectral_distance(longer, noise[:3_000], CONTRACT) == 0
 
 
-def test_distance_does_not_hear_below_the_floor():
+def test_distance_ignores_power_below_the_floor():
     silence = np.zeros(4_000, np.float32)
     whisper = 1e-6 * np.random.default_rng(3).standard_normal(4_000)
     assert log_spectral_distance(silence, whisper, CONTRACT) == 0

@@ -92,9 +92,9 @@ def test_voicing_begins_and_ends_with_the_tone():
     track = pitch_track(np.concatenate([gap, tone, gap]), NANO)
     voiced = np.flatnonzero(track[:, 1])
     # Half a window may hold a few periods of the tone.
-    reach = 0.032 / HOP_SECONDS + 1
-    assert abs(voiced[0] - 1 / HOP_SECONDS) <= reach
-    assert abs(voiced[-1] + 1 - 2 / HOP_SECONDS) <= reach
+    tolerance = 0.032 / HOP_SECONDS + 1
+    assert abs(voiced[0] - 1 / HOP_SECONDS) <= tolerance
+    assert abs(voiced[-1] + 1 - 2 / HOP_SECONDS) <= tolerance
     assert np.diff(voiced).max() == 1
 
 
@@ -110,7 +110,7 @@ def test_unvoiced_frames_are_interpolated_in_the_logarithm():
     held = logarithm[[0, voiced[0]]], logarithm[[-1, voiced[-1]]]
     for outer, inner in held:
         assert outer == inner
-    # Halfway between two pitches an octave apart, by ear.
+    # Halfway between two pitches an octave apart, perceptually.
     middle = logarithm[len(track) // 2]
     assert abs(middle - np.log(110 * 2**0.5)) < 0.06
 
@@ -147,7 +147,7 @@ def test_any_length_has_its_frames_and_is_finite(samples, name, block):
     contract = CONTRACTS[name]
     audio = np.random.default_rng(samples).normal(0, 0.1, samples)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pitch_module, "_BLOCK_SECONDS", block)
+        patch.setattr(pitch_module, "_CHUNK_SECONDS", block)
         track = pitch_track(audio.astype(np.float32), contract)
     assert track.shape == (contract.frames(samples), 2)
     assert np.isfinite(track).all()
@@ -170,17 +170,17 @@ def test_a_click_in_silence_is_unvoiced():
     assert not pitch_track(audio, NANO)[:, 1].any()
 
 
-def test_blocks_of_a_long_recording_do_not_show(monkeypatch):
+def test_chunks_of_a_long_recording_join_exactly(monkeypatch):
     audio, *_ = glide(100, 200, 1.5, NANO)
     whole = pitch_track(audio, NANO)
-    monkeypatch.setattr(pitch_module, "_BLOCK_SECONDS", 0.4)
+    monkeypatch.setattr(pitch_module, "_CHUNK_SECONDS", 0.4)
     blocks = pitch_track(audio, NANO)
     np.testing.assert_array_equal(blocks[:, 1], whole[:, 1])
     np.testing.assert_allclose(blocks[:, 0], whole[:, 0], atol=0.02)
 
 
 def test_memory_does_not_grow_with_the_recording(monkeypatch):
-    monkeypatch.setattr(pitch_module, "_BLOCK_SECONDS", 0.3)
+    monkeypatch.setattr(pitch_module, "_CHUNK_SECONDS", 0.3)
 
     def peak(seconds):
         audio, *_ = glide(100, 200, seconds, NANO)

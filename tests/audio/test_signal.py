@@ -7,10 +7,12 @@ import tensorflow as tf
 
 from pwavenet_tf.audio import signal as ops
 
-LEVELS = np.arange(-32_768, 32_768) / 32_768.0
+PCM_VALUES = np.arange(-32_768, 32_768) / 32_768.0
 
 
-def test_soft_floor_is_a_smooth_maximum_whose_gradient_lives() -> None:
+def test_soft_floor_is_a_smooth_maximum_whose_gradient_does_not_vanish() -> (
+    None
+):
     x = tf.constant([-30.0, -10.4, 0.0, 20.0])
     with tf.GradientTape() as tape:
         tape.watch(x)
@@ -27,14 +29,14 @@ def test_soft_floor_is_a_smooth_maximum_whose_gradient_lives() -> None:
 
 def test_standard_logistic_has_the_entropy_and_variance() -> None:
     """Entropy 2 + ln s, variance π² s² / 3, within four standard errors."""
-    draws, log_scale = 200_000, -3.0
-    uniform = np.random.default_rng(0).random(draws, dtype="float32")
+    samples, log_scale = 200_000, -3.0
+    uniform = np.random.default_rng(0).random(samples, dtype="float32")
     x = np.exp(log_scale) * ops.standard_logistic(uniform).numpy()
     surprise = -scipy.stats.logistic.logpdf(x, 0.0, np.exp(log_scale))
-    error = surprise.std() / np.sqrt(draws)
+    error = surprise.std() / np.sqrt(samples)
     assert abs(surprise.mean() - (2.0 + log_scale)) < 4.0 * error
     squares = np.square(x, dtype="float64")
-    error = squares.std() / np.sqrt(draws)
+    error = squares.std() / np.sqrt(samples)
     assert abs(squares.mean() - np.pi**2 / 3 * np.exp(-6.0)) < 4.0 * error
 
 
@@ -52,12 +54,12 @@ def test_standard_logistic_is_the_quantile_function_and_always_finite() -> None:
     assert extreme[0] < -16.0 and extreme[1] > 15.0
 
 
-def test_rounding_gives_the_nearest_level_within_the_range() -> None:
+def test_quantising_gives_the_nearest_pcm_value_within_the_range() -> None:
     x = np.array([-5.0, -1.0, -0.99999, -1e-6, 0.3, 0.99998, 1.0, 7.0])
     expected = np.clip(np.round(x * 32_768), -32_768, 32_767) / 32_768
-    np.testing.assert_array_equal(ops.to_levels(x.astype("float32")), expected)
+    np.testing.assert_array_equal(ops.quantise(x.astype("float32")), expected)
     np.testing.assert_array_equal(
-        ops.to_levels(LEVELS.astype("float32")), LEVELS
+        ops.quantise(PCM_VALUES.astype("float32")), PCM_VALUES
     )
 
 
@@ -65,18 +67,18 @@ def test_mu_law_encoding_undoes_decoding_for_every_code() -> None:
     codes = np.arange(256)
     decoded = ops.mu_law_decode(codes)
     np.testing.assert_array_equal(ops.mu_law_encode(decoded), codes)
-    rounded = ops.to_levels(decoded)
+    rounded = ops.quantise(decoded)
     np.testing.assert_array_equal(ops.mu_law_encode(rounded), codes)
 
 
 def test_mu_law_codes_are_the_2016_papers_in_float64() -> None:
     """Outside a rounding error of the edge between two codes."""
-    sign, size = np.sign(LEVELS), np.abs(LEVELS)
+    sign, size = np.sign(PCM_VALUES), np.abs(PCM_VALUES)
     place = 128.0 * (sign * np.log(1.0 + 255.0 * size) / np.log(256.0) + 1.0)
     clear = np.abs(place - np.round(place)) > 1e-4
     clear[[0, 32_768, -1]] = True
     assert clear.mean() > 0.99
-    found = ops.mu_law_encode(LEVELS.astype("float32")).numpy()
+    found = ops.mu_law_encode(PCM_VALUES.astype("float32")).numpy()
     assert found.dtype == np.int32
     np.testing.assert_array_equal(found[clear], np.floor(place[clear]))
     assert (np.diff(found) >= 0).all()
@@ -84,7 +86,7 @@ def test_mu_law_codes_are_the_2016_papers_in_float64() -> None:
     np.testing.assert_array_equal(beyond, [0, 255, 255])
 
 
-def test_weighted_mean_counts_only_what_weighs() -> None:
+def test_weighted_mean_ignores_zero_weights() -> None:
     values = tf.constant([[1.0, 2.0, 9.0], [3.0, 4.0, 5.0]])
     weight = np.array([[1, 1, 0], [0, 1, 1]])
     assert ops.weighted_mean(values, weight) == 3.0

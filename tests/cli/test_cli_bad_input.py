@@ -94,7 +94,7 @@ CASES = {
     SYNTHESIZE: "give either --input=PATH or --text=TEXT",
     SYNTHESIZE + "--input={wav} --text=hello": "give either --input=PATH or",
     SYNTHESIZE + "--text=hello": "this model reads a mel spectrogram",
-    SYNTHESIZE + "--input={wav} --speaker=ben": "knows one voice only",
+    SYNTHESIZE + "--input={wav} --speaker=ben": "has one speaker only",
     SYNTHESIZE + "--input={wav} --temperature=nan": "--temperature is nan",
     SYNTHESIZE + "--input={wav} --temperature=inf": "--temperature is inf",
     "synthesize --model={student} --input={bad}/own/a.wav --out={bad}/own": (

@@ -10,7 +10,7 @@ import soundfile
 from pwavenet_tf import cli
 from pwavenet_tf.export.lite.card import read_card
 from pwavenet_tf.export.voices import load_voice
-from pwavenet_tf.synthesis.files import features_at, speak_to_listener
+from pwavenet_tf.synthesis.files import features_at, synthesize_to_pipe
 
 
 @pytest.mark.parametrize("suffix", ["tflite", "onnx"])
@@ -38,7 +38,7 @@ def test_an_exported_file_speaks_as_the_student(
     heard = io.BytesIO()
     wav = tiny_run.recordings / "tone-0.wav"
     (features,) = features_at(wav, load_voice(voice)).values()
-    speak_to_listener(load_voice(voice), features, heard, 4)
+    synthesize_to_pipe(load_voice(voice), features, heard, 4)
     kept = (tmp_path / suffix / "tone-0.wav").read_bytes()
     assert heard.getvalue() == kept
     difference = sounds[1].astype(int) - sounds[0]

@@ -9,7 +9,7 @@ import pytest
 import soxr
 from audit_signals import broken_files, noisy, written
 
-from pwavenet_tf.audio.files import to_levels
+from pwavenet_tf.audio.files import to_pcm16
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.audit import audit
@@ -52,7 +52,7 @@ def messy(tmp_path_factory):
         "<b>&amp;.wav": noisy(8, seed=5, seconds=2.0),
     }.items():
         # As levels, for encoders round in ways of their own.
-        written(folder / name, to_levels(audio))
+        written(folder / name, to_pcm16(audio))
     (folder / "metadata.csv").write_text(
         "good|Twenty-four characters..\nother|x\nlost|Where is it?\n"
     )

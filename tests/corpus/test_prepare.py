@@ -13,7 +13,7 @@ import soundfile
 import tensorflow as tf
 
 from pwavenet_tf.audio import mel as features_module
-from pwavenet_tf.audio.files import read_audio, to_levels
+from pwavenet_tf.audio.files import read_audio, to_pcm16
 from pwavenet_tf.audio.mel import log_mel_spectrogram
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
@@ -121,7 +121,7 @@ def test_levels_and_mel_are_those_of_the_recording(tmp_path):
     corpus = Corpus(tmp_path / "out")
     for split in ("training", "validation"):
         for name, audio, features in corpus.utterances(split):
-            levels = to_levels(read_audio(source / name, 16_000))
+            levels = to_pcm16(read_audio(source / name, 16_000))
             np.testing.assert_array_equal(audio * 32768, levels)
             expected = log_mel_spectrogram(audio[None], corpus.contract)[0]
             assert features.keys() == {"mel"}
@@ -131,7 +131,7 @@ def test_levels_and_mel_are_those_of_the_recording(tmp_path):
 def test_mel_of_a_long_recording_does_not_show_its_blocks(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(features_module, "_MEL_BLOCK_FRAMES", 7)
+    monkeypatch.setattr(features_module, "_CHUNK_FRAMES", 7)
     prepare(
         recordings(tmp_path / "in", 2, seconds=1.23), tmp_path / "out", NANO
     )
@@ -146,7 +146,7 @@ def test_statistics_are_those_of_the_training_frames_alone(tmp_path):
     card = prepare(source, tmp_path / "out", NANO)
     frames = []
     for one in card.training:
-        audio = to_levels(read_audio(source / one.file)).astype("f4") / 32768
+        audio = to_pcm16(read_audio(source / one.file)).astype("f4") / 32768
         frames.append(log_mel_spectrogram(audio[None], NANO.audio)[0])
     frames = np.concatenate(frames)
     assert len(card.contract.mel_mean) == 80

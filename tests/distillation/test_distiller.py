@@ -1,4 +1,4 @@
-"""The Distiller: what its gradient reaches, and what it leaves alone."""
+"""The Distiller: where its gradient flows, and what it leaves alone."""
 
 import dataclasses
 
@@ -70,7 +70,7 @@ def loss_gradients(model, output, name, of, weight=None):
     return tape.gradient(value, watched)
 
 
-def test_kl_reaches_earlier_samples_through_the_teachers_activations(
+def test_kl_has_a_gradient_at_earlier_samples_through_the_teacher(
     untrained, output
 ) -> None:
     """x_<t is not detached, and p_T(x̃_t | x_<t) does not see x_t."""
@@ -91,7 +91,7 @@ def test_kl_reaches_earlier_samples_through_the_teachers_activations(
         assert np.count_nonzero(gradient) == 2
 
 
-def test_entropy_reaches_the_scale_alone(untrained, output) -> None:
+def test_entropy_has_a_gradient_at_the_scale_alone(untrained, output) -> None:
     found = loss_gradients(
         untrained, output, "entropy", ("audio", "location", "log_scale")
     )
@@ -101,7 +101,7 @@ def test_entropy_reaches_the_scale_alone(untrained, output) -> None:
 
 
 def test_the_kl_gradient_matches_finite_differences(output) -> None:
-    """Along one direction in μ, with the inner draws held."""
+    """Along one direction in μ, with the inner samples fixed."""
     model = distiller(inner_samples=3)
     inputs, recording, _ = clips()
     direction = np.random.default_rng(3).normal(size=recording.shape)
@@ -122,10 +122,10 @@ def test_the_kl_gradient_matches_finite_differences(output) -> None:
     with tf.GradientTape() as tape:
         tape.watch(zero)
         value = kl(zero)
-    slope = tape.gradient(value, zero).numpy()
+    gradient = tape.gradient(value, zero).numpy()
     estimate = (kl(0.05) - kl(-0.05)).numpy() / 0.1
-    assert slope != 0.0
-    np.testing.assert_allclose(slope, estimate, rtol=0.05)
+    assert gradient != 0.0
+    np.testing.assert_allclose(gradient, estimate, rtol=0.05)
 
 
 def test_loss_terms_are_corrected_and_named(untrained, output) -> None:
@@ -138,33 +138,33 @@ def test_loss_terms_are_corrected_and_named(untrained, output) -> None:
     )
     entropy = output["log_scale"].numpy()[:, 32:].mean() + 2.0
     np.testing.assert_allclose(terms["entropy"], entropy, rtol=1e-5)
-    counted = np.where(weight > 0, output["audio"], 0.0)
-    level = counted.std() / (recording * weight).std()
+    valid = np.where(weight > 0, output["audio"], 0.0)
+    level = valid.std() / (recording * weight).std()
     np.testing.assert_allclose(terms["level"], level, rtol=1e-4)
     np.testing.assert_allclose(
         terms["recording_level"], (recording * weight).std(), rtol=1e-4
     )
 
 
-def test_a_quiet_clip_says_little_about_the_level() -> None:
-    """The metric is the students' deviations over the recordings'."""
+def test_the_level_is_weighted_by_the_recordings_level() -> None:
+    """The metric is the students' standard deviations over the recordings'."""
     model = distiller(inner_samples=1)
     model.compile("adam")
     inputs, recording, weight = clips()
     noise = tiny_models.noise(2, FRAMES)
     output = model(inputs | {"noise": noise})
-    deviations = []
+    stds = []
     for factor in (1.0, 0.001):
         target = factor * recording
         model.compute_loss(inputs, target, output, weight)
-        deviations.append((target * weight).std())
+        stds.append((target * weight).std())
     ours = 2.0 * (output["audio"] * weight).numpy().std()
     np.testing.assert_allclose(
-        model.trackers["level"].result(), ours / sum(deviations), rtol=1e-2
+        model.trackers["level"].result(), ours / sum(stds), rtol=1e-2
     )
 
 
-def test_the_context_does_not_count(untrained, output) -> None:
+def test_the_context_does_not_change_the_loss(untrained, output) -> None:
     inputs, recording, weight = clips()
 
     def terms(recording, output):
@@ -185,7 +185,7 @@ def test_the_context_does_not_count(untrained, output) -> None:
 
 
 @pytest.mark.parametrize("step", [0, 10])
-def test_a_schedule_weighs_the_kl(step) -> None:
+def test_a_schedule_weights_the_kl(step) -> None:
     schedule = keras.optimizers.schedules.ExponentialDecay(0.5, 10, 0.1)
     model = distiller(inner_samples=1, kl_weight=schedule, power_weight=2.0)
     model.compile("adam", run_eagerly=True)
@@ -244,26 +244,28 @@ def test_models_of_other_contracts_are_refused() -> None:
         Distiller(tiny_models.teacher(), student)
 
 
-def test_students_that_are_told_other_things_are_refused() -> None:
+def test_students_with_other_conditioning_are_refused() -> None:
     student = tiny_models.student(conditioning=tiny_models.COARSE)
     with pytest.raises(UserError, match="conditioning=teacher.conditioning"):
         Distiller(tiny_models.teacher(), student)
 
 
-def test_a_teacher_that_hears_codes_is_refused() -> None:
-    with pytest.raises(UserError, match="mu_law hears codes"):
+def test_a_teacher_that_reads_codes_is_refused() -> None:
+    with pytest.raises(UserError, match="mu_law reads codes"):
         Distiller(tiny_models.teacher(head="mu_law"), tiny_models.student())
 
 
 @pytest.mark.parametrize("head", ["mixture_of_logistics", "gaussian"])
 @pytest.mark.parametrize("upsampling", [(), (4, 5)])
-def test_everything_that_a_teacher_is_told_reaches_the_student(
+def test_all_conditioning_of_the_teacher_trains_the_student(
     head, upsampling
 ) -> None:
-    told = dataclasses.replace(tiny_models.EVERYTHING, upsampling=upsampling)
+    conditioning = dataclasses.replace(
+        tiny_models.EVERYTHING, upsampling=upsampling
+    )
     model = Distiller(
-        tiny_models.teacher(head=head, conditioning=told),
-        tiny_models.student(conditioning=told),
+        tiny_models.teacher(head=head, conditioning=conditioning),
+        tiny_models.student(conditioning=conditioning),
         inner_samples=2,
     )
     model.compile("adam", run_eagerly=True)

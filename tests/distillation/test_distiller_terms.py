@@ -22,18 +22,20 @@ def output(untrained) -> dict:
     return untrained.student(clips()[0] | {"noise": noise})
 
 
-def told_alike(batch: int = 2) -> tuple:
-    """Clips that are all told the same."""
+def equally_conditioned(batch: int = 2) -> tuple:
+    """Clips with equal conditioning."""
     inputs, recording, weight = clips(batch)
     return {"mel": np.repeat(inputs["mel"][:1], batch, 0)}, recording, weight
 
 
 @pytest.mark.parametrize("noise", ["logistic", "gaussian"])
 @pytest.mark.parametrize("head", ["mixture_of_logistics", "gaussian"])
-def test_told_the_same_twice_the_kl_counts_one_minus_gamma(head, noise) -> None:
-    """To the last bit but rounding: both judge with the same draws."""
+def test_with_equal_conditioning_the_kl_is_weighted_by_one_minus_gamma(
+    head, noise
+) -> None:
+    """But for rounding: both terms use the same inner samples."""
     teacher = tiny_models.teacher(head=head)
-    inputs, recording, weight = told_alike()
+    inputs, recording, weight = equally_conditioned()
     losses = []
     for contrastive in (0.0, 0.3):
         model = Distiller(
@@ -53,7 +55,7 @@ def test_told_the_same_twice_the_kl_counts_one_minus_gamma(head, noise) -> None:
 
 
 def test_the_wrong_conditioning_is_the_neighbours(output, untrained) -> None:
-    """Against a second pass that is told so by hand."""
+    """Against a second pass with the conditioning swapped by hand."""
     inputs, recording, weight = clips()
     swapped = {"mel": inputs["mel"][::-1]}
     state = untrained.seed_generator.state.numpy()
@@ -72,7 +74,7 @@ def test_one_clip_has_no_neighbour() -> None:
 
 
 def test_between_gaussians_the_kl_is_clarinets_in_closed_form() -> None:
-    """Against TFP, the regulariser by hand; the draws make no difference."""
+    """Against TFP, the regulariser by hand, whatever the inner samples."""
     model = Distiller(
         tiny_models.teacher(head="gaussian"),
         tiny_models.student(noise="gaussian"),
@@ -97,7 +99,7 @@ def test_between_gaussians_the_kl_is_clarinets_in_closed_form() -> None:
     )
 
 
-def test_the_perceptual_losses_reach_the_student_alone() -> None:
+def test_the_perceptual_losses_train_the_student_alone() -> None:
     classifier = tiny_models.phone_classifier()
     model = Distiller(
         tiny_models.teacher(),
@@ -121,19 +123,21 @@ def test_the_perceptual_losses_reach_the_student_alone() -> None:
 
 
 def test_each_terms_gradient_is_measured_at_the_students_output() -> None:
-    """Against a tape of its own; validation tells of no gradients."""
+    """Against a tape of its own; validation has no gradients."""
     model = distiller(inner_samples=2, kl_weight=0.5, power_weight=3.0)
     model.compile("adam", run_eagerly=True)
     inputs, recording, weight = clips()
     noisy = inputs | {"noise": tiny_models.noise(2, FRAMES)}
     state = model.seed_generator.state.numpy()
     output = model(noisy)
-    spoken = {k: output[k] for k in ("audio", "location", "log_scale")}
+    outputs = {k: output[k] for k in ("audio", "location", "log_scale")}
     with tf.GradientTape() as tape:
-        tape.watch(spoken)
-        terms = model.loss_terms(inputs, recording, output | spoken, weight)
+        tape.watch(outputs)
+        terms = model.loss_terms(inputs, recording, output | outputs, weight)
         weighted = 3.0 * terms["power"]
-    expected = tf.linalg.global_norm([tape.gradient(weighted, spoken)["audio"]])
+    expected = tf.linalg.global_norm(
+        [tape.gradient(weighted, outputs)["audio"]]
+    )
     model.seed_generator.state.assign(state)
     model.reset_metrics()
     values = model.train_on_batch(

@@ -1,4 +1,4 @@
-"""ClariNet's KL between Gaussians, against TFP and against inner draws."""
+"""ClariNet's KL between Gaussians, against TFP and against inner samples."""
 
 import keras
 import numpy as np
@@ -18,9 +18,9 @@ from pwavenet_tf.models.noise import GaussianNoise
 
 
 @tf.function(jit_compile=True)
-def compiled(raw, location, log_scale, draws, key):
+def compiled(raw, location, log_scale, samples, key):
     return cross_entropy(
-        Gaussian(raw), location, log_scale, GaussianNoise, draws, key
+        Gaussian(raw), location, log_scale, GaussianNoise, samples, key
     )
 
 
@@ -46,8 +46,8 @@ def test_gaussian_kl_is_tfps() -> None:
     )
 
 
-def test_inner_draws_estimate_the_closed_form() -> None:
-    """The mass of levels against the density, within a hundredth of a nat."""
+def test_inner_samples_estimate_the_closed_form() -> None:
+    """The mass of bins against the density, within a hundredth of a nat."""
     teacher, location, log_scale = gaussians()
     crossed = compiled(
         teacher.parameters,
@@ -77,7 +77,7 @@ def test_equal_gaussians_have_no_kl_no_regulariser_and_no_gradient() -> None:
         np.testing.assert_allclose(gradient, 0.0, atol=1e-5)
 
 
-def test_the_regulariser_sees_scales_below_the_floor_of_the_kl() -> None:
+def test_the_regulariser_depends_on_scales_below_the_floor_of_the_kl() -> None:
     teacher = Gaussian(np.full((1, 1, 2), -6.0, "f4"))
     for log_scale, growing in ((-8.0, False), (-20.0, True)):
         scale = np.full((1, 1), log_scale, "f4")

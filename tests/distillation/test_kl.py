@@ -1,4 +1,4 @@
-"""The KL by inner draws, against integrals and closed forms."""
+"""The KL by inner samples, against integrals and closed forms."""
 
 import keras
 import numpy as np
@@ -28,8 +28,8 @@ def key(seed: int = 0):
 
 
 @tf.function(jit_compile=True)
-def compiled(head, raw, location, log_scale, noise, draws, key):
-    return cross_entropy(head(raw), location, log_scale, noise, draws, key)
+def compiled(head, raw, location, log_scale, noise, samples, key):
+    return cross_entropy(head(raw), location, log_scale, noise, samples, key)
 
 
 def raw_teacher(time: int, components: int = 2) -> np.ndarray:
@@ -50,12 +50,12 @@ def raw_teacher(time: int, components: int = 2) -> np.ndarray:
 @pytest.mark.parametrize("noise", NOISES)
 def test_cross_entropy_is_the_integral_within_its_standard_error(noise) -> None:
     """-∫ p_S ln p_T by the trapezoidal rule over 80 scales."""
-    draws = 4_000
+    samples = 4_000
     raw = raw_teacher(4)
     location = np.float32([[-0.3, 0.0, 0.1, 0.9]])
     log_scale = np.float32([[-4.0, -1.5, -3.0, -2.0]])
     estimate = compiled(
-        MixtureOfLogistics, raw, location, log_scale, noise, draws, key(3)
+        MixtureOfLogistics, raw, location, log_scale, noise, samples, key(3)
     )
     z = np.linspace(-40.0, 40.0, 40_001)
     density = NOISES[noise].pdf(z)
@@ -65,11 +65,11 @@ def test_cross_entropy_is_the_integral_within_its_standard_error(noise) -> None:
         surprise = -here.log_prob_unbounded(x.astype("float32")).numpy()
         expected = np.trapezoid(density * surprise, z)
         variance = np.trapezoid(density * (surprise - expected) ** 2, z)
-        error = np.sqrt(variance / draws)
+        error = np.sqrt(variance / samples)
         assert abs(estimate[0, step].numpy() - expected) < 4.0 * error
 
 
-def test_inner_draws_are_fresh_at_every_timestep_and_call() -> None:
+def test_inner_samples_are_fresh_at_every_timestep_and_call() -> None:
     seed = keras.random.SeedGenerator(0)
     raw = np.repeat(raw_teacher(1), 50, axis=1)
     location = np.zeros((1, 50), "float32")
@@ -90,8 +90,8 @@ def test_inner_draws_are_fresh_at_every_timestep_and_call() -> None:
 
 @pytest.mark.parametrize("raw_log_scale", [-1.0, 1.0, 3.0])
 def test_kl_is_zero_where_student_and_teacher_agree(raw_log_scale) -> None:
-    """Within 4 · 0.8427 / √(M T), the deviation of a logistic's surprise."""
-    time, draws = 4_000, 8
+    """Within 4 · 0.8427 / √(M T), the standard deviation of -ln p."""
+    time, samples = 4_000, 8
     location = np.random.default_rng(0).normal(0.0, 0.2, (1, time))
     raw = np.stack(
         [np.zeros_like(location), location, location * 0 + raw_log_scale], -1
@@ -100,9 +100,9 @@ def test_kl_is_zero_where_student_and_teacher_agree(raw_log_scale) -> None:
     location = teacher.locations[..., 0]
     log_scale = teacher.log_scales[..., 0]
     kl = tf.reduce_mean(
-        divergence(teacher, location, log_scale, LogisticNoise, draws, key())
+        divergence(teacher, location, log_scale, LogisticNoise, samples, key())
     )
-    assert abs(kl.numpy()) < 4.0 * 0.8427 / np.sqrt(draws * time)
+    assert abs(kl.numpy()) < 4.0 * 0.8427 / np.sqrt(samples * time)
 
 
 @pytest.mark.parametrize("noise", NOISES)
@@ -115,12 +115,15 @@ def test_entropy_is_scipys(noise) -> None:
 @pytest.mark.parametrize("noise", NOISES)
 def test_noise_is_distributed_as_scipys(noise) -> None:
     uniforms = np.random.default_rng(0).random(20_000, "float32")
-    drawn = noise.from_uniforms(uniforms).numpy()
-    assert scipy.stats.kstest(drawn, NOISES[noise].cdf).pvalue > 1e-3
+    noise_samples = noise.from_uniforms(uniforms).numpy()
+    assert scipy.stats.kstest(noise_samples, NOISES[noise].cdf).pvalue > 1e-3
     np.testing.assert_allclose(
-        noise.log_prob(drawn), NOISES[noise].logpdf(drawn), rtol=1e-4, atol=1e-5
+        noise.log_prob(noise_samples),
+        NOISES[noise].logpdf(noise_samples),
+        rtol=1e-4,
+        atol=1e-5,
     )
-    assert noise.deviation == pytest.approx(NOISES[noise].std())
+    assert noise.std == pytest.approx(NOISES[noise].std())
 
 
 def variance(inner_samples: int, repetitions: int = 400) -> float:
@@ -144,19 +147,19 @@ def variance(inner_samples: int, repetitions: int = 400) -> float:
     return float(np.var(means))
 
 
-def test_variance_falls_as_the_number_of_inner_draws() -> None:
-    """M draws have 1 / M of the variance of one, the spread of x itself."""
+def test_variance_falls_as_the_number_of_inner_samples() -> None:
+    """M samples have 1 / M of the variance of one, the spread of x itself."""
     single = variance(1)
-    for draws in (4, 16, 64):
-        ratio = single / variance(draws)
+    for samples in (4, 16, 64):
+        ratio = single / variance(samples)
         # The ratio of two variances from 400 values: F, to four nines.
         low, high = scipy.stats.f.ppf((1e-5, 1 - 1e-5), 399, 399)
-        assert low * draws < ratio < high * draws
+        assert low * samples < ratio < high * samples
 
 
 @pytest.mark.parametrize("inner_samples", [1, 3, 4, 9])
 @pytest.mark.parametrize("head", [MixtureOfLogistics, Gaussian])
-def test_draws_in_chunks_have_the_gradient_of_draws_at_once(
+def test_samples_in_chunks_have_the_gradient_of_all_at_once(
     head, inner_samples
 ) -> None:
     """Value and gradients against automatic differentiation of the mean."""
@@ -166,13 +169,13 @@ def test_draws_in_chunks_have_the_gradient_of_draws_at_once(
         tf.zeros((1, 30)),
         tf.fill((1, 30), -2.0),
     )
-    drawn = []
+    noise_samples = []
 
     class Recorded(LogisticNoise):
         @staticmethod
         def from_uniforms(uniforms):
-            drawn.append(LogisticNoise.from_uniforms(uniforms))
-            return drawn[-1]
+            noise_samples.append(LogisticNoise.from_uniforms(uniforms))
+            return noise_samples[-1]
 
     def in_chunks(raw, location, log_scale):
         return cross_entropy(
@@ -180,7 +183,7 @@ def test_draws_in_chunks_have_the_gradient_of_draws_at_once(
         )
 
     def at_once(raw, location, log_scale):
-        x = location + tf.exp(log_scale) * tf.concat(drawn, axis=0)
+        x = location + tf.exp(log_scale) * tf.concat(noise_samples, axis=0)
         return -tf.reduce_mean(head(raw).log_prob_unbounded(x), axis=0)
 
     upstream = tf.random.stateless_normal((1, 30), (1, 2))
@@ -190,7 +193,7 @@ def test_draws_in_chunks_have_the_gradient_of_draws_at_once(
             tape.watch(inputs)
             value = function(*inputs)
         results.append((value, *tape.gradient(value, inputs, upstream)))
-    assert sum(len(one) for one in drawn) == inner_samples
+    assert sum(len(one) for one in noise_samples) == inner_samples
     for found, expected in zip(*results, strict=True):
         np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-4)
 

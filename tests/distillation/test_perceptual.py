@@ -55,13 +55,13 @@ def test_gram_is_symmetric_and_positive_semidefinite(steps, channels, seed):
 
 
 @several
-def test_gram_does_not_know_the_order_of_time(steps, channels, seed):
+def test_gram_ignores_the_order_of_time(steps, channels, seed):
     x = activations(steps, channels, seed)
     order = np.random.default_rng(seed).permutation(steps)
     np.testing.assert_allclose(gram(x[:, order]), gram(x), rtol=1e-5)
 
 
-def test_equal_sounds_lose_nothing(classifier):
+def test_losses_of_equal_audio_are_zero(classifier):
     audio = tiny_models.audio(2, FRAMES)
     losses = perceptual_losses(classifier, audio, audio)
     assert {name: float(x) for name, x in losses.items()} == dict.fromkeys(
@@ -102,7 +102,7 @@ def test_both_losses_are_those_of_numpy(classifier):
         assert losses[name] > 0.01
 
 
-def test_style_forgives_another_order_of_time_where_features_do_not(
+def test_style_ignores_the_order_of_time_and_features_do_not(
     classifier,
 ):
     """A sound that begins elsewhere: all layers see the same, later."""
@@ -126,7 +126,7 @@ def test_a_layers_gain_does_not_matter(gain, seed):
     )
 
 
-def test_layers_that_are_silent_throughout_lose_nothing():
+def test_losses_of_layers_that_are_zero_throughout_are_zero():
     silent = np.zeros((2, 3, 4), "float32")
     assert relative_squared_error(silent, silent) == 0
 
@@ -153,9 +153,9 @@ def test_gradient_is_that_of_finite_differences(classifier, name):
     ):
         direction = direction / np.linalg.norm(direction)
         step = 3e-3 * direction.astype("float32")
-        slope = float(loss(audio + step) - loss(audio - step)) / 6e-3
+        estimate = float(loss(audio + step) - loss(audio - step)) / 6e-3
         expected = np.sum(gradient * direction)
-        assert abs(slope - expected) < 0.01 * length
+        assert abs(estimate - expected) < 0.01 * length
 
 
 def test_only_the_audio_gets_a_gradient(classifier):

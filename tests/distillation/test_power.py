@@ -72,7 +72,7 @@ def test_power_loss_is_scipys_spectra_compared(form) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
-def test_averaged_over_time_the_order_of_frames_does_not_count() -> None:
+def test_averaged_over_time_the_order_of_frames_does_not_matter() -> None:
     """Frames that do not overlap, in another order."""
     form = PowerLoss(average_time=True, resolutions=((500, 500, 500),))
     audio, recording = recordings(0), recordings(1)
@@ -116,7 +116,7 @@ def test_power_loss_has_a_finite_gradient_at_silence(exponent) -> None:
     assert np.abs(gradient(1e-3 * recordings(1)[:1])).max() > 0.0
 
 
-def test_small_exponents_heed_quiet_parts_more() -> None:
+def test_small_exponents_weigh_quiet_sounds_more() -> None:
     """White noise 40 dB under a loud tone, against the tone 3 dB louder."""
     seconds = np.arange(3_000) / SAMPLE_RATE
     tone = 0.3 * np.sin(2 * np.pi * 440 * seconds)[None].astype("float32")

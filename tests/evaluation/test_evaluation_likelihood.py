@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pwavenet_tf.audio.signal import to_levels
+from pwavenet_tf.audio.signal import quantise
 from pwavenet_tf.core.config import HEADS
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.evaluation.likelihood import (
@@ -212,7 +212,7 @@ def test_a_students_own_samples_are_calibrated(noise):
     student = tiny_models.calmer(tiny_models.student(noise=noise))
     mel = tiny_models.mel(1, 400)
     drawn = student({"mel": mel})
-    audio = to_levels(drawn["audio"]).numpy()[0]
+    audio = quantise(drawn["audio"]).numpy()[0]
     score = StudentLikelihood(student)(audio, mel[0])
     assert score.samples == 8_000
     for mass, inside in score.calibration.items():

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tiny_models
 from tiny_models import HOP
 
-from pwavenet_tf.audio.signal import LOG_BIN_WIDTH, to_levels
+from pwavenet_tf.audio.signal import LOG_BIN_WIDTH, quantise
 from pwavenet_tf.corpus.describe import Description
 from pwavenet_tf.distillation.kl import divergence
 from pwavenet_tf.evaluation.recordings import Heard
@@ -62,7 +62,7 @@ def test_kl_is_that_of_the_distillation(student, heard):
             key,
         ).numpy()
         assert found[row] > 0
-        levels = to_levels(output["audio"])
+        levels = quantise(output["audio"])
         judged = teacher.distribution(inputs | {"audio": levels})
         single = -judged.log_prob(levels).numpy() + LOG_BIN_WIDTH
         single -= output["log_scale"].numpy() + student.noise_family.entropy

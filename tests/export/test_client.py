@@ -1,6 +1,6 @@
-"""The client says what the synthesizer says, over gRPC and over REST.
+"""The client gives the synthesizer's audio, over gRPC and over REST.
 
-The server is the tests' own; it speaks the official messages and runs the
+The server is the tests' own; it uses the official messages and runs the
 SavedModel.
 """
 
@@ -30,7 +30,7 @@ FOLDERS = {"voice": "mel", "everything": "everything"}
 
 
 def synthesizer(model: str) -> Synthesizer:
-    return served_voices.voice(FOLDERS[model])
+    return served_voices.synthesizer(FOLDERS[model])
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def require_close(found, expected):
 
 @contextlib.contextmanager
 def chunks_of(frames: int):
-    """Chunks of so many frames, lest the tests speak for ten seconds."""
+    """Short chunks, so that the tests need not synthesize ten seconds."""
     with pytest.MonkeyPatch.context() as patch:
         seconds = (frames + 0.5) * HOP / tiny_models.CONTRACT.sample_rate
         patch.setattr(inputs, "_CHUNK_SECONDS", seconds)
@@ -89,7 +89,7 @@ def test_all_features_sound_as_from_the_synthesizer(host):
             )
 
 
-def test_a_recording_is_read_resampled_and_spoken(host, tmp_path):
+def test_a_recording_is_read_resampled_and_synthesized(host, tmp_path):
     rate = 22_050
     tone = 0.3 * np.sin(np.arange(rate // 5) * 2 * np.pi * 440 / rate)
     path = tmp_path / "tone.wav"
@@ -102,18 +102,18 @@ def test_a_recording_is_read_resampled_and_spoken(host, tmp_path):
 
 
 @pytest.mark.parametrize("model", FOLDERS)
-def test_long_input_goes_in_chunks_that_add_up(server, host, model):
+def test_long_input_is_sent_in_chunks_that_join_exactly(server, host, model):
     features = one_of_everything(50)
     if model == "voice":
         features = {"mel": features["mel"]}
     server.behave()
     with chunks_of(16):
-        spoken = synthesize(features, host, model, seed=9)
+        synthesized = synthesize(features, host, model, seed=9)
     assert server.asked == ["describe", *["stream"] * 4]
-    require_close(spoken, synthesizer(model)(features, seed=9))
+    require_close(synthesized, synthesizer(model)(features, seed=9))
 
 
-def test_a_long_recording_is_analysed_in_chunks_that_add_up(server, host):
+def test_a_long_recording_is_analysed_in_chunks_that_join_exactly(server, host):
     audio = tiny_models.audio(1, 50)[0][:-7]
     server.behave()
     with Client(host) as client, chunks_of(16):
@@ -132,17 +132,17 @@ def test_any_parts_of_a_stream_sound_as_the_whole(server, lengths, data):
         {
             name: x[end - length : end] if np.ndim(x) == 2 else x
             for name, x in features.items()
-            # Only the first part tells who speaks.
+            # Only the first part has the speaker.
             if name != "speaker" or end == length
         }
         for end, length in zip(ends, lengths, strict=True)
     ]
     with Client(host, "everything") as client, chunks_of(16):
-        spoken = np.concatenate(list(client.stream(parts, seed=4)))
-    require_close(spoken, synthesizer("everything")(features, seed=4))
+        synthesized = np.concatenate(list(client.stream(parts, seed=4)))
+    require_close(synthesized, synthesizer("everything")(features, seed=4))
 
 
-def test_a_stream_speaks_what_its_look_ahead_allows(server, host):
+def test_a_stream_gives_all_audio_that_its_look_ahead_allows(server, host):
     mel = tiny_models.mel(1, 30)[0]
     ahead = synthesizer("voice").context_frames
     given = 0
@@ -153,26 +153,26 @@ def test_a_stream_speaks_what_its_look_ahead_allows(server, host):
             given += 1
             yield frame[np.newaxis]
 
-    spoken = 0
+    synthesized = 0
     with Client(host) as client:
         for audio in client.stream(parts()):
-            spoken += len(audio)
+            synthesized += len(audio)
             if given < len(mel):
-                assert spoken == (given - ahead) * HOP
-    assert spoken == len(mel) * HOP
+                assert synthesized == (given - ahead) * HOP
+    assert synthesized == len(mel) * HOP
     assert list(Client(host).stream([])) == []
 
 
 def test_many_threads_are_answered_each_its_own(host):
     mels = [tiny_models.mel(1, 3 + n, seed=n)[0] for n in range(24)]
     with Client(host) as client, ThreadPoolExecutor(12) as pool:
-        spoken = list(
+        synthesized = list(
             pool.map(
                 lambda n: client.synthesize(mels[n], seed=n), range(len(mels))
             )
         )
     for n, mel in enumerate(mels):
-        require_close(spoken[n], synthesizer("voice")(mel, seed=n))
+        require_close(synthesized[n], synthesizer("voice")(mel, seed=n))
 
 
 def test_many_streams_are_answered_each_its_own(host):
@@ -183,12 +183,12 @@ def test_many_streams_are_answered_each_its_own(host):
         return np.concatenate(list(client.stream(parts, seed=n)))
 
     with Client(host) as client, ThreadPoolExecutor(8) as pool:
-        spoken = list(pool.map(stream, range(len(mels))))
+        synthesized = list(pool.map(stream, range(len(mels))))
     for n, mel in enumerate(mels):
-        require_close(spoken[n], synthesizer("voice")(mel, seed=n))
+        require_close(synthesized[n], synthesizer("voice")(mel, seed=n))
 
 
-def test_the_card_is_asked_for_once(server, host):
+def test_the_card_is_requested_once(server, host):
     server.behave()
     with Client(host, label="stable") as client:
         assert client.contract == tiny_models.CONTRACT
@@ -199,7 +199,7 @@ def test_the_card_is_asked_for_once(server, host):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"model": "vioce"}, "does not serve 'vioce'.*not found.*Latest"),
         ({"version": 7}, "does not serve version 7 of 'voice'"),
@@ -209,27 +209,30 @@ def test_the_card_is_asked_for_once(server, host):
         ({"attempts": 0}, "attempts is 0"),
     ],
 )
-def test_a_model_that_is_not_there_is_named(host, arguments, told):
-    with pytest.raises(UserError, match=told), Client(host, **arguments) as c:
+def test_a_model_that_is_not_there_is_named(host, arguments, message):
+    with (
+        pytest.raises(UserError, match=message),
+        Client(host, **arguments) as c,
+    ):
         c.synthesize(tiny_models.mel()[0])
 
 
 @pytest.mark.parametrize(
-    ("model", "arguments", "told"),
+    ("model", "arguments", "message"),
     [
         ("voice", {"seed": 1.5}, "seed is 1.5"),
         ("voice", {"seed": 2**63}, "whole number of 64 bits"),
         ("voice", {"temperature": -1.0}, "must be a number from 0"),
         ("voice", {"temperature": np.nan}, "from 0 to 100"),
-        ("voice", {"speaker": "anna"}, "one voice only"),
+        ("voice", {"speaker": "anna"}, "one speaker only"),
         ("everything", {"speaker": "carl"}, "no speaker 'carl'.*anna, ben"),
         ("everything", {"speaker": 2}, "no speaker 2.*anna, ben"),
     ],
 )
-def test_settings_that_do_not_suit_are_refused(host, model, arguments, told):
+def test_settings_that_do_not_suit_are_refused(host, model, arguments, message):
     features = one_of_everything(2)
     given = features if model == "everything" else features["mel"]
-    with pytest.raises(UserError, match=told) as refusal:
+    with pytest.raises(UserError, match=message) as refusal:
         synthesize(given, host, model, **arguments)
     assert "\n" not in str(refusal.value)
 
@@ -240,16 +243,20 @@ def test_input_that_does_not_suit_is_refused(host, tmp_path):
     write_audio(recording, np.zeros(100), 16_000)
     everything = one_of_everything(2)
     unnamed = {k: x for k, x in everything.items() if k != "speaker"}
-    for speech, model, told in (
+    for speech, model, message in (
         (mel, "voice", "one utterance at a time"),
         (mel[0, :, 1:], "voice", "mel must be"),
         (mel[0] * np.nan, "voice", "finite"),
         (tmp_path / "no.wav", "voice", "no such file"),
         (recording, "everything", "give the features by name"),
         (unnamed, "everything", "choose one by speaker=: anna, ben"),
-        (everything["mel"], "everything", "needs 'phones'|speaks as several"),
+        (
+            everything["mel"],
+            "everything",
+            "needs 'phones'|has several speakers",
+        ),
     ):
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=message):
             synthesize(speech, host, model)
     for audio in (np.zeros((2, 9)), np.zeros(0), np.full(9, np.inf)):
         with (
@@ -263,7 +270,7 @@ def test_input_that_does_not_suit_is_refused(host, tmp_path):
     "host",
     ["", "localhost", "localhost:x", "ftp://localhost:1", "localhost:1/voice"],
 )
-def test_what_is_no_address_is_refused(host):
+def test_an_invalid_address_is_refused(host):
     with pytest.raises(UserError, match="no address of a server"):
         Client(host)
 

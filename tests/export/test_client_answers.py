@@ -8,7 +8,7 @@ import pytest
 import served_voices
 import tensorflow as tf
 from broken_wire import Listener, saying
-from client_server import MEL, PREFIXES, told, warmed
+from client_server import MEL, PREFIXES, failure_of, warmed
 from model_server import ModelServer
 
 from pwavenet_tf.core.errors import UserError
@@ -41,9 +41,11 @@ def host(server, transport):
 @pytest.mark.parametrize(
     "content", [b"\x00\xff\x17" * 99, b"<html>Welcome</html>", b""]
 )
-def test_a_server_of_something_else_is_told(transport, content):
+def test_a_server_of_something_else_is_reported(transport, content):
     with Listener(saying(content)) as listener:
-        told(f"{PREFIXES[transport]}{listener.port}", attempts=2, deadline=10)
+        failure_of(
+            f"{PREFIXES[transport]}{listener.port}", attempts=2, deadline=10
+        )
 
 
 @pytest.mark.parametrize(
@@ -65,11 +67,11 @@ def test_a_server_of_something_else_is_told(transport, content):
         (b'{"outputs": {"audio": [[0.5], []]}}', "no whole tensor"),
         (
             b'{"outputs": {"audio": [[0.5, 0.5]], "lengths": [180]}}',
-            "audio has 2, says 180, and 180 were due",
+            "audio has 2, states 180, and 180 were due",
         ),
         (
             b'{"outputs": {"audio": [[0.5, 0.5]], "lengths": [2]}}',
-            "audio has 2, says 2, and 180 were due",
+            "audio has 2, states 2, and 180 were due",
         ),
         (b'{"outputs": {"audio": [[0.5, 0.5]]}}', "there is no lengths"),
         (
@@ -78,7 +80,7 @@ def test_a_server_of_something_else_is_told(transport, content):
         ),
     ],
 )
-def test_json_that_is_no_audio_is_told(server, body, words):
+def test_json_that_is_no_audio_is_reported(server, body, words):
     def spoil(content: bytes) -> bytes:
         return (
             body if server.asked == ["describe", "serving_default"] else content
@@ -137,7 +139,7 @@ def of_no_type(outputs) -> None:
     ("spoil", "words"),
     [
         (functools.partial(without, "audio"), "there is no audio"),
-        (shorter, "audio has 160, says 180"),
+        (shorter, "audio has 160, states 180"),
         (truncated, "no whole tensor"),
         (truncated_bytes, "no whole tensor"),
         (not_finite, "not finite"),
@@ -145,13 +147,13 @@ def of_no_type(outputs) -> None:
         (of_no_type, "no whole tensor"),
     ],
 )
-def test_tensors_that_are_no_audio_are_told(server, spoil, words):
+def test_tensors_that_are_no_audio_are_reported(server, spoil, words):
     server.after = lambda outputs: "audio" in outputs and spoil(outputs)
     with pytest.raises(UserError, match=f"not what was asked for: .*{words}"):
         synthesize(MEL, server.grpc_host)
 
 
-def test_what_a_batch_adds_behind_an_answer_is_cut_off(server, host):
+def test_padding_of_a_batch_is_removed(server, host):
     with Client(host) as client:
         audio = client.synthesize(MEL, seed=3)
         streamed = np.concatenate(list(client.stream([MEL[:4], MEL[4:]])))
@@ -164,13 +166,13 @@ def test_what_a_batch_adds_behind_an_answer_is_cut_off(server, host):
         np.testing.assert_array_equal(client.mel_spectrogram(audio), mel)
 
 
-def test_requests_say_their_own_lengths(server, host, monkeypatch):
+def test_requests_state_their_own_lengths(server, host, monkeypatch):
     """-1 would count what a server fills a batch's shorter ones up with."""
-    said, predicted = [], server.predicted
+    lengths, predicted = [], server.predicted
 
     def listen(request):
         if "lengths" in request.inputs:
-            said.extend(tf.make_ndarray(request.inputs["lengths"]).tolist())
+            lengths.extend(tf.make_ndarray(request.inputs["lengths"]).tolist())
         return predicted(request)
 
     monkeypatch.setattr(server, "predicted", listen)
@@ -178,10 +180,10 @@ def test_requests_say_their_own_lengths(server, host, monkeypatch):
         client.synthesize(MEL)
         list(client.stream([MEL[:4], MEL[4:]]))
         client.mel_spectrogram(np.zeros(70, np.float32))
-    assert said == [len(MEL), 4, len(MEL) - 4, 0, 70]
+    assert lengths == [len(MEL), 4, len(MEL) - 4, 0, 70]
 
 
-def test_a_stream_that_is_out_of_step_is_told(server, host):
+def test_a_stream_of_wrong_length_is_reported(server, host):
     def lose_a_frame(outputs) -> None:
         if outputs["lengths"].int64_val[0]:
             outputs["lengths"].int64_val[0] -= 20
@@ -198,12 +200,12 @@ def test_a_stream_that_is_out_of_step_is_told(server, host):
 @pytest.mark.parametrize(
     "card", ["{}", "none", "[]", json.dumps({"format": 2}), '{"format": 1}']
 )
-def test_a_card_of_another_kind_is_told(server, host, card):
+def test_a_card_of_another_kind_is_reported(server, host, card):
     def exchange(outputs) -> None:
         outputs["card"].string_val[0] = card.encode()
 
     server.after = exchange
-    message = told(host)
+    message = failure_of(host)
     assert (
         "card of version 1 of 'voice'" in message
         or "format 2" in message

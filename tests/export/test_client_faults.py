@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 import served_voices
 from broken_wire import Listener, cut_after, dripping, silent
-from client_server import MEL, PREFIXES, require_spoken, told, warmed
+from client_server import (
+    MEL,
+    PREFIXES,
+    failure_of,
+    require_audio_of_mel,
+    warmed,
+)
 from grpc import StatusCode
 from model_server import ModelServer
 from rest_api import Refused
@@ -58,46 +64,50 @@ def refusing(times: int, code: StatusCode):
     return before
 
 
-def test_nobody_listening_is_told(transport):
+def test_a_closed_port_is_reported(transport):
     port = free_port()
-    message = told(f"{PREFIXES[transport]}{port}", attempts=3, deadline=20)
+    message = failure_of(
+        f"{PREFIXES[transport]}{port}", attempts=3, deadline=20
+    )
     assert "no server answers (connection refused) after 3 attempts" in message
     kind = "gRPC" if transport == "grpc_host" else "REST"
     assert f"is it running, and is {port} its {kind} port?" in message
 
 
-def test_a_name_that_nobody_has_is_told(transport):
+def test_an_unknown_host_is_reported(transport):
     host = PREFIXES[transport].replace("localhost", "nobody.invalid") + "8500"
-    assert "name not known" in told(host, attempts=2, deadline=20)
+    assert "name not known" in failure_of(host, attempts=2, deadline=20)
 
 
-def test_the_wrong_port_of_the_two_is_told(server):
+def test_the_wrong_port_of_the_two_is_reported(server):
     grpc_as_rest = f"http://localhost:{server.grpc_port}"
-    assert "is it the gRPC port?" in told(grpc_as_rest)
+    assert "is it the gRPC port?" in failure_of(grpc_as_rest)
     rest_as_grpc = f"localhost:{server.rest_port}"
-    message = told(rest_as_grpc)
+    message = failure_of(rest_as_grpc)
     assert f"for its REST port write http://{rest_as_grpc}" in message
-    assert "no secure connection" in told(f"https://{rest_as_grpc}")
+    assert "no secure connection" in failure_of(f"https://{rest_as_grpc}")
 
 
 @pytest.mark.parametrize(
     "code", [StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED]
 )
-def test_what_fails_twice_and_passes_is_spoken(server, host, code):
+def test_a_request_that_fails_twice_and_then_passes_is_answered(
+    server, host, code
+):
     with Client(host, deadline=30) as client:
         client.card  # noqa: B018
         server.before = refusing(2, code)
-        spoken = client.synthesize(MEL)
-    require_spoken(spoken)
+        synthesized = client.synthesize(MEL)
+    require_audio_of_mel(synthesized)
     assert server.asked == ["describe", *["serving_default"] * 3]
 
 
 @pytest.mark.parametrize(
     "code", [StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED]
 )
-def test_what_does_not_pass_is_given_up(server, host, code):
+def test_a_persistent_failure_is_reported(server, host, code):
     server.before = refusing(99, code)
-    message = told(host, attempts=2, deadline=20)
+    message = failure_of(host, attempts=2, deadline=20)
     assert "after 2 attempts" in message and "try later or never" in message
     assert server.asked == ["describe"] * 2
 
@@ -110,9 +120,9 @@ def test_what_does_not_pass_is_given_up(server, host, code):
         (StatusCode.INTERNAL, "the server failed"),
     ],
 )
-def test_what_cannot_pass_is_not_tried_again(server, host, code, words):
+def test_a_permanent_failure_is_not_retried(server, host, code, words):
     server.before = refusing(1, code)
-    assert words in told(host)
+    assert words in failure_of(host)
     assert server.asked == ["describe"]
 
 
@@ -127,26 +137,26 @@ def test_an_attempt_that_hangs_is_followed_by_another(server, host):
     with Client(host, deadline=4) as client:
         client.card  # noqa: B018
         server.before = hang_once
-        spoken = client.synthesize(MEL)
+        synthesized = client.synthesize(MEL)
     went_on.set()
-    require_spoken(spoken)
+    require_audio_of_mel(synthesized)
     assert server.asked == ["describe", *["serving_default"] * 2]
 
 
-def test_a_server_that_hangs_is_left_at_the_deadline(transport):
+def test_a_hanging_server_is_abandoned_at_the_deadline(transport):
     with Listener(silent) as listener:
         host = f"{PREFIXES[transport]}{listener.port}"
         began = time.monotonic()
-        message = told(host, deadline=1.0)
+        message = failure_of(host, deadline=1.0)
         # A bound of being over at all: it would hang for ever.
         assert time.monotonic() - began < 20
     assert "no answer came in time" in message and "deadline=" in message
 
 
-def test_a_server_that_drips_is_left_at_the_deadline():
+def test_a_slow_server_is_abandoned_at_the_deadline():
     ended = threading.Event()
     with Listener(functools.partial(dripping, ended=ended)) as listener:
-        message = told(f"http://localhost:{listener.port}", deadline=1.0)
+        message = failure_of(f"http://localhost:{listener.port}", deadline=1.0)
     ended.set()
     assert "no answer came in time" in message
 
@@ -156,43 +166,43 @@ def test_all_chunks_share_the_deadline(server, host, monkeypatch):
         "pwavenet_tf.export.client.inputs._CHUNK_SECONDS", 1 / 800
     )
     server.before = lambda signature: time.sleep(0.2)
-    message = told(host, deadline=1.5)
+    message = failure_of(host, deadline=1.5)
     assert "in time" in message or "deadline of 1.5 s has passed" in message
     assert 1 < server.asked.count("stream") < len(MEL)
 
 
 @pytest.mark.parametrize("cut", [0, 60, 400])
-def test_a_connection_that_is_cut_is_made_anew(server, transport, cut):
+def test_a_cut_connection_is_opened_again(server, transport, cut):
     port = server.grpc_port if transport == "grpc_host" else server.rest_port
     with Listener(cut_after(port, [cut, cut])) as listener:
         host = f"{PREFIXES[transport]}{listener.port}"
-        spoken = synthesize(MEL, host, deadline=30)
+        synthesized = synthesize(MEL, host, deadline=30)
         assert listener.connections >= 3
-    require_spoken(spoken)
+    require_audio_of_mel(synthesized)
 
 
-def test_a_connection_that_is_cut_again_and_again_is_told(server, transport):
+def test_a_connection_that_is_cut_repeatedly_is_reported(server, transport):
     port = server.grpc_port if transport == "grpc_host" else server.rest_port
     with Listener(cut_after(port, [60] * 99)) as listener:
         host = f"{PREFIXES[transport]}{listener.port}"
-        message = told(host, attempts=2, deadline=20)
+        message = failure_of(host, attempts=2, deadline=20)
     assert "the server is not available" in message
     assert "after 2 attempts" in message
 
 
 def test_a_stream_survives_its_server(server, host):
     parts = [MEL[:3], MEL[3:4], MEL[4:]]
-    spoken = []
+    synthesized = []
     with Client(host, deadline=30) as client:
         for number, audio in enumerate(client.stream(parts)):
-            spoken.append(audio)
+            synthesized.append(audio)
             if number == 0:
                 server.stop()
                 threading.Timer(0.5, server.start).start()
-    require_spoken(np.concatenate(spoken))
+    require_audio_of_mel(np.concatenate(synthesized))
 
 
-def test_a_client_goes_on_with_a_new_version(server, host):
+def test_a_client_continues_with_a_new_version(server, host):
     with Client(host) as client:
         client.synthesize(MEL)
         old = server.models.pop(("voice", 1))
@@ -200,10 +210,10 @@ def test_a_client_goes_on_with_a_new_version(server, host):
         try:
             with pytest.raises(UserError, match="version 1 of 'voice'"):
                 client.synthesize(MEL)
-            spoken = client.synthesize(MEL)
+            synthesized = client.synthesize(MEL)
         finally:
             server.models["voice", 1] = server.models.pop(("voice", 2))
-    require_spoken(spoken)
+    require_audio_of_mel(synthesized)
 
 
 def test_pauses_grow_and_are_random(monkeypatch):

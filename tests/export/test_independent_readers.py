@@ -1,4 +1,4 @@
-"""The SavedModel says the same to whoever reads it, without our code."""
+"""The SavedModel gives the same audio to all readers, without our code."""
 
 import functools
 import json
@@ -12,7 +12,14 @@ import pytest
 import served_voices
 import tensorflow as tf
 from repository import HELPERS
-from served_voices import HOP, exported, features, frames_of, spoken, voice
+from served_voices import (
+    HOP,
+    expected_audio,
+    exported,
+    features,
+    frames_of,
+    synthesizer,
+)
 from tensorflow_serving.apis import prediction_log_pb2
 
 from pwavenet_tf.audio.mel import log_mel_spectrogram
@@ -49,7 +56,7 @@ def asked(**inputs) -> dict:
     }
 
 
-def told(kind: str) -> dict:
+def model_inputs(kind: str) -> dict:
     return features(kind, 2, FRAMES)
 
 
@@ -69,9 +76,9 @@ def recording() -> np.ndarray:
 
 
 def requests(kind: str) -> dict[str, dict]:
-    """What each reader is asked, nothing left out."""
-    said = asked(seed=SEEDS, temperature=[TEMPERATURE] * 2)
-    whole = told(kind) | said | asked(lengths=LENGTHS)
+    """The requests to each reader, with all inputs."""
+    settings = asked(seed=SEEDS, temperature=[TEMPERATURE] * 2)
+    whole = model_inputs(kind) | settings | asked(lengths=LENGTHS)
     broken = {name: x.copy() for name, x in whole.items()}
     broken["mel"][1, 5, 2] = np.nan
     found = {
@@ -82,7 +89,7 @@ def requests(kind: str) -> dict[str, dict]:
         | asked(lengths=[9 * HOP, 4 * HOP]),
     }
     for number, (start, end) in enumerate(zip(CUTS, CUTS[1:], strict=False)):
-        part = frames_of(told(kind), start, end) | said
+        part = frames_of(model_inputs(kind), start, end) | settings
         part |= asked(lengths=[-1, -1], end=[end == FRAMES] * 2)
         if not number:
             part |= stream_beginning(kind)
@@ -107,9 +114,9 @@ def warm_up(kind: str) -> dict[str, dict]:
 def requests_with_gaps(kind: str) -> dict[str, dict]:
     """What a session may be asked besides: what has defaults is left out."""
     return {
-        "short.serving_default": told(kind),
+        "short.serving_default": model_inputs(kind),
         "short.describe": {},
-        "short.stream": told(kind) | asked(end=[True]),
+        "short.stream": model_inputs(kind) | asked(end=[True]),
     } | warm_up(kind)
 
 
@@ -156,14 +163,14 @@ def require_said(audio: np.ndarray, rows: list[np.ndarray]) -> None:
 @every_kind
 def test_an_utterance_sounds_the_same(reader, kind):
     answer = answers(reader, kind)["whole.serving_default"]
-    rows = spoken(kind, told(kind), LENGTHS, SEEDS, TEMPERATURE)
+    rows = expected_audio(kind, model_inputs(kind), LENGTHS, SEEDS, TEMPERATURE)
     require_said(answer["audio"], rows)
     np.testing.assert_array_equal(answer["lengths"], np.multiply(LENGTHS, HOP))
 
 
 @every_reader
 @every_kind
-def test_parts_of_a_stream_add_up_to_the_whole(reader, kind):
+def test_parts_of_a_stream_equal_the_whole(reader, kind):
     parts = [
         answers(reader, kind)[f"part{number}.stream"]
         for number in range(len(CUTS) - 1)
@@ -172,7 +179,10 @@ def test_parts_of_a_stream_add_up_to_the_whole(reader, kind):
     assert parts[1]["audio"].shape[1] > 0
     whole = np.concatenate([part["audio"] for part in parts], axis=1)
     require_said(
-        whole, spoken(kind, told(kind), [FRAMES] * 2, SEEDS, TEMPERATURE)
+        whole,
+        expected_audio(
+            kind, model_inputs(kind), [FRAMES] * 2, SEEDS, TEMPERATURE
+        ),
     )
     for name, zeros in stream_beginning(kind).items():
         np.testing.assert_array_equal(parts[-1][name], zeros)
@@ -185,7 +195,7 @@ def test_the_mel_spectrogram_is_that_of_the_contract(reader, kind):
     np.testing.assert_array_equal(answer["lengths"], [9, 4])
     for row, frames in enumerate((9, 4)):
         expected = log_mel_spectrogram(
-            recording()[[row], : frames * HOP], voice(kind).contract
+            recording()[[row], : frames * HOP], synthesizer(kind).contract
         )
         np.testing.assert_allclose(
             answer["mel"][[row], :frames], expected, atol=1e-5
@@ -194,17 +204,17 @@ def test_the_mel_spectrogram_is_that_of_the_contract(reader, kind):
 
 @every_reader
 @every_kind
-def test_the_card_is_the_one_beside_the_graph(reader, kind):
-    beside = exported(kind) / "assets.extra" / "model_card.json"
+def test_the_card_is_the_one_next_to_the_graph(reader, kind):
+    path = exported(kind) / "assets.extra" / "model_card.json"
     cards = answers(reader, kind)["card.describe"]["card"]
     assert len(cards) == 2
     for card in cards:
-        assert json.loads(card) == json.loads(beside.read_text("utf-8"))
+        assert json.loads(card) == json.loads(path.read_text("utf-8"))
 
 
 @every_reader
 @every_kind
-def test_what_is_no_number_is_refused_in_the_graphs_own_words(reader, kind):
+def test_values_that_are_not_finite_are_refused_by_the_graph(reader, kind):
     answer = answers(reader, kind)["broken.serving_default"]
     assert answer.startswith(INVALID_ARGUMENT)
     assert "mel holds values that are not finite numbers" in answer
@@ -213,14 +223,14 @@ def test_what_is_no_number_is_refused_in_the_graphs_own_words(reader, kind):
 @every_kind
 def test_a_session_knows_the_defaults(kind):
     answer = answers("the C API", kind)
-    rows = spoken(kind, told(kind), [FRAMES] * 2, [0, 0], 1.0)
+    rows = expected_audio(kind, model_inputs(kind), [FRAMES] * 2, [0, 0], 1.0)
     require_said(answer["short.serving_default"]["audio"], rows)
     require_said(answer["short.stream"]["audio"], rows)
     assert len(answer["short.describe"]["card"]) == 1
 
 
 @every_kind
-def test_a_session_answers_every_request_that_warms_a_server_up(kind):
+def test_a_session_answers_every_warm_up_request(kind):
     given = warm_up(kind)
     assert {name.partition(".")[2] for name in given} == {
         "serving_default",
@@ -236,8 +246,8 @@ def test_a_session_answers_every_request_that_warms_a_server_up(kind):
 
 
 @pytest.mark.parametrize("kind, given", [("mel", False), ("everything", True)])
-def test_saved_model_cli_says_the_same(kind, given, tmp_path):
-    inputs = told(kind)
+def test_saved_model_cli_gives_the_same_audio(kind, given, tmp_path):
+    inputs = model_inputs(kind)
     lengths, seeds, temperature = [FRAMES] * 2, [0, 0], 1.0
     if given:
         lengths, seeds, temperature = LENGTHS, SEEDS, TEMPERATURE
@@ -257,5 +267,5 @@ def test_saved_model_cli_says_the_same(kind, given, tmp_path):
         check=True,
         capture_output=True,
     )
-    rows = spoken(kind, told(kind), lengths, seeds, temperature)
+    rows = expected_audio(kind, model_inputs(kind), lengths, seeds, temperature)
     require_said(np.load(tmp_path / "audio.npy"), rows)

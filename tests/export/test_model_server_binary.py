@@ -19,7 +19,7 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 from repository import ROOT
-from served_voices import exported, features, frames_of, spoken
+from served_voices import expected_audio, exported, features, frames_of
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from tensorflow_serving.config import model_server_config_pb2
 
@@ -128,11 +128,11 @@ def _await(server: Server, process: subprocess.Popen, log: Path) -> None:
     pytest.fail(f"no version became available: {log.read_text()[-3_000:]}")
 
 
-def told() -> dict:
+def model_inputs() -> dict:
     return features("mel", 2, FRAMES)
 
 
-def said(seeds=(3, -7), lengths=(FRAMES, 21)) -> dict:
+def settings(seeds=(3, -7), lengths=(FRAMES, 21)) -> dict:
     return {
         "lengths": np.array(lengths),
         "seed": np.array(seeds),
@@ -141,7 +141,7 @@ def said(seeds=(3, -7), lengths=(FRAMES, 21)) -> dict:
 
 
 def expected() -> list[np.ndarray]:
-    return spoken("mel", told(), [FRAMES, 21], [3, -7], 0.8)
+    return expected_audio("mel", model_inputs(), [FRAMES, 21], [3, -7], 0.8)
 
 
 def require_rows(audio, lengths) -> None:
@@ -151,13 +151,15 @@ def require_rows(audio, lengths) -> None:
 
 
 @pytest.mark.parametrize("label", ["stable", "canary"])
-def test_it_says_the_same_over_grpc_by_either_label(server, label):
-    answer = server.ask("serving_default", label, **told(), **said())
+def test_audio_is_the_same_over_grpc_by_either_label(server, label):
+    answer = server.ask(
+        "serving_default", label, **model_inputs(), **settings()
+    )
     require_rows(answer["audio"], answer["lengths"])
 
 
-def test_it_says_the_same_over_rest(server):
-    body = {n: x.tolist() for n, x in (told() | said()).items()}
+def test_audio_is_the_same_over_rest(server):
+    body = {n: x.tolist() for n, x in (model_inputs() | settings()).items()}
     url = "/v1/models/voice/labels/stable:predict"
     columns = server.post(url, {"inputs": body})["outputs"]
     require_rows(np.array(columns["audio"]), columns["lengths"])
@@ -172,18 +174,20 @@ def test_it_says_the_same_over_rest(server):
     )
 
 
-def test_what_one_row_leaves_out_is_the_default(server):
-    mel = told()["mel"][:1]
-    (sound,) = spoken("mel", {"mel": mel}, [FRAMES], [0], 1.0)
+def test_optional_inputs_of_one_row_have_defaults(server):
+    mel = model_inputs()["mel"][:1]
+    (sound,) = expected_audio("mel", {"mel": mel}, [FRAMES], [0], 1.0)
     answer = server.ask("serving_default", mel=mel)
     np.testing.assert_allclose(answer["audio"][0], sound, **TOLERANCE)
 
 
-def test_a_stream_adds_up(server):
+def test_a_stream_equals_the_whole(server):
     state, parts = {}, []
     for start, end in ((0, 1), (1, 30), (30, FRAMES)):
-        one = {n: x[:1] for n, x in frames_of(told(), start, end).items()}
-        noise = said([3], [end - start])
+        one = {
+            n: x[:1] for n, x in frames_of(model_inputs(), start, end).items()
+        }
+        noise = settings([3], [end - start])
         ended = {"end": np.array([end == FRAMES])}
         answer = server.ask("stream", **one, **noise, **ended, **state)
         parts.append(answer["audio"][0, : answer["lengths"][0]])
@@ -193,10 +197,10 @@ def test_a_stream_adds_up(server):
     )
 
 
-def test_requests_of_many_lengths_at_once_get_what_they_get_alone(server):
+def test_concurrent_requests_of_many_lengths_are_answered_as_alone(server):
     def ask(frames: int) -> np.ndarray:
-        one = {n: x[:1, :frames] for n, x in told().items()}
-        answer = server.ask("serving_default", **one, **said([3], [frames]))
+        one = {n: x[:1, :frames] for n, x in model_inputs().items()}
+        answer = server.ask("serving_default", **one, **settings([3], [frames]))
         return answer["audio"][0, : answer["lengths"][0]]
 
     lengths = [7, 13, 24, 36, 48, FRAMES] * 4
@@ -204,19 +208,19 @@ def test_requests_of_many_lengths_at_once_get_what_they_get_alone(server):
         for frames, audio in zip(
             lengths, threads.map(ask, lengths), strict=True
         ):
-            one = {n: x[:1] for n, x in told().items()}
-            (sound,) = spoken("mel", one, [frames], [3], 0.8)
+            one = {n: x[:1] for n, x in model_inputs().items()}
+            (sound,) = expected_audio("mel", one, [frames], [3], 0.8)
             np.testing.assert_allclose(audio, sound, **TOLERANCE)
 
 
-def test_what_is_no_number_is_refused_in_the_graphs_own_words(server):
-    broken = told()
+def test_values_that_are_not_finite_are_refused_by_the_graph(server):
+    broken = model_inputs()
     broken["mel"][0, 3, 1] = np.nan
     with pytest.raises(grpc.RpcError) as refusal:
-        server.ask("serving_default", **broken, **said())
+        server.ask("serving_default", **broken, **settings())
     assert refusal.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert "mel holds values that are not finite" in refusal.value.details()
-    body = {n: x.tolist() for n, x in (broken | said()).items()}
+    body = {n: x.tolist() for n, x in (broken | settings()).items()}
     with pytest.raises(urllib.error.HTTPError) as refusal:
         server.post("/v1/models/voice:predict", {"inputs": body})
     assert refusal.value.code == 400
@@ -224,7 +228,7 @@ def test_what_is_no_number_is_refused_in_the_graphs_own_words(server):
     assert "mel holds values that are not finite" in error
 
 
-def test_prometheus_finds_what_the_server_counted(server):
+def test_prometheus_reads_the_servers_metrics(server):
     server.ask("describe", row=np.array([0]))
     page = server.get("/monitoring/prometheus/metrics").decode()
     assert ":tensorflow:serving:" in page

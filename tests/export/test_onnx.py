@@ -1,4 +1,4 @@
-"""The ONNX file speaks as the student does, in any blocks."""
+"""The ONNX file gives the student's audio, in any blocks."""
 
 import dataclasses
 import json
@@ -8,7 +8,7 @@ import pytest
 import tiny_models
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.synthesis.streaming import Stream, spoken
+from pwavenet_tf.synthesis.streaming import Stream, synthesize_stream
 from pwavenet_tf.synthesis.student import Synthesizer
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -46,18 +46,18 @@ def test_it_sounds_as_the_student_in_any_blocks(
     voice, other = both
     features = tiny_models.features(rows, FRAMES)
     stream = Stream(other, 5, 0.7, block_frames)
-    found = np.concatenate(list(spoken(stream, [features])), axis=1)
+    found = np.concatenate(list(synthesize_stream(stream, [features])), axis=1)
     np.testing.assert_allclose(found, voice(features, 5, 0.7), atol=1e-5)
 
 
-def test_it_says_what_it_is(both) -> None:
+def test_it_has_a_card(both) -> None:
     voice, other = both
     assert other.contract == tiny_models.CONTRACT
     assert other.conditioning == voice.conditioning
     assert other.context_frames == voice.context_frames
 
 
-def test_a_student_that_speaks_no_numbers_is_not_exported(tmp_path) -> None:
+def test_a_student_with_nan_weights_is_not_exported(tmp_path) -> None:
     student = tiny_models.student()
     bias = student.networks[-1].output_pair.bias
     bias.assign(np.full(bias.shape, np.nan, np.float32))
@@ -67,7 +67,7 @@ def test_a_student_that_speaks_no_numbers_is_not_exported(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no model"])
-def test_a_file_that_is_no_voice_is_named(tmp_path, content) -> None:
+def test_a_file_that_is_no_export_is_named(tmp_path, content) -> None:
     path = tmp_path / "voice.onnx"
     if content is not None:
         path.write_bytes(content)

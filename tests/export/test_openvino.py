@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from served_voices import exported, features, frames_of, spoken
+from served_voices import expected_audio, exported, features, frames_of
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
@@ -35,17 +35,19 @@ def stream(kind, tmp_path_factory) -> openvino_reader.Signature:
 @pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @pytest.mark.parametrize("cuts", [(0, FRAMES), (0, 13, 14, FRAMES)])
-def test_openvino_says_the_same_part_by_part(kind, stream, cuts, temperature):
-    told = features(kind, 2, FRAMES)
+def test_openvino_gives_the_same_audio_part_by_part(
+    kind, stream, cuts, temperature
+):
+    inputs = features(kind, 2, FRAMES)
     card = exported(kind) / "assets.extra" / "model_card.json"
     state = {
         name: np.zeros((2, *spec["shape"]), spec["dtype"])
         for name, spec in json.loads(card.read_text("utf-8"))["state"].items()
     }
-    said = []
+    chunks = []
     for start, end in zip(cuts, cuts[1:], strict=False):
         answer = stream(
-            frames_of(told, start, end)
+            frames_of(inputs, start, end)
             | state
             | {
                 "lengths": np.array([-1, -1]),
@@ -54,11 +56,11 @@ def test_openvino_says_the_same_part_by_part(kind, stream, cuts, temperature):
                 "end": np.array([end == FRAMES] * 2),
             }
         )
-        said.append(answer["audio"])
+        chunks.append(answer["audio"])
         state = {n: answer[n].astype(x.dtype) for n, x in state.items()}
-    expected = spoken(kind, told, [FRAMES] * 2, SEEDS, temperature)
+    expected = expected_audio(kind, inputs, [FRAMES] * 2, SEEDS, temperature)
     np.testing.assert_allclose(
-        np.concatenate(said, axis=1), np.stack(expected), atol=1e-5, rtol=0
+        np.concatenate(chunks, axis=1), np.stack(expected), atol=1e-5, rtol=0
     )
 
 
@@ -69,18 +71,18 @@ def whole(kind, tmp_path_factory) -> openvino_reader.Signature:
 
 
 @pytest.mark.parametrize("frames", [FRAMES, 171])
-def test_openvino_says_the_same_at_once(kind, whole, frames):
+def test_openvino_gives_the_same_audio_at_once(kind, whole, frames):
     """In one chunk of the graph's loop, and in two."""
-    told = features(kind, 2, frames)
+    inputs = features(kind, 2, frames)
     answer = whole(
-        told
+        inputs
         | {
             "lengths": np.array([-1, -1]),
             "seed": np.array(SEEDS),
             "temperature": np.float32([1.0, 1.0]),
         }
     )
-    expected = spoken(kind, told, [frames] * 2, SEEDS, 1.0)
+    expected = expected_audio(kind, inputs, [frames] * 2, SEEDS, 1.0)
     np.testing.assert_allclose(
         answer["audio"], np.stack(expected), atol=1e-5, rtol=0
     )

@@ -103,7 +103,7 @@ def test_the_loaded_graph_sounds_as_the_student(version, voice) -> None:
     np.testing.assert_allclose(found, voice(mel, [3, 4], 0.8), atol=1e-5)
 
 
-def test_contract_and_card_lie_beside_the_graph(version, voice) -> None:
+def test_contract_and_card_lie_next_to_the_graph(version, voice) -> None:
     extra = version / "assets.extra"
     contract = json.loads((extra / "contract.json").read_text("utf-8"))
     assert contract == json.loads(
@@ -161,7 +161,7 @@ def test_the_next_version_leaves_those_before_it_alone(tmp_path) -> None:
     ]
 
 
-def test_a_student_that_speaks_no_numbers_is_not_exported(tmp_path) -> None:
+def test_a_student_with_nan_weights_is_not_exported(tmp_path) -> None:
     student = tiny_models.student()
     bias = student.networks[-1].output_pair.bias
     bias.assign(np.full(bias.shape, np.nan, np.float32))
@@ -171,14 +171,16 @@ def test_a_student_that_speaks_no_numbers_is_not_exported(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("inputs", "told"), [((), "nothing"), (("speaker",), "speaker")]
+    ("inputs", "listed"), [((), "nothing"), (("speaker",), "speaker")]
 )
-def test_a_student_that_is_told_no_frames_is_refused(
-    tmp_path, inputs, told
+def test_a_student_without_features_of_frames_is_refused(
+    tmp_path, inputs, listed
 ) -> None:
     conditioning = Conditioning(inputs=inputs, speakers=("anna",))
     student = tiny_models.student(conditioning=conditioning)
-    with pytest.raises(UserError, match=f"is told {told}, which says nothing"):
+    with pytest.raises(
+        UserError, match=f"is conditioned on {listed}, which does"
+    ):
         export_saved_model(student, tmp_path / "served")
     assert list(tmp_path.iterdir()) == []
 
@@ -190,7 +192,7 @@ def test_a_file_in_the_way_is_named(tmp_path) -> None:
         export_saved_model(tiny_models.student(), place)
 
 
-def test_a_linguistic_voice_of_several_speakers_is_exported(tmp_path) -> None:
+def test_a_linguistic_student_of_several_speakers_is_exported(tmp_path) -> None:
     student = tiny_models.student(conditioning=tiny_models.EVERYTHING)
     version = export_saved_model(student, tmp_path / "voice")
     loaded = tf.saved_model.load(str(version))

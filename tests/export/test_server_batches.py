@@ -54,7 +54,7 @@ def together(requests: list[dict]) -> dict[str, np.ndarray]:
 
 
 def asked(kind: str, frames: int, seed: int) -> dict[str, np.ndarray]:
-    """One row's request that says how many frames are its own."""
+    """One row's request with its number of frames."""
     one = {name: x[:1] for name, x in features(kind, 1, FRAMES).items()}
     return frames_of(one, 0, frames) | {
         "lengths": np.array([frames]),

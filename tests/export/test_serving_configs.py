@@ -1,4 +1,4 @@
-"""The deployment files say what TensorFlow Serving and Docker will read."""
+"""The deployment files are what TensorFlow Serving and Docker read."""
 
 import subprocess
 import threading
@@ -208,7 +208,7 @@ def health(service: dict, port: int) -> int:
         ([], False),
     ],
 )
-def test_it_is_healthy_when_a_version_can_be_asked(service, states, healthy):
+def test_it_is_healthy_when_a_version_is_served(service, states, healthy):
     with HTTPServer(("127.0.0.1", 0), Status) as server:
         server.states = states
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -220,7 +220,7 @@ def test_it_is_healthy_when_a_version_can_be_asked(service, states, healthy):
             thread.join()
 
 
-def test_it_is_unhealthy_when_nobody_listens(service):
+def test_it_is_unhealthy_when_no_server_listens(service):
     with HTTPServer(("127.0.0.1", 0), Status) as server:
         port = server.server_port
     assert health(service, port) != 0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_signatures import FRAMES, frames_of, said, served
+from test_signatures import FRAMES, answer_of, frames_of, served
 
 
 def changed(features, name, value):
@@ -31,27 +31,27 @@ def changed(features, name, value):
     ],
 )
 @pytest.mark.parametrize("name", ["synthesize", "stream"])
-def test_what_cannot_be_spoken_is_refused_in_the_graph(
+def test_bad_input_is_refused_in_the_graph(
     name, change, given, message
 ) -> None:
     _, signatures, features, _ = served("everything")
     if change:
         features = changed(features, *change)
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-        said(getattr(signatures, name), features, **given)
+        answer_of(getattr(signatures, name), features, **given)
 
 
 def test_features_that_differ_in_frames_are_refused() -> None:
     _, signatures, features, _ = served("everything")
     features = features | {"pitch": features["pitch"][:, 1:]}
     with pytest.raises(tf.errors.InvalidArgumentError, match="differ in batch"):
-        said(signatures.synthesize, features)
+        answer_of(signatures.synthesize, features)
 
 
 def test_no_frames_and_no_samples_are_refused() -> None:
     _, signatures, features, _ = served("mel")
     with pytest.raises(tf.errors.InvalidArgumentError, match="not one frame"):
-        said(signatures.synthesize, frames_of(features, 0, 0))
+        answer_of(signatures.synthesize, frames_of(features, 0, 0))
     with pytest.raises(tf.errors.InvalidArgumentError, match="not one sample"):
         signatures.mel_spectrogram(tf.zeros((1, 0)))
 
@@ -77,10 +77,10 @@ def test_no_rows_are_refused() -> None:
         ("state_received", -1, "state_received must not be negative"),
     ],
 )
-def test_a_state_that_is_no_state_is_refused(name, value, message) -> None:
+def test_an_invalid_state_is_refused(name, value, message) -> None:
     _, signatures, features, _ = served("everything")
-    found = said(signatures.stream, features)
+    found = answer_of(signatures.stream, features)
     state = {k: v for k, v in found.items() if k.startswith("state_")}
     state[name] = np.full_like(state[name], value)
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-        said(signatures.stream, features, state=state)
+        answer_of(signatures.stream, features, state=state)

@@ -64,8 +64,8 @@ def frames_of(features: dict, start: int, end: int) -> dict:
     }
 
 
-def said(signature, features, **given) -> dict[str, np.ndarray]:
-    """What a signature answers, seeds and temperatures being ours."""
+def answer_of(signature, features, **given) -> dict[str, np.ndarray]:
+    """A signature's answer, with the seeds and temperatures of this module."""
     given = {"seed": SEEDS, "temperature": TEMPERATURES} | given
     types = {
         "seed": tf.int64,
@@ -86,7 +86,7 @@ def said(signature, features, **given) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("kind", CONDITIONINGS)
 def test_each_row_sounds_as_the_synthesizer_does_on_it_alone(kind) -> None:
     _, signatures, features, alone = served(kind)
-    found = said(signatures.synthesize, features)
+    found = answer_of(signatures.synthesize, features)
     np.testing.assert_allclose(found["audio"], alone, atol=1e-5)
     np.testing.assert_array_equal(found["lengths"], [FRAMES * HOP] * 3)
 
@@ -105,7 +105,7 @@ def test_padding_never_changes_a_rows_samples(kind, lengths, filler) -> None:
         if x.dtype == tf.float32:
             for row, length in enumerate(lengths):
                 padded[name][row, length:] = filler
-    found = said(signatures.synthesize, padded, lengths=lengths)
+    found = answer_of(signatures.synthesize, padded, lengths=lengths)
     np.testing.assert_array_equal(found["lengths"], np.multiply(lengths, HOP))
     for row, length in enumerate(lengths):
         expected = voice(
@@ -121,7 +121,7 @@ def test_padding_never_changes_a_rows_samples(kind, lengths, filler) -> None:
 
 
 @pytest.mark.parametrize("kind", ["mel", "everything"])
-def test_what_is_left_out_has_its_default(kind) -> None:
+def test_optional_inputs_have_defaults(kind) -> None:
     voice, signatures, features, _ = served(kind)
     one = row_of(features, 1)
     found = signatures.synthesize(one)["audio"].numpy()
@@ -133,10 +133,12 @@ def test_one_value_serves_all_rows() -> None:
     one = features | {"speaker": features["speaker"][:1]}
     each = features | {"speaker": tf.repeat(features["speaker"][:1], 3)}
     np.testing.assert_array_equal(
-        said(signatures.synthesize, one, seed=[3], temperature=[0.5])["audio"],
-        said(signatures.synthesize, each, seed=[3] * 3, temperature=[0.5] * 3)[
+        answer_of(signatures.synthesize, one, seed=[3], temperature=[0.5])[
             "audio"
         ],
+        answer_of(
+            signatures.synthesize, each, seed=[3] * 3, temperature=[0.5] * 3
+        )["audio"],
     )
 
 
@@ -145,13 +147,13 @@ def test_one_value_serves_all_rows() -> None:
     cuts=st.lists(st.integers(0, FRAMES), max_size=6),
 )
 @hypothesis.settings(max_examples=8)
-def test_a_stream_adds_up_whatever_the_division(kind, cuts) -> None:
+def test_a_stream_equals_the_whole_however_it_is_divided(kind, cuts) -> None:
     """Parts of no frames among them."""
     _, signatures, features, alone = served(kind)
     edges = sorted([0, FRAMES, *cuts])
     state, pieces = {}, []
     for start, end in zip(edges, edges[1:], strict=False):
-        found = said(
+        found = answer_of(
             signatures.stream, frames_of(features, start, end), **state
         )
         pieces.append(found.pop("audio"))
@@ -159,7 +161,7 @@ def test_a_stream_adds_up_whatever_the_division(kind, cuts) -> None:
         state = {"state": found}
     nothing = frames_of(features, 0, 0)
     pieces.append(
-        said(signatures.stream, nothing, end=[True], **state)["audio"]
+        answer_of(signatures.stream, nothing, end=[True], **state)["audio"]
     )
     np.testing.assert_allclose(np.concatenate(pieces, 1), alone, atol=1e-5)
 
@@ -174,7 +176,7 @@ def test_a_stream_adds_up_whatever_the_division(kind, cuts) -> None:
 def test_streams_in_one_batch_may_be_at_different_places(kind, steps) -> None:
     """Each row brings another number of frames, and ends at another time."""
     _, signatures, features, alone = served(kind)
-    place, heard = [0, 0, 0], [[], [], []]
+    place, audio_of_rows = [0, 0, 0], [[], [], []]
     state = {}
     for step in [*steps, (90,) * 3, (90,) * 3]:
         lengths = [
@@ -198,34 +200,36 @@ def test_streams_in_one_batch_may_be_at_different_places(kind, steps) -> None:
             at == FRAMES and at > old
             for at, old in zip(place, before, strict=True)
         ]
-        found = said(signatures.stream, part, lengths=lengths, end=end, **state)
+        found = answer_of(
+            signatures.stream, part, lengths=lengths, end=end, **state
+        )
         audio, samples = found.pop("audio"), found.pop("lengths")
         for row in range(3):
             if before[row] < FRAMES:
-                heard[row].append(audio[row, : samples[row]])
+                audio_of_rows[row].append(audio[row, : samples[row]])
             assert not audio[row, samples[row] :].any()
         state = {"state": found}
     for row in range(3):
         np.testing.assert_allclose(
-            np.concatenate(heard[row]), alone[row], atol=1e-5
+            np.concatenate(audio_of_rows[row]), alone[row], atol=1e-5
         )
 
 
-def test_behind_the_end_a_stream_begins_anew() -> None:
+def test_after_the_end_a_stream_is_reset() -> None:
     _, signatures, features, alone = served("mel")
     state = {}
     for _ in range(2):
-        found = said(signatures.stream, features, end=[True], **state)
+        found = answer_of(signatures.stream, features, end=[True], **state)
         np.testing.assert_allclose(found.pop("audio"), alone, atol=1e-5)
         del found["lengths"]
         state = {"state": found}
         assert not any(x.any() for x in found.values())
 
 
-def test_a_stream_speaks_as_soon_as_it_can() -> None:
+def test_a_stream_gives_audio_as_soon_as_it_can() -> None:
     """All but the look-ahead of what it was given."""
     voice, signatures, features, _ = served("mel")
-    found = said(signatures.stream, frames_of(features, 0, 9))
+    found = answer_of(signatures.stream, frames_of(features, 0, 9))
     assert (found["lengths"] == (9 - voice.context_frames) * HOP).all()
 
 
@@ -245,7 +249,9 @@ def test_mel_spectrogram_is_the_contracts_whatever_the_padding(samples) -> None:
     )
 
 
-def test_a_long_mel_spectrogram_is_computed_in_chunks_that_add_up() -> None:
+def test_a_long_mel_spectrogram_is_computed_in_chunks_that_join_exactly() -> (
+    None
+):
     voice, signatures, _, _ = served("mel")
     random = np.random.default_rng(0)
     audio = random.normal(0.0, 0.1, 5_000 * HOP + 3).astype("float32")

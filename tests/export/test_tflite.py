@@ -1,4 +1,4 @@
-"""The .tflite: what it says, what it needs, and that nothing bad is left."""
+"""The .tflite: its audio, its inputs, and that no bad file is left."""
 
 import dataclasses
 import functools
@@ -12,7 +12,7 @@ import tiny_models
 from hypothesis import strategies as st
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.synthesis.streaming import Stream, spoken
+from pwavenet_tf.synthesis.streaming import Stream, synthesize_stream
 from pwavenet_tf.synthesis.student import Synthesizer
 
 pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
@@ -79,19 +79,20 @@ def test_features_may_come_in_any_parts(voices, cuts, seed) -> None:
     parts = np.split(mel, sorted({*cuts}), axis=1)
     seed %= 2**62
     audio = np.concatenate(
-        list(spoken(Stream(lite, seed, block_frames=BLOCK), parts)), axis=1
+        list(synthesize_stream(Stream(lite, seed, block_frames=BLOCK), parts)),
+        axis=1,
     )
     np.testing.assert_allclose(audio, voice(mel, seed=seed), atol=2e-5)
 
 
-def test_the_state_goes_on(voices) -> None:
-    """What came blocks ago is heard: without the state it would not be."""
+def test_the_state_carries_over(voices) -> None:
+    """The audio depends on earlier blocks, through the state alone."""
     _, lite, _ = voices("mel")
     mel = tiny_models.mel(1, FRAMES)
     whole = lite(mel)
     forgotten = Stream(lite, 0, block_frames=BLOCK)
     audio = []
-    for block in spoken(forgotten, [mel]):
+    for block in synthesize_stream(forgotten, [mel]):
         audio.append(block)
         forgotten._state = None
     audio = np.concatenate(audio, axis=1)
@@ -112,9 +113,9 @@ def test_inputs_and_outputs_have_names_shapes_and_types(voices, kind) -> None:
         "state_past": (past.shape, np.float32),
         "state_newest": (newest.shape, np.float32),
     }
-    told = {"mel": ((1, window, tiny_models.MELS), np.float32)}
+    inputs = {"mel": ((1, window, tiny_models.MELS), np.float32)}
     if kind == "everything":
-        told |= {
+        inputs |= {
             "phones": ((1, window, 3), np.int32),
             "timing": ((1, window, 2), np.float32),
             "pitch": ((1, window, 2), np.float32),
@@ -123,7 +124,7 @@ def test_inputs_and_outputs_have_names_shapes_and_types(voices, kind) -> None:
         }
     sound = ((1, BLOCK * HOP), np.float32)
     assert _described(runner.get_input_details()) == (
-        told | state | {"noise": sound}
+        inputs | state | {"noise": sound}
     )
     assert _described(runner.get_output_details()) == state | {"audio": sound}
 
@@ -135,7 +136,7 @@ def _described(details: dict) -> dict:
     }
 
 
-def test_the_card_tells_the_contract_and_how_good_it_is(voices) -> None:
+def test_the_card_has_the_contract_and_the_quality(voices) -> None:
     _, lite, voice = voices("everything")
     assert lite.contract == tiny_models.CONTRACT
     assert lite.conditioning == tiny_models.EVERYTHING
@@ -153,8 +154,10 @@ def test_the_card_tells_the_contract_and_how_good_it_is(voices) -> None:
 def test_another_division_and_a_batch_are_refused(voices) -> None:
     _, lite, _ = voices("mel")
     mel = tiny_models.mel(2, FRAMES)
-    with pytest.raises(UserError, match="speaks 3 frames at a time, not 4"):
-        list(spoken(Stream(lite, block_frames=4), [mel[:1]]))
+    with pytest.raises(
+        UserError, match="synthesizes 3 frames at a time, not 4"
+    ):
+        list(synthesize_stream(Stream(lite, block_frames=4), [mel[:1]]))
     with pytest.raises(UserError, match="one utterance at a time, not 2"):
         lite(mel)
 
@@ -166,7 +169,7 @@ def test_an_operation_that_is_not_built_in_is_named() -> None:
         converted(tf.Module(), function, specs, "float32")
 
 
-def test_a_student_that_speaks_no_numbers_leaves_no_file(tmp_path) -> None:
+def test_a_student_with_nan_weights_leaves_no_file(tmp_path) -> None:
     student = tiny_models.student()
     bias = student.networks[-1].output_pair.bias
     bias.assign(np.full(bias.shape, np.nan, np.float32))
@@ -179,9 +182,9 @@ def test_a_student_that_speaks_no_numbers_leaves_no_file(tmp_path) -> None:
     ("changes", "message"),
     [
         ({"variant": "int4"}, "'int4' is not known; choose from float32, fl"),
-        ({"block_frames": 0}, "a block of 0 frames says nothing"),
-        ({"variant": "int8"}, "int8 .* judged on speech; .* by --speech"),
-        ({"variant": "int8-dynamic"}, "int8-dynamic .* judged on speech"),
+        ({"block_frames": 0}, "a block has 0 frames"),
+        ({"variant": "int8"}, "int8 .* measured on speech; .* by --speech"),
+        ({"variant": "int8-dynamic"}, "int8-dynamic .* measured on speech"),
         (
             {"speech": [tiny_models.mel(2, 9)]},
             "one utterance after the other",
@@ -189,7 +192,7 @@ def test_a_student_that_speaks_no_numbers_leaves_no_file(tmp_path) -> None:
         ({"speech": [np.zeros((9, 5))]}, r"mel must be \(frames, 6\)"),
     ],
 )
-def test_what_cannot_be_made_is_refused(tmp_path, changes, message) -> None:
+def test_impossible_settings_are_refused(tmp_path, changes, message) -> None:
     with pytest.raises(UserError, match=message):
         export_tflite(
             tiny_models.student(), tmp_path / "voice.tflite", **changes

@@ -1,4 +1,4 @@
-"""docs/speak_lite.cc: C++ speaks with the .tflite as Keras does."""
+"""docs/speak_lite.cc: C++ synthesizes with the .tflite as Keras does."""
 
 import shutil
 import subprocess
@@ -63,7 +63,7 @@ def test_it_sounds_as_keras_does(program, tmp_path, noise_family) -> None:
 
 
 @pytest.mark.parametrize("noise_family", ["logistic", "gaussian"])
-def test_its_own_noise_is_of_the_voices_family(
+def test_its_own_noise_is_of_the_students_family(
     program, tmp_path, noise_family
 ) -> None:
     """A voice that hands its noise on: x = s · z with a known ln s."""
@@ -85,9 +85,9 @@ def test_its_own_noise_is_of_the_voices_family(
     noise = audio / scale
     assert noise.size == frames * tiny_models.HOP
     family = student.noise_family
-    # Four deviations of what 40,000 draws give.
-    assert abs(noise.mean()) < 4 * family.deviation / np.sqrt(noise.size)
-    assert noise.std() == pytest.approx(family.deviation, rel=0.03)
+    # Four standard errors of 40,000 samples.
+    assert abs(noise.mean()) < 4 * family.std / np.sqrt(noise.size)
+    assert noise.std() == pytest.approx(family.std, rel=0.03)
     tail = {"logistic": 2 / (1 + np.exp(4)), "gaussian": 6.334e-5}[noise_family]
     assert np.mean(np.abs(noise) > 4) == pytest.approx(tail, rel=0.1, abs=2e-4)
 

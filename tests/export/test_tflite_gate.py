@@ -66,7 +66,7 @@ def test_float16_halves_the_weights_and_sounds_the_same(
     assert not report.quality.on_speech
 
 
-def test_dynamic_weights_are_of_8_bits_and_judged_on_the_speech(
+def test_dynamic_weights_are_of_8_bits_and_measured_on_the_speech(
     float32, tmp_path
 ) -> None:
     report = export_tflite(
@@ -85,7 +85,7 @@ def test_dynamic_weights_are_of_8_bits_and_judged_on_the_speech(
     assert card["seconds"] == pytest.approx(120 * tiny_models.HOP / rate)
 
 
-def test_the_figures_are_those_of_the_sounds(float32) -> None:
+def test_the_figures_are_those_of_the_audio(float32) -> None:
     """SNR of another seed's sound, which differs much."""
     voice, lite = Synthesizer(wide_student()), LiteVoice(float32)
     speech = [{"mel": mel} for mel in SPEECH]
@@ -162,7 +162,7 @@ def damaged(path) -> bytes:
 def test_a_bad_quantisation_is_refused_and_nothing_is_left(tmp_path) -> None:
     """Flows so wild that activations of 8 bits cannot carry them."""
     student = tiny_models.student(**WIDE)
-    with pytest.raises(UserError, match="as int8 this voice has a signal-to"):
+    with pytest.raises(UserError, match="as int8 this student has a signal-to"):
         export_tflite(
             student, tmp_path / "new" / "voice.tflite", "int8", speech=SPEECH
         )
@@ -201,7 +201,7 @@ def test_an_exported_file_is_replaced_only_by_a_good_one(
     student = tiny_models.student(**WIDE)
     bias = student.networks[0].output_pair.bias
     bias.assign(np.full(bias.shape, np.inf, np.float32))
-    with pytest.raises(UserError, match="sound that is not finite"):
+    with pytest.raises(UserError, match="the audio is not finite"):
         export_tflite(student, path)
     assert path.read_bytes() == float32.read_bytes()
     assert [one.name for one in tmp_path.iterdir()] == ["voice.tflite"]
@@ -244,7 +244,7 @@ class TestLoading:
             (lambda path: stripped(path), "damaged, or holds no voice"),
             (
                 lambda path: with_card(stripped(path), {"format": 99}),
-                "card of format 99, but this release reads 1; export .* anew",
+                "card of format 99, but this release reads 1; export .* again",
             ),
         ],
     )

@@ -47,7 +47,7 @@ def test_card_describes_the_models_that_lie_next_to_it(name) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_sample_is_spoken_again_by_the_voice(name) -> None:
+def test_sample_is_reproduced_by_the_voice(name) -> None:
     audio, rate = soundfile.read(voices.voice_sample(name), dtype="float32")
     voice = pwavenet_tf.load_voice(name)
     assert rate == voice.contract.sample_rate

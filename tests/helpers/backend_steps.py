@@ -3,7 +3,7 @@
     KERAS_BACKEND=jax python backend_steps.py OUT [GIVEN]
 
 Each model begins with the same weights and takes the same steps, none of
-which draws a number. OUT gets the trained models, and all that is compared;
+which samples one number. OUT gets the trained models, and all that is compared;
 from GIVEN, another backend's OUT, models are loaded and asked.
 """
 
@@ -37,7 +37,7 @@ def teacher(head: str):
 
 
 def distiller():
-    """All four losses, between Gaussians, for which nothing is drawn."""
+    """All four losses, between Gaussians, which need no inner samples."""
     made = Distiller(
         teacher("gaussian"),
         tiny_models.student(
@@ -51,7 +51,7 @@ def distiller():
 
 
 def drawing_distiller():
-    """All four losses, from logistic noise that each backend draws itself."""
+    """All four losses, from logistic noise that each backend samples itself."""
     made = Distiller(
         tiny_models.teacher(), tiny_models.student(), inner_samples=3
     )
@@ -88,7 +88,7 @@ def trained(make) -> tuple[keras.Model, dict[str, np.ndarray]]:
     return model, {name: np.array(values) for name, values in shown.items()}
 
 
-def said(model) -> dict[str, np.ndarray]:
+def outputs_of(model) -> dict[str, np.ndarray]:
     """What a model returns for `ASKED`."""
     found = model(ASKED)
     if not isinstance(found, dict):
@@ -117,11 +117,11 @@ def write(out: Path, given: Path | None = None) -> None:
             arrays[f"weights/{name}/{number}"] = value
         for part, own in saved_parts(model).items():
             own.save(out / f"{name}.{part}.keras")
-            for key, value in said(own).items():
+            for key, value in outputs_of(own).items():
                 arrays[f"said/{name}.{part}/{key}"] = value
     for path in sorted(given.glob("*.keras")) if given else ():
         model = keras.saving.load_model(path)
-        for key, value in said(model).items():
+        for key, value in outputs_of(model).items():
             arrays[f"given/{path.stem}/{key}"] = value
     np.savez(out / "arrays.npz", **arrays)
 

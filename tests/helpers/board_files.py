@@ -29,7 +29,7 @@ def sound(encoded: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def image(encoded: np.ndarray) -> np.ndarray:
-    """Pixels `(height, width, channels)`; it says what size it has."""
+    """Pixels `(height, width, channels)`; the file states their size."""
     width, height, png = encoded
     pixels = tf.io.decode_png(png).numpy()
     assert pixels.shape[:2] == (int(height), int(width))

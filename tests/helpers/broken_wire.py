@@ -48,7 +48,7 @@ class Listener:
 
 
 def silent(connection: socket.socket, number: int) -> None:
-    """Takes everything and says nothing."""
+    """Accepts everything and never answers."""
     while connection.recv(2**16):
         pass
 

@@ -4,8 +4,8 @@
 
 Each file NAME.SIGNATURE.npz in the folder REQUESTS holds a request's inputs;
 ANSWERS/NAME.SIGNATURE.npz will hold its outputs, or ANSWERS/NAME.SIGNATURE.txt
-the number of an error and its message. A stream's requests go on where the one
-before was, in the order of their names, until one of them ends it.
+the number of an error and its message. A stream's requests continue where the
+one before ended, in the order of their names, until one of them ends it.
 """
 
 import ctypes

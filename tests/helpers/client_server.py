@@ -1,4 +1,4 @@
-"""A server of a tiny voice for the client's tests, and what it must say."""
+"""A server of a tiny student for the client's tests, and its audio."""
 
 import numpy as np
 import pytest
@@ -13,14 +13,14 @@ PREFIXES = {"grpc_host": "localhost:", "rest_host": "http://localhost:"}
 MEL = tiny_models.mel(1, 9)[0]
 
 
-def require_spoken(audio: np.ndarray) -> None:
-    """Requires what the voice itself says of `MEL`."""
-    expected = served_voices.voice("mel")(MEL)
+def require_audio_of_mel(audio: np.ndarray) -> None:
+    """Requires the synthesizer's own audio of `MEL`."""
+    expected = served_voices.synthesizer("mel")(MEL)
     np.testing.assert_allclose(audio, expected, rtol=0, atol=1e-5)
 
 
-def told(host: str, **settings) -> str:
-    """The one line that a call ends with."""
+def failure_of(host: str, **settings) -> str:
+    """The one line of a failing call's error."""
     with pytest.raises(UserError) as failure:
         synthesize(MEL, host, **settings)
     message = str(failure.value)

@@ -1,6 +1,6 @@
 """A server of SavedModels that answers as TensorFlow Serving does.
 
-It speaks the official messages over gRPC and the documented JSON over HTTP,
+It uses the official messages over gRPC and the documented JSON over HTTP,
 and runs the graph in a session as TensorFlow Serving does, with what a
 request leaves out taken from the signature's defaults.
 """
@@ -45,7 +45,7 @@ class _Model:
         try:
             answer = self.session.run(fetches, feeds)
         except tf.errors.InvalidArgumentError as error:
-            # A session in Python says more than one in C++.
+            # A session in Python has longer messages than one in C++.
             text = error.message.removeprefix("Graph execution error:\n\n")
             raise invalid(text.split("\n\nOriginal stack")[0]) from error
         except ValueError as error:

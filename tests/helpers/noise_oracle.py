@@ -39,7 +39,7 @@ def philox(counters: np.ndarray, key: np.ndarray) -> np.ndarray:
 
 
 def uniforms(key: int, counter: tuple[int, int], count: int) -> np.ndarray:
-    """Uniforms in [0, 1) as TensorFlow draws them from a counter on.
+    """Uniforms in [0, 1) as TensorFlow generates them from a counter.
 
     Args:
         key: 64 bits, as any integer.

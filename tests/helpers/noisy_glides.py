@@ -26,14 +26,14 @@ def write(folder: Path, lengths: Iterable[int]) -> None:
         name = f"{SPEAKERS[number % 2]}/{number}"
         time = np.arange(length) / RATE
         tone = np.sin(2 * np.pi * (110 + 10 * number) * (time + time**2 / 3))
-        levels = 20_000 * tone + random.normal(0, 2_000, length)
-        levels = np.rint(levels).astype(np.int16)
-        levels[levels == 0] = 1
+        samples = 20_000 * tone + random.normal(0, 2_000, length)
+        samples = np.rint(samples).astype(np.int16)
+        samples[samples == 0] = 1
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(folder / f"{name}.wav", levels, RATE)
+        soundfile.write(folder / f"{name}.wav", samples, RATE)
         borders = np.sort(random.uniform(0, length / RATE, 9))
-        spoken = zip("abacabca", borders, borders[1:], strict=False)
+        phones = zip("abacabca", borders, borders[1:], strict=False)
         write_labels(
             folder / "labels" / f"{name}.csv",
-            [Phone(symbol, start, end) for symbol, start, end in spoken],
+            [Phone(symbol, start, end) for symbol, start, end in phones],
         )

@@ -1,7 +1,7 @@
 """Reads a signature of a SavedModel with OpenVINO.
 
 OpenVINO knows neither TensorFlow's Bitcast nor its generator of random
-numbers, so it is told them: the one changes nothing here, the other is NumPy's
+numbers, so it is given them: the one changes nothing here, the other is NumPy's
 Philox. Its processor plugin computes int64 as int32, so seeds must be small.
 """
 

@@ -26,7 +26,7 @@ class Refuse:
         raise ImportError(f"{spec.name} may not be imported here")
 
     def exec_module(self, module) -> None:
-        """Never reached, but a loader must have it."""
+        """Never called, but a loader must have it."""
 
 
 sys.meta_path.insert(0, Refuse())

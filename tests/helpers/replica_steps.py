@@ -30,7 +30,7 @@ from pwavenet_tf.training.distribution import choose_strategy  # noqa: E402
 
 CLIPS = 4
 RECORDING = tiny_models.audio(CLIPS, FRAMES)
-TOLD = {
+INPUTS = {
     "mel": tiny_models.mel(CLIPS, FRAMES),
     "noise": tiny_models.noise(CLIPS, FRAMES),
     "audio": RECORDING,
@@ -46,7 +46,7 @@ def teacher():
 
 
 def distiller():
-    """Gaussian: without draws both must be the same to the last digits."""
+    """Gaussian: without inner samples both agree to the last digits."""
     made = Distiller(
         tiny_models.teacher(head="gaussian"),
         tiny_models.student(noise="gaussian"),
@@ -76,7 +76,7 @@ def changes(make, optimizer, strategy) -> tuple[float, np.ndarray]:
         model = make()
         model.compile(optimizer(replica_count()), jit_compile=False)
         before = model.get_weights()
-    clips = tf.data.Dataset.from_tensors((TOLD, RECORDING, WEIGHT))
+    clips = tf.data.Dataset.from_tensors((INPUTS, RECORDING, WEIGHT))
     history = model.fit(clips, verbose=0, shuffle=False).history
     moved = [
         (after - start).ravel()
@@ -102,12 +102,12 @@ def keys(strategy) -> np.ndarray:
 
 
 def noises(strategy) -> np.ndarray:
-    """What a student draws on each device."""
+    """A student's noise on each device."""
     with strategy.scope():
         student = tiny_models.student()
-        told = {"mel": TOLD["mel"]}
-        drawn = strategy.run(lambda: student(told)["noise"])
-        return np.stack(strategy.experimental_local_results(drawn))
+        inputs = {"mel": INPUTS["mel"]}
+        noise = strategy.run(lambda: student(inputs)["noise"])
+        return np.stack(strategy.experimental_local_results(noise))
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Tiny voices, exported, and what they must say."""
+"""Tiny exported students, and the audio that is expected of them."""
 
 import functools
 import tempfile
@@ -18,8 +18,8 @@ HOP = tiny_models.HOP
 
 
 @functools.cache
-def voice(kind: str) -> Synthesizer:
-    """A voice that is told the mel spectrogram, or everything."""
+def synthesizer(kind: str) -> Synthesizer:
+    """A student that is conditioned on the mel, or on everything."""
     conditioning = CONDITIONINGS[kind]
     return Synthesizer(tiny_models.student(conditioning=conditioning))
 
@@ -29,18 +29,20 @@ _folder = tempfile.TemporaryDirectory(prefix="served-")
 
 @functools.cache
 def exported(kind: str) -> Path:
-    """The folder of the voice's first version."""
-    return export_saved_model(voice(kind).student, Path(_folder.name) / kind)
+    """The folder of the student's first version."""
+    return export_saved_model(
+        synthesizer(kind).student, Path(_folder.name) / kind
+    )
 
 
 def features(kind: str, batch: int, frames: int) -> dict[str, np.ndarray]:
     """Features of the types that the signatures take."""
-    found = tiny_models.features(batch, frames)
+    arrays = tiny_models.features(batch, frames)
     if kind == "mel":
-        found = {"mel": found["mel"]}
+        arrays = {"mel": arrays["mel"]}
     return {
         name: x.astype(np.int64) if x.dtype.kind == "i" else x
-        for name, x in found.items()
+        for name, x in arrays.items()
     }
 
 
@@ -52,13 +54,13 @@ def frames_of(features: dict, start: int, end: int) -> dict:
     }
 
 
-def spoken(
+def expected_audio(
     kind: str, features: dict, lengths, seeds, temperature: float
 ) -> list[np.ndarray]:
-    """What the voice itself says of each row's own frames, `(time,)` each."""
+    """The synthesizer's own audio of each row's frames, `(time,)` each."""
     rows = []
     for row, (length, seed) in enumerate(zip(lengths, seeds, strict=True)):
         alone = {name: x[[row]] for name, x in features.items()}
         alone = frames_of(alone, 0, length)
-        rows.append(voice(kind)(alone, seed, temperature)[0])
+        rows.append(synthesizer(kind)(alone, seed, temperature)[0])
     return rows

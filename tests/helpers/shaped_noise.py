@@ -1,4 +1,4 @@
-"""Noise that is like speech as far as levels and spectra go."""
+"""Noise with the levels and spectra of speech."""
 
 import math
 

@@ -81,8 +81,8 @@ def randomised(model):
     model.build()
     generator = np.random.default_rng(0)
     for weight in model.trainable_variables:
-        deviation = 0.3 if len(weight.shape) > 1 else 0.1
-        noise = generator.normal(0.0, deviation, weight.shape)
+        std = 0.3 if len(weight.shape) > 1 else 0.1
+        noise = generator.normal(0.0, std, weight.shape)
         weight.assign(noise.astype("float32"))
     return model
 
@@ -114,7 +114,7 @@ def features(batch: int = 1, frames: int = 2, seed: int = 0) -> dict:
 
 
 def audio(batch: int = 1, frames: int = 2, seed: int = 0) -> np.ndarray:
-    """16-bit levels `(batch, time)`."""
+    """16-bit PCM values in [-1, 1), `(batch, time)`."""
     generator = np.random.default_rng(seed)
     x = generator.normal(0.0, 0.2, (batch, frames * HOP)).clip(-1.0, 0.999)
     return (np.round(x * 32_768) / 32_768).astype("float32")

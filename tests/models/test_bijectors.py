@@ -7,7 +7,7 @@ import tensorflow as tf
 import tiny_models
 
 from pwavenet_tf.core.presets import preset
-from pwavenet_tf.models.flows import InverseAutoregressiveFlow
+from pwavenet_tf.models.bijectors import InverseAutoregressiveFlow
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.tfp import tfb
 
@@ -58,12 +58,12 @@ def test_inverse_is_exact_for_one_flow_in_time_passes(student, mel) -> None:
     calls = 0
     network = student.flows({"mel": mel})[0].location_and_log_scale
 
-    def counted(series):
+    def counting(series):
         nonlocal calls
         calls += 1
         return network(series)
 
-    flow = InverseAutoregressiveFlow(counted)
+    flow = InverseAutoregressiveFlow(counting)
     x = tiny_models.audio(2, 1)
     z = flow.inverse(x).numpy()
     assert calls <= x.shape[1] + 1

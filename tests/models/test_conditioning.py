@@ -1,4 +1,4 @@
-"""The conditioner: what it is told, at which rate, and what must not matter."""
+"""The conditioner: its inputs, their rate, and what must not matter."""
 
 import dataclasses
 import itertools
@@ -21,7 +21,7 @@ KEYS = {
 }
 
 
-def told(inputs, upsampling=(4, 5)) -> Conditioning:
+def conditioned_on(inputs, upsampling=(4, 5)) -> Conditioning:
     return dataclasses.replace(
         tiny_models.EVERYTHING, inputs=inputs, upsampling=upsampling
     )
@@ -34,8 +34,10 @@ def combinations():
 
 @pytest.mark.parametrize("upsampling", [(), (4, 5), (4,)])
 @pytest.mark.parametrize("inputs", combinations(), ids="+".join)
-def test_exactly_the_chosen_inputs_are_heard(inputs, upsampling) -> None:
-    teacher = tiny_models.teacher(conditioning=told(inputs, upsampling))
+def test_audio_depends_on_exactly_the_chosen_inputs(inputs, upsampling) -> None:
+    teacher = tiny_models.teacher(
+        conditioning=conditioned_on(inputs, upsampling)
+    )
     features = tiny_models.features(1, FRAMES)
     audio = {"audio": tiny_models.audio(1, FRAMES)}
     parameters = teacher(features | audio).numpy()
@@ -88,7 +90,9 @@ def test_frames_are_added_to_their_own_samples() -> None:
 
 
 def test_repeated_frames_stay_at_their_rate() -> None:
-    conditioner = Conditioner(tiny_models.CONTRACT, told(("mel", "pitch"), ()))
+    conditioner = Conditioner(
+        tiny_models.CONTRACT, conditioned_on(("mel", "pitch"), ())
+    )
     features = tiny_models.features(2, FRAMES)
     series = conditioner(features)["conditioning"]
     assert conditioner.stride == tiny_models.HOP
@@ -97,7 +101,9 @@ def test_repeated_frames_stay_at_their_rate() -> None:
 
 
 def test_phones_share_one_table_with_their_neighbours() -> None:
-    conditioner = Conditioner(tiny_models.CONTRACT, told(("linguistic",), ()))
+    conditioner = Conditioner(
+        tiny_models.CONTRACT, conditioned_on(("linguistic",), ())
+    )
     features = tiny_models.features(1, 2)
     features["phones"] = np.array([[[1, 2, 3], [2, 3, 0]]], "int32")
     series = conditioner(features)["conditioning"].numpy()
@@ -110,7 +116,7 @@ def test_phones_share_one_table_with_their_neighbours() -> None:
 
 
 @pytest.mark.parametrize("lacking", ["phones", "speakers"])
-def test_what_is_not_listed_cannot_be_heard(lacking) -> None:
+def test_phones_and_speakers_must_be_listed(lacking) -> None:
     incomplete = dataclasses.replace(tiny_models.EVERYTHING, **{lacking: ()})
     with pytest.raises(UserError, match="corpus's own list"):
         tiny_models.teacher(conditioning=incomplete)

@@ -16,7 +16,7 @@ from pwavenet_tf.models.distributions import (
     MuLaw,
 )
 
-LEVELS = (np.arange(-32_768, 32_768) / 32_768.0).astype("float32")
+PCM_VALUES = (np.arange(-32_768, 32_768) / 32_768.0).astype("float32")
 SHAPE = (2, 5)
 
 every_head = pytest.mark.parametrize("head", HEADS.values(), ids=HEADS.keys())
@@ -29,21 +29,23 @@ def raw_parameters(head: type[Head], *shape: int) -> np.ndarray:
 
 def uniforms_for(head: type[Head], *shape: int) -> np.ndarray:
     generator = np.random.default_rng(2)
-    return generator.random((*shape, head.draws(10)), dtype="float32")
+    return generator.random(
+        (*shape, head.uniforms_per_sample(10)), dtype="float32"
+    )
 
 
 @pytest.mark.parametrize(
-    "name, channels, draws, inputs",
+    "name, channels, uniforms, inputs",
     [
         ("mixture_of_logistics", 30, 11, 1),
         ("mu_law", 256, 1, 256),
         ("gaussian", 2, 1, 1),
     ],
 )
-def test_sizes_are_the_papers(name, channels, draws, inputs) -> None:
+def test_sizes_are_the_papers(name, channels, uniforms, inputs) -> None:
     head = HEADS[name]
     assert head.channels(10) == channels
-    assert head.draws(10) == draws
+    assert head.uniforms_per_sample(10) == uniforms
     assert head.input_channels() == inputs
     seen = head.network_input(np.zeros(SHAPE, "float16"))
     assert seen.shape == (*SHAPE, inputs)
@@ -54,10 +56,10 @@ def test_sizes_are_the_papers(name, channels, draws, inputs) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_shapes_and_types(head, dtype) -> None:
     distribution = head(raw_parameters(head, *SHAPE).astype(dtype))
-    levels = np.random.default_rng(3).choice(LEVELS, SHAPE)
+    audio = np.random.default_rng(3).choice(PCM_VALUES, SHAPE)
     results = [
-        distribution.log_prob(levels),
-        *distribution.cumulative(levels),
+        distribution.log_prob(audio),
+        *distribution.cumulative(audio),
         distribution.sample(uniforms_for(head, *SHAPE)),
         distribution.mean(),
     ]
@@ -67,32 +69,32 @@ def test_shapes_and_types(head, dtype) -> None:
     assert distribution.log_prob(np.zeros((4, *SHAPE))).shape == (4, *SHAPE)
 
 
-def everything(head, raw, levels, uniforms, temperature):
+def everything(head, raw, audio, uniforms, temperature):
     with tf.GradientTape() as tape:
         tape.watch(raw)
         distribution = head(raw)
-        log_prob = distribution.log_prob(levels)
+        log_prob = distribution.log_prob(audio)
     results = {
         "log_prob": log_prob,
         "gradient": tape.gradient(log_prob, raw),
-        "below": distribution.cumulative(levels)[0],
-        "up_to": distribution.cumulative(levels)[1],
+        "below": distribution.cumulative(audio)[0],
+        "up_to": distribution.cumulative(audio)[1],
         "sample": distribution.sample(uniforms, temperature),
         "mean": distribution.mean(),
-        "input": head.network_input(levels),
+        "input": head.network_input(audio),
     }
     if issubclass(head, ContinuousHead):
-        results["unbounded"] = distribution.log_prob_unbounded(levels)
+        results["unbounded"] = distribution.log_prob_unbounded(audio)
     return results
 
 
 def edges_and_middle(head: type[Head], shape: tuple[int, int]):
-    levels = np.random.default_rng(4).choice(LEVELS, shape)
-    levels[:, 0], levels[:, 1] = LEVELS[0], LEVELS[-1]
+    audio = np.random.default_rng(4).choice(PCM_VALUES, shape)
+    audio[:, 0], audio[:, 1] = PCM_VALUES[0], PCM_VALUES[-1]
     uniforms = uniforms_for(head, *shape)
     uniforms[:, 2], uniforms[:, 3] = 0.0, 1.0 - 2.0**-24
     uniforms[:, 4] = 0.5
-    return levels, uniforms
+    return audio, uniforms
 
 
 @pytest.mark.xla
@@ -100,8 +102,8 @@ def edges_and_middle(head: type[Head], shape: tuple[int, int]):
 @pytest.mark.parametrize("temperature", [0.0, 0.7, 1.0])
 def test_xla_and_graph_are_eager(head, temperature) -> None:
     raw = tf.constant(raw_parameters(head, 3, 40))
-    levels, uniforms = edges_and_middle(head, (3, 40))
-    arguments = (raw, levels, uniforms, tf.constant(temperature))
+    audio, uniforms = edges_and_middle(head, (3, 40))
+    arguments = (raw, audio, uniforms, tf.constant(temperature))
     expected = everything(head, *arguments)
     for jit_compile in (False, True):
 
@@ -125,7 +127,7 @@ def test_extreme_parameters_are_finite(head, temperature, jit_compile) -> None:
     generator = np.random.default_rng(5)
     shape = (40, 20, head.channels(10))
     raw = generator.choice([-1e4, -50.0, 0.0, 50.0, 1e4], shape)
-    levels, uniforms = edges_and_middle(head, (40, 20))
+    audio, uniforms = edges_and_middle(head, (40, 20))
 
     @tf.function(jit_compile=jit_compile)
     def compiled(*arguments):
@@ -133,7 +135,7 @@ def test_extreme_parameters_are_finite(head, temperature, jit_compile) -> None:
 
     results = compiled(
         tf.constant(raw, tf.float32),
-        levels,
+        audio,
         uniforms,
         tf.constant(temperature),
     )
@@ -149,11 +151,11 @@ def test_extreme_parameters_are_finite(head, temperature, jit_compile) -> None:
 @every_head
 def test_cumulative_differs_by_the_probability(head) -> None:
     raw = raw_parameters(head, 400)
-    levels = np.random.default_rng(6).choice(LEVELS, 400)
-    levels[:2] = LEVELS[[0, -1]]
-    below, up_to = head(raw).cumulative(levels)
+    audio = np.random.default_rng(6).choice(PCM_VALUES, 400)
+    audio[:2] = PCM_VALUES[[0, -1]]
+    below, up_to = head(raw).cumulative(audio)
     np.testing.assert_allclose(
-        up_to - below, np.exp(head(raw).log_prob(levels)), atol=1e-6
+        up_to - below, np.exp(head(raw).log_prob(audio)), atol=1e-6
     )
     assert below[0] == 0.0
     np.testing.assert_allclose(up_to[1], 1.0, atol=1e-6)
@@ -162,18 +164,18 @@ def test_cumulative_differs_by_the_probability(head) -> None:
 @every_head
 def test_gradient_is_the_finite_difference(head) -> None:
     raw = tf.constant(raw_parameters(head, 3, 4))
-    levels = np.random.default_rng(7).choice(LEVELS, (3, 4))
+    audio = np.random.default_rng(7).choice(PCM_VALUES, (3, 4))
     direction = np.random.default_rng(8).normal(size=raw.shape)
     step = np.float32(1e-2) * direction.astype("float32")
     with tf.GradientTape() as tape:
         tape.watch(raw)
-        values = head(raw).log_prob(levels)
+        values = head(raw).log_prob(audio)
     along = np.sum(tape.gradient(values, raw) * step, axis=-1)
     # Two central differences, whose errors in step² cancel (Richardson).
     wide, narrow = (
         (
-            head(raw + k * step).log_prob(levels)
-            - head(raw - k * step).log_prob(levels)
+            head(raw + k * step).log_prob(audio)
+            - head(raw - k * step).log_prob(audio)
         )
         / (2.0 * k)
         for k in (1.0, 0.5)
@@ -193,7 +195,7 @@ def test_temperature_one_is_bit_identical_to_none(head) -> None:
 
 
 def narrow_mixture(location: float) -> MixtureOfLogistics:
-    """Three components a few levels wide around `location`."""
+    """Three components a few 16-bit steps wide around `location`."""
     steps = np.array([-20.0, 0.0, 7.0]) / 32_768
     raw = np.concatenate(
         [[0.0, 1.0, 0.5], location + steps, [-5.5, -5.0, -6.0]]
@@ -213,23 +215,23 @@ def some_codes(location: float) -> MuLaw:
     return MuLaw(logits.astype("float32"))
 
 
-@pytest.mark.parametrize("location", [0.1, -1.0, LEVELS[-1]])
+@pytest.mark.parametrize("location", [0.1, -1.0, PCM_VALUES[-1]])
 @pytest.mark.parametrize("make", [narrow_mixture, narrow_gaussian, some_codes])
 def test_samples_follow_the_pmf(make, location) -> None:
-    """χ² of 100,000 draws; the last two mix into the edge levels' tails."""
-    draws = 100_000
+    """χ² of 100,000 samples; the last two mix into the edge values' tails."""
+    samples = 100_000
     distribution = make(location)
-    uniforms = np.random.default_rng(3).random((draws, 4), dtype="float32")
+    uniforms = np.random.default_rng(3).random((samples, 4), dtype="float32")
     samples = distribution.sample(uniforms).numpy()
     indices = np.round(samples * 32_768).astype(int) + 32_768
-    np.testing.assert_array_equal(LEVELS[indices], samples)
-    levels = LEVELS
+    np.testing.assert_array_equal(PCM_VALUES[indices], samples)
+    audio = PCM_VALUES
     if isinstance(distribution, MuLaw):
         indices = ops.mu_law_encode(samples).numpy()
-        levels = ops.to_levels(ops.mu_law_decode(np.arange(256)))
-    logs = distribution.log_prob(levels).numpy().astype("float64")
+        audio = ops.quantise(ops.mu_law_decode(np.arange(256)))
+    logs = distribution.log_prob(audio).numpy().astype("float64")
     observed = np.bincount(indices, minlength=len(logs))
-    expected = draws * np.exp(logs) / np.exp(logs).sum()
+    expected = samples * np.exp(logs) / np.exp(logs).sum()
     common = expected >= 5.0
     rest = [observed[~common].sum()], [expected[~common].sum()]
     result = scipy.stats.chisquare(

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from pwavenet_tf.models.distributions import Gaussian
 
 HALF_BIN = 1.0 / 65_536.0
-LEVELS = (np.arange(-32_768, 32_768) / 32_768.0).astype("float32")
+PCM_VALUES = (np.arange(-32_768, 32_768) / 32_768.0).astype("float32")
 
 
 def raw_for(location: float, log_scale: float) -> np.ndarray:
     return np.float32([location, log_scale + 4.0])
 
 
-def deviation(head: Gaussian) -> np.ndarray:
+def std(head: Gaussian) -> np.ndarray:
     return np.exp(head.log_scale.numpy().astype("float64"))
 
 
@@ -37,11 +37,11 @@ def log_mass(lower, upper, location, scale) -> float:
     log_scale=st.floats(-12.0, 1.0, width=32),
     standardised=st.floats(-12.0, 12.0),
 )
-def test_log_prob_is_scipys_within_twelve_deviations(
+def test_log_prob_is_scipys_within_twelve_standard_deviations(
     level, log_scale, standardised
 ) -> None:
     x = level / 32_768.0
-    scale = deviation(Gaussian(raw_for(0.0, log_scale)))
+    scale = std(Gaussian(raw_for(0.0, log_scale)))
     raw = raw_for(x - standardised * scale, log_scale)
     lower = -np.inf if level == -32_768 else x - HALF_BIN
     upper = np.inf if level == 32_767 else x + HALF_BIN
@@ -53,14 +53,14 @@ def test_log_prob_is_scipys_within_twelve_deviations(
 @pytest.mark.parametrize("log_scale", [-20.0, -4.0, 0.0])
 @pytest.mark.parametrize("location", [-1.5, -1.0, 0.123, 0.99997, 1.3])
 def test_pmf_sums_to_one(location, log_scale) -> None:
-    logs = Gaussian(raw_for(location, log_scale)).log_prob(LEVELS).numpy()
+    logs = Gaussian(raw_for(location, log_scale)).log_prob(PCM_VALUES).numpy()
     assert abs(np.exp(logs.astype("float64")).sum() - 1.0) <= 1e-4
 
 
 @pytest.mark.parametrize("x", [-1.7, 0.3, 0.99998, 1.2])
 def test_unbounded_log_prob_is_the_integral_around_any_number(x) -> None:
     head = Gaussian(raw_for(x + 0.01, -5.0))
-    scale = deviation(head)
+    scale = std(head)
     expected, _ = scipy.integrate.quad(
         lambda t: scipy.stats.norm.pdf(t, np.float32(x + 0.01), scale),
         x - HALF_BIN,
@@ -92,7 +92,7 @@ def test_gradients_are_scipys_differences() -> None:
     np.testing.assert_allclose([by_x, *by_raw], expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("level", [-1.0, -0.5, 0.0, LEVELS[-1]])
+@pytest.mark.parametrize("level", [-1.0, -0.5, 0.0, PCM_VALUES[-1]])
 @pytest.mark.parametrize("location", [-2.0, 0.001, 1.5, 300.0])
 def test_value_and_gradient_are_finite_far_beyond(location, level) -> None:
     raw = tf.constant(raw_for(location, -20.0))
@@ -116,23 +116,23 @@ def test_value_and_gradient_are_finite_far_beyond(location, level) -> None:
 def test_cumulative_is_scipys() -> None:
     generator = np.random.default_rng(0)
     raw = generator.normal(size=(500, 2)).astype("float32")
-    levels = generator.choice(LEVELS, 500)
-    levels[:2] = LEVELS[[0, -1]]
+    audio = generator.choice(PCM_VALUES, 500)
+    audio[:2] = PCM_VALUES[[0, -1]]
     head = Gaussian(raw)
-    normal = scipy.stats.norm(raw[:, 0].astype("float64"), deviation(head))
-    expected_below = normal.cdf(levels.astype("float64") - HALF_BIN)
-    expected_up_to = normal.cdf(levels.astype("float64") + HALF_BIN)
+    normal = scipy.stats.norm(raw[:, 0].astype("float64"), std(head))
+    expected_below = normal.cdf(audio.astype("float64") - HALF_BIN)
+    expected_up_to = normal.cdf(audio.astype("float64") + HALF_BIN)
     expected_below[0], expected_up_to[1] = 0.0, 1.0
-    below, up_to = head.cumulative(levels)
+    below, up_to = head.cumulative(audio)
     np.testing.assert_allclose(below, expected_below, atol=1e-6)
     np.testing.assert_allclose(up_to, expected_up_to, atol=1e-6)
 
 
-def test_temperature_scales_the_deviation() -> None:
+def test_temperature_scales_the_standard_deviation() -> None:
     uniforms = np.random.default_rng(1).random((20_000, 1), dtype="float32")
     head = Gaussian(raw_for(0.1, -4.0))
     samples = head.sample(uniforms, 0.5).numpy().astype("float64")
-    scale = 0.5 * deviation(head)
+    scale = 0.5 * std(head)
     assert abs(samples.std() / scale - 1.0) < 4.0 / np.sqrt(2 * 20_000)
     cold = head.sample(uniforms, 0.0).numpy()
     np.testing.assert_array_equal(cold, np.round(0.1 * 32_768) / 32_768)

@@ -12,7 +12,7 @@ from pwavenet_tf.audio import signal as ops
 from pwavenet_tf.models.distributions import LOG_SCALE_FLOOR, MixtureOfLogistics
 
 tfd = tfp.distributions
-LEVELS = (np.arange(-32_768, 32_768) / 32_768.0).astype("float32")
+PCM_VALUES = (np.arange(-32_768, 32_768) / 32_768.0).astype("float32")
 
 
 def raw_parameters(*shape: int) -> np.ndarray:
@@ -26,7 +26,7 @@ def raw_parameters(*shape: int) -> np.ndarray:
 
 
 def narrow(location: float) -> MixtureOfLogistics:
-    """Three components a few levels wide around `location`."""
+    """Three components a few 16-bit steps wide around `location`."""
     steps = np.array([-20.0, 0.0, 7.0]) / 32_768
     raw = np.concatenate(
         [[0.0, 1.0, 0.5], location + steps, [-5.5, -5.0, -6.0]]
@@ -35,7 +35,7 @@ def narrow(location: float) -> MixtureOfLogistics:
 
 
 def oracle(logits, locations, log_scales):
-    """The mixture by TFP in float64, over the whole numbers of levels."""
+    """The mixture by TFP in float64, over the integer PCM values."""
     components = tfd.QuantizedDistribution(
         tfd.Logistic(
             32_768.0 * tf.cast(locations, tf.float64) - 0.5,
@@ -55,11 +55,11 @@ def oracle_of(raw: np.ndarray):
 
 def test_mixture_agrees_with_tfp_in_float64() -> None:
     raw = raw_parameters(40)
-    levels = np.random.default_rng(2).choice(LEVELS, 40)
-    levels[:2] = LEVELS[[0, -1]]
+    audio = np.random.default_rng(2).choice(PCM_VALUES, 40)
+    audio[:2] = PCM_VALUES[[0, -1]]
     np.testing.assert_allclose(
-        MixtureOfLogistics(raw).log_prob(levels),
-        oracle_of(raw).log_prob(32_768.0 * levels.astype("float64")),
+        MixtureOfLogistics(raw).log_prob(audio),
+        oracle_of(raw).log_prob(32_768.0 * audio.astype("float64")),
         atol=1e-4,
         rtol=2e-6,
     )
@@ -100,11 +100,11 @@ def test_unbounded_log_prob_agrees_with_tfp_to_1e_4_nat(
 
 def test_cumulative_is_tfps() -> None:
     raw = raw_parameters(200)
-    levels = np.random.default_rng(7).choice(LEVELS, 200)
-    levels[:2] = LEVELS[[0, -1]]
-    below, up_to = MixtureOfLogistics(raw).cumulative(levels)
+    audio = np.random.default_rng(7).choice(PCM_VALUES, 200)
+    audio[:2] = PCM_VALUES[[0, -1]]
+    below, up_to = MixtureOfLogistics(raw).cumulative(audio)
     expected = oracle_of(raw)
-    number = 32_768.0 * levels.astype("float64")
+    number = 32_768.0 * audio.astype("float64")
     np.testing.assert_allclose(up_to, expected.cdf(number), atol=1e-6)
     np.testing.assert_allclose(below, expected.cdf(number - 1.0), atol=1e-6)
 
@@ -122,8 +122,8 @@ def plain_log_prob(x, raw, tails: bool):
     below, above = -tf.nn.softplus(-a), -tf.nn.softplus(b)
     each = below + above + tf.math.log(-tf.math.expm1(b - a))
     if tails:
-        each = tf.where(x <= LEVELS[0], below, each)
-        each = tf.where(x >= LEVELS[-1], above, each)
+        each = tf.where(x <= PCM_VALUES[0], below, each)
+        each = tf.where(x >= PCM_VALUES[-1], above, each)
     weights = tf.nn.log_softmax(logits, axis=-1)
     return tf.reduce_logsumexp(weights + each, axis=-1)
 
@@ -137,8 +137,8 @@ def test_closed_form_gradient_is_automatic_differentiations(
 ) -> None:
     generator = np.random.default_rng(8)
     raw = raw_parameters(*shape)
-    x = generator.choice(LEVELS, (*leading, *shape))
-    x.flat[:2] = LEVELS[[0, -1]]
+    x = generator.choice(PCM_VALUES, (*leading, *shape))
+    x.flat[:2] = PCM_VALUES[[0, -1]]
     weight = generator.normal(size=x.shape)
 
     @tf.function(jit_compile=jit_compile)
@@ -166,7 +166,7 @@ def test_closed_form_gradient_is_automatic_differentiations(
 
 def test_parameters_broadcast_against_audio() -> None:
     raw = tf.constant(raw_parameters(1, 1))
-    x = tf.constant(np.random.default_rng(9).choice(LEVELS, (3, 50)))
+    x = tf.constant(np.random.default_rng(9).choice(PCM_VALUES, (3, 50)))
     with tf.GradientTape() as tape:
         tape.watch(raw)
         values = MixtureOfLogistics(raw).log_prob(x)
@@ -184,33 +184,33 @@ def test_parameters_broadcast_against_audio() -> None:
 
 @pytest.mark.parametrize("distance", [-2.0, -0.01, 0.01, 2.0])
 def test_gradients_hold_far_into_the_tails(distance) -> None:
-    """There ln p = -|x - μ| / s - ln s + ln 2h, whose slopes are known."""
+    """There ln p = -|x - μ| / s - ln s + ln 2h, whose gradients are known."""
     raw = tf.constant([0.0, 0.0, -5.0])
     with tf.GradientTape() as tape:
         tape.watch(raw)
         mixture = MixtureOfLogistics(raw)
         value = mixture.log_prob_unbounded(tf.constant(distance))
     _, by_location, by_raw_scale = tape.gradient(value, raw).numpy()
-    slope = np.exp(-mixture.log_scales.numpy()[0].astype("float64"))
+    gradient = np.exp(-mixture.log_scales.numpy()[0].astype("float64"))
     np.testing.assert_allclose(
-        by_location, np.sign(distance) * slope, rtol=1e-4
+        by_location, np.sign(distance) * gradient, rtol=1e-4
     )
     by_log_scale = by_raw_scale * (1.0 + np.exp(-1.4))
-    # ln(2 sinh(h / s)) is not quite linear in 1 / s at a scale of 4 levels.
+    # ln(2 sinh(h / s)) is not quite linear in 1 / s at a scale of 4 steps.
     np.testing.assert_allclose(
-        by_log_scale, abs(distance) * slope - 1.0, rtol=1e-3
+        by_log_scale, abs(distance) * gradient - 1.0, rtol=1e-3
     )
 
 
 def test_mixture_pmf_sums_to_one() -> None:
     for raw in raw_parameters(3):
-        logs = MixtureOfLogistics(raw).log_prob(LEVELS)
+        logs = MixtureOfLogistics(raw).log_prob(PCM_VALUES)
         assert abs(np.exp(logs.numpy().astype("float64")).sum() - 1) <= 1e-4
 
 
 def test_unbounded_log_prob_equals_the_pmf_inside_and_decays_outside() -> None:
     mixture = narrow(1.0)
-    inside = LEVELS[1:-1]
+    inside = PCM_VALUES[1:-1]
     np.testing.assert_array_equal(
         mixture.log_prob(inside), mixture.log_prob_unbounded(inside)
     )
@@ -218,7 +218,7 @@ def test_unbounded_log_prob_equals_the_pmf_inside_and_decays_outside() -> None:
     assert (np.diff(beyond.numpy()) < 0.0).all()
 
 
-def test_log_scales_never_fall_below_one_level() -> None:
+def test_log_scales_never_fall_below_one_16_bit_step() -> None:
     raw = np.float32([[0.0, 0.0, raw] for raw in (-1e4, -50.0, -6.4, 9.0)])
     log_scales = MixtureOfLogistics(raw).log_scales.numpy()[:, 0]
     assert (log_scales >= np.float32(LOG_SCALE_FLOOR)).all()
@@ -226,7 +226,7 @@ def test_log_scales_never_fall_below_one_level() -> None:
 
 
 def test_temperature_one_is_bit_identical_to_none() -> None:
-    """The oracle draws without the word temperature."""
+    """The oracle samples without a temperature."""
     raw = raw_parameters(500)
     uniforms = np.random.default_rng(4).random((500, 11), dtype="float32")
     mixture = MixtureOfLogistics(raw)
@@ -235,7 +235,7 @@ def test_temperature_one_is_bit_identical_to_none() -> None:
     chosen = np.argmax((mixture.log_weights + gumbel).numpy(), axis=-1)
     location = tf.gather(mixture.locations, chosen, batch_dims=1)
     scale = tf.exp(tf.gather(mixture.log_scales, chosen, batch_dims=1))
-    expected = ops.to_levels(
+    expected = ops.quantise(
         location + scale * ops.standard_logistic(uniforms[:, -1])
     )
     np.testing.assert_array_equal(mixture.sample(uniforms), expected)

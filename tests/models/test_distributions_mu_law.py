@@ -8,7 +8,7 @@ import tensorflow as tf
 from pwavenet_tf.audio import signal as ops
 from pwavenet_tf.models.distributions import MuLaw
 
-LEVELS = (np.arange(-32_768, 32_768) / 32_768.0).astype("float32")
+PCM_VALUES = (np.arange(-32_768, 32_768) / 32_768.0).astype("float32")
 
 
 def raw_logits(*shape: int) -> np.ndarray:
@@ -18,28 +18,28 @@ def raw_logits(*shape: int) -> np.ndarray:
 
 def test_log_prob_is_the_log_softmax_at_the_code_of_the_audio() -> None:
     raw = raw_logits(3, 50)
-    levels = np.random.default_rng(2).choice(LEVELS, (3, 50))
-    codes = ops.mu_law_encode(levels).numpy()
+    audio = np.random.default_rng(2).choice(PCM_VALUES, (3, 50))
+    codes = ops.mu_law_encode(audio).numpy()
     exact = scipy.special.log_softmax(raw.astype("float64"), axis=-1)
     expected = np.take_along_axis(exact, codes[..., None], -1)[..., 0]
-    found = MuLaw(raw).log_prob(levels)
+    found = MuLaw(raw).log_prob(audio)
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_gradient_is_the_code_minus_the_softmax() -> None:
     raw = raw_logits(40)
-    levels = np.random.default_rng(3).choice(LEVELS, 40)
+    audio = np.random.default_rng(3).choice(PCM_VALUES, 40)
     logits = tf.constant(raw)
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        total = tf.reduce_sum(MuLaw(logits).log_prob(levels))
+        total = tf.reduce_sum(MuLaw(logits).log_prob(audio))
     softmax = scipy.special.softmax(raw.astype("float64"), axis=-1)
-    expected = np.eye(256)[ops.mu_law_encode(levels).numpy()] - softmax
+    expected = np.eye(256)[ops.mu_law_encode(audio).numpy()] - softmax
     np.testing.assert_allclose(tape.gradient(total, logits), expected, 0, 1e-6)
 
 
 def test_codes_are_one_hot_to_the_network_and_give_no_gradient() -> None:
-    audio = tf.constant(np.random.default_rng(4).choice(LEVELS, (2, 30)))
+    audio = tf.constant(np.random.default_rng(4).choice(PCM_VALUES, (2, 30)))
     with tf.GradientTape() as tape:
         tape.watch(audio)
         seen = MuLaw.network_input(audio)
@@ -51,13 +51,13 @@ def test_codes_are_one_hot_to_the_network_and_give_no_gradient() -> None:
 
 
 def test_every_sample_is_the_decoded_code_on_a_16_bit_level() -> None:
-    """Logits that leave one code each, drawn at both ends of a uniform."""
+    """Logits that leave one code each, sampled at both ends of a uniform."""
     raw = 1e4 * np.eye(256, dtype="float32")
     for uniform in (0.0, 0.5, 1.0 - 2.0**-24):
         uniforms = np.full((256, 1), uniform, "float32")
         samples = MuLaw(raw).sample(uniforms).numpy()
         np.testing.assert_array_equal(
-            samples, ops.to_levels(ops.mu_law_decode(np.arange(256)))
+            samples, ops.quantise(ops.mu_law_decode(np.arange(256)))
         )
         np.testing.assert_array_equal(
             ops.mu_law_encode(samples), np.arange(256)
@@ -65,7 +65,7 @@ def test_every_sample_is_the_decoded_code_on_a_16_bit_level() -> None:
 
 
 @pytest.mark.parametrize("uniform", [0.0, 1.0 - 2.0**-24])
-def test_codes_without_probability_are_never_drawn(uniform) -> None:
+def test_codes_without_probability_are_never_sampled(uniform) -> None:
     raw = np.full((1, 256), -1e4, "float32")
     raw[0, 3:200] = raw_logits(1)[0, 3:200]
     sample = MuLaw(raw).sample(np.full((1, 1), uniform, "float32"))

@@ -1,4 +1,4 @@
-"""The published sizes: built, stepped once, and heard."""
+"""The published sizes: built, trained for a step, and synthesizing."""
 
 import dataclasses
 
@@ -89,7 +89,7 @@ def test_the_teacher_takes_a_training_step(teacher) -> None:
 
 def take_two_steps(teacher: WaveNet, inputs: dict) -> None:
     teacher.compile(keras.optimizers.Adam(2e-4), run_eagerly=True)
-    # What is told is projected from zero: its own weights move from the
+    # The conditioning is projected from zero: its own weights move from the
     # second step on.
     for _ in range(2):
         values = teacher.train_on_batch(
@@ -98,7 +98,7 @@ def take_two_steps(teacher: WaveNet, inputs: dict) -> None:
         assert np.isfinite(list(values.values())).all()
 
 
-def test_the_papers_teacher_speaks(teacher) -> None:
+def test_the_papers_teacher_generates(teacher) -> None:
     """A frame, 300 samples: a second would take minutes."""
     mel, _ = clip(1)
     audio = generate(teacher, mel[0], seed=1)
@@ -115,14 +115,14 @@ def test_nano_is_cached_exactly_past_its_longest_ring() -> None:
     audio = audio.astype("float32")
     sampler = CachedSampler(teacher)
     cached, _ = sampler.score(
-        sampler.initial_state(1), sampler.told(features, 0, 13), audio
+        sampler.initial_state(1), sampler.condition(features, 0, 13), audio
     )
     parallel = teacher(features | {"audio": audio})
     np.testing.assert_allclose(cached, parallel, atol=1e-5)
 
 
-def test_v1_has_the_published_layers_and_speaks() -> None:
-    """30 layers of width 2, 3,070 samples, 256 levels; learns and speaks."""
+def test_v1_has_the_published_layers_and_generates() -> None:
+    """30 layers of width 2, 3,070 samples, 256 classes."""
     v1 = preset("v1")
     teacher = random_teacher(v1)
     assert teacher.receptive_field == 3_070
@@ -167,9 +167,11 @@ def take_a_distillation_step(
 def test_the_multispeaker_student_has_30_layers_in_every_flow() -> None:
     """A training step, and a second of two voices, which differ."""
     many = preset("multispeaker")
-    told = dataclasses.replace(many.conditioning, speakers=("anna", "ben"))
-    teacher = WaveNet.from_preset(many, conditioning=told)
-    student = ParallelWaveNet.from_preset(many, conditioning=told)
+    conditioning = dataclasses.replace(
+        many.conditioning, speakers=("anna", "ben")
+    )
+    teacher = WaveNet.from_preset(many, conditioning=conditioning)
+    student = ParallelWaveNet.from_preset(many, conditioning=conditioning)
     assert [len(flow) for flow in student.flow_dilations] == [30] * 4
     mel, audio = clip(batch=2)
     inputs = {"mel": mel, "speaker": np.arange(2, dtype="int32")}
@@ -177,16 +179,16 @@ def test_the_multispeaker_student_has_30_layers_in_every_flow() -> None:
     take_a_distillation_step(teacher, student, inputs, audio, contrastive=0.0)
     frames = many.audio.frames(many.audio.sample_rate)
     same, _ = clip(frames)
-    speak = Synthesizer(student, chunk_frames=frames)
+    synthesizer = Synthesizer(student, chunk_frames=frames)
     voices = [
-        speak({"mel": same[0], "speaker": name}, seed=1)
+        synthesizer({"mel": same[0], "speaker": name}, seed=1)
         for name in ("anna", "ben")
     ]
     assert voices[0].shape == voices[1].shape == (24_000,)
     assert np.abs(voices[0] - voices[1]).max() > 0.0
 
 
-def test_the_student_speaks_for_one_second(student) -> None:
+def test_the_student_synthesizes_one_second(student) -> None:
     frames = PAPER.audio.frames(PAPER.audio.sample_rate)
     mel, _ = clip(frames)
     audio = Synthesizer(student, chunk_frames=frames)(mel[0], seed=1)

@@ -1,4 +1,4 @@
-"""What a model is given to speak from: checked, and cut at the ends."""
+"""The inputs of models: checked, and repeated at the ends."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def test_a_speaker_may_be_named() -> None:
     np.testing.assert_array_equal(required(one)["speaker"], [1])
 
 
-def test_two_speakers_say_the_same_words_differently() -> None:
+def test_two_speakers_give_different_audio() -> None:
     teacher = tiny_models.teacher(conditioning=tiny_models.EVERYTHING)
     features = single(tiny_models.features(1, FRAMES))
     anna, ben = (
@@ -66,15 +66,15 @@ def test_two_speakers_say_the_same_words_differently() -> None:
 def test_what_is_missing_is_named(key) -> None:
     features = tiny_models.features(1, FRAMES)
     del features[key]
-    said = "--speaker" if key == "speaker" else f"needs '{key}'"
-    with pytest.raises(UserError, match=f"^one.wav: .* {said}"):
+    message = "--speaker" if key == "speaker" else f"needs '{key}'"
+    with pytest.raises(UserError, match=f"^one.wav: .* {message}"):
         required(features)
 
 
 @pytest.mark.parametrize("speaker", ["carl", 2, -1, 0.5, [[0]]])
 def test_an_unknown_speaker_is_refused_with_the_known_ones(speaker) -> None:
     features = single(tiny_models.features(1, FRAMES)) | {"speaker": speaker}
-    with pytest.raises(UserError, match="speaks as anna, ben"):
+    with pytest.raises(UserError, match="knows anna, ben"):
         required(features)
 
 
@@ -94,11 +94,11 @@ def test_features_of_different_lengths_are_refused() -> None:
         required(features)
 
 
-def test_nothing_that_tells_a_length_is_refused() -> None:
+def test_features_without_frames_are_refused() -> None:
     teacher = tiny_models.teacher(
         conditioning=tiny_models.Conditioning(inputs=(), channels=4)
     )
-    with pytest.raises(UserError, match="how long the audio is to be"):
+    with pytest.raises(UserError, match="the length of the audio"):
         generate(teacher, {"speaker": 0})
 
 

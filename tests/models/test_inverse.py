@@ -10,7 +10,11 @@ import tiny_models
 
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
-from pwavenet_tf.models.inverse import CachedInverse, level_mass, log_density
+from pwavenet_tf.models.inverse import (
+    CachedInverse,
+    discretised_mass,
+    log_density,
+)
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 
 FRAMES = 6
@@ -162,20 +166,22 @@ def test_the_size_of_pieces_does_not_change_the_result(upsampling) -> None:
         np.testing.assert_allclose(often[name], once[name], atol=1e-5)
 
 
-def test_a_loop_can_stop_and_go_on_within_a_frame() -> None:
-    """With and without more room than samples that are wanted."""
+def test_a_loop_can_be_resumed_within_a_frame() -> None:
+    """With and without padding after the samples to invert."""
     student = tiny_models.student(
         conditioning=dataclasses.replace(tiny_models.ON_MEL, upsampling=())
     )
     mel, audio = tiny_models.mel(1, 2), tiny_models.audio(1, 2)
     inverse = CachedInverse(student, jit_compile=False)
-    told = inverse.told({"mel": mel}, 0, 2)
-    expected, last = inverse.invert(inverse.initial_state(1), told, audio)
+    conditioning = inverse.condition({"mel": mel}, 0, 2)
+    expected, last = inverse.invert(
+        inverse.initial_state(1), conditioning, audio
+    )
     padded = np.pad(audio[:, :13], ((0, 0), (0, 4)))
     first, state = inverse.invert(
-        inverse.initial_state(1), told, padded, steps=13
+        inverse.initial_state(1), conditioning, padded, steps=13
     )
-    second, state = inverse.invert(state, told, audio[:, 13:])
+    second, state = inverse.invert(state, conditioning, audio[:, 13:])
     assert state.position == last.position == 40
     assert (first.noise[:, 13:] == 0.0).numpy().all()
     noise = tf.concat([first.noise[:, :13], second.noise], axis=1)
@@ -188,7 +194,7 @@ def test_one_loop_is_compiled_whatever_the_lengths(student) -> None:
         audio = tiny_models.audio(1, frames)[:, :-5]
         inverse.log_prob(audio, tiny_models.mel(1, frames))
     assert inverse._invert.experimental_get_tracing_count() == 1
-    assert inverse.told.compute.experimental_get_tracing_count() == 1
+    assert inverse.condition.compute.experimental_get_tracing_count() == 1
 
 
 def test_a_sample_is_judged_by_the_past_alone(student) -> None:
@@ -208,7 +214,7 @@ def test_mass_is_the_densitys_integral_over_a_level(student) -> None:
     mel, audio = tiny_models.mel(1, 1), tiny_models.audio(1, 1)
     inverse = CachedInverse(student, jit_compile=False)
     (_, found), *_ = inverse.chunks(audio, mel)
-    mass = np.exp(level_mass(student, audio, found).log_prob[0])
+    mass = np.exp(discretised_mass(student, audio, found).log_prob[0])
     places, weights = np.polynomial.legendre.leggauss(8)
     series = tiny_models.repeated(audio, 8)
     series[:, -1] += places.astype("float32") / 65_536
@@ -218,7 +224,7 @@ def test_mass_is_the_densitys_integral_over_a_level(student) -> None:
     assert mass[-1] == pytest.approx(integral, rel=1e-3)
 
 
-def test_weights_are_read_anew_and_rows_stand_for_themselves() -> None:
+def test_weights_are_read_again_and_rows_are_independent() -> None:
     student = tiny_models.calmer(tiny_models.student(), 0.1)
     inverse = CachedInverse(student, jit_compile=False)
     mel, audio = tiny_models.mel(2, 3), tiny_models.audio(2, 3)

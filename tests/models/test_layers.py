@@ -21,15 +21,15 @@ def series(*shape: int) -> np.ndarray:
 def test_causal_convolution_is_tensorflows_dilated_convolution(
     filter_width, dilation
 ) -> None:
-    """Also where the series is shorter than the convolution reaches."""
+    """Also where the series is shorter than the left context."""
     layer = CausalConvolution(5, filter_width, dilation)
     for time in (4, 30):
         x = series(2, time, 3)
         layer(x)
         layer.bias.assign(np.arange(5.0))
-        reach = (filter_width - 1) * dilation
+        left_context = (filter_width - 1) * dilation
         oracle = tf.nn.conv1d(
-            tf.pad(x, [[0, 0], [reach, 0], [0, 0]]),
+            tf.pad(x, [[0, 0], [left_context, 0], [0, 0]]),
             layer.kernel.value,
             stride=1,
             padding="VALID",

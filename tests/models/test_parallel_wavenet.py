@@ -82,10 +82,8 @@ def test_total_location_and_scale_see_only_past_noise(
     assert (gradient[seen] != 0.0).all()
 
 
-def test_present_noise_reaches_the_sample_by_the_total_scale(
-    student, noise
-) -> None:
-    """∂x_t / ∂z_t = s_tot,t, and no later noise reaches x_t at all."""
+def test_present_noise_is_scaled_by_the_total_scale(student, noise) -> None:
+    """∂x_t / ∂z_t = s_tot,t, and x_t does not depend on later noise."""
     gradient = tiny_models.jacobian(total(student, "audio"), noise)
     log_scale = total(student, "log_scale")(noise[None])[0]
     np.testing.assert_allclose(np.diag(gradient), np.exp(log_scale), rtol=1e-5)
@@ -125,8 +123,8 @@ def test_no_flow_can_run_away(student) -> None:
     centre = math.log(0.05) / 2
     assert network.log_scale_centre == pytest.approx(centre)
     wild = 1e4 * tiny_models.noise(2, 3)
-    told = student.conditioner({"mel": tiny_models.mel(2, 3)})
-    _, log_scale = network(wild, **told)
+    conditioning = student.conditioner({"mel": tiny_models.mel(2, 3)})
+    _, log_scale = network(wild, **conditioning)
     assert np.abs(log_scale.numpy() - centre).max() <= 2.0 + 1e-5
 
 
@@ -149,8 +147,10 @@ def test_one_conditioning_shapes_every_flow_at_every_sample(student) -> None:
 
 
 def test_conditioner_starts_from_the_teachers() -> None:
-    told = {"conditioning": tiny_models.EVERYTHING}
-    student, teacher = tiny_models.student(**told), tiny_models.teacher(**told)
+    student, teacher = (
+        build(conditioning=tiny_models.EVERYTHING)
+        for build in (tiny_models.student, tiny_models.teacher)
+    )
     teacher.conditioner.set_weights(
         [weight + 1.0 for weight in teacher.conditioner.get_weights()]
     )
@@ -181,8 +181,8 @@ def test_outputs_and_given_noise_stay_float32_under_mixed_precision() -> None:
         assert value.dtype == "float32"
         assert np.isfinite(value.numpy()).all()
     np.testing.assert_array_equal(out["noise"], noise)
-    drawn = student({"mel": tiny_models.mel(2, 3)})
-    assert all(value.dtype == "float32" for value in drawn.values())
+    outputs = student({"mel": tiny_models.mel(2, 3)})
+    assert all(value.dtype == "float32" for value in outputs.values())
 
 
 def test_upsampling_that_is_not_the_hop_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""The phone classifier: what it hears, when, and what it is taught."""
+"""The phone classifier: its receptive field, its loss, its training."""
 
 import math
 
@@ -39,7 +39,7 @@ def test_pooling_strides_are_near_each_other():
     assert pooling_strides(199, 2) == (1, 199)
 
 
-def reach(classifier, frame: int) -> np.ndarray:
+def dependencies(classifier, frame: int) -> np.ndarray:
     """Samples that the logits of a frame depend on."""
     audio = tf.constant(tiny_models.audio(1, FRAMES))
     with tf.GradientTape() as tape:
@@ -48,16 +48,16 @@ def reach(classifier, frame: int) -> np.ndarray:
     return np.flatnonzero(tape.gradient(total, audio)[0].numpy())
 
 
-def test_a_frame_hears_what_its_receptive_field_says_and_no_more(classifier):
-    frame, behind = 9, classifier.lookahead_frames
-    heard = reach(classifier, frame)
+def test_a_frame_depends_on_its_receptive_field_and_no_more(classifier):
+    frame, lookahead = 9, classifier.lookahead_frames
+    samples = dependencies(classifier, frame)
     # The last stack reads the steps before, so not the newest frame; the
     # others leave out a step each.
-    end = (frame + 1 + behind) * HOP
-    assert (frame + behind - 1) * HOP <= heard.max() < end
-    assert heard.min() >= end - classifier.receptive_field
-    # Rectified units may be at rest at the far end.
-    assert heard.min() < end - 0.7 * classifier.receptive_field
+    end = (frame + 1 + lookahead) * HOP
+    assert (frame + lookahead - 1) * HOP <= samples.max() < end
+    assert samples.min() >= end - classifier.receptive_field
+    # Rectified units may be zero at the far end.
+    assert samples.min() < end - 0.7 * classifier.receptive_field
 
 
 def test_logits_are_float32_under_every_policy(classifier):
@@ -81,8 +81,8 @@ def test_features_run_from_every_sample_to_every_frame(classifier):
 
 
 def expected_loss(logits, phones, weight):
-    """Cross-entropy and accuracy, counted frame by frame."""
-    nats = counted = right = 0.0
+    """Cross-entropy and accuracy, frame by frame."""
+    nats = frames = right = 0.0
     for clip in range(len(phones)):
         for frame, phone in enumerate(phones[clip, :, 1]):
             samples = weight[clip, frame * HOP : (frame + 1) * HOP]
@@ -91,8 +91,8 @@ def expected_loss(logits, phones, weight):
             total = np.log(np.exp(values).sum())
             nats += share * (total - values[phone])
             right += share * (values.argmax() == phone)
-            counted += share
-    return nats / counted, right / counted
+            frames += share
+    return nats / frames, right / frames
 
 
 def test_frames_count_as_their_samples_do_and_unknown_phones_do_not(classifier):
@@ -125,8 +125,8 @@ def test_accuracy_is_that_of_all_frames_not_the_mean_of_batches(classifier):
     np.testing.assert_allclose(found, FRAMES / (FRAMES + 1), rtol=1e-6)
 
 
-def test_it_learns_to_tell_tones_it_has_not_heard():
-    """Three pitches as phones: what any ear should learn in seconds."""
+def test_it_learns_to_classify_tones_that_are_not_in_the_training_data():
+    """Three pitches as phones: learnt in seconds."""
     keras.utils.set_random_seed(1)
     random = np.random.default_rng(1)
 
@@ -146,7 +146,7 @@ def test_it_learns_to_tell_tones_it_has_not_heard():
     )
     model.compile(keras.optimizers.Adam(1e-2), jit_compile=False)
     # `compute_loss` reads the phones among the inputs; targets and weights
-    # are there because `fit` of a dictionary wants them.
+    # are there because `fit` of a dictionary needs them.
     inputs, _ = clips(128)
     weight = np.ones_like(inputs["audio"])
     data = tf.data.Dataset.from_tensor_slices(
@@ -154,9 +154,9 @@ def test_it_learns_to_tell_tones_it_has_not_heard():
     ).batch(16, drop_remainder=True)
     model.fit(data, epochs=8, verbose=0, shuffle=False)
     inputs, phones = clips(32)
-    heard = model(inputs).numpy().argmax(axis=-1)
-    # Frames at the borders hold two tones, or are heard with them.
-    assert (heard == phones).mean() > 0.8
+    recognised = model(inputs).numpy().argmax(axis=-1)
+    # Frames at the borders hold two tones, or have them in their context.
+    assert (recognised == phones).mean() > 0.8
 
 
 def test_sizes_that_do_not_fit_are_refused():

@@ -19,7 +19,7 @@ from pwavenet_tf.core.presets import preset
 from pwavenet_tf.distillation.distiller import Distiller
 from pwavenet_tf.models.wavenet import WaveNet
 from pwavenet_tf.synthesis.noise import positional_uniforms
-from pwavenet_tf.synthesis.streaming import Stream, spoken
+from pwavenet_tf.synthesis.streaming import Stream, synthesize_stream
 from pwavenet_tf.synthesis.student import Synthesizer
 from pwavenet_tf.synthesis.teacher import CachedSampler, generate
 
@@ -67,7 +67,7 @@ def test_filters_are_scipys(length, coefficient, seed) -> None:
 
 @hypothesis.given(st.integers(1, 199), coefficients)
 @hypothesis.settings(deadline=None, max_examples=10)
-def test_de_emphasis_goes_on_from_the_last_sample(cut, coefficient) -> None:
+def test_de_emphasis_continues_from_the_last_sample(cut, coefficient) -> None:
     y = noise_of(200, cut)
     whole = de_emphasis(y, coefficient)
     first = de_emphasis(y[:, :cut], coefficient)
@@ -88,7 +88,7 @@ def test_a_coefficient_that_is_none_is_refused(wrong) -> None:
         AudioContract(pre_emphasis=wrong)
 
 
-def test_a_contract_of_before_there_was_pre_emphasis_has_none() -> None:
+def test_a_contract_older_than_pre_emphasis_has_none() -> None:
     old = dataclasses.asdict(tiny_models.EMPHASISED)
     del old["pre_emphasis"]
     assert AudioContract.from_config(old) == tiny_models.CONTRACT
@@ -124,7 +124,9 @@ def test_a_preset_whose_head_has_classes_leaves_pre_emphasis_out() -> None:
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_teacher_gives_the_distribution_of_emphasised_audio_moved(head) -> None:
+def test_teacher_gives_the_distribution_of_emphasised_audio_shifted(
+    head,
+) -> None:
     """The network alone, given y, judges y as the teacher judges x."""
     teacher = emphasised_teacher(head=head)
     mel, audio = tiny_models.mel(2, FRAMES), tiny_models.audio(2, FRAMES)
@@ -140,12 +142,12 @@ def test_teacher_gives_the_distribution_of_emphasised_audio_moved(head) -> None:
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_teachers_pmf_over_all_levels_sums_to_one(head) -> None:
+def test_teachers_pmf_over_all_pcm_values_sums_to_one(head) -> None:
     teacher = emphasised_teacher(head=head)
     inputs = {"audio": tiny_models.audio(), "mel": tiny_models.mel()}
     parameters = teacher(inputs)[:, -4:]
-    levels = (np.arange(65_536, dtype="f") - 32_768) / 32_768
-    log_prob = teacher.head_class(parameters).log_prob(levels[:, None, None])
+    values = (np.arange(65_536, dtype="f") - 32_768) / 32_768
+    log_prob = teacher.head_class(parameters).log_prob(values[:, None, None])
     total = tf.reduce_sum(tf.exp(tf.cast(log_prob, tf.float64)), 0)
     np.testing.assert_allclose(total, 1.0, atol=1e-4)
 
@@ -166,8 +168,10 @@ def test_gradient_of_the_likelihood_is_that_of_finite_differences() -> None:
     for place in (0, 7, 39):
         step = np.zeros_like(audio)
         step[0, place] = 1e-3
-        slope = (total(audio + step) - total(audio - step)) / 2e-3
-        np.testing.assert_allclose(gradient[place], slope, rtol=2e-2, atol=0.3)
+        estimate = (total(audio + step) - total(audio - step)) / 2e-3
+        np.testing.assert_allclose(
+            gradient[place], estimate, rtol=2e-2, atol=0.3
+        )
 
 
 def test_student_is_its_flows_de_emphasised() -> None:
@@ -265,22 +269,22 @@ def test_saved_models_keep_their_pre_emphasis(tmp_path) -> None:
 
 
 def test_cached_sampling_equals_the_parallel_network() -> None:
-    """Also past the longest dilation, and when the state is handed on."""
+    """Also past the longest dilation, and when the state is passed on."""
     teacher = emphasised_teacher()
     mel, audio = tiny_models.mel(2, FRAMES), tiny_models.audio(2, FRAMES)
     expected = teacher({"audio": audio, "mel": mel})
-    told = teacher.told({"mel": mel})
+    conditioning = teacher.layer_conditioning({"mel": mel})["conditioning"]
     sampler = CachedSampler(teacher, jit_compile=False)
-    state, pieces = sampler.initial_state(2), []
+    state, chunks = sampler.initial_state(2), []
     for start, end in ((0, 1), (1, 24), (24, 60)):
-        part = {"conditioning": told["conditioning"][:, start:end]}
-        piece, state = sampler.score(state, part, audio[:, start:end])
-        pieces.append(piece)
-    np.testing.assert_allclose(tf.concat(pieces, 1), expected, atol=1e-5)
+        chunk = {"conditioning": conditioning[:, start:end]}
+        parameters, state = sampler.score(state, chunk, audio[:, start:end])
+        chunks.append(parameters)
+    np.testing.assert_allclose(tf.concat(chunks, 1), expected, atol=1e-5)
 
 
 def test_sampled_audio_is_16_bit_and_follows_the_teacher() -> None:
-    """F(x_t | x_<t) is uniform along what was drawn."""
+    """F(x_t | x_<t) is uniform along sampled audio."""
     teacher = emphasised_teacher()
     output = teacher.output_parameters
     output.set_weights([0.1 * weight for weight in output.get_weights()])
@@ -298,7 +302,7 @@ def test_sampled_audio_is_16_bit_and_follows_the_teacher() -> None:
 
 @hypothesis.given(st.lists(st.integers(1, 23), max_size=4))
 @hypothesis.settings(deadline=None, max_examples=8)
-def test_streams_in_any_parts_equal_the_whole(cuts) -> None:
+def test_streaming_in_any_chunks_equals_the_whole(cuts) -> None:
     student = emphasised_student()
     mel = tiny_models.mel(2, 24)
     uniforms = positional_uniforms(5, 2, 0, 24 * tiny_models.HOP)
@@ -310,5 +314,5 @@ def test_streams_in_any_parts_equal_the_whole(cuts) -> None:
         {"mel": mel[:, start:end]}
         for start, end in zip(edges, edges[1:], strict=False)
     ]
-    audio = np.concatenate(list(spoken(stream, parts)), axis=1)
+    audio = np.concatenate(list(synthesize_stream(stream, parts)), axis=1)
     np.testing.assert_allclose(audio, whole.clip(-1, 1 - 2**-15), atol=2e-5)

@@ -42,7 +42,7 @@ def corpus(tiny_run):
 
 @pytest.mark.parametrize("precision", MIXED)
 @pytest.mark.parametrize("kind", ["teacher", "student"])
-def test_a_copy_computes_in_16_bits_and_answers_in_32(kind, precision):
+def test_a_copy_computes_in_16_bits_and_returns_32(kind, precision):
     model = getattr(tiny_models, kind)()
     copy = in_precision(model, precision)
     inputs = tiny_models.features() | {
@@ -161,7 +161,7 @@ def test_a_student_is_written_to_compute_in_float32(students, precision):
 
 
 @pytest.mark.slow
-def test_an_interrupted_float16_run_goes_on_with_its_loss_scale(
+def test_an_interrupted_float16_run_resumes_with_its_loss_scale(
     corpus, tmp_path, monkeypatch
 ):
     """The same weights, bit for bit, as of the run that went through."""
@@ -195,7 +195,7 @@ def test_an_unknown_precision_is_refused():
         TeacherTraining(1, 1, 200, 1e-3, precision="float64")
 
 
-def test_the_flag_reaches_the_run(tiny_run, tmp_path, monkeypatch):
+def test_the_flag_is_passed_to_the_run(tiny_run, tmp_path, monkeypatch):
     def seen(corpus, settings, *others):
         found.append(settings)
         raise UserError("seen")

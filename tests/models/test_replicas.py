@@ -13,7 +13,7 @@ import pytest
 from repository import HELPERS, ROOT
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.models.backend import replica_count, share_of_batch
+from pwavenet_tf.models.backend import batch_share, replica_count
 from pwavenet_tf.models.loading import load_student, load_teacher
 from pwavenet_tf.training.distribution import choose_strategy, is_chief
 
@@ -52,7 +52,7 @@ def test_two_devices_take_the_steps_of_one(steps, name) -> None:
     )
 
 
-def test_devices_draw_numbers_of_their_own(steps) -> None:
+def test_devices_have_different_random_numbers(steps) -> None:
     keys = steps["keys"].reshape(-1, 2)
     assert len(np.unique(keys, axis=0)) == len(keys) == 6
     one, other = steps["noises"]
@@ -60,7 +60,7 @@ def test_devices_draw_numbers_of_their_own(steps) -> None:
 
 
 def test_alone_a_model_holds_the_whole_batch() -> None:
-    assert replica_count() == share_of_batch() == share_of_batch(5.0) == 1
+    assert replica_count() == batch_share() == batch_share(5.0) == 1
     assert is_chief()
     assert choose_strategy("auto").num_replicas_in_sync == 1
 
@@ -145,7 +145,7 @@ def test_two_workers_hold_equal_weights_and_one_that_dies_rejoins(
     assert first.poll() is None, logs(tmp_path)
     second.send_signal(signal.SIGKILL)
     second.wait()
-    # It cannot go on alone, and says so by ending.
+    # It cannot continue alone, and ends.
     assert first.wait(timeout=300) != 0
     assert not (tmp_path / "run" / "teacher.keras").exists()
     for worker in begin():

@@ -1,4 +1,4 @@
-"""The claim that a teacher of several speakers tells them apart."""
+"""The claim that a teacher of several speakers distinguishes them."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ from pwavenet_tf.evaluation.recordings import Heard
 from pwavenet_tf.training.runs import train_teacher
 
 # The recordings' own rate: what is upsampled has nothing above 4 kHz that
-# could tell voices apart.
+# could distinguish the speakers.
 AUDIO = AudioContract(
     sample_rate=8_000,
     hop_length=100,
@@ -52,7 +52,7 @@ def small_preset(steps: int):
 
 
 @pytest.mark.slow
-def test_the_right_speaker_beats_each_wrong_one_on_unheard_takes(
+def test_the_right_speaker_beats_each_wrong_one_on_held_out_takes(
     shared_data, tmp_path
 ) -> None:
     """All 30 pairs of six speakers of the Free Spoken Digit Dataset."""
@@ -70,20 +70,22 @@ def test_the_right_speaker_beats_each_wrong_one_on_unheard_takes(
     describe = Describer(
         corpus.contract, ("speaker",), recordings, speaker_pattern=PATTERN
     )
-    heard = [
+    references = [
         Heard(recordings / name, name, audio, describe(name, audio))
         for name, audio, _ in corpus.utterances("validation")
     ]
     likelihood = Likelihood(teacher)
-    scores = [likelihood(one.audio, one.features(teacher)) for one in heard]
-    found = listens(teacher, likelihood, heard, scores, "teacher").speakers
+    scores = [
+        likelihood(one.audio, one.features(teacher)) for one in references
+    ]
+    found = listens(teacher, likelihood, references, scores, "teacher").speakers
     assert len(found.matrix) == 6
-    wrong = {
-        (true, told): bits
+    costs = {
+        (true, wrong): bits
         for true, row in found.matrix.items()
-        for told, bits in row.items()
-        if told != true
+        for wrong, bits in row.items()
+        if wrong != true
     }
-    assert len(wrong) == 30
-    assert min(wrong.values()) > 0.0, wrong
+    assert len(costs) == 30
+    assert min(costs.values()) > 0.0, costs
     assert found.penalty > 0.1

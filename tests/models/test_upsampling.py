@@ -40,7 +40,7 @@ def test_transposed_convolution_is_keras_conv1d_transpose(stride) -> None:
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 4, 5, 20])
-def test_every_output_is_fed_by_equally_many_inputs(stride) -> None:
+def test_every_output_depends_on_equally_many_inputs(stride) -> None:
     """No checkerboard imbalance (Odena et al. 2016), whatever is learned.
 
     The sum of the absolute kernel over what an output sees is its sensitivity
@@ -71,7 +71,7 @@ def test_untrained_transposed_convolution_interpolates() -> None:
     np.testing.assert_allclose(inner, inner[:, :1] + 0 * inner, atol=1e-6)
 
 
-def test_a_chunk_with_its_neighbours_equals_the_whole(upsampler) -> None:
+def test_a_chunk_with_context_equals_the_whole(upsampler) -> None:
     mel = tiny_models.mel(2, 16)
     whole = upsampler(mel).numpy()
     assert whole.shape == (2, 16 * HOP, 4)
@@ -87,7 +87,7 @@ def test_a_chunk_with_its_neighbours_equals_the_whole(upsampler) -> None:
         )
 
 
-def test_a_frame_lands_on_its_own_samples(upsampler) -> None:
+def test_a_frame_is_upsampled_to_its_own_samples(upsampler) -> None:
     """Its effect covers [f · hop, (f + 1) · hop) and is centred there.
 
     The convolutions look at the frame itself only, so that their random
@@ -105,9 +105,9 @@ def test_a_frame_lands_on_its_own_samples(upsampler) -> None:
         effect = difference.sum(axis=(0, 2))
         own = slice(frame * HOP, (frame + 1) * HOP)
         assert (effect[own] > 0.0).all()
-        reach = upsampler.context_frames * HOP
-        assert effect[: own.start - reach].sum() == 0.0
-        assert effect[own.stop + reach :].sum() == 0.0
+        margin = upsampler.context_frames * HOP
+        assert effect[: own.start - margin].sum() == 0.0
+        assert effect[own.stop + margin :].sum() == 0.0
         centre = (effect * np.arange(len(effect))).sum() / effect.sum()
         centres.append(centre - (own.start + (HOP - 1) / 2))
     assert np.abs(np.mean(centres)) < HOP / 4

@@ -34,7 +34,7 @@ def projected(teacher, mel):
     return function
 
 
-def test_paper_teacher_sees_6139_samples() -> None:
+def test_receptive_field_of_the_paper_teacher_is_6139_samples() -> None:
     assert WaveNet.from_preset(preset("paper")).receptive_field == 6_139
 
 
@@ -59,7 +59,7 @@ def test_exactly_the_receptive_field_matters(dilations, filter_width) -> None:
     assert (gradient[seen] != 0.0).all()
 
 
-def test_the_mel_reaches_its_own_frame_and_not_the_distant_future(
+def test_audio_depends_on_its_own_mel_frame_and_not_on_distant_ones(
     teacher,
 ) -> None:
     audio, mel = tiny_models.audio(frames=12), tiny_models.mel(frames=12)
@@ -76,7 +76,7 @@ def test_the_mel_reaches_its_own_frame_and_not_the_distant_future(
     assert (difference[: 2 * hop] == 0.0).all()
 
 
-def test_the_loss_is_nats_per_counted_sample(teacher) -> None:
+def test_the_loss_is_nats_per_valid_sample(teacher) -> None:
     audio, mel = tiny_models.audio(2, 3), tiny_models.mel(2, 3)
     parameters = teacher({"audio": audio, "mel": mel})
     weight = np.zeros_like(audio)
@@ -92,11 +92,13 @@ def test_the_loss_is_nats_per_counted_sample(teacher) -> None:
     )
 
 
-def test_context_beyond_the_receptive_field_does_not_count(teacher) -> None:
+def test_context_beyond_the_receptive_field_does_not_change_the_loss(
+    teacher,
+) -> None:
     audio, mel = tiny_models.audio(1, 4), tiny_models.mel(1, 4)
     weight = np.zeros_like(audio)
-    counted = 40
-    weight[:, counted:] = 1.0
+    first_valid = 40
+    weight[:, first_valid:] = 1.0
 
     def loss(samples):
         parameters = teacher({"audio": samples, "mel": mel})
@@ -105,8 +107,8 @@ def test_context_beyond_the_receptive_field_does_not_count(teacher) -> None:
         ).numpy()
 
     far, near = audio.copy(), audio.copy()
-    far[:, : counted - teacher.receptive_field] = 0.5
-    near[:, counted - teacher.receptive_field] = 0.5
+    far[:, : first_valid - teacher.receptive_field] = 0.5
+    near[:, first_valid - teacher.receptive_field] = 0.5
     assert loss(far) == loss(audio)
     assert loss(near) != loss(audio)
 
@@ -187,7 +189,7 @@ def test_upsampling_that_is_not_the_hop_is_refused() -> None:
 
 
 @pytest.mark.parametrize("components", [1, 2, 10])
-def test_an_untrained_mixture_is_in_one_place_at_many_scales(
+def test_an_untrained_mixture_has_one_location_and_many_scales(
     components,
 ) -> None:
     keras.utils.set_random_seed(0)
@@ -216,10 +218,10 @@ def test_an_untrained_mixture_is_in_one_place_at_many_scales(
 @pytest.mark.xla
 @pytest.mark.parametrize("head", ["mixture_of_logistics", "gaussian"])
 def test_a_short_run_learns_to_follow_the_past(head) -> None:
-    """x_t = 0.98 x_{t-1} + noise: bits far below those of its levels alone.
+    """x_t = 0.98 x_{t-1} + noise: bits far below those of its marginal.
 
-    The best that ignores the past knows the marginal's deviation alone, five
-    times the noise's: ln 5 nats more.
+    The best model that ignores the past has the marginal's standard deviation,
+    five times the noise's: ln 5 nats more.
     """
     teacher = tiny_models.teacher(
         head=head, dilations=(1, 2), conditioning=tiny_models.COARSE

@@ -30,7 +30,7 @@ def teacher(head: str, policy: str):
 
 
 def distiller(noise: str, policy: str) -> Distiller:
-    """All four losses; the noise and the inner samples are drawn."""
+    """All four losses; with random noise and inner samples."""
     head = "gaussian" if noise == "gaussian" else "mixture_of_logistics"
     made = Distiller(
         teacher(head, policy),
@@ -57,10 +57,10 @@ MODELS = {
 def batch() -> tuple:
     """As `Corpus.training_clips` gives it."""
     recording = tiny_models.audio(BATCH, FRAMES)
-    told = tiny_models.features(BATCH, FRAMES) | {"audio": recording}
+    inputs = tiny_models.features(BATCH, FRAMES) | {"audio": recording}
     weight = np.ones_like(recording)
     weight[:, :700] = 0.0
-    return tf.nest.map_structure(tf.constant, (told, recording, weight))
+    return tf.nest.map_structure(tf.constant, (inputs, recording, weight))
 
 
 @pytest.fixture(

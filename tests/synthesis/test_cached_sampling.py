@@ -23,15 +23,15 @@ def teacher() -> WaveNet:
 
 
 @pytest.fixture(scope="module")
-def drawn(teacher) -> np.ndarray:
+def sampled(teacher) -> np.ndarray:
     """64 rows of audio for one mel spectrogram, in one chunk."""
     mel = tiny_models.repeated(tiny_models.mel(1, FRAMES), 64)
     return generate(teacher, mel, seed=11)
 
 
-def told(teacher, features: dict) -> dict:
-    """What the teacher's network is told, for the whole of the features."""
-    return CachedSampler(teacher).told(features, 0, FRAMES)
+def conditioning_of(teacher, features: dict) -> dict:
+    """The conditioning of the teacher's layers for all of the features."""
+    return CachedSampler(teacher).condition(features, 0, FRAMES)
 
 
 def cached_and_parallel(teacher, jit_compile: bool):
@@ -39,7 +39,7 @@ def cached_and_parallel(teacher, jit_compile: bool):
     audio = tiny_models.audio(2, FRAMES)
     features = tiny_models.features(2, FRAMES)
     sampler = CachedSampler(teacher, jit_compile=jit_compile)
-    conditioning = told(teacher, features)
+    conditioning = conditioning_of(teacher, features)
     cached, _ = sampler.score(sampler.initial_state(2), conditioning, audio)
     return cached, teacher(features | {"audio": audio})
 
@@ -88,8 +88,8 @@ def test_conditioning_of_some_frames_is_a_part_of_the_whole(
     )
     teacher = tiny_models.teacher(conditioning=conditioning)
     features = tiny_models.features(2, 20)
-    whole = teacher.told(features)
-    part = CachedSampler(teacher).told(features, 7, 4)
+    whole = teacher.layer_conditioning(features)
+    part = CachedSampler(teacher).condition(features, 7, 4)
     scale = whole["conditioning"].shape[1] // 20
     np.testing.assert_allclose(
         part["conditioning"],
@@ -100,13 +100,13 @@ def test_conditioning_of_some_frames_is_a_part_of_the_whole(
 
 
 def between(conditioning: dict, start: int, end: int) -> dict:
-    """What is told of some samples, in whole frames if it is in frames."""
+    """The conditioning of some samples, in whole frames if it has frames."""
     series = conditioning["conditioning"]
     stride = TIME // series.shape[1]
     return {"conditioning": series[:, start // stride : -(-end // stride)]}
 
 
-def teacher_told(upsampling, **changes) -> WaveNet:
+def teacher_with(upsampling, **changes) -> WaveNet:
     conditioning = dataclasses.replace(
         tiny_models.ON_MEL, upsampling=upsampling
     )
@@ -114,19 +114,19 @@ def teacher_told(upsampling, **changes) -> WaveNet:
 
 
 @pytest.mark.parametrize("upsampling", [(), (4, 5), (4,)])
-def test_state_handed_on_in_pieces_equals_one_run(upsampling) -> None:
-    teacher = teacher_told(upsampling)
+def test_scoring_in_chunks_equals_one_call(upsampling) -> None:
+    teacher = teacher_with(upsampling)
     audio = tiny_models.audio(2, FRAMES)
-    conditioning = told(teacher, tiny_models.features(2, FRAMES))
+    conditioning = conditioning_of(teacher, tiny_models.features(2, FRAMES))
     sampler = CachedSampler(teacher, jit_compile=False)
     whole, last = sampler.score(sampler.initial_state(2), conditioning, audio)
     state = sampler.initial_state(2)
-    pieces = []
+    chunks = []
     for start, end in ((0, 1), (1, 8), (8, 67), (67, TIME)):
         part = between(conditioning, start, end)
-        piece, state = sampler.score(state, part, audio[:, start:end])
-        pieces.append(piece)
-    np.testing.assert_allclose(tf.concat(pieces, 1), whole, atol=1e-6)
+        chunk, state = sampler.score(state, part, audio[:, start:end])
+        chunks.append(chunk)
+    np.testing.assert_allclose(tf.concat(chunks, 1), whole, atol=1e-6)
     assert state.position == last.position == TIME
     np.testing.assert_array_equal(state.newest, audio[:, -1:])
     np.testing.assert_allclose(state.rings, last.rings, atol=1e-6)
@@ -134,22 +134,22 @@ def test_state_handed_on_in_pieces_equals_one_run(upsampling) -> None:
 
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("upsampling", [(), (4, 5), (4,)])
-def test_what_is_drawn_in_pieces_is_what_is_drawn_at_once(
-    head, upsampling
-) -> None:
+def test_sampling_in_chunks_equals_one_call(head, upsampling) -> None:
     """State out and in, at any cut, with the same uniforms."""
-    teacher = teacher_told(upsampling, head=head)
-    conditioning = told(teacher, tiny_models.features(2, FRAMES))
-    draws = teacher.head_class.draws(3)
-    uniforms = np.random.default_rng(1).random((2, TIME, draws), "float32")
+    teacher = teacher_with(upsampling, head=head)
+    conditioning = conditioning_of(teacher, tiny_models.features(2, FRAMES))
+    uniforms_per_sample = teacher.head_class.uniforms_per_sample(3)
+    uniforms = np.random.default_rng(1).random(
+        (2, TIME, uniforms_per_sample), "float32"
+    )
     sampler = CachedSampler(teacher, jit_compile=False)
-    whole, _ = sampler.draw(sampler.initial_state(2), conditioning, uniforms)
-    state, pieces = sampler.initial_state(2), []
+    whole, _ = sampler.sample(sampler.initial_state(2), conditioning, uniforms)
+    state, chunks = sampler.initial_state(2), []
     for start, end in ((0, 33), (33, 34), (34, TIME)):
         part = between(conditioning, start, end)
-        piece, state = sampler.draw(state, part, uniforms[:, start:end])
-        pieces.append(piece)
-    np.testing.assert_array_equal(np.concatenate(pieces, 1), whole)
+        chunk, state = sampler.sample(state, part, uniforms[:, start:end])
+        chunks.append(chunk)
+    np.testing.assert_array_equal(np.concatenate(chunks, 1), whole)
 
 
 def test_memory_is_the_rings_of_fast_wavenet(teacher) -> None:
@@ -158,31 +158,31 @@ def test_memory_is_the_rings_of_fast_wavenet(teacher) -> None:
     assert state.rings.shape == (2 * (1 + 2 + 4), 5, 8)
 
 
-def test_generated_samples_are_16_bit_levels(drawn) -> None:
-    assert drawn.shape == (64, TIME) and drawn.dtype == np.float32
-    levels = drawn * 32_768.0
-    np.testing.assert_array_equal(levels, np.round(levels))
-    assert levels.min() >= -32_768 and levels.max() <= 32_767
+def test_generated_samples_are_16_bit_pcm_values(sampled) -> None:
+    assert sampled.shape == (64, TIME) and sampled.dtype == np.float32
+    pcm = sampled * 32_768.0
+    np.testing.assert_array_equal(pcm, np.round(pcm))
+    assert pcm.min() >= -32_768 and pcm.max() <= 32_767
 
 
 def test_generated_audio_follows_the_teachers_distribution(
-    teacher, drawn
+    teacher, sampled
 ) -> None:
     """F(x_t | x_<t) is uniform, by the parallel network's parameters."""
     mel = tiny_models.repeated(tiny_models.mel(1, FRAMES), 64)
-    distribution = teacher.distribution({"audio": drawn, "mel": mel})
-    standardised = (drawn[..., None] - distribution.locations) * tf.exp(
+    distribution = teacher.distribution({"audio": sampled, "mel": mel})
+    standardised = (sampled[..., None] - distribution.locations) * tf.exp(
         -distribution.log_scales
     )
     cumulative = tf.reduce_sum(
         tf.exp(distribution.log_weights) * tf.sigmoid(standardised), axis=-1
     )
-    inside = np.abs(drawn) < 0.99
+    inside = np.abs(sampled) < 0.99
     assert inside.mean() > 0.9
     uniform = cumulative.numpy()
     # A clipped sample stands for its whole tail: spread it over that.
-    top, bottom = drawn >= 0.9999, drawn <= -1.0
-    spread = np.random.default_rng(0).random(drawn.shape)
+    top, bottom = sampled >= 0.9999, sampled <= -1.0
+    spread = np.random.default_rng(0).random(sampled.shape)
     uniform = np.where(top, uniform + (1 - uniform) * spread, uniform)
     uniform = np.where(bottom, uniform * spread, uniform)
     for part in (uniform[:, :20], uniform[:, 20:70], uniform[:, 70:]):
@@ -193,20 +193,20 @@ def test_generated_audio_follows_the_teachers_distribution(
     assert pairs.pvalue > 1e-3
 
 
-def test_generate_repeats_itself_whatever_the_chunks(teacher, drawn) -> None:
+def test_generate_repeats_itself_whatever_the_chunks(teacher, sampled) -> None:
     """Sampling feeds back, so one different sample would change the rest."""
     mel = tiny_models.repeated(tiny_models.mel(1, FRAMES), 64)
-    pieces = list(CachedSampler(teacher, chunk_frames=4).chunks(mel, seed=11))
-    assert [piece.shape[1] for piece in pieces] == [80, 40]
-    np.testing.assert_array_equal(np.concatenate(pieces, axis=1), drawn)
+    chunks = list(CachedSampler(teacher, chunk_frames=4).chunks(mel, seed=11))
+    assert [piece.shape[1] for piece in chunks] == [80, 40]
+    np.testing.assert_array_equal(np.concatenate(chunks, axis=1), sampled)
 
 
-def test_seeds_rows_and_temperatures_differ(teacher, drawn) -> None:
-    assert len(np.unique(drawn, axis=0)) == 64
+def test_seeds_rows_and_temperatures_differ(teacher, sampled) -> None:
+    assert len(np.unique(sampled, axis=0)) == 64
     mel = tiny_models.mel(1, FRAMES)[0]
     other = generate(teacher, mel, seed=12)
     assert other.shape == (TIME,)
-    assert (other != drawn[0]).mean() > 0.9
+    assert (other != sampled[0]).mean() > 0.9
 
 
 def test_cold_sampling_follows_the_heaviest_component(teacher) -> None:
@@ -229,6 +229,6 @@ def test_cold_sampling_follows_the_heaviest_component(teacher) -> None:
         np.full((4, tiny_models.MELS), "loud"),
     ],
 )
-def test_what_is_no_mel_spectrogram_is_refused(teacher, mel) -> None:
+def test_an_invalid_mel_spectrogram_is_refused(teacher, mel) -> None:
     with pytest.raises(UserError, match="mel"):
         generate(teacher, mel)

@@ -42,7 +42,7 @@ def test_the_oracle_is_tensorflows_generator(key, lower, upper, count):
 
 
 @hypothesis.given(INT64, st.integers(0, 10**12), st.integers(0, 21))
-def test_a_row_draws_what_its_seed_and_positions_say(seed, start, count):
+def test_a_row_depends_on_its_seed_and_positions_only(seed, start, count):
     skipped = start % 4
     one_seed = [
         noise_oracle.uniforms(seed, (start // 4, row), skipped + count)

@@ -50,7 +50,7 @@ def one_pass(student, mel, seed: int) -> np.ndarray:
     seed=st.integers(-(2**63), 2**63 - 1),
 )
 @hypothesis.settings(max_examples=12)
-def test_chunks_add_up_to_one_pass(student, frames, chunk_frames, seed) -> None:
+def test_chunks_equal_one_pass(student, frames, chunk_frames, seed) -> None:
     """Inputs shorter and longer than a window, of 9 frames and more."""
     mel = tiny_models.mel(2, frames)
     audio = synthesizer(student, chunk_frames)(mel, seed)
@@ -149,15 +149,13 @@ def test_export_is_clipped_and_a_seed_repeats_itself(student) -> None:
         np.full((4, tiny_models.MELS), "loud"),
     ],
 )
-def test_what_is_no_mel_spectrogram_is_refused(student, mel) -> None:
+def test_an_invalid_mel_spectrogram_is_refused(student, mel) -> None:
     with pytest.raises(UserError, match="^mel .*; compute it"):
         synthesizer(student, 5)(mel)
 
 
 @pytest.mark.parametrize("temperature", [np.nan, np.inf, -np.inf])
-def test_a_temperature_that_is_no_number_is_refused(
-    student, temperature
-) -> None:
+def test_an_invalid_temperature_is_refused(student, temperature) -> None:
     with pytest.raises(UserError, match="temperature"):
         synthesizer(student, 5)(tiny_models.mel(1, 2), 0, temperature)
     with pytest.raises(UserError, match="temperature"):

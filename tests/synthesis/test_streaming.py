@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.synthesis.noise import positional_uniforms
-from pwavenet_tf.synthesis.streaming import Stream, spoken
+from pwavenet_tf.synthesis.streaming import Stream, synthesize_stream
 from pwavenet_tf.synthesis.student import Synthesizer
 from pwavenet_tf.synthesis.teacher import CachedSampler, generate
 
@@ -73,7 +73,9 @@ def test_a_students_stream_equals_the_network_on_all_of_it(
 ) -> None:
     voice, features, whole = student_and_sound(kind)
     stream = Stream(voice, 5, block_frames=block_frames)
-    audio = np.concatenate(list(spoken(stream, parts(features, cuts))), 1)
+    audio = np.concatenate(
+        list(synthesize_stream(stream, parts(features, cuts))), 1
+    )
     assert audio.shape == whole.shape
     np.testing.assert_allclose(audio, whole, atol=1e-5)
 
@@ -81,10 +83,12 @@ def test_a_students_stream_equals_the_network_on_all_of_it(
 @pytest.mark.parametrize("kind", KINDS)
 @hypothesis.given(cuts=st.lists(st.integers(1, FRAMES - 1), max_size=5))
 @hypothesis.settings(max_examples=5)
-def test_a_teachers_stream_equals_what_it_draws_at_once(kind, cuts) -> None:
+def test_a_teachers_stream_equals_one_pass(kind, cuts) -> None:
     voice, features, whole = teacher_and_sound(kind)
     stream = Stream(voice, 5, block_frames=5)
-    audio = np.concatenate(list(spoken(stream, parts(features, cuts))), 1)
+    audio = np.concatenate(
+        list(synthesize_stream(stream, parts(features, cuts))), 1
+    )
     np.testing.assert_array_equal(audio, whole)
 
 
@@ -99,30 +103,30 @@ def test_audio_comes_after_the_look_ahead_and_one_block(
     stream = Stream(voice, 5, block_frames=block_frames)
     assert stream.look_ahead_frames == look_ahead
     assert stream.first_audio_frames == look_ahead + block_frames
-    heard = 0
+    samples = 0
     for known, part in enumerate(parts(features, list(range(FRAMES))), 1):
-        heard += sum(block.shape[1] for block in stream.feed(part))
+        samples += sum(block.shape[1] for block in stream.feed(part))
         blocks = max(0, known - look_ahead) // block_frames
-        assert heard == blocks * block_frames * HOP
-    heard += sum(block.shape[1] for block in stream.end())
-    assert heard == FRAMES * HOP
+        assert samples == blocks * block_frames * HOP
+    samples += sum(block.shape[1] for block in stream.end())
+    assert samples == FRAMES * HOP
 
 
 @pytest.mark.parametrize("kind", KINDS[:2])
-def test_no_frame_behind_the_look_ahead_is_heard(kind) -> None:
+def test_no_frame_after_the_look_ahead_matters(kind) -> None:
     """And the last frame within it is: the look-ahead is no longer."""
     voice, features, whole = student_and_sound(kind)
     last = 10
-    for frame, heard in ((last + 2, True), (last + 3, False)):
+    for frame, matters in ((last + 2, True), (last + 3, False)):
         mel = features["mel"].copy()
         mel[:, frame] += 5.0
         stream = Stream(voice, 5, block_frames=1)
         audio = np.concatenate(
-            list(spoken(stream, [features | {"mel": mel}])), 1
+            list(synthesize_stream(stream, [features | {"mel": mel}])), 1
         )
         end = (last + 1) * HOP
         difference = np.abs(audio[:, :end] - whole[:, :end]).max()
-        assert (difference > 1e-4) == heard
+        assert (difference > 1e-4) == matters
 
 
 @pytest.mark.parametrize("sound", [student_and_sound, teacher_and_sound])
@@ -150,18 +154,18 @@ def test_a_row_with_its_own_seed_sounds_as_it_would_alone() -> None:
         )
 
 
-def test_parts_that_do_not_go_on_are_refused() -> None:
+def test_parts_that_do_not_match_are_refused() -> None:
     voice, features, _ = student_and_sound(KINDS[0])
     stream = Stream(voice)
     list(stream.feed(features))
-    with pytest.raises(UserError, match="batch 1.* do not go on .*batch 2"):
+    with pytest.raises(UserError, match="batch 1.* do not match .*batch 2"):
         list(stream.feed({"mel": features["mel"][:1]}))
     list(stream.end())
     with pytest.raises(UserError, match="has been ended; begin another"):
         list(stream.feed(features))
 
 
-def test_a_speaker_is_told_once() -> None:
+def test_a_speaker_is_given_once() -> None:
     voice, features, whole = student_and_sound(KINDS[1])
     first, *rest = parts(features, [4, 9])
     for part in rest:
@@ -170,13 +174,13 @@ def test_a_speaker_is_told_once() -> None:
     np.testing.assert_allclose(audio, whole, atol=1e-5)
 
 
-def test_a_block_of_nothing_is_refused() -> None:
+def test_an_empty_block_is_refused() -> None:
     voice, _, _ = student_and_sound(KINDS[0])
-    with pytest.raises(UserError, match="a block of 0 frames says nothing"):
+    with pytest.raises(UserError, match="a block has 0 frames"):
         Stream(voice, block_frames=0)
 
 
-def test_what_is_not_taken_at_once_comes_later() -> None:
+def test_blocks_that_are_not_taken_come_later() -> None:
     voice, features, whole = student_and_sound(KINDS[0])
     stream = Stream(voice, 5, block_frames=4)
     for part in parts(features, [7, 8, 20]):
@@ -197,11 +201,11 @@ def test_a_speaker_is_remembered_for_a_bare_mel() -> None:
     )
     voice = Synthesizer(tiny_models.student(conditioning=conditioning))
     features = tiny_models.features(2, FRAMES)
-    told = {name: features[name] for name in ("mel", "speaker")}
-    first = {"mel": told["mel"][:, :5], "speaker": told["speaker"]}
-    audio = list(voice.stream([first, told["mel"][:, 5:]], 5))
+    inputs = {name: features[name] for name in ("mel", "speaker")}
+    first = {"mel": inputs["mel"][:, :5], "speaker": inputs["speaker"]}
+    audio = list(voice.stream([first, inputs["mel"][:, 5:]], 5))
     np.testing.assert_allclose(
-        np.concatenate(audio, axis=1), voice(told, 5), atol=1e-5
+        np.concatenate(audio, axis=1), voice(inputs, 5), atol=1e-5
     )
 
 

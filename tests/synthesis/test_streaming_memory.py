@@ -48,10 +48,10 @@ def _python() -> None:
     from pwavenet_tf.synthesis.student import Synthesizer
 
     second = np.zeros((80, 80), np.float32)
-    voice, heard, first = Synthesizer(_nano()), 0, 0
-    for audio in voice.stream(second for _ in range(600)):
-        heard += audio.shape[1]
-        if not first and heard >= 60 * 16_000:
+    synthesizer, samples, first = Synthesizer(_nano()), 0, 0
+    for audio in synthesizer.stream(second for _ in range(600)):
+        samples += audio.shape[1]
+        if not first and samples >= 60 * 16_000:
             first = peak()
     print_figures(first=first, later=peak())
 

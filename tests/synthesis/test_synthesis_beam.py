@@ -15,10 +15,9 @@ pytest.importorskip("apache_beam", reason="apache-beam is not installed")
 
 from pwavenet_tf import cli  # noqa: E402
 from pwavenet_tf.audio.files import write_audio  # noqa: E402
-from pwavenet_tf.core.files import only_run  # noqa: E402
-from pwavenet_tf.corpus import beam as finished
-from pwavenet_tf.synthesis import beam as speech  # noqa: E402
-from pwavenet_tf.synthesis import beam as voice
+from pwavenet_tf.core.files import run_lock  # noqa: E402
+from pwavenet_tf.corpus import beam as corpus_beam
+from pwavenet_tf.synthesis import beam as synthesis_beam  # noqa: E402
 from pwavenet_tf.training.fit import save_model  # noqa: E402
 
 # Other programs and processes.
@@ -52,22 +51,22 @@ def inputs_of_all_kinds(folder: Path) -> None:
     np.savez(folder / "named.npz", mel=tiny_models.mel(frames=30)[0])
 
 
-def test_the_sound_is_that_of_synthesize(student, tmp_path, capsys):
+def test_the_audio_is_that_of_synthesize(student, tmp_path, capsys):
     place, out = tmp_path / "in", tmp_path / "sound"
     inputs_of_all_kinds(place)
-    drawn = f"--model={student}", "--seed=5", "--temperature=0.8"
-    flags = *drawn, f"--input={place}", f"--out={out}"
+    sampling = f"--model={student}", "--seed=5", "--temperature=0.8"
+    flags = *sampling, f"--input={place}", f"--out={out}"
     status, text, error = run(capsys, "synthesize-batch", *flags)
     assert (status, error) == (0, "") and "4 of 4 files" in text
     for name in (".", "deep"):
         one = f"--input={place / name}", f"--out={tmp_path / 'oracle' / name}"
-        assert run(capsys, "synthesize", *drawn, *one)[0] == 0
+        assert run(capsys, "synthesize", *sampling, *one)[0] == 0
     made = contents(out)
     assert made.pop("synthesis.json") and made.pop("synthesis-inputs.json")
     assert made == contents(tmp_path / "oracle")
 
 
-def test_a_bad_file_is_told_and_the_rest_is_spoken_once(
+def test_a_bad_file_is_reported_and_the_rest_is_synthesized_once(
     student, tmp_path, capsys
 ):
     place, out = tmp_path / "in", tmp_path / "sound"
@@ -80,14 +79,14 @@ def test_a_bad_file_is_told_and_the_rest_is_spoken_once(
     assert error.count("\n") == 1 and "1 of 5 files could not be" in error
     assert '\nletter.wav,"is damaged' in (out / "failed.csv").read_text()
     # A sound is missing, another's input has changed, a worker was killed.
-    before = {path: finished.stamp(path) for path in out.rglob("*.wav")}
+    before = {path: corpus_beam.stamp(path) for path in out.rglob("*.wav")}
     (out / "deep/mel.wav").unlink()
     os.utime(place / "named.npz", ns=(0, 0))
     (out / ".unfinished-1-x.wav").touch()
     shutil.copy(place / "tone-0.wav", place / "letter.wav")
     status, text, _ = run(capsys, *flags)
     assert status == 0 and "5 of 5 files, 2 of an earlier run" in text
-    after = {path: finished.stamp(path) for path in out.rglob("*.wav")}
+    after = {path: corpus_beam.stamp(path) for path in out.rglob("*.wav")}
     kept = {path for path in before if before[path] == after[path]}
     assert kept == {out / "tone-0.wav", out / "deep/tone-1.wav"}
     assert set(after) == set(before) | {out / "letter.wav"}
@@ -97,7 +96,7 @@ def test_a_bad_file_is_told_and_the_rest_is_spoken_once(
     assert status == 2 and "of another model, input or setting" in error
 
 
-def test_a_manifest_names_what_is_spoken(student, tmp_path, capsys):
+def test_a_manifest_lists_the_inputs(student, tmp_path, capsys):
     inputs_of_all_kinds(tmp_path / "in")
     manifest = tmp_path / "in" / "list.csv"
     manifest.write_text("path\ndeep/mel.npy\ngone.wav\n")
@@ -128,12 +127,12 @@ def test_the_same_folder_is_the_same_however_it_is_named(
     assert status == 2 and "of another model, input or setting" in error
 
 
-def test_what_changed_is_spoken_anew(tmp_path, capsys):
+def test_changed_inputs_are_synthesized_again(tmp_path, capsys):
     model, place = tmp_path / "student.keras", tmp_path / "in"
-    told = dataclasses.replace(
+    conditioning = dataclasses.replace(
         tiny_models.EVERYTHING, inputs=("linguistic", "speaker")
     )
-    save_model(tiny_models.student(conditioning=told), model)
+    save_model(tiny_models.student(conditioning=conditioning), model)
     write_recordings(place, 4)
     (place / "labels").mkdir()
     for number in range(4):
@@ -163,7 +162,7 @@ def test_what_changed_is_spoken_anew(tmp_path, capsys):
     assert contents(tmp_path / "sound") == after
 
 
-def test_sound_without_a_word_of_its_input_is_made_anew(
+def test_audio_without_a_digest_of_its_input_is_synthesized_again(
     student, tmp_path, capsys
 ):
     """As where a run was killed before it had written that down."""
@@ -178,43 +177,45 @@ def test_sound_without_a_word_of_its_input_is_made_anew(
     assert run(capsys, *flags)[0] == 0 and sound.read_bytes() == made
 
 
-def test_a_second_run_is_refused_while_one_lives(student, tmp_path, capsys):
+def test_a_second_run_is_refused_while_one_runs(student, tmp_path, capsys):
     write_recordings(tmp_path / "in", 1)
     out = tmp_path / "sound"
     flags = f"--model={student}", f"--input={tmp_path / 'in'}", f"--out={out}"
     assert run(capsys, "synthesize-batch", *flags)[0] == 0
-    aside = out / ".unfinished-x.wav"
-    aside.touch()
-    with only_run(out):
+    temporary = out / ".unfinished-x.wav"
+    temporary.touch()
+    with run_lock(out):
         status, _, error = run(capsys, "synthesize-batch", *flags)
-        assert aside.exists()
+        assert temporary.exists()
     assert status == 2 and "is at work there" in error
     assert run(capsys, "synthesize-batch", *flags)[0] == 0
-    assert not aside.exists() and not (out / ".running").exists()
+    assert not temporary.exists() and not (out / ".running").exists()
 
 
 def test_a_worker_loads_the_model_once(student, tmp_path, monkeypatch):
     inputs_of_all_kinds(tmp_path / "in")
-    loaded, spoken = [], []
+    loaded, names = [], []
 
-    class Counted(speech.Voice):
+    class Counted(synthesis_beam.FileSynthesizer):
         def __init__(self, *arguments):
             super().__init__(*arguments)
             loaded.append(self)
 
-        def speak(self, utterance):
-            spoken.append(utterance.name)
-            return super().speak(utterance)
+        def synthesize(self, utterance):
+            names.append(utterance.name)
+            return super().synthesize(utterance)
 
-    monkeypatch.setattr(speech, "Voice", Counted)
-    told = voice.Speech(student, tmp_path / "in")
-    assert speech.speak_on_beam(told, tmp_path / "out").failures == ()
+    monkeypatch.setattr(synthesis_beam, "FileSynthesizer", Counted)
+    job = synthesis_beam.SynthesisJob(student, tmp_path / "in")
+    assert (
+        synthesis_beam.synthesize_on_beam(job, tmp_path / "out").failures == ()
+    )
     # And one before the job, to see that it can be loaded at all.
-    assert len(loaded) == 2 and len(spoken) == 4
+    assert len(loaded) == 2 and len(names) == 4
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--runner=Nonesuch",), "--runner=Nonesuch cannot be used"),
         (
@@ -224,17 +225,17 @@ def test_a_worker_loads_the_model_once(student, tmp_path, monkeypatch):
         (("--runner_options='",), "No closing quotation"),
         (("--runner=",), "--runner is empty"),
         (("--runner_options=-x=1",), "-x=1 is none of Beam's options"),
-        (("--speaker=ben",), "it knows one voice only"),
+        (("--speaker=ben",), "it has one speaker only"),
         (("--out={place}/in/sound",), "lies within"),
         (("--out={place}/full",), "already holds something"),
-        (("--input={place}/in/tone-0.wav",), "by pwavenet synthesize"),
+        (("--input={place}/in/tone-0.wav",), "use pwavenet synthesize"),
         (("--input={place}/empty",), "holds neither recordings nor"),
         (("--input={place}/twice",), "would both become"),
         (("--model={place}/in/tone-0.wav",), "is damaged or not a model"),
         (("--temperature=nan",), "--temperature is nan, but"),
     ],
 )
-def test_bad_input_is_one_line(student, tmp_path, capsys, arguments, said):
+def test_bad_input_is_one_line(student, tmp_path, capsys, arguments, message):
     for name in ("empty", "full", "twice"):
         (tmp_path / name).mkdir()
     (tmp_path / "full/letter").touch()
@@ -246,13 +247,13 @@ def test_bad_input_is_one_line(student, tmp_path, capsys, arguments, said):
     given = (one.format(place=tmp_path) for one in arguments)
     status, text, error = run(capsys, "synthesize-batch", *flags, *given)
     assert (status, text) == (2, "")
-    assert error.startswith("pwavenet synthesize-batch: ") and said in error
+    assert error.startswith("pwavenet synthesize-batch: ") and message in error
     assert error.count("\n") == 1
     assert not list(tmp_path.rglob("out/*.wav"))
 
 
 @pytest.mark.slow
-def test_two_processes_make_the_same_sound(student, tmp_path):
+def test_two_processes_synthesize_the_same_audio(student, tmp_path):
     place = tmp_path / "in"
     inputs_of_all_kinds(place)
     (place / "letter.wav").write_text("Dear reader")
@@ -265,7 +266,7 @@ def test_two_processes_make_the_same_sound(student, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["prepare", "synthesize-batch"])
-def test_without_beam_it_is_said_how_to_install_it(
+def test_without_beam_the_message_has_how_to_install_it(
     command, student, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setitem(sys.modules, "apache_beam", None)

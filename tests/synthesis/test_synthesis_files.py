@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import tiny_models
 
-from pwavenet_tf.audio.files import to_levels, write_audio
+from pwavenet_tf.audio.files import to_pcm16, write_audio
 from pwavenet_tf.audio.mel import log_mel_spectrogram
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
@@ -23,11 +23,11 @@ from pwavenet_tf.corpus.phones.phones import Phone
 from pwavenet_tf.corpus.text_front_end import features_of_text
 from pwavenet_tf.synthesis.files import (
     find_inputs,
-    inputs_to_describe,
+    inputs_to_extract,
     read_features,
-    speak_to_file,
-    speak_to_listener,
-    voice_of,
+    synthesize_to_file,
+    synthesize_to_pipe,
+    synthesizer_of,
 )
 from pwavenet_tf.synthesis.student import Synthesizer
 from pwavenet_tf.synthesis.teacher import generate
@@ -39,44 +39,50 @@ def student():
 
 
 def read(path, model, speaker=None):
-    voice = voice_of(model)
-    inputs = inputs_to_describe(voice, find_speaker=False)
+    synthesizer = synthesizer_of(model)
+    inputs = inputs_to_extract(synthesizer, find_speaker=False)
     describe = Describer(model.audio, inputs, path.parent)
-    return read_features(path, voice, describe, speaker)
+    return read_features(path, synthesizer, describe, speaker)
 
 
-def test_the_file_holds_the_synthesizers_sound_rounded(student, tmp_path):
+def test_the_file_holds_the_synthesizers_audio_rounded(student, tmp_path):
     mel = tiny_models.mel(frames=401)[0]
-    told = []
+    counts = []
     path = tmp_path / "deep" / "sound.wav"
-    speak_to_file(voice_of(student), mel, path, 5, 0.7, told.append)
-    levels, rate = soundfile.read(path, dtype="int16")
+    synthesize_to_file(
+        synthesizer_of(student), mel, path, 5, 0.7, counts.append
+    )
+    samples, rate = soundfile.read(path, dtype="int16")
     audio = Synthesizer(student)(mel, seed=5, temperature=0.7)
-    np.testing.assert_array_equal(levels, to_levels(audio))
+    np.testing.assert_array_equal(samples, to_pcm16(audio))
     assert rate == student.audio.sample_rate
     assert soundfile.info(path).subtype == "PCM_16"
-    assert len(told) > 1
-    assert sum(told) == len(levels) == 401 * tiny_models.HOP
+    assert len(counts) > 1
+    assert sum(counts) == len(samples) == 401 * tiny_models.HOP
     assert list(tmp_path.rglob("*.wav")) == [path]
 
 
-def test_a_teacher_speaks_what_it_generates(tmp_path):
+def test_a_teachers_file_is_what_it_generates(tmp_path):
     teacher = tiny_models.teacher(dilations=(1, 2))
     mel = tiny_models.mel(frames=3)[0]
-    speak_to_file(voice_of(teacher), mel, tmp_path / "sound.wav", 5, 0.7)
-    levels, _ = soundfile.read(tmp_path / "sound.wav", dtype="int16")
+    synthesize_to_file(
+        synthesizer_of(teacher), mel, tmp_path / "sound.wav", 5, 0.7
+    )
+    samples, _ = soundfile.read(tmp_path / "sound.wav", dtype="int16")
     audio = generate(teacher, mel, seed=5, temperature=0.7)
-    np.testing.assert_array_equal(levels, to_levels(audio))
+    np.testing.assert_array_equal(samples, to_pcm16(audio))
 
 
-def test_an_interrupted_sound_leaves_nothing(student, tmp_path):
+def test_an_interrupted_synthesis_leaves_no_file(student, tmp_path):
     def interrupt(_):
         raise KeyboardInterrupt
 
     mel = tiny_models.mel(frames=401)[0]
     path = tmp_path / "deep" / "sound.wav"
     with pytest.raises(KeyboardInterrupt):
-        speak_to_file(voice_of(student), mel, path, progress=interrupt)
+        synthesize_to_file(
+            synthesizer_of(student), mel, path, progress=interrupt
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -97,15 +103,14 @@ def test_a_recording_and_its_mel_file_are_one_input(student, tmp_path):
 
 def test_a_recording_and_its_features_by_name_are_one_input(tmp_path):
     """Phones from its label file, pitch from its audio, speaker by name."""
-    told = {"conditioning": tiny_models.EVERYTHING}
-    model = tiny_models.student(**told)
+    model = tiny_models.student(conditioning=tiny_models.EVERYTHING)
     write_audio(tmp_path / "a.wav", tiny_models.audio(frames=30)[0], 16_000)
     (tmp_path / "labels").mkdir()
     phones = [Phone("b", 0.0, 0.02), Phone("?", 0.02, 0.0375)]
     write_labels(tmp_path / "labels" / "a.csv", phones)
     found = read(tmp_path / "a.wav", model, "ben")
     assert found["speaker"] == 1
-    # 30 frames of 1.25 ms: b is the second phone, ? is none that it knows.
+    # 30 frames of 1.25 ms: b is the second phone, ? is unknown.
     np.testing.assert_array_equal(found["phones"][0], [0, 2, 0])
     np.testing.assert_array_equal(found["phones"][-1], [2, 0, 0])
     np.savez(tmp_path / "b.npz", **found)
@@ -126,7 +131,7 @@ def test_without_a_speaker_those_to_choose_from_are_named(tmp_path):
         read(tmp_path / "a.wav", model)
 
 
-def test_the_recordings_own_speaker_speaks_where_a_pattern_finds_one(tmp_path):
+def test_the_recordings_own_speaker_is_used_where_a_pattern_finds_one(tmp_path):
     model = tiny_models.student(
         conditioning=dataclasses.replace(
             tiny_models.EVERYTHING, inputs=("mel", "speaker")
@@ -136,30 +141,30 @@ def test_the_recordings_own_speaker_speaks_where_a_pattern_finds_one(tmp_path):
     write_audio(path, tiny_models.audio(frames=9)[0], 16_000)
     describe = Describer(
         model.audio,
-        inputs_to_describe(voice_of(model), find_speaker=True),
+        inputs_to_extract(synthesizer_of(model), find_speaker=True),
         tmp_path,
         speaker_pattern="_(.+)_",
     )
-    assert read_features(path, voice_of(model), describe)["speaker"] == 1
+    assert read_features(path, synthesizer_of(model), describe)["speaker"] == 1
 
 
-def test_a_speaker_for_a_model_of_one_voice_is_refused(student, tmp_path):
+def test_a_speaker_for_a_model_of_one_speaker_is_refused(student, tmp_path):
     np.save(tmp_path / "a.npy", tiny_models.mel(frames=4)[0])
-    with pytest.raises(UserError, match="one voice only"):
+    with pytest.raises(UserError, match="one speaker only"):
         read(tmp_path / "a.npy", student, "ben")
 
 
-def test_a_text_becomes_phones_and_a_melody_around_the_voices_own():
+def test_a_text_becomes_phones_and_pitch_around_the_models_mean():
     pytest.importorskip("espeakng_loader", reason="espeak-ng is not installed")
-    told = dataclasses.replace(
+    conditioning = dataclasses.replace(
         preset("nano").conditioning,
         inputs=("linguistic", "pitch"),
         phones=("sil", "h", "l"),
         mean_pitch_hz=200.0,
     )
-    features = features_of_text("hello", AudioContract(), told)
-    spoken = [phone for phone, _ in itertools.groupby(features["phones"][:, 1])]
-    assert [phone for phone in spoken if phone > 1] == [2, 3]
+    features = features_of_text("hello", AudioContract(), conditioning)
+    phones = [phone for phone, _ in itertools.groupby(features["phones"][:, 1])]
+    assert [phone for phone in phones if phone > 1] == [2, 3]
     assert 20 < len(features["phones"]) < 120
     voiced = features["pitch"][:, 1] > 0
     assert abs(features["pitch"][voiced, 0].mean()) < 1e-4
@@ -179,7 +184,7 @@ def archive() -> bytes:
 
 
 def bad_arrays() -> dict[str, np.ndarray | bytes]:
-    """Contents of `.npy` files, by what the message must say of them."""
+    """Contents of `.npy` files, by what the message must have."""
     mel = tiny_models.mel(frames=4)[0]
     holed = mel.copy()
     holed[2, 3] = np.nan
@@ -236,7 +241,7 @@ def test_inputs_that_would_become_one_file_are_named(tmp_path):
         assert f"{folder / first} and {folder / second}" in str(caught.value)
 
 
-def test_a_place_without_inputs_is_named(tmp_path):
+def test_a_folder_without_inputs_is_named(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(UserError, match="neither recordings nor"):
         find_inputs(tmp_path)
@@ -244,25 +249,27 @@ def test_a_place_without_inputs_is_named(tmp_path):
         find_inputs(tmp_path / "absent")
 
 
-def test_a_listener_hears_the_file_before_it_is_finished(student, tmp_path):
-    """Through a pipe, which cannot go back to mend a header."""
+def test_a_pipe_gets_the_file_before_it_is_complete(student, tmp_path):
+    """Through a pipe, which is not seekable, so the header is final."""
     mel = tiny_models.mel(frames=401)[0]
     path = tmp_path / "sound.wav"
-    speak_to_file(voice_of(student), mel, path, 5, 0.7)
+    synthesize_to_file(synthesizer_of(student), mel, path, 5, 0.7)
     end, listener = os.pipe()
-    heard, early = [], []
+    received, early = [], []
 
     def listen():
         with open(end, "rb", buffering=0) as file:
             while part := file.read(1 << 16):
-                heard.append(part)
+                received.append(part)
 
     thread = threading.Thread(target=listen)
     thread.start()
     with open(listener, "wb") as file:
-        speak_to_listener(voice_of(student), mel, file, 5, 0.7, early.append)
+        synthesize_to_pipe(
+            synthesizer_of(student), mel, file, 5, 0.7, early.append
+        )
     thread.join()
-    header, streamed = 44, b"".join(heard)
+    header, streamed = 44, b"".join(received)
     written = path.read_bytes()
     assert streamed[:header] == written[:header]
     # Blocks of another length may round a sample to the level next to it.
@@ -275,11 +282,13 @@ def test_a_listener_hears_the_file_before_it_is_finished(student, tmp_path):
     assert len(early) > 40
 
 
-def test_a_listener_who_leaves_is_named(student):
+def test_a_closed_pipe_is_named(student):
     end, listener = os.pipe()
     os.close(end)
     with (
-        pytest.raises(UserError, match="nobody listens any more"),
+        pytest.raises(UserError, match="the pipe was closed"),
         open(listener, "wb", buffering=0) as file,
     ):
-        speak_to_listener(voice_of(student), tiny_models.mel(frames=9)[0], file)
+        synthesize_to_pipe(
+            synthesizer_of(student), tiny_models.mel(frames=9)[0], file
+        )

@@ -105,7 +105,7 @@ def test_what_jax_saved_says_the_same_under_tensorflow(folders, found) -> None:
     for path in files:
         model = keras.saving.load_model(path)
         asked = of(found["jax"], f"said/{path.stem}/")
-        require_close(asked, backend_steps.said(model))
+        require_close(asked, backend_steps.outputs_of(model))
 
 
 def test_what_tensorflow_saved_says_the_same_under_jax(found) -> None:

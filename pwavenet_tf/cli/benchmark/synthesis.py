@@ -122,7 +122,7 @@ def _naive(teacher: WaveNet, count: int) -> float:
     hop = teacher.audio.hop_length
     frames = teacher.audio.frames(teacher.receptive_field)
     features = random_features(teacher.audio, teacher.conditioning, 1, frames)
-    told = teacher.told(features)
+    told = teacher.layer_conditioning(features)
 
     @tf.function(jit_compile=True)
     def newest(audio):

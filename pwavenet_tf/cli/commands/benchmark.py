@@ -59,7 +59,7 @@ def run(flag_values: flags.FlagValues) -> None:
         synthesis,
         tflite,
     )
-    from pwavenet_tf.core.files import written_aside
+    from pwavenet_tf.core.files import atomic_write
 
     figures = {}
     for name, measure, show in (
@@ -82,7 +82,7 @@ def run(flag_values: flags.FlagValues) -> None:
     ):
         figures[name] = measure()
         show(figures[name])
-    with written_aside(Path(flag_values.out)) as aside:
+    with atomic_write(Path(flag_values.out)) as aside:
         aside.write_text(json.dumps(figures, indent=1) + "\n", "ascii")
     print(f"\nThe figures are in {flag_values.out}.")
 

@@ -158,9 +158,9 @@ def _tflite(student, out: Path, flag_values: flags.FlagValues) -> None:
 
 def _speech(student, flag_values: flags.FlagValues) -> list[dict]:
     """Features of everything at --speech that can be spoken."""
-    from pwavenet_tf.synthesis.files import features_at, voice_of
+    from pwavenet_tf.synthesis.files import features_at, synthesizer_of
 
-    place, voice = Path(flag_values.speech), voice_of(student)
+    place, voice = Path(flag_values.speech), synthesizer_of(student)
     # Whoever of several speaks, the arithmetic is the same.
     speakers = voice.conditioning.speakers
     speaker = speakers[0] if speakers else None

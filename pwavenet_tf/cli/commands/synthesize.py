@@ -96,7 +96,10 @@ def run(flag_values: flags.FlagValues) -> None:
     from tqdm import tqdm
 
     from pwavenet_tf.export.voices import load_voice
-    from pwavenet_tf.synthesis.files import speak_to_file, speak_to_listener
+    from pwavenet_tf.synthesis.files import (
+        synthesize_to_file,
+        synthesize_to_pipe,
+    )
 
     if (flag_values.input is None) == (flag_values.text is None):
         raise UserError("give either --input=PATH or --text=TEXT")
@@ -126,9 +129,9 @@ def run(flag_values: flags.FlagValues) -> None:
         how = flag_values.seed, flag_values.temperature, bar.update
         for path, one in features.items():
             if aloud:
-                speak_to_listener(voice, one, sys.stdout.buffer, *how)
+                synthesize_to_pipe(voice, one, sys.stdout.buffer, *how)
             else:
-                speak_to_file(voice, one, path, *how)
+                synthesize_to_file(voice, one, path, *how)
     if aloud:
         return
     files = "1 file" if len(features) == 1 else f"{len(features)} files"
@@ -139,9 +142,9 @@ def _features(voice, flag_values: flags.FlagValues, out: Path) -> dict:
     """What to speak, by the sound file that it becomes."""
     from pwavenet_tf.corpus.text_front_end import features_of_text
     from pwavenet_tf.synthesis.files import (
-        checked_features,
         features_at,
         find_inputs,
+        require_utterance,
     )
 
     speaker = flag_values.speaker
@@ -149,7 +152,7 @@ def _features(voice, flag_values: flags.FlagValues, out: Path) -> dict:
         features = features_of_text(
             flag_values.text, voice.contract, voice.conditioning
         )
-        features = checked_features(features, voice, speaker, "--text")
+        features = require_utterance(features, voice, speaker, "--text")
         return {out / "text.wav": features}
     place = Path(flag_values.input)
     for path in find_inputs(place):

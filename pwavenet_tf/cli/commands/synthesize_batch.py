@@ -78,12 +78,16 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 def run(flag_values: flags.FlagValues) -> None:
     """Speaks what there is, and says what could not be spoken."""
     runner = chosen_runner(flag_values)
-    from pwavenet_tf.synthesis.beam import FAILURES_NAME, Speech, speak_on_beam
+    from pwavenet_tf.synthesis.beam import (
+        FAILURES_NAME,
+        SynthesisJob,
+        synthesize_on_beam,
+    )
 
     out = Path(flag_values.out)
     (model,) = chosen_models(flag_values)
-    spoken = speak_on_beam(
-        Speech(
+    spoken = synthesize_on_beam(
+        SynthesisJob(
             model,
             Path(flag_values.input),
             flag_values.seed,

@@ -19,9 +19,9 @@ from pwavenet_tf.audio.files import (
     HIGHEST_RATE,
     LOWEST_RATE,
     is_truncated,
-    openable,
     read_audio,
-    to_levels,
+    soundfile_path,
+    to_pcm16,
 )
 from pwavenet_tf.core.errors import UserError
 
@@ -319,7 +319,7 @@ def measure(path: Path) -> Measures:
 
     path = Path(path)
     try:
-        with soundfile.SoundFile(openable(path)) as file:
+        with soundfile.SoundFile(soundfile_path(path)) as file:
             if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:
                 raise _Broken
             meter = _Meter(file)
@@ -386,7 +386,7 @@ class _Meter:
             raise _Broken
         powers = levels(np.concatenate(self._powers))
         extremes = np.array([self._lowest, self._highest])
-        lowest, highest = to_levels(extremes)
+        lowest, highest = to_pcm16(extremes)
         return Measures(
             container=file.format,
             subtype=file.subtype,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pwavenet_tf.core.files import require_free, written_aside
+from pwavenet_tf.core.files import atomic_write, require_free
 from pwavenet_tf.core.html import format_number, page_environment
 from pwavenet_tf.corpus.audit import CorpusAudit
 from pwavenet_tf.corpus.audit.verdict import Audit
@@ -208,7 +208,7 @@ def write_audit(found: CorpusAudit, out: Path, title: str) -> None:
     """
     out = Path(out)
     require_free(out)
-    with written_aside(out) as folder:
+    with atomic_write(out) as folder:
         folder.mkdir()
         (folder / JSON_NAME).write_text(
             json.dumps(as_json(found), indent=1, allow_nan=False) + "\n",

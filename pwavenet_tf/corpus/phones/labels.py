@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 from pwavenet_tf.audio import files as audio
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.corpus.phones.phones import SILENCE, Phone, in_order
 
 SUFFIXES = (".csv", ".lab", ".txt")
@@ -81,7 +81,7 @@ def write_labels(path: Path, phones: Iterable[Phone]) -> None:
         writer.writerow(
             [f"{phone.start:.6f}", f"{phone.end:.6f}", phone.symbol]
         )
-    with written_aside(Path(path)) as aside:
+    with atomic_write(Path(path)) as aside:
         aside.write_bytes(content.getvalue().encode())
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.html import page_environment
 from pwavenet_tf.evaluation.report import charts as curve_drawing
 from pwavenet_tf.evaluation.report import tables as measures
@@ -132,7 +132,7 @@ def write_report(
         curve_frame=curve_drawing,
         settings=settings,
     )
-    with written_aside(Path(path)) as aside:
+    with atomic_write(Path(path)) as aside:
         aside.write_text(page, encoding="utf-8")
 
 

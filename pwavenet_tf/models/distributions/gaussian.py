@@ -7,12 +7,12 @@ from keras import ops
 
 from pwavenet_tf.audio.signal import (
     HALF_BIN,
-    HIGHEST_LEVEL,
+    HIGHEST_SAMPLE,
     LOG_BIN_WIDTH,
-    LOWEST_LEVEL,
+    LOWEST_SAMPLE,
+    quantise,
     soft_floor,
     standard_normal,
-    to_levels,
 )
 from pwavenet_tf.models.distributions.head import ContinuousHead
 
@@ -24,7 +24,7 @@ _LOG_SCALE_CENTRE = -4.0
 # Beyond this a scale is infinite for audio, but not yet for float32.
 _LARGEST_LOG_SCALE = 40.0
 
-# A level is at most a quarter of the least scale wide. Inside so short an
+# A bin is at most a quarter of the least scale wide. Over so short an
 # interval five nodes integrate the density to 1e-6 nat at twelve standard
 # deviations, without a difference of two almost equal probabilities.
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(5)
@@ -33,11 +33,11 @@ _NODES = _NODES.astype("float32")
 
 
 class Gaussian(ContinuousHead):
-    """A Gaussian over 16-bit levels (ClariNet, 1807.07281).
+    """A Gaussian over 16-bit PCM values (ClariNet, 1807.07281).
 
-    A level has the mass of its bin, P(j) = Φ((j + ½ - μ) / σ) -
+    A value has the mass of its bin, P(j) = Φ((j + ½ - μ) / σ) -
     Φ((j - ½ - μ) / σ) on the scale x = j / 32768, and not a density, so that
-    its bits compare with a mixture's; the lowest and the highest level take
+    its bits compare with a mixture's; the lowest and the highest value take
     the tails.
 
     Args:
@@ -50,9 +50,9 @@ class Gaussian(ContinuousHead):
         return 2
 
     @classmethod
-    def moved(cls, parameters, by):
+    def shifted(cls, parameters, offset):
         location, raw = ops.split(parameters, 2, axis=-1)
-        location = location + ops.expand_dims(by, -1)
+        location = location + ops.expand_dims(offset, -1)
         return ops.concatenate([location, raw], axis=-1)
 
     def __init__(self, parameters) -> None:
@@ -62,19 +62,19 @@ class Gaussian(ContinuousHead):
         self.log_scale = soft_floor(raw, _LOG_SCALE_FLOOR)
         self._above_floor = ops.sigmoid(raw - _LOG_SCALE_FLOOR)
 
-    def log_prob(self, levels):
-        lower, upper = self._standardised_edges(levels)
-        is_lowest = levels < LOWEST_LEVEL + HALF_BIN
-        is_highest = levels > HIGHEST_LEVEL - HALF_BIN
+    def log_prob(self, audio):
+        lower, upper = self._standardised_edges(audio)
+        is_lowest = audio < LOWEST_SAMPLE + HALF_BIN
+        is_highest = audio > HIGHEST_SAMPLE - HALF_BIN
         tail = _normal().log_cdf(ops.where(is_lowest, upper, -lower))
-        inside = self.log_prob_unbounded(levels)
+        inside = self.log_prob_unbounded(audio)
         return ops.where(ops.logical_or(is_lowest, is_highest), tail, inside)
 
     def log_prob_unbounded(self, x):
         standardised, _, rest = self._inside_bin(x)
         return self._log_density(standardised) + ops.logsumexp(rest, axis=-1)
 
-    def log_prob_and_slopes(self, x):
+    def log_prob_and_gradients(self, x):
         standardised, step, rest = self._inside_bin(x)
         value = self._log_density(standardised) + ops.logsumexp(rest, axis=-1)
         share = ops.softmax(rest, axis=-1)
@@ -92,7 +92,7 @@ class Gaussian(ContinuousHead):
         return value, by_x, ops.sum(by_parameters, axis=0)
 
     def _inside_bin(self, x):
-        """Where x lies, in deviations, and the bin around it by five nodes."""
+        """x standardised, and the bin around it by five nodes."""
         inverse_scale = ops.exp(-self.log_scale)
         standardised = (x - self.location) * inverse_scale
         # ∫ φ(z + a t) dt = φ(z) ∫ exp(-a t (z + a t / 2)) dt over [-1, 1]:
@@ -110,37 +110,37 @@ class Gaussian(ContinuousHead):
             - 0.5 * ops.square(standardised)
         )
 
-    def cumulative(self, levels):
-        lower, upper = self._standardised_edges(levels)
-        is_lowest = levels < LOWEST_LEVEL + HALF_BIN
-        is_highest = levels > HIGHEST_LEVEL - HALF_BIN
+    def cumulative(self, audio):
+        lower, upper = self._standardised_edges(audio)
+        is_lowest = audio < LOWEST_SAMPLE + HALF_BIN
+        is_highest = audio > HIGHEST_SAMPLE - HALF_BIN
         below = ops.where(is_lowest, 0.0, _normal().cdf(lower))
         up_to = ops.where(is_highest, 1.0, _normal().cdf(upper))
         return below, up_to
 
-    def _standardised_edges(self, levels):
+    def _standardised_edges(self, audio):
         inverse_scale = ops.exp(-self.log_scale)
-        centred = levels - self.location
+        centred = audio - self.location
         return (
             (centred - HALF_BIN) * inverse_scale,
             (centred + HALF_BIN) * inverse_scale,
         )
 
     def sample(self, uniforms, temperature=1.0):
-        """Draws 16-bit levels: see `Head.sample`.
+        """Samples 16-bit PCM values: see `Head.sample`.
 
-        The temperature scales the deviation; 0 takes the location.
+        The temperature scales the standard deviation; 0 gives the location.
         """
         noise = standard_normal(uniforms[..., 0])
         scale = ops.exp(ops.minimum(self.log_scale, _LARGEST_LOG_SCALE))
-        return to_levels(self.location + temperature * scale * noise)
+        return quantise(self.location + temperature * scale * noise)
 
     def mean(self):
         return self.location
 
 
 def _normal():
-    # Loaded when it is needed: the other heads do without, and TFP does not
+    # Imported where it is needed: the other heads do without, and TFP does not
     # load under every release of jax.
     from pwavenet_tf.models.tfp import tfd
 

@@ -1,4 +1,4 @@
-"""What every output head of the teacher offers."""
+"""The interface of the teacher's output heads."""
 
 import abc
 
@@ -8,22 +8,22 @@ from keras import ops
 class Head(abc.ABC):
     """The distribution of one audio sample, given by a network's output.
 
-    Audio is scaled by x = j / 32768 for the 16-bit level j. Everything is
+    Audio is scaled by x = j / 32768 for the 16-bit PCM value j. Everything is
     computed in float32, whatever the type of the parameters.
 
     Args:
         parameters: The network's raw output, `(..., channels)`, where
-            `channels` is what the class method of that name says.
+            `channels` is that of the class method.
 
     Attributes:
         parameters: The parameters.
-        input_deviation: The standard deviation that a first layer should
-            expect of `network_input`, so that kernels drawn with its inverse
-            give outputs of about unit deviation.
+        input_std: The standard deviation that a first layer should expect of
+            `network_input`, so that kernels initialised with its inverse
+            give outputs of about unit standard deviation.
     """
 
     # That of usual recordings, full scale being 1.
-    input_deviation: float = 0.1
+    input_std: float = 0.1
 
     @classmethod
     @abc.abstractmethod
@@ -44,8 +44,8 @@ class Head(abc.ABC):
         return [0.0] * cls.channels(components)
 
     @classmethod
-    def draws(cls, components: int) -> int:
-        """The number of uniforms that one drawn sample takes.
+    def uniforms_per_sample(cls, components: int) -> int:
+        """The number of uniforms that `sample` takes for one sample.
 
         Args:
             components: The size of a mixture; other heads ignore it.
@@ -59,7 +59,7 @@ class Head(abc.ABC):
 
     @classmethod
     def network_input(cls, audio):
-        """What the network reads of past audio.
+        """The network's input for past audio.
 
         Args:
             audio: `(...)`, in [-1, 1).
@@ -73,24 +73,24 @@ class Head(abc.ABC):
     def __init__(self, parameters) -> None: ...
 
     @abc.abstractmethod
-    def log_prob(self, levels):
-        """ln P of the level that the audio is on, nats.
+    def log_prob(self, audio):
+        """ln P of 16-bit audio, nats.
 
         Args:
-            levels: `(...)`, 16-bit levels in [-1, 1); further leading axes
+            audio: `(...)`, 16-bit PCM values in [-1, 1); further leading axes
                 broadcast.
 
         Returns:
             `(...)`. Where the head is coarser than 16 bits, as `MuLaw`, this
-            is the probability of the whole code that the level belongs to.
+            is the probability of the whole code that the value belongs to.
         """
 
     @abc.abstractmethod
-    def cumulative(self, levels):
-        """P(X < level) and P(X <= level).
+    def cumulative(self, audio):
+        """P(X < x) and P(X <= x) of 16-bit audio x.
 
         Args:
-            levels: As in `log_prob`.
+            audio: As in `log_prob`.
 
         Returns:
             Two tensors `(...)` in [0, 1]. Their difference is the exponential
@@ -99,15 +99,15 @@ class Head(abc.ABC):
 
     @abc.abstractmethod
     def sample(self, uniforms, temperature=1.0):
-        """Draws audio by inversion.
+        """Samples audio by inversion.
 
         Args:
-            uniforms: `(..., draws)` in [0, 1).
-            temperature: Scales the randomness: 1 draws from the distribution
-                itself, 0 takes its mode or mean.
+            uniforms: `(..., uniforms_per_sample)` in [0, 1).
+            temperature: Scales the randomness: 1 samples from the
+                distribution itself, 0 takes its mode or mean.
 
         Returns:
-            `(...)`: 16-bit levels in [-1, 1), distributed as the pmf.
+            `(...)`: 16-bit PCM values in [-1, 1), distributed as the pmf.
         """
 
     @abc.abstractmethod
@@ -116,20 +116,20 @@ class Head(abc.ABC):
 
 
 class ContinuousHead(Head):
-    """A head that judges any real number: a student can be distilled from it.
+    """A head defined for any real number: a student can be distilled from it.
 
-    Its levels have the mass of a density's bins, so that what lies between
-    them and beyond them has a probability and a gradient too.
+    PCM values have the mass of bins of a density, so that numbers between and
+    beyond them have a probability and a gradient too.
     """
 
     @classmethod
     @abc.abstractmethod
-    def moved(cls, parameters, by):
-        """Parameters of the distribution of `x + by`, x being as they say.
+    def shifted(cls, parameters, offset):
+        """Parameters of the distribution of `x + offset`.
 
         Args:
-            parameters: Raw, `(..., channels)`.
-            by: `(...)`, float32.
+            parameters: Raw, of x, `(..., channels)`.
+            offset: `(...)`, float32.
 
         Returns:
             `(..., channels)`.
@@ -137,11 +137,11 @@ class ContinuousHead(Head):
 
     @abc.abstractmethod
     def log_prob_unbounded(self, x):
-        """ln of the mass in a level-wide bin around any real `x`, nats.
+        """ln of the mass in a 16-bit bin around any real `x`, nats.
 
-        Distillation asks this of the student's samples, which are neither
-        rounded nor clipped: the edge levels' tails must not reward samples
-        beyond the range.
+        Distillation takes it of the student's samples, which are neither
+        rounded nor clipped: the tails of the edge values must not reward
+        samples beyond the range.
 
         Args:
             x: `(...)`, or with further leading axes that broadcast.
@@ -151,14 +151,14 @@ class ContinuousHead(Head):
         """
 
     @abc.abstractmethod
-    def log_prob_and_slopes(self, x):
+    def log_prob_and_gradients(self, x):
         """`log_prob_unbounded` with its gradient, from one pass.
 
         Args:
-            x: `(draws, batch, time)`.
+            x: `(samples, batch, time)`.
 
         Returns:
-            The value and its derivative by `x`, both `(draws, batch, time)`;
-            its derivative by the raw parameters, summed over the draws,
+            The value and its derivative by `x`, both `(samples, batch, time)`;
+            its derivative by the raw parameters, summed over the samples,
             `(batch, time, channels)`.
         """

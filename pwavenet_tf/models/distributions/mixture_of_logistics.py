@@ -1,7 +1,7 @@
 """A mixture of discretised logistics over 16-bit audio.
 
 ln P, with its gradient in closed form, is the largest tensor computation
-behind the network: some thirty intermediate results for each component of
+after the network: some thirty intermediate results for each component of
 each sample. Three things make it several times faster and smaller than
 automatic differentiation of the plain formula: the gradient recomputes what
 it needs instead of keeping it, one row of the batch is worked on at a time,
@@ -18,23 +18,23 @@ from keras import ops
 
 from pwavenet_tf.audio.signal import (
     HALF_BIN,
-    HIGHEST_LEVEL,
-    LOWEST_LEVEL,
+    HIGHEST_SAMPLE,
+    LOWEST_SAMPLE,
     open_unit_interval,
+    quantise,
     soft_floor,
     standard_logistic,
-    to_levels,
 )
 from pwavenet_tf.models.distributions.head import ContinuousHead
 
-# About one 16-bit level (ln 2^-15 = -10.4): the finest scale that 16-bit
-# audio can show. One value for training, sampling and distillation.
+# About one 16-bit step (ln 2^-15 = -10.4): the finest scale that 16-bit
+# audio can represent. One value for training, sampling and distillation.
 LOG_SCALE_FLOOR = -10.4
 
 # Raw outputs near zero then mean a scale of e^-4, about that of speech.
 LOG_SCALE_CENTRE = -4.0
 
-# No scale is so wide that its inverse, times half a level, is no longer a
+# No scale is so wide that its inverse, times half a bin, is no longer a
 # normal float32.
 _LEAST_INVERSE_SCALE = 1e-30
 
@@ -58,17 +58,17 @@ class _Components(NamedTuple):
 
 
 def mixture_log_prob(x, parameters, tails: bool):
-    """ln of the mass in the level-wide bin around `x`, nats.
+    """ln of the mass in the 16-bit bin around `x`, nats.
 
-    With c = (x - μ) / s and d = h / s, where h is half a level, the mass of
+    With c = (x - μ) / s and d = h / s, where h is half a bin, the mass of
     a component is σ(c + d) - σ(c - d) = sinh d / (cosh c + cosh d), which
-    takes no difference of almost equal numbers: value and gradient hold far
-    into the tails.
+    has no difference of almost equal numbers: value and gradient are accurate
+    far into the tails.
 
     Args:
         x: `(...)`, or with further leading axes that broadcast; float32.
         parameters: Raw network output, `(..., 3 * components)`; float32.
-        tails: Whether the lowest level takes all of the mass below it and
+        tails: Whether the lowest value takes all of the mass below it and
             the highest all of the mass above.
 
     Returns:
@@ -83,16 +83,16 @@ def mixture_log_prob(x, parameters, tails: bool):
     return _LOG_PROBS[tails](x, parameters)
 
 
-def mixture_log_prob_and_slopes(x, parameters):
-    """What `mixture_log_prob` without tails gives, with its gradient.
+def mixture_log_prob_and_gradients(x, parameters):
+    """`mixture_log_prob` without tails, with its gradient.
 
     Args:
-        x: `(draws, batch, time)`.
+        x: `(samples, batch, time)`.
         parameters: `(batch, time, 3 * components)`.
 
     Returns:
-        ln mass and its derivative by `x`, both `(draws, batch, time)`, and
-        its derivative by `parameters`, summed over the draws.
+        ln mass and its derivative by `x`, both `(samples, batch, time)`,
+        and its derivative by `parameters`, summed over the samples.
     """
     return _by_rows(
         functools.partial(_value_and_gradient, False),
@@ -169,21 +169,22 @@ def _value_and_gradient(tails: bool, parameters, x, upstream):
     terms, largest = _terms(each, axis)
     total = ops.sum(terms, axis=axis, keepdims=True)
     posterior = terms * (ops.expand_dims(upstream, axis) / total)
-    slope, growth = _slopes(tails, each)
-    by_place = posterior * slope * each.inverse_scales
-    by_scale = posterior * (growth - each.position * slope)
-    parts = [posterior, -by_place, by_scale]
+    by_position, by_width = _derivatives(tails, each)
+    by_location = posterior * by_position * each.inverse_scales
+    by_scale = posterior * (by_width - each.position * by_position)
+    gradients = [posterior, -by_location, by_scale]
     extra = tuple(range(len(x.shape) - len(parameters.shape) + 1))
     if extra:
-        parts = [ops.sum(part, axis=extra) for part in parts]
+        gradients = [ops.sum(one, axis=extra) for one in gradients]
     prior = ops.exp(each.log_weights)
-    parts[0] = parts[0] - prior * ops.sum(parts[0], axis=0, keepdims=True)
+    total_posterior = ops.sum(gradients[0], axis=0, keepdims=True)
+    gradients[0] = gradients[0] - prior * total_posterior
     above_floor = each.raw_scales + (LOG_SCALE_CENTRE - LOG_SCALE_FLOOR)
-    parts[2] = parts[2] * ops.sigmoid(above_floor)
-    by_parameters = ops.moveaxis(ops.concatenate(parts, axis=0), 0, -1)
+    gradients[2] = gradients[2] * ops.sigmoid(above_floor)
+    by_parameters = ops.moveaxis(ops.concatenate(gradients, axis=0), 0, -1)
     return (
         _log_sum(largest, total, axis),
-        ops.sum(by_place, axis=axis),
+        ops.sum(by_location, axis=axis),
         by_parameters,
     )
 
@@ -210,9 +211,9 @@ def _components(tails: bool, parameters, x) -> tuple[_Components, int]:
     position = (x - locations) * inverse_scales
     is_lowest = is_highest = None
     if tails:
-        # An edge level's mass is σ of the position of its one inner edge.
-        is_lowest = x < LOWEST_LEVEL + HALF_BIN
-        is_highest = x > HIGHEST_LEVEL - HALF_BIN
+        # The mass of an edge value is σ of the position of its inner edge.
+        is_lowest = x < LOWEST_SAMPLE + HALF_BIN
+        is_highest = x > HIGHEST_SAMPLE - HALF_BIN
         edge = ops.cast(is_lowest, "float32") - ops.cast(is_highest, "float32")
         position = position + edge * half_bin
     distance = ops.abs(position)
@@ -242,22 +243,22 @@ def _components(tails: bool, parameters, x) -> tuple[_Components, int]:
     ), axis
 
 
-def _slopes(tails: bool, each: _Components):
+def _derivatives(tails: bool, each: _Components):
     """Of ln mass: ∂/∂c, and the part of ∂/∂(ln s) that is not -c ∂/∂c."""
     inside = ops.sign(each.position) * (each.decay * each.decay - 1.0)
-    growth = each.half_bin * (
+    by_width = each.half_bin * (
         each.decay * each.twice_sinh / each.denominator
         - each.twice_cosh / each.twice_sinh
     )
     if not tails:
-        return inside / each.denominator, growth
+        return inside / each.denominator, by_width
     positive = each.position > 0.0
     lowest = ops.where(positive, each.decay, 1.0)
     highest = ops.where(positive, -1.0, -each.decay)
-    slope = ops.where(each.is_highest, highest, inside)
-    slope = ops.where(each.is_lowest, lowest, slope)
+    by_position = ops.where(each.is_highest, highest, inside)
+    by_position = ops.where(each.is_lowest, lowest, by_position)
     at_edge = ops.logical_or(each.is_lowest, each.is_highest)
-    return slope / each.denominator, ops.where(at_edge, 0.0, growth)
+    return by_position / each.denominator, ops.where(at_edge, 0.0, by_width)
 
 
 _LOG_PROBS = {tails: _with_gradient(tails) for tails in (True, False)}
@@ -274,7 +275,7 @@ class MixtureOfLogistics(ContinuousHead):
     """A mixture of logistics over 16-bit audio (PixelCNN++, 1701.05517).
 
     P(j) = Σ_i π_i [σ((j + ½ - μ_i) / s_i) - σ((j - ½ - μ_i) / s_i)], on the
-    scale x = j / 32768, where the lowest and the highest level take the
+    scale x = j / 32768, where the lowest and the highest value take the
     tails (Parallel WaveNet, 1711.10433, section 2).
 
     Args:
@@ -290,9 +291,8 @@ class MixtureOfLogistics(ContinuousHead):
     def initial_bias(cls, components: int) -> list[float]:
         """One location for all, and scales from narrow to broad.
 
-        Components at places of their own first settle as a histogram of
-        speech, which the past is of no use to; in one place they follow the
-        past together.
+        Components with different locations first fit a histogram of speech,
+        independent of the past; with one location they all follow the past.
         """
         if components == 1:
             return [0.0] * 3
@@ -300,13 +300,13 @@ class MixtureOfLogistics(ContinuousHead):
         return [0.0] * 2 * components + log_scales.tolist()
 
     @classmethod
-    def draws(cls, components: int) -> int:
+    def uniforms_per_sample(cls, components: int) -> int:
         return components + 1
 
     @classmethod
-    def moved(cls, parameters, by):
+    def shifted(cls, parameters, offset):
         logits, locations, raw = ops.split(parameters, 3, axis=-1)
-        locations = locations + ops.expand_dims(by, -1)
+        locations = locations + ops.expand_dims(offset, -1)
         return ops.concatenate([logits, locations, raw], axis=-1)
 
     def __init__(self, parameters) -> None:
@@ -315,41 +315,41 @@ class MixtureOfLogistics(ContinuousHead):
         self.log_weights = ops.log_softmax(logits, axis=-1)
         self.log_scales = soft_floor(raw + LOG_SCALE_CENTRE, LOG_SCALE_FLOOR)
 
-    def log_prob(self, levels):
-        return mixture_log_prob(levels, self.parameters, tails=True)
+    def log_prob(self, audio):
+        return mixture_log_prob(audio, self.parameters, tails=True)
 
     def log_prob_unbounded(self, x):
         return mixture_log_prob(x, self.parameters, tails=False)
 
-    def log_prob_and_slopes(self, x):
-        return mixture_log_prob_and_slopes(x, self.parameters)
+    def log_prob_and_gradients(self, x):
+        return mixture_log_prob_and_gradients(x, self.parameters)
 
-    def cumulative(self, levels):
+    def cumulative(self, audio):
         inverse_scale = ops.exp(-self.log_scales)
-        centred = ops.expand_dims(levels, -1) - self.locations
+        centred = ops.expand_dims(audio, -1) - self.locations
 
         def mass_up_to(edge):
             each = ops.sigmoid(edge * inverse_scale)
             mass = ops.sum(ops.exp(self.log_weights) * each, axis=-1)
             return ops.minimum(mass, 1.0)
 
-        is_lowest = levels < LOWEST_LEVEL + HALF_BIN
-        is_highest = levels > HIGHEST_LEVEL - HALF_BIN
+        is_lowest = audio < LOWEST_SAMPLE + HALF_BIN
+        is_highest = audio > HIGHEST_SAMPLE - HALF_BIN
         below = ops.where(is_lowest, 0.0, mass_up_to(centred - HALF_BIN))
         up_to = ops.where(is_highest, 1.0, mass_up_to(centred + HALF_BIN))
         return below, up_to
 
     def sample(self, uniforms, temperature=1.0):
-        """Draws 16-bit levels.
+        """Samples 16-bit PCM values.
 
         Args:
             uniforms: `(..., components + 1)` in [0, 1): one for each
                 component's Gumbel noise, one for the logistic.
-            temperature: Scales all of the noise: 1 draws from the
+            temperature: Scales all of the noise: 1 samples from the
                 distribution itself, 0 takes the likeliest component's mean.
 
         Returns:
-            `(...)`: levels in [-1, 1), exactly distributed as the pmf.
+            `(...)`: PCM values in [-1, 1), exactly distributed as the pmf.
         """
         gumbel = -ops.log(-ops.log(open_unit_interval(uniforms[..., :-1])))
         scores = self.log_weights + temperature * gumbel
@@ -360,7 +360,7 @@ class MixtureOfLogistics(ContinuousHead):
         log_scale = ops.sum(self.log_scales * chosen, axis=-1)
         log_scale = ops.minimum(log_scale, _LARGEST_LOG_SCALE)
         noise = standard_logistic(uniforms[..., -1])
-        return to_levels(location + temperature * ops.exp(log_scale) * noise)
+        return quantise(location + temperature * ops.exp(log_scale) * noise)
 
     def mean(self):
         return ops.sum(ops.exp(self.log_weights) * self.locations, axis=-1)

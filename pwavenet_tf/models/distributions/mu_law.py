@@ -6,16 +6,16 @@ from pwavenet_tf.audio.signal import (
     MU_LAW_CODES,
     mu_law_decode,
     mu_law_encode,
-    to_levels,
+    quantise,
 )
 from pwavenet_tf.models.distributions.head import Head
 
-# Probabilities are drawn from in whole units of this size: sums of integers
+# Probabilities are sampled in whole units of this size: sums of integers
 # are exact in any order, so that no compiler's order of summation can give a
 # code a sliver of probability that it does not have.
 _UNITS = 2.0**30
 
-# The least temperature that is divided by; far below what changes a draw.
+# The least temperature that is divided by; far below what changes a sample.
 _LEAST_TEMPERATURE = 1e-20
 
 
@@ -47,8 +47,8 @@ class MuLaw(Head):
     def __init__(self, parameters) -> None:
         self.parameters = self.logits = ops.cast(parameters, "float32")
 
-    def log_prob(self, levels):
-        codes = mu_law_encode(levels)
+    def log_prob(self, audio):
+        codes = mu_law_encode(audio)
         logits = self.logits
         if len(codes.shape) != len(logits.shape) - 1:
             broadcast = ops.zeros_like(codes, dtype="float32")
@@ -58,8 +58,8 @@ class MuLaw(Head):
             codes, logits, from_logits=True
         )
 
-    def cumulative(self, levels):
-        codes = ops.expand_dims(mu_law_encode(levels), -1)
+    def cumulative(self, audio):
+        codes = ops.expand_dims(mu_law_encode(audio), -1)
         probabilities = ops.softmax(self.logits, axis=-1)
         every = ops.arange(MU_LAW_CODES, dtype="int32")
         below = ops.where(every < codes, probabilities, 0.0)
@@ -70,23 +70,23 @@ class MuLaw(Head):
         )
 
     def sample(self, uniforms, temperature=1.0):
-        """Draws codes and decodes them: see `Head.sample`.
+        """Samples codes and decodes them: see `Head.sample`.
 
         The temperature divides the logits; 0 takes the likeliest code.
         """
         temperature = ops.maximum(
             ops.cast(temperature, "float32"), _LEAST_TEMPERATURE
         )
-        # The likeliest code stands at 0 whatever the division does.
+        # The likeliest code keeps logit 0 at any temperature.
         logits = self.logits - ops.max(self.logits, axis=-1, keepdims=True)
         probabilities = ops.softmax(logits / temperature, axis=-1)
         units = ops.cast(ops.round(probabilities * _UNITS), "int32")
         up_to = ops.cumsum(units, axis=-1)
         total = up_to[..., -1]
-        drawn = ops.floor(uniforms[..., 0] * ops.cast(total, "float32"))
-        drawn = ops.minimum(ops.cast(drawn, "int32"), total - 1)
-        passed = ops.cast(up_to <= ops.expand_dims(drawn, -1), "int32")
-        return to_levels(mu_law_decode(ops.sum(passed, axis=-1)))
+        sampled = ops.floor(uniforms[..., 0] * ops.cast(total, "float32"))
+        sampled = ops.minimum(ops.cast(sampled, "int32"), total - 1)
+        passed = ops.cast(up_to <= ops.expand_dims(sampled, -1), "int32")
+        return quantise(mu_law_decode(ops.sum(passed, axis=-1)))
 
     def mean(self):
         """The mean of the decoded codes, `(...)`."""

@@ -8,7 +8,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pwavenet_tf.audio.signal import HIGHEST_LEVEL, LOG_BIN_WIDTH, LOWEST_LEVEL
+from pwavenet_tf.audio.signal import (
+    HIGHEST_SAMPLE,
+    LOG_BIN_WIDTH,
+    LOWEST_SAMPLE,
+)
 
 # Where voice, vowels, consonants and hiss lie, in Hz.
 BANDS = {
@@ -105,7 +109,7 @@ def decibels(power):
 
 
 def _samples(samples: np.ndarray) -> dict[str, float]:
-    beyond = (samples <= LOWEST_LEVEL) | (samples >= HIGHEST_LEVEL)
+    beyond = (samples <= LOWEST_SAMPLE) | (samples >= HIGHEST_SAMPLE)
     return {
         "mean": samples.mean(),
         "deviation": samples.std(),

@@ -10,7 +10,7 @@ from keras import ops
 
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.models.backend import is_replicated
-from pwavenet_tf.models.flows import LOG_SCALE_REACH
+from pwavenet_tf.models.flows import LOG_SCALE_BOUND, affine_step
 from pwavenet_tf.training.callbacks.checkpoint import step_of
 from pwavenet_tf.training.callbacks.health_diagnosis import diagnose
 from pwavenet_tf.training.callbacks.health_measures import (
@@ -127,14 +127,12 @@ class HealthMonitor(keras.callbacks.Callback):
             )
         shares = np.concatenate(saturated, axis=1).mean(axis=1)
         lowest = sum(
-            network.log_scale_centre - _SATURATED * LOG_SCALE_REACH
+            network.log_scale_centre - _SATURATED * LOG_SCALE_BOUND
             for network in student.networks
         )
         return (
             sound_measures(generated, recorded, student.audio.sample_rate)
-            | scale_measures(
-                scales, recorded, student.noise_family.deviation, lowest
-            )
+            | scale_measures(scales, recorded, student.noise_family.std, lowest)
             | {
                 f"saturated_flow_{number}": float(share)
                 for number, share in enumerate(shares, 1)
@@ -177,9 +175,9 @@ def _speaker(student) -> Callable:
             student.flows(inputs), student.networks, strict=True
         ):
             location, log_scale = flow.location_and_log_scale(x)
-            x = x * ops.exp(log_scale) + location
+            x = affine_step(x, location, ops.exp(log_scale))
             away = ops.abs(log_scale - network.log_scale_centre)
-            held.append(away >= _SATURATED * LOG_SCALE_REACH)
+            held.append(away >= _SATURATED * LOG_SCALE_BOUND)
         return output["audio"], output["log_scale"], ops.stack(held)
 
     return speak

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from pwavenet_tf.audio.metrics import log_spectral_distance
-from pwavenet_tf.audio.signal import HIGHEST_LEVEL, LOWEST_LEVEL
+from pwavenet_tf.audio.signal import HIGHEST_SAMPLE, LOWEST_SAMPLE
 from pwavenet_tf.core.config import FRAME_ARRAYS, AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.distillation.distiller import Distiller
@@ -192,7 +192,7 @@ class _Student:
         noise = self._student.noise_family.from_uniforms(uniforms)
         output = self._student(clip.inputs | {"noise": noise})
         audio = np.asarray(output["audio"])[0, clip.start : clip.end]
-        return np.clip(audio, LOWEST_LEVEL, HIGHEST_LEVEL)
+        return np.clip(audio, LOWEST_SAMPLE, HIGHEST_SAMPLE)
 
 
 class _Teacher:

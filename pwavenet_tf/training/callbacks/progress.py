@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.training.callbacks.checkpoint import step_of
 
 # Not for the screen: they are in the log.
@@ -248,7 +248,7 @@ def draw_progress(folder: Path) -> Path | None:
         return None
     target = Path(folder) / FILE_NAME
     figure = _figure(logs)
-    with written_aside(target) as aside:
+    with atomic_write(target) as aside:
         figure.savefig(aside, format="png")
     return target
 

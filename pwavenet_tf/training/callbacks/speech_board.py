@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from pwavenet_tf.audio.mel import log_mel_spectrogram
-from pwavenet_tf.audio.signal import HIGHEST_LEVEL, LOWEST_LEVEL
+from pwavenet_tf.audio.signal import HIGHEST_SAMPLE, LOWEST_SAMPLE
 from pwavenet_tf.core.config import FRAME_ARRAYS, AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.distillation.distiller import Distiller
@@ -160,7 +160,7 @@ class StudentVoice:
         } | _head_parameters(heard)
         audio = np.asarray(output["audio"])[0, clip.start : clip.end]
         return Said(
-            np.clip(audio, LOWEST_LEVEL, HIGHEST_LEVEL),
+            np.clip(audio, LOWEST_SAMPLE, HIGHEST_SAMPLE),
             _counted(parameters, clip),
         )
 

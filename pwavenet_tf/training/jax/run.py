@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.corpus.numpy_corpus import NumpyCorpus
 from pwavenet_tf.training.fit import clip_shape
 from pwavenet_tf.training.jax.jobs import Job
@@ -194,7 +194,7 @@ class _Run:
             progress.share = 1.0
         self._loop.store_averages()
         job.model.set_weights(job.network.get_weights())
-        with written_aside(_model_file(self._out, job.name)) as aside:
+        with atomic_write(_model_file(self._out, job.name)) as aside:
             job.model.save(aside)
         save_state(
             state_file(self._out, job.name), self._loop.arrays(), progress

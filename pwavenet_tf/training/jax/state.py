@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import written_aside
+from pwavenet_tf.core.files import atomic_write
 
 # Lists of arrays, in the order of the model's and the optimiser's variables.
 GROUPS = ("trainable", "random_states", "optimizer", "averages")
@@ -62,7 +62,7 @@ def save_state(path: Path, state: dict, progress: Progress) -> None:
         for number, value in enumerate(state[group])
     }
     said = json.dumps(dataclasses.asdict(progress))
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         np.savez(aside, **arrays, **{_PROGRESS: np.array(said)})
 
 
