@@ -19,7 +19,7 @@ from pwavenet_tf.models.phone_classifier import (
     PhoneClassifierConfig,
 )
 from pwavenet_tf.training.fit import fit, save_model
-from pwavenet_tf.training.run_folder import RunFolder, digest_of, identity
+from pwavenet_tf.training.run_folder import digest_of, open_run
 
 _CONFUSIONS = 10
 
@@ -177,12 +177,13 @@ def train_phones(
             "--conditioning=mel,linguistic, which takes label files or texts "
             "(see pwavenet prepare --help)"
         )
-    run = RunFolder(
+    run = open_run(
         Path(out) / "phones.keras",
-        identity(config, training, data=digest_of(corpus.card)),
         steps or training.steps,
+        config,
+        training,
+        data=digest_of(corpus.card),
     )
-    run.check()
     classifier = PhoneClassifier.for_phones(
         corpus.contract, corpus.card.phones, config
     )

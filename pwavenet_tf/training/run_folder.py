@@ -175,6 +175,23 @@ class RunFolder:
         return f", to which --initial={self.target} brings its weights"
 
 
+def open_run(target: Path, steps: int, *settings, **values) -> RunFolder:
+    """The folder of a run that can begin or continue in it.
+
+    Args:
+        target: The `.keras` file that the run writes.
+        steps: Optimiser steps of the whole run.
+        settings: Dataclasses, as `identity` takes them.
+        values: Further values, as `identity` takes them.
+
+    Raises:
+        UserError: As `RunFolder.check`.
+    """
+    run = RunFolder(target, identity(*settings, **values), steps)
+    run.check()
+    return run
+
+
 def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """The names of what differs, with short values."""
     names = [*now, *(name for name in before if name not in now)]

@@ -6,7 +6,11 @@ from pathlib import Path
 import keras
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.training_config import Preset, require_within
+from pwavenet_tf.core.training_config import (
+    Distillation,
+    Preset,
+    require_within,
+)
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.distillation.distiller import Distiller, require_distillable
 from pwavenet_tf.distillation.perceptual import require_same_contract
@@ -17,9 +21,8 @@ from pwavenet_tf.models.phone_classifier import PhoneClassifier
 from pwavenet_tf.models.wavenet import WaveNet
 from pwavenet_tf.training.fit import fit, save_model
 from pwavenet_tf.training.run_folder import (
-    RunFolder,
     digest_of,
-    identity,
+    open_run,
     seeded,
     start_from,
     weights_of,
@@ -70,19 +73,16 @@ def train_teacher(
         corpus.contract, mel_mean=(), mel_deviation=()
     ).require_equal(preset.audio, "the data", f"the preset {preset.name}")
     conditioning = corpus.conditioning(preset.conditioning)
-    run = RunFolder(
+    run = open_run(
         Path(out) / "teacher.keras",
-        identity(
-            conditioning,
-            preset.teacher,
-            settings,
-            seed=seed,
-            data=digest_of(corpus.card),
-            **_initial(initial),
-        ),
         steps or settings.steps,
+        conditioning,
+        preset.teacher,
+        settings,
+        seed=seed,
+        data=digest_of(corpus.card),
+        **_initial(initial),
     )
-    run.check()
     with seeded(seed):
         teacher = WaveNet.from_preset(preset, corpus.contract, conditioning)
         teacher.build()
@@ -143,6 +143,52 @@ def distillation_context(teacher: WaveNet, student: ParallelWaveNet) -> int:
     return max(teacher.receptive_field, student.receptive_field)
 
 
+def with_noise_of(preset: Preset, teacher: WaveNet) -> Preset:
+    """The preset with the student's noise matching the teacher's output.
+
+    The student of a Gaussian teacher is Gaussian too, so that the KL has a
+    closed form.
+    """
+    if teacher.head_class is not Gaussian:
+        return preset
+    sizes = dataclasses.replace(preset.student, noise="gaussian")
+    return dataclasses.replace(preset, student=sizes)
+
+
+def make_distiller(
+    teacher: WaveNet,
+    student: ParallelWaveNet,
+    settings: Distillation,
+    phone_classifier: PhoneClassifier | None = None,
+    seed: int = 1,
+) -> Distiller:
+    """The Distiller of these settings, built.
+
+    Args:
+        teacher: The trained teacher, in float32.
+        student: The student to train, in the precision of the settings.
+        settings: Weights of the losses, and the precision.
+        phone_classifier: For the perceptual losses.
+        seed: Of the Distiller's own random numbers.
+    """
+    distiller = Distiller(
+        in_precision(teacher, settings.precision),
+        student,
+        phone_classifier,
+        inner_samples=settings.inner_samples,
+        kl_weight=settings.kl_weight,
+        contrastive=settings.contrastive,
+        power_weight=settings.power_weight,
+        power=settings.power,
+        style_weight=settings.style_weight,
+        feature_weight=settings.feature_weight,
+        seed=seed,
+        dtype=policy(settings.precision),
+    )
+    distiller.build()
+    return distiller
+
+
 def distill(
     corpus: Corpus,
     teacher: WaveNet,
@@ -191,25 +237,20 @@ def distill(
     require_within("seed", seed)
     require_suited(corpus, teacher, preset, phone_classifier)
     settings = preset.distillation
-    if teacher.head_class is Gaussian:
-        sizes = dataclasses.replace(preset.student, noise="gaussian")
-        preset = dataclasses.replace(preset, student=sizes)
+    preset = with_noise_of(preset, teacher)
     judges = {"teacher": weights_of(teacher)}
     if phone_classifier is not None:
         judges["phone_classifier"] = weights_of(phone_classifier)
-    run = RunFolder(
+    run = open_run(
         Path(out) / "student.keras",
-        identity(
-            preset.student,
-            settings,
-            seed=seed,
-            data=digest_of(corpus.card),
-            **judges,
-            **_initial(initial),
-        ),
         steps or settings.steps,
+        preset.student,
+        settings,
+        seed=seed,
+        data=digest_of(corpus.card),
+        **judges,
+        **_initial(initial),
     )
-    run.check()
     with seeded(seed):
         student = ParallelWaveNet.from_preset(
             preset, corpus.contract, teacher.conditioning
@@ -220,21 +261,9 @@ def distill(
     else:
         start_from(student, initial)
     trained = in_precision(student, settings.precision)
-    distiller = Distiller(
-        in_precision(teacher, settings.precision),
-        trained,
-        phone_classifier,
-        inner_samples=settings.inner_samples,
-        kl_weight=settings.kl_weight,
-        contrastive=settings.contrastive,
-        power_weight=settings.power_weight,
-        power=settings.power,
-        style_weight=settings.style_weight,
-        feature_weight=settings.feature_weight,
-        seed=seed + 1,
-        dtype=policy(settings.precision),
+    distiller = make_distiller(
+        teacher, trained, settings, phone_classifier, seed + 1
     )
-    distiller.build()
     # The noise; the Distiller's own draws have the next seed.
     generator = keras.random.SeedGenerator(seed)
     trained.seed_generator.state.assign(generator.state)

@@ -1,6 +1,6 @@
 """What a .tflite costs, and how close it is to its student.
 
-Run as a module with a file and a number of frames, it speaks so many and
+Run as a module with a file and a number of frames, it synthesizes so many and
 prints the peak memory that this takes.
 """
 
@@ -61,15 +61,15 @@ def measure(
 
     Args:
         student: The student.
-        speech: What it speaks for the comparison, and for calibration;
+        speech: Features to synthesize for the comparison and to calibrate with;
             random features if there is none. See `export_tflite`.
 
     Returns:
-        By variant: `bytes` of the file; `snr_db` and
-        `log_spectral_distance_db` to the student in Keras, float32; a
-        block's median time over its length in sound with one thread and with
-        two, `real_time_1` and `real_time_2`; `peak_bytes`, by how much a
-        fresh process grows that loads it and speaks a minute.
+        By variant: `bytes` of the file; `snr_db` and `log_spectral_distance_db`
+        to the student in Keras, float32; a block's median time over its length
+        in sound with one thread and with two, `real_time_1` and `real_time_2`;
+        `peak_bytes`, by how much a fresh process grows that loads it and
+        synthesizes a minute.
     """
     speech = [
         require_features(features, student.audio, student.conditioning)
@@ -114,9 +114,9 @@ class _Timed(LiteVoice):
 
     def run(self, inputs: dict):
         started = time.perf_counter()
-        said = super().run(inputs)
+        output = super().run(inputs)
         self.seconds.append(time.perf_counter() - started)
-        return said
+        return output
 
 
 def _real_time(path: Path, student: ParallelWaveNet, threads: int) -> float:
