@@ -189,7 +189,7 @@ def screen_table(rows: list[Row]) -> str:
     lines = [f"{'':<13}" + "".join(f"{one.head:>8}" for one in shown)]
     for row in rows:
         if row.problem:
-            lines.append(f"{row.name:<13}   came to no end")
+            lines.append(f"{row.name:<13}   failed")
             continue
         values = [format_number(row.values.get(one.name)) for one in shown]
         lines.append(f"{row.name:<13}" + "".join(f"{v:>8}" for v in values))

@@ -41,9 +41,8 @@ def train_teacher(
     """Trains the preset's teacher and writes `out/teacher.keras`.
 
     The weights are averaged over the last steps. A run that was interrupted
-    goes on where it was when it is started again, and a finished one goes on
-    when it is started with more steps; see `fitting.fit` for what the learning
-    rate does then.
+    resumes when it is started again, and a finished one continues when it is
+    started with more steps; see `fit` for its learning rate then.
 
     Args:
         corpus: The prepared corpus.
@@ -53,10 +52,10 @@ def train_teacher(
         tensorboard: Folder for TensorBoard: reports go to `teacher` in it;
             see `SpeechBoard`. Nothing is written if left out.
         initial: A trained teacher whose weights are the first ones, and the
-            first in the average; it stays as it is. Sizes, contract and
+            first in the average; it is not changed. Sizes, contract and
             conditioning must be the same: prepare another corpus with
             `statistics` of this teacher.
-        seed: Decides the initial weights and the order of the clips.
+        seed: Determines the initial weights and the order of the clips.
 
     Returns:
         The trained teacher.
@@ -110,7 +109,7 @@ def require_suited(
     """Refuses what no student can be distilled from.
 
     Raises:
-        UserError: As `distill` does, but for what is about files.
+        UserError: As `distill`, except for files.
     """
     settings = preset.distillation
     if settings is None:
@@ -121,7 +120,7 @@ def require_suited(
     corpus.contract.require_equal(teacher.audio, "the data", "the teacher")
     if corpus.conditioning(teacher.conditioning) != teacher.conditioning:
         raise UserError(
-            "the data and the teacher know different phones, speakers or mean "
+            "the data and the teacher have different phones, speakers or mean "
             "pitch; give the data that the teacher was trained on"
         )
     if settings.contrastive and settings.batch_size < 2:
@@ -135,10 +134,10 @@ def require_suited(
 
 
 def distillation_context(teacher: WaveNet, student: ParallelWaveNet) -> int:
-    """Samples of each clip before those that count.
+    """Samples of each clip before those in the loss.
 
-    Both must have their whole past inside the clip: the student's samples
-    their noise, the teacher's distributions the student's samples.
+    The receptive fields of both must lie inside the clip: the student's over
+    its noise, the teacher's over the student's samples.
     """
     return max(teacher.receptive_field, student.receptive_field)
 
@@ -203,12 +202,12 @@ def distill(
     """Distils the preset's student and writes `out/student.keras`.
 
     The student of a Gaussian teacher is Gaussian too, so that the KL has a
-    closed form. Interrupted and finished runs go on as those of
-    `train_teacher` do.
+    closed form. Interrupted and finished runs continue as those of
+    `train_teacher`.
 
     Args:
         corpus: The corpus that the teacher was trained on.
-        teacher: The trained teacher; it stays as it is.
+        teacher: The trained teacher; it is not changed.
         preset: Sizes and training settings.
         out: Folder of the run; it is made if need be.
         steps: Optimiser steps; the preset's own number if left out.
@@ -216,12 +215,12 @@ def distill(
             losses; without it there are none.
         tensorboard: Folder for TensorBoard: reports go to `student` in it;
             see `SpeechBoard`. Nothing is written if left out.
-        initial: A trained student of the same sizes, contract and
-            conditioning, whose weights are the first ones, and the first in
-            the average, its conditioning network's included; it stays as it
-            is. Without it, the student starts from the teacher's conditioning
-            network and random flows.
-        seed: Decides the initial weights, the order of the clips and the
+        initial: A trained student of the same sizes, contract and conditioning,
+            whose weights are the first ones, and the first in the average, its
+            conditioning network's included; it is not changed. Without it, the
+            student starts from the teacher's conditioning network and random
+            flows.
+        seed: Determines the initial weights, the order of the clips and the
             noise.
 
     Returns:
@@ -264,7 +263,7 @@ def distill(
     distiller = make_distiller(
         teacher, trained, settings, phone_classifier, seed + 1
     )
-    # The noise; the Distiller's own draws have the next seed.
+    # The noise; the Distiller's own random numbers have the next seed.
     generator = keras.random.SeedGenerator(seed)
     trained.seed_generator.state.assign(generator.state)
     context = distillation_context(teacher, student)

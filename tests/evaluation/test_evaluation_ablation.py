@@ -32,7 +32,7 @@ PROBLEM = "the loss became <nan>, its term power nan"
 
 @pytest.fixture
 def rows(tiny_run):
-    """Of three students: the second came to no end."""
+    """Of three students: the training of the second failed."""
     student = load_student(tiny_run.student)
     trained = [
         Trained(
@@ -171,7 +171,7 @@ def test_the_screen_has_room_for_it(rows):
         "30",
         "∞",
     ]
-    assert lines[1].split(maxsplit=1) == ["kl_power", "came to no end"]
+    assert lines[1].split(maxsplit=1) == ["kl_power", "failed"]
     assert lines[5].split() == ["Griffin-Lim", *"–––––", "1", "10", "–"]
 
 

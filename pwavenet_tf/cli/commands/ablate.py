@@ -85,6 +85,6 @@ def run(flag_values: flags.FlagValues) -> None:
     print(screen_table(rows))
     for row in rows:
         if row.problem:
-            print(f"{row.name} was not trained to the end: {row.problem}")
+            print(f"{row.name} failed: {row.problem}")
     print(f"The table is {out / 'ablation.csv'},")
     print(f"the report is {out / 'report.html'}.")
