@@ -7,7 +7,7 @@ from pwavenet_tf.core.files import require_free
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.core.training_config import Preset
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.corpus.demo import speak_corpus
+from pwavenet_tf.corpus.demo import synthesize_corpus
 from pwavenet_tf.corpus.manifest import read_texts
 from pwavenet_tf.corpus.prepare import prepare
 from pwavenet_tf.evaluation.evaluate import evaluate
@@ -37,7 +37,7 @@ def run_demo(out: Path, recordings: Path | None = None) -> None:
         _greet(out)
         _announce("1/6 A corpus: sentences synthesized by eSpeak NG")
         recordings = out / "recordings"
-        speak_corpus(recordings, settings.audio.sample_rate)
+        synthesize_corpus(recordings, settings.audio.sample_rate)
     else:
         _announce(f"1/6 A corpus: the recordings in {recordings}")
     _announce("2/6 Prepare: mel spectrograms and clips")

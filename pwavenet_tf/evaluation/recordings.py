@@ -12,7 +12,11 @@ from tqdm import tqdm
 from pwavenet_tf.audio.files import read_audio, to_levels, write_audio
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.corpus.describe import Describer, Description, model_features
+from pwavenet_tf.corpus.describe import (
+    Description,
+    FeatureExtractor,
+    model_features,
+)
 from pwavenet_tf.models.inputs import (
     at_frames,
     batch_and_frames,
@@ -84,9 +88,9 @@ def hear(
     Args:
         recordings: Files in `folder`.
         models: Of one acoustic contract.
-        folder: Of recordings; see `Describer`.
-        labels: As `Describer` has it.
-        speaker_pattern: As `Describer` has it.
+        folder: Of recordings; see `FeatureExtractor`.
+        labels: As `FeatureExtractor` has it.
+        speaker_pattern: As `FeatureExtractor` has it.
 
     Raises:
         UserError: If a recording can't be read, or what a model needs is not
@@ -94,7 +98,7 @@ def hear(
     """
     contract = models[0].audio
     asked = {name for model in models for name in model.conditioning.inputs}
-    describe = Describer(
+    describe = FeatureExtractor(
         contract, tuple(sorted(asked)), folder, labels, speaker_pattern
     )
     heard = []

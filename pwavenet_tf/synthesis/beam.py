@@ -30,7 +30,7 @@ from pwavenet_tf.corpus.layouts import MANIFEST, Layout, find_layout
 from pwavenet_tf.corpus.manifest import (
     is_manifest,
     read_manifest,
-    read_spoken_texts,
+    read_normalised_texts,
 )
 from pwavenet_tf.corpus.phones.labels import find_labels
 
@@ -181,7 +181,7 @@ class Voice:
         self._folder = folder
         self._describe = self._describer()
         # The layout does not tell those of recordings elsewhere.
-        self._texts = read_spoken_texts(folder)
+        self._texts = read_normalised_texts(folder)
 
     def speak(self, utterance: Utterance) -> str | None:
         """Writes a sound file, and returns why it could not, if so."""
@@ -234,7 +234,7 @@ class Voice:
             )
 
     def _describer(self):
-        from pwavenet_tf.corpus.describe import Describer
+        from pwavenet_tf.corpus.describe import FeatureExtractor
         from pwavenet_tf.synthesis.files import inputs_to_describe
 
         speech = self._speech
@@ -246,7 +246,7 @@ class Voice:
         )
         layout = _layout(manifest, self._folder, inputs)
         self._sources = {one.name: one for one in layout.sources}
-        return Describer(
+        return FeatureExtractor(
             self._model.audio,
             inputs,
             self._folder,

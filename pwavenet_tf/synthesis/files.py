@@ -12,7 +12,7 @@ import numpy as np
 from pwavenet_tf.audio.files import SUFFIXES, read_audio, to_levels
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import written_aside
-from pwavenet_tf.corpus.describe import Describer, model_features
+from pwavenet_tf.corpus.describe import FeatureExtractor, model_features
 from pwavenet_tf.models.inputs import (
     Features,
     batch_and_frames,
@@ -72,7 +72,7 @@ def same_sound(
 def read_features(
     path: Path,
     voice: StreamedVoice,
-    describe: Describer,
+    describe: FeatureExtractor,
     speaker: str | None = None,
 ) -> dict[str, np.ndarray]:
     """What a model reads of an input file.
@@ -123,7 +123,7 @@ def features_at(
     Raises:
         UserError: If there is none, or one does not suit the voice.
     """
-    describe = Describer(
+    describe = FeatureExtractor(
         voice.contract,
         inputs_to_describe(
             voice, find_speaker=not speaker and bool(speaker_pattern)

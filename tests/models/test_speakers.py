@@ -7,7 +7,7 @@ import pytest
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.presets import doubling, preset
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.corpus.describe import Describer
+from pwavenet_tf.corpus.describe import FeatureExtractor
 from pwavenet_tf.corpus.prepare import prepare
 from pwavenet_tf.evaluation.conditioning import listens
 from pwavenet_tf.evaluation.likelihood import Likelihood
@@ -67,7 +67,7 @@ def test_the_right_speaker_beats_each_wrong_one_on_unheard_takes(
     )
     corpus = Corpus(tmp_path / "data")
     teacher = train_teacher(corpus, settings, tmp_path / "run")
-    describe = Describer(
+    describe = FeatureExtractor(
         corpus.contract, ("speaker",), recordings, speaker_pattern=PATTERN
     )
     heard = [

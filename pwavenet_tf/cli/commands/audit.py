@@ -90,7 +90,7 @@ def run(flag_values: flags.FlagValues) -> None:
         find_layout(corpus),
         limits,
         preset(flag_values.preset).audio.sample_rate,
-        spoken=flag_values.transcripts,
+        check_transcripts=flag_values.transcripts,
     )
     if out:
         write_audit(found, out, corpus.resolve().name)
