@@ -156,7 +156,7 @@ def test_four_students_are_trained_and_compared(arguments, command, capsys):
     assert len({rows[name]["kl"] for name in NAMES}) > 1
     page = Page((out / "report.html").read_text("utf-8"))
     for title in (
-        "What each loss is worth",
+        "What each loss contributes",
         "kl_power: kl on held-out recordings",
         "contrastive: style on held-out recordings",
     ):
