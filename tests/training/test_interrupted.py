@@ -129,7 +129,9 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_says_so(
         with pytest.raises(UserError) as error:
             training.train_teacher(corpus, tiny_preset(), tmp_path, 40)
     assert "No space left on device" in str(error.value)
-    assert "the checkpoint before it is whole, begin again" in str(error.value)
+    assert "the checkpoint before it is whole, start it again" in str(
+        error.value
+    )
     assert saved == [4, 8, 12, 16]
     folder = tmp_path / "teacher.backup"
     assert sorted(path.name for path in folder.iterdir()) == [

@@ -20,7 +20,7 @@ What a model can be conditioned on is decided here:
               metadata.csv (name|text); that needs eSpeak NG
               (pip install pwavenet_tf[demo])
   pitch       F0 and voicing
-  speaker     who speaks: what the layout tells, else the folder that the
+  speaker     the speaker's name, by the layout, else the folder that the
               recording lies in, or what --speaker_pattern finds in its path
 
 An hour of one clear voice is a good start; ten minutes are enough to try.

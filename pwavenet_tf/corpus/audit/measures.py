@@ -2,10 +2,10 @@
 
 Level, clipping, noise, and bandwidth: speech that was sampled at 8 kHz and
 brought to 22 kHz later has nothing above 4 kHz, and MP3 leaves out what lies
-above some frequency. Both cut like a knife, where a dull voice or a far
-microphone let the spectrum fall slowly. So a step is looked for in the
-long-term average spectrum: the level falls by `STEP_DB` within `_STEP_HZ`,
-and nothing rises again above.
+above some frequency. Both cut off sharply, whereas with a dull voice or a
+distant microphone the spectrum falls slowly. So a step is looked for in the
+long-term average spectrum: the level falls by `STEP_DB` within `_STEP_HZ`, and
+nothing rises again above.
 """
 
 import dataclasses
