@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # TensorFlow has exceptions of its own for what the disk refuses.
         if any(f"; {fault}" in str(error) for fault in _STORAGE_FAULTS):
             message = str(error).splitlines()[0]
-            # Its marks of the operation say nothing to the user.
+            # Its marks of the operation mean nothing to the user.
             message = re.sub(r"\{\{.*?\}\}|\[Op:\w+\]", "", message)
             return _complain(name, message)
         raise
@@ -114,7 +114,7 @@ def _run(name: str, arguments: list[str]) -> None:
 
 
 def _needs_tensorflow(command: ModuleType, values: flags.FlagValues) -> bool:
-    """What the command says, of these flags or of all."""
+    """What the command states, for these flags or for all."""
     if hasattr(command, "needs_tensorflow"):
         return command.needs_tensorflow(values)
     return getattr(command, "NEEDS_TENSORFLOW", True)
@@ -157,29 +157,29 @@ def _unknown_command(name: str) -> str:
     if name.startswith("-"):
         return "a command comes first, then its flags; see pwavenet --help"
     near = _nearest(name, COMMANDS)
-    mend = f"did you mean pwavenet {near}?" if near else "see pwavenet --help"
-    return f"there is no such command; {mend}"
+    fix = f"did you mean pwavenet {near}?" if near else "see pwavenet --help"
+    return f"there is no such command; {fix}"
 
 
 def _unknown_flag(flag: str, values: flags.FlagValues) -> str:
     near = _nearest(flag, values)
-    mend = (
+    fix = (
         f"did you mean --{near}?"
         if near
         else f"there are {', '.join(f'--{known}' for known in values)}"
     )
-    return f"there is no flag --{flag}; {mend}"
+    return f"there is no flag --{flag}; {fix}"
 
 
 def _flag_message(name: str, values: flags.FlagValues, message: str) -> str:
     missing = re.findall(r"Flag --(\w+) must have a value", message)
     if missing:
         verb = "are" if len(missing) > 1 else "is"
-        mend = " ".join(
+        fix = " ".join(
             f"--{flag}={usage.placeholder(values[flag])}" for flag in missing
         )
         named = " and ".join(f"--{flag}" for flag in missing)
-        return f"{named} {verb} missing; add {mend}"
+        return f"{named} {verb} missing; add {fix}"
     valueless = re.match(r"Missing value for flag -+(\w+)", message)
     if valueless:
         flag = valueless[1]
@@ -193,12 +193,12 @@ def _flag_message(name: str, values: flags.FlagValues, message: str) -> str:
     choices = getattr(parser, "enum_values", [])
     expected = parser.syntactic_help or f"one of {', '.join(choices)}"
     near = _nearest(value, choices)
-    mend = (
+    fix = (
         f"did you mean --{flag}={near}?"
         if near
         else f"see pwavenet {name} --help"
     )
-    return f"--{flag}={value} is not {expected}; {mend}"
+    return f"--{flag}={value} is not {expected}; {fix}"
 
 
 def _nearest(word: str, known: Iterable[str]) -> str | None:
@@ -208,12 +208,12 @@ def _nearest(word: str, known: Iterable[str]) -> str | None:
 
 def _storage_message(error: OSError) -> str:
     place = f"{error.filename}: " if error.filename else ""
-    mend = (
+    fix = (
         "make room and run it again"
         if error.errno in (errno.ENOSPC, errno.EDQUOT)
         else "check the path and its permissions"
     )
-    return f"{place}{error.strerror or error}; {mend}"
+    return f"{place}{error.strerror or error}; {fix}"
 
 
 def _complain(name: str, message: str) -> int:

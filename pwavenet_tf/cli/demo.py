@@ -1,4 +1,4 @@
-"""The whole way once: corpus, teacher, student, sound, export, report."""
+"""The whole pipeline once: corpus, teacher, student, audio, export, report."""
 
 import dataclasses
 from pathlib import Path
@@ -7,7 +7,7 @@ from pwavenet_tf.core.files import require_free
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.core.training_config import Preset
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.corpus.demo import speak_corpus
+from pwavenet_tf.corpus.demo import synthesize_corpus
 from pwavenet_tf.corpus.manifest import read_texts
 from pwavenet_tf.corpus.prepare import prepare
 from pwavenet_tf.evaluation.evaluate import evaluate
@@ -25,7 +25,8 @@ def run_demo(out: Path, recordings: Path | None = None) -> None:
 
     Args:
         out: Folder for everything; it must not hold anything yet.
-        recordings: A folder of recordings; without it, a corpus is spoken.
+        recordings: A folder of recordings; without it, eSpeak NG synthesizes a
+            corpus.
 
     Raises:
         UserError: If a stage can't do its work.
@@ -34,26 +35,26 @@ def run_demo(out: Path, recordings: Path | None = None) -> None:
     settings = _short(preset("nano"))
     if recordings is None:
         _greet(out)
-        _say("1/6 A corpus: sentences spoken by eSpeak NG")
+        _announce("1/6 A corpus: sentences synthesized by eSpeak NG")
         recordings = out / "recordings"
-        speak_corpus(recordings, settings.audio.sample_rate)
+        synthesize_corpus(recordings, settings.audio.sample_rate)
     else:
-        _say(f"1/6 A corpus: the recordings in {recordings}")
-    _say("2/6 Prepare: mel spectrograms and clips")
+        _announce(f"1/6 A corpus: the recordings in {recordings}")
+    _announce("2/6 Prepare: mel spectrograms and clips")
     card = prepare(recordings, out / "data", settings)
     for refusal in card.refused:
         print(f"left out: {refusal.file}: {refusal.reason}")
     corpus, run = Corpus(out / "data"), out / "run"
-    _say("3/6 Teacher: learns how probable every next sample is")
+    _announce("3/6 Teacher: learns how probable every next sample is")
     teacher = train_teacher(corpus, settings, run)
-    _say("4/6 Student: learns to speak all samples at once")
+    _announce("4/6 Student: learns to generate all samples at once")
     student = distill(corpus, teacher, settings, run)
     shortest = sorted(card.validation, key=lambda one: one.samples)
     held_out = [recordings / one.file for one in shortest[:_SENTENCES]]
-    _say("5/6 Sound: sentences that neither has heard, and the report")
+    _announce("5/6 Audio: held-out sentences, and the report")
     models = {run / "teacher.keras": teacher, run / "student.keras": student}
     evaluate(models, held_out, out, read_texts(recordings))
-    _say("6/6 Export: a SavedModel for TensorFlow Serving")
+    _announce("6/6 Export: a SavedModel for TensorFlow Serving")
     exported = export_saved_model(student, out / "served" / "voice")
     print(
         f"""
@@ -70,19 +71,19 @@ same on recordings of your own, as long as you like:
 
 
 def _greet(out: Path) -> None:
-    """Lets the voice that comes with the package speak."""
+    """Synthesizes a sample with the voice that comes with the package."""
     name, *_ = voice_names()
     sample = voice_sample(name)
-    _say(f"A voice that comes with the package, {name}")
-    voice = load_voice(name)
-    (features,) = features_at(sample, voice).values()
+    _announce(f"A voice that comes with the package, {name}")
+    synthesizer = load_voice(name)
+    (features,) = features_at(sample, synthesizer).values()
     sound = out / f"{name}.wav"
     out.mkdir(parents=True, exist_ok=True)
-    synthesize_to_file(voice, features, sound)
-    print(f"It says {voice_card(name)['sample']!r} in {sound}.")
+    synthesize_to_file(synthesizer, features, sound)
+    print(f"{sound} has it read {voice_card(name)['sample']!r}.")
 
 
-def _say(stage: str) -> None:
+def _announce(stage: str) -> None:
     print(f"\n{stage}", flush=True)
 
 
@@ -93,7 +94,7 @@ def _short(full: Preset) -> Preset:
         teacher_training=dataclasses.replace(
             full.teacher_training, steps=280, batch_size=1
         ),
-        # One clip a step has no other to be contrasted with.
+        # With one clip a step there is no other to contrast with.
         distillation=dataclasses.replace(
             full.distillation, steps=350, batch_size=1, contrastive=0.0
         ),

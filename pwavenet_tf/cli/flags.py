@@ -17,6 +17,7 @@ from absl import flags
 from pwavenet_tf.core.beam import import_beam
 from pwavenet_tf.core.config import CONDITIONING_INPUTS
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.presets import preset_names
 from pwavenet_tf.core.training_config import Preset
 from pwavenet_tf.corpus.audit.verdict import Limits
 from pwavenet_tf.models.inputs import require_temperature
@@ -89,8 +90,8 @@ def writable_folder(name: str, path: str) -> None:
         )
     if not os.access(place, os.W_OK | os.X_OK):
         raise UserError(
-            f"--{name}={path} cannot be written for want of permission in "
-            f"{place}; give another folder"
+            f"--{name}={path} cannot be written: no permission in {place}; "
+            "give another folder"
         )
 
 
@@ -101,21 +102,83 @@ def writable_file(name: str, path: str) -> None:
     writable_folder(name, os.path.dirname(os.path.abspath(path)))
 
 
-def require_apart(out: Path, reference: Path) -> None:
-    """Refuses to write sound among the recordings.
+def require_outside(out: Path, reference: Path) -> None:
+    """Refuses to write audio among the recordings.
 
     Raises:
         UserError: If `out` is or lies in `reference`.
     """
     if out.resolve().is_relative_to(reference.resolve()):
         raise UserError(
-            f"--out={out} lies within --reference={reference}, where its "
-            "sound would be taken for recordings; give another folder"
+            f"--out={out} lies within --reference={reference}, where the "
+            "generated audio would be taken for recordings; give another folder"
         )
 
 
+def define_data(
+    flag_values: flags.FlagValues,
+    meaning: str = "DATA: Folder that `pwavenet prepare` wrote.",
+) -> None:
+    """Defines --data."""
+    define_path("data", meaning, flag_values, existing_folder)
+
+
+def define_out(
+    meaning: str,
+    flag_values: flags.FlagValues,
+    check: Callable[[str, str], None] = writable_folder,
+    required: bool = True,
+) -> None:
+    """Defines --out, usually a folder that the command writes to."""
+    define_path("out", meaning, flag_values, check, required)
+
+
+def define_corpus(flag_values: flags.FlagValues) -> None:
+    """Defines --corpus."""
+    meaning = "DIR: Folder of recordings, or a CSV manifest."
+    define_path("corpus", meaning, flag_values, existing)
+
+
+def define_reference(
+    flag_values: flags.FlagValues, required: bool = True
+) -> None:
+    """Defines --reference."""
+    meaning = "DIR: Folder of recordings to compare with."
+    define_path("reference", meaning, flag_values, existing, required)
+
+
+def define_teacher(
+    meaning: str, flag_values: flags.FlagValues, required: bool = True
+) -> None:
+    """Defines --teacher."""
+    define_path("teacher", meaning, flag_values, existing_file, required)
+
+
+def define_phones(
+    meaning: str, flag_values: flags.FlagValues, required: bool = True
+) -> None:
+    """Defines --phones."""
+    define_path("phones", meaning, flag_values, existing_file, required)
+
+
+def define_preset(
+    meaning: str, flag_values: flags.FlagValues, usual: str | None = "nano"
+) -> None:
+    """Defines --preset."""
+    flags.DEFINE_enum(
+        "preset", usual, preset_names(), meaning, flag_values=flag_values
+    )
+
+
+def define_steps(meaning: str, flag_values: flags.FlagValues) -> None:
+    """Defines --steps."""
+    flags.DEFINE_integer(
+        "steps", None, meaning, lower_bound=1, flag_values=flag_values
+    )
+
+
 def define_conditioning(text: str, flag_values: flags.FlagValues) -> None:
-    """Defines --conditioning, with what the command says of it."""
+    """Defines --conditioning, with this command's help."""
     flags.DEFINE_string("conditioning", None, text, flag_values=flag_values)
 
 
@@ -123,8 +186,8 @@ def define_labels(flag_values: flags.FlagValues) -> None:
     """Defines --labels."""
     define_path(
         "labels",
-        "DIR: Folder of label files, which tell the phones; the folder labels "
-        "among the recordings, if left out.",
+        "DIR: Folder of label files with the phones; the folder labels among "
+        "the recordings, if left out.",
         flag_values,
         existing_folder,
         required=False,
@@ -136,10 +199,21 @@ def define_speaker_pattern(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "speaker_pattern",
         None,
-        "REGEX: Its one group finds the speaker in a recording's path; what "
-        "the layout tells, usually the folder it lies in, if left out.",
+        "REGEX: Its one group finds the speaker in a recording's path; if left "
+        "out, the layout gives the speaker, usually by the folder.",
         flag_values=flag_values,
     )
+
+
+def define_speakers(flag_values: flags.FlagValues) -> None:
+    """Defines --speaker and --speaker_pattern."""
+    flags.DEFINE_string(
+        "speaker",
+        None,
+        "NAME: Speaker identity, for a model of several speakers.",
+        flag_values=flag_values,
+    )
+    define_speaker_pattern(flag_values)
 
 
 def chosen_inputs(
@@ -162,7 +236,7 @@ def chosen_inputs(
                 f"--conditioning={given}: {name!r} is not known; choose from "
                 f"{', '.join(CONDITIONING_INPUTS)}, or none"
             )
-    # In one order, however they were written: the same run is the same run.
+    # In one order, however they were given: a run's identity ignores the order.
     return tuple(name for name in CONDITIONING_INPUTS if name in inputs)
 
 
@@ -179,7 +253,7 @@ RUNNERS = (
 def define_runner(
     meaning: str, flag_values: flags.FlagValues, usual: str | None = None
 ) -> None:
-    """Defines --runner, with what the command says of it, and its options."""
+    """Defines --runner, with this command's help, and its options."""
     flags.DEFINE_string("runner", usual, meaning, flag_values=flag_values)
     flags.DEFINE_string(
         "runner_options",
@@ -194,15 +268,14 @@ def chosen_runner(flag_values: flags.FlagValues) -> "Runner | None":
     """The runner that the flags name; None if they name none.
 
     Raises:
-        UserError: If Beam is not installed, there are options without a
-            runner, or a quotation mark has no fellow.
+        UserError: If Beam is not installed, there are options without a runner,
+            or a quotation mark is not closed.
     """
     name, text = flag_values.runner, flag_values.runner_options
     if name is None:
         if text is not None:
             raise UserError(
-                "--runner_options is of use only with --runner; add "
-                "--runner=DirectRunner"
+                "--runner_options needs --runner; add --runner=DirectRunner"
             )
         return None
     if not name:
@@ -234,7 +307,7 @@ def define_limits(flag_values: flags.FlagValues) -> None:
 
 
 def chosen_limits(flag_values: flags.FlagValues) -> Limits:
-    """What the flags say.
+    """The limits that the flags set.
 
     Raises:
         UserError: If a limit is not a number, or no recording could be both
@@ -262,7 +335,7 @@ def define_sampling(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "seed",
         0,
-        "N: Where the random noise starts.",
+        "N: Seed of the random noise.",
         lower_bound=0,
         upper_bound=2**63 - 1,
         flag_values=flag_values,

@@ -11,17 +11,17 @@ _WIDTH = 79
 _INDENT = 20
 
 _OVERVIEW = """\
-Parallel WaveNet: learn a voice from recordings, then speak with it quickly.
+Parallel WaveNet: learn a voice from recordings, then synthesize speech fast.
 
 {start}
 
-The whole way, in order. Each command says what it needs and what comes next:
+The pipeline, in order. Each command states what it needs and what comes next:
 
-{way}
+{pipeline}
 
-Besides:
+Further commands:
 
-{besides}
+{further}
 
 pwavenet COMMAND --help explains a command. In Python: help("pwavenet_tf").
 """
@@ -29,10 +29,10 @@ pwavenet COMMAND --help explains a command. In Python: help("pwavenet_tf").
 _START = """\
 Two commands to begin with:
 
-  pwavenet demo --out=runs/demo     goes the whole way in eight minutes
+  pwavenet demo --out=runs/demo     runs the whole pipeline in eight minutes
   pwavenet prepare --help           how to begin with your own recordings"""
 
-_BESIDES = ("ablate", "benchmark", "demo", "export-corpus", "train-jax")
+_FURTHER = ("ablate", "benchmark", "demo", "export-corpus", "train-jax")
 
 
 def overview(commands: Mapping[str, ModuleType]) -> str:
@@ -43,10 +43,10 @@ def overview(commands: Mapping[str, ModuleType]) -> str:
     }
     return _OVERVIEW.format(
         start=_START,
-        way="\n".join(
-            line for name, line in lines.items() if name not in _BESIDES
+        pipeline="\n".join(
+            line for name, line in lines.items() if name not in _FURTHER
         ),
-        besides="\n".join(lines[name] for name in _BESIDES),
+        further="\n".join(lines[name] for name in _FURTHER),
     ).rstrip()
 
 
@@ -65,7 +65,7 @@ def command_help(
 
 
 def placeholder(flag: flags.Flag) -> str:
-    """What stands for the flag's value in its help, `DIR` for instance."""
+    """The placeholder of the flag's value in its help, `DIR` for instance."""
     return flag.help.split(": ", 1)[0]
 
 

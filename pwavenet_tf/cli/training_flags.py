@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from pwavenet_tf.cli.flags import define_path, existing_file, writable_folder
+from pwavenet_tf.cli.flags import (
+    define_path,
+    define_steps,
+    existing_file,
+    writable_folder,
+)
 from pwavenet_tf.core.training_config import (
     BOUNDS,
     PRECISIONS,
@@ -33,7 +38,7 @@ def define_precision(flag_values: flags.FlagValues) -> None:
 def with_precision(
     settings: TeacherTraining | None, flag_values: flags.FlagValues
 ) -> TeacherTraining | None:
-    """Training settings with what `--precision` says."""
+    """Training settings with the given `--precision`."""
     if settings is None:
         return None
     return dataclasses.replace(settings, precision=flag_values.precision)
@@ -72,10 +77,10 @@ def define_tensorboard(flag_values: flags.FlagValues) -> None:
     """Defines `--tensorboard`."""
     define_path(
         "tensorboard",
-        "DIR: Folder to write reports to for TensorBoard: curves, held-out "
-        "recordings and what the model says instead, their spectrograms, and "
-        "histograms. Look at them by tensorboard --logdir=DIR. Nothing is "
-        "written, if left out.",
+        "DIR: Folder of reports for TensorBoard: curves, held-out recordings "
+        "and the model's output for them, their spectrograms, and histograms. "
+        "View them with tensorboard --logdir=DIR. Nothing is written, if left "
+        "out.",
         flag_values,
         writable_folder,
         required=False,
@@ -110,29 +115,26 @@ _SETTINGS = {
 
 
 def define_training(
-    flag_values: flags.FlagValues, model: str, decided: str
+    flag_values: flags.FlagValues, model: str, seeded: str
 ) -> None:
     """Defines the flags of a run's length, start and settings.
 
     Args:
         flag_values: Where they are defined.
         model: `teacher` or `student`.
-        decided: What the seed decides.
+        seeded: What depends on the seed.
     """
-    flags.DEFINE_integer(
-        "steps",
-        None,
+    define_steps(
         "N: Optimiser steps of the whole run; as many as the preset says, if "
         "left out. More than a finished run in RUN has done continue it.",
-        lower_bound=1,
-        flag_values=flag_values,
+        flag_values,
     )
     define_path(
         "initial",
-        f"FILE: A {model}.keras whose weights are the first ones: to train "
-        "one voice from another, or to go on elsewhere. Its sizes must be "
-        "the same, and the data prepared with its statistics (pwavenet "
-        "prepare --statistics_of=FILE). Random weights, if left out.",
+        f"FILE: A {model}.keras whose weights are the first ones: to fine-tune "
+        "on another voice, or to continue in another folder. Its sizes must be "
+        "the same, and the data prepared with its statistics (pwavenet prepare "
+        "--statistics_of=FILE). Random weights, if left out.",
         flag_values,
         existing_file,
         required=False,
@@ -144,7 +146,7 @@ def define_training(
     flags.DEFINE_integer(
         "seed",
         0,
-        f"N: Decides {decided}: the same seed gives the same {model}. "
+        f"N: Determines {seeded}: the same seed gives the same {model}. "
         f"{_bounds('seed')}.",
         flag_values=flag_values,
     )
@@ -168,7 +170,7 @@ def _check_bounds(name: str, flag_values: flags.FlagValues) -> None:
 def with_training(
     settings: TeacherTraining | None, flag_values: flags.FlagValues
 ) -> TeacherTraining | None:
-    """A preset's training settings with what the flags say otherwise."""
+    """A preset's training settings with what the flags change."""
     if settings is None:
         return None
     given = {name: flag_values[name].value for name in _SETTINGS}

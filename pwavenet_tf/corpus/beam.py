@@ -31,20 +31,20 @@ from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write, require_free, run_lock
 from pwavenet_tf.core.training_config import Preset
 from pwavenet_tf.core.version import __version__
-from pwavenet_tf.corpus.audit import CorpusAudit, drawn, drawn_order, judged
+from pwavenet_tf.corpus.audit import CorpusAudit, judged, shuffle_key, shuffled
 from pwavenet_tf.corpus.audit.measures import Measures, measure
 from pwavenet_tf.corpus.audit.verdict import Limits
 from pwavenet_tf.corpus.card import CorpusCard
-from pwavenet_tf.corpus.describe import Describer, Description
+from pwavenet_tf.corpus.describe import Description, FeatureExtractor
 from pwavenet_tf.corpus.layouts import Layout, Source
 from pwavenet_tf.corpus.phones.labels import find_labels
 from pwavenet_tf.corpus.phones.phones import Phone
 from pwavenet_tf.corpus.prepare import (
-    Described,
+    Extracted,
     Validation,
     accepted,
     assemble,
-    described,
+    extract_features,
     without_statistics,
 )
 from pwavenet_tf.corpus.statistics import GivenStatistics
@@ -61,12 +61,12 @@ def file_name(source: Source, suffix: str, *settings: object) -> str:
         settings: What else the result depends on.
     """
     key = digest(source, stamp(source.path), settings)
-    return f"{drawn_order(source.name).hex()}-{key}{suffix}"
+    return f"{shuffle_key(source.name).hex()}-{key}{suffix}"
 
 
-def digest(*told: object) -> str:
+def digest(*dependencies: object) -> str:
     """A short name for what a result depends on, this package included."""
-    text = repr((__version__, *told))
+    text = repr((__version__, *dependencies))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[
         :16
     ]
@@ -83,9 +83,9 @@ def stamp(path: Path | None) -> tuple[int, int] | None:
 
 def save_fault(path: Path, fault: UserError) -> None:
     """Writes why there will be no `path`."""
-    with atomic_write(_fault_of(path)) as aside:
+    with atomic_write(_fault_of(path)) as temporary:
         # As JSON, for a name in it need not be UTF-8.
-        aside.write_text(json.dumps(str(fault)), "ascii")
+        temporary.write_text(json.dumps(str(fault)), "ascii")
 
 
 def forget_faults(folder: Path) -> None:
@@ -105,8 +105,8 @@ def count_done(folder: Path, suffix: str) -> int:
 
 def save_measures(path: Path, found: Measures) -> None:
     """Writes what the audit measured."""
-    with atomic_write(path) as aside:
-        aside.write_text(json.dumps(dataclasses.asdict(found)), "ascii")
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(dataclasses.asdict(found)), "ascii")
 
 
 def load_measures(path: Path) -> Measures | UserError:
@@ -130,7 +130,7 @@ def save_description(
     arrays = {"levels": levels, "mel": description.mel}
     if description.pitch is not None:
         arrays["pitch"] = description.pitch
-    told = {
+    content = {
         "speaker": description.speaker,
         "phones": description.phones
         and [
@@ -139,12 +139,12 @@ def save_description(
         ],
     }
     # JSON keeps every bit of a float and every character of a symbol.
-    arrays["told"] = np.frombuffer(json.dumps(told).encode(), np.uint8)
-    with atomic_write(path) as aside:
-        np.savez(aside, **arrays)
+    arrays["told"] = np.frombuffer(json.dumps(content).encode(), np.uint8)
+    with atomic_write(path) as temporary:
+        np.savez(temporary, **arrays)
 
 
-def load_description(path: Path) -> Described:
+def load_description(path: Path) -> Extracted:
     """Reads what `save_description` or `save_fault` wrote.
 
     Raises:
@@ -152,19 +152,19 @@ def load_description(path: Path) -> Described:
     """
     try:
         with np.load(path) as arrays:
-            told = json.loads(arrays["told"].tobytes())
+            content = json.loads(arrays["told"].tobytes())
             pitch = arrays.get("pitch")
             levels, mel = arrays["levels"], arrays["mel"]
     except FileNotFoundError:
         return _load_fault(path)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise _damaged(path) from error
-    phones = told["phones"] and [Phone(*one) for one in told["phones"]]
-    return levels, Description(mel, phones, pitch, told["speaker"])
+    phones = content["phones"] and [Phone(*one) for one in content["phones"]]
+    return levels, Description(mel, phones, pitch, content["speaker"])
 
 
 def unwritten(path: Path) -> UserError:
-    """What to say of a result that is not there when all work is done."""
+    """The fault of a result that is missing when all work is done."""
     return UserError(
         f"{path}: no worker wrote it; all machines must see the folder of "
         "--out under the same path"
@@ -197,7 +197,7 @@ _Measured = Measures | UserError
 
 @dataclasses.dataclass(frozen=True)
 class _Job:
-    """What a worker has to know to describe recordings."""
+    """What a worker needs to extract features."""
 
     contract: AudioContract
     inputs: tuple[str, ...]
@@ -205,10 +205,10 @@ class _Job:
     labels: Path | None
     speaker_pattern: str | None
 
-    def describer(self, sources: Iterable[Source] | None) -> Describer:
-        """Describes recordings; `sources` tell their texts and speakers."""
+    def extractor(self, sources: Iterable[Source] | None) -> FeatureExtractor:
+        """Extracts features; `sources` give the texts and speakers."""
         layout = Layout("", self.folder, tuple(sources or ()))
-        return Describer(
+        return FeatureExtractor(
             self.contract,
             self.inputs,
             self.folder,
@@ -218,12 +218,12 @@ class _Job:
         )
 
     @property
-    def tells_sources(self) -> bool:
-        """Whether the describer asks for texts or speakers."""
+    def needs_sources(self) -> bool:
+        """Whether the features need texts or speakers."""
         return bool({"linguistic", "speaker"}.intersection(self.inputs))
 
     def file_name(self, source: Source) -> str:
-        """Of the finished description."""
+        """Of the saved features."""
         files = []
         if "linguistic" in self.inputs:
             labels = self.labels or self.folder / "labels"
@@ -247,17 +247,17 @@ def prepare_on_beam(
 ) -> tuple[CorpusCard, CorpusAudit]:
     """Audits and prepares a corpus as Beam jobs.
 
-    The files are byte for byte those of `pwavenet_tf.prepare`. What is
-    finished lies in `.preparing-NAME` beside `out` until the corpus is whole:
-    a run that was killed is taken up by the next one. Every worker must see
-    the recordings and `out` under the same paths; those of another machine
-    need absolute ones.
+    The files are byte for byte those of `pwavenet_tf.prepare`. Finished results
+    are kept in `.preparing-NAME` next to `out` until the corpus is complete, so
+    that the next run resumes one that was killed. Every worker must see the
+    recordings and `out` under the same paths; those of another machine need
+    absolute ones.
 
     Args:
         layout: From `find_layout`.
         out: As `prepare` has it, and so are the next four.
         preset: Its acoustic contract is followed.
-        inputs: What models are to be told.
+        inputs: Conditioning inputs.
         labels: Folder of label files.
         speaker_pattern: For `speaker`.
         limits: What the audit accepts.
@@ -279,18 +279,22 @@ def prepare_on_beam(
     if statistics is not None:
         statistics.require_contract(contract)
     job = _Job(contract, inputs, layout.folder, labels, speaker_pattern)
-    # Before the work, which takes long: the pattern may be amiss.
-    job.describer(None)
+    # Before the work, which takes long: the pattern may be invalid.
+    job.extractor(None)
     work = out.with_name(f".preparing-{out.name}")
     with run_lock(work):
         forget_faults(work)
         workers = _Workers(runner or Runner(), work)
         measured = workers.measured(layout)
-        spoken = "linguistic" in inputs
+        check_transcripts = "linguistic" in inputs
         audited = judged(
-            layout, limits or Limits(), contract.sample_rate, spoken, measured
+            layout,
+            limits or Limits(),
+            contract.sample_rate,
+            check_transcripts,
+            measured,
         )
-        found = workers.described(job, accepted(audited))
+        found = workers.extracted(job, accepted(audited))
         card = assemble(
             out, audited, contract, preset.name, found, held_out, statistics
         )
@@ -300,27 +304,27 @@ def prepare_on_beam(
 
 @dataclasses.dataclass(frozen=True)
 class _Workers:
-    """Those who fill the folder of what is finished."""
+    """Fills the result cache, a folder, by Beam jobs."""
 
     runner: Runner
     work: Path
 
     def measured(self, layout: Layout) -> Iterator[tuple[Source, _Measured]]:
-        """What the audit has to judge, in the order drawn."""
+        """The measures to be judged, in shuffled order."""
         results = [
             (source, self.work / file_name(source, ".json"))
-            for source in drawn(layout.sources)
+            for source in shuffled(layout.sources)
         ]
         self._run(results, _Measure(), f"audit ({layout.kind})", ".json")
         return ((one, load_measures(path)) for one, path in results)
 
-    def described(
+    def extracted(
         self, job: _Job, sources: list[Source]
-    ) -> Iterator[tuple[Source, Described]]:
-        """As `pwavenet_tf.corpus.prepare.described` has it."""
+    ) -> Iterator[tuple[Source, Extracted]]:
+        """As `pwavenet_tf.corpus.prepare.extract_features`."""
         results = [(one, self.work / job.file_name(one)) for one in sources]
-        worker = _Describe(job, self.work / _INPUTS)
-        self._run(results, worker, "describe", ".npz")
+        worker = _Extract(job, self.work / _INPUTS)
+        self._run(results, worker, "features", ".npz")
         return ((one, load_description(path)) for one, path in results)
 
     def _run(
@@ -359,8 +363,8 @@ class _Measure(beam.DoFn):
                 save_measures(path, found)
 
 
-class _Describe(beam.DoFn):
-    """Decodes and describes a group of recordings."""
+class _Extract(beam.DoFn):
+    """Decodes a group of recordings and extracts their features."""
 
     def __init__(self, job: _Job, inputs: Path) -> None:
         self._job = job
@@ -369,16 +373,16 @@ class _Describe(beam.DoFn):
     def setup(self) -> None:
         import_tensorflow_in_worker()
         sources = None
-        if self._job.tells_sources:
+        if self._job.needs_sources:
             with open(self._inputs) as file:
                 sources = [one for line in file for one, _ in _entries(line)]
-        self._describe = self._job.describer(sources)
+        self._extractor = self._job.extractor(sources)
 
     def process(self, group: str) -> None:
         unfinished = list(_unfinished(group))
-        found = described(
+        found = extract_features(
             [source for source, _ in unfinished],
-            self._describe,
+            self._extractor,
             self._job.contract.sample_rate,
         )
         for (_, path), (_, one) in zip(unfinished, found, strict=True):
@@ -389,15 +393,15 @@ class _Describe(beam.DoFn):
 
 
 def _entry(source: Source, result: Path) -> tuple:
-    told = source.name, source.speaker, source.text
-    return (str(source.path), *told, str(result))
+    fields = source.name, source.speaker, source.text
+    return (str(source.path), *fields, str(result))
 
 
 def _entries(group: str) -> Iterator[tuple[Source, Path]]:
-    for path, *told, result in json.loads(group):
-        yield Source(Path(path), *told), Path(result)
+    for path, *fields, result in json.loads(group):
+        yield Source(Path(path), *fields), Path(result)
 
 
 def _unfinished(group: str) -> Iterator[tuple[Source, Path]]:
-    """Without those that an earlier run or another worker has finished."""
+    """Without those with results of an earlier run or another worker."""
     return (one for one in _entries(group) if not one[1].exists())

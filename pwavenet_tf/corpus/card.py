@@ -22,7 +22,7 @@ class Recording:
     Attributes:
         file: Its path within the folder of recordings.
         samples: Its length at the contract's sample rate.
-        speaker: Who speaks, if it was asked.
+        speaker: The speaker, if it was extracted.
     """
 
     file: str
@@ -56,7 +56,7 @@ class CorpusCard:
         training_shards: File names of the TFRecord shards, in order.
         validation_shards: Likewise.
         phones: Symbols by id, from 1; empty without linguistic features.
-        speakers: Names by id, from 0; empty if nobody asked who speaks.
+        speakers: Names by id, from 0; empty without speakers.
         mean_pitch_hz: The mean of F0 in the logarithm, Hz; None without
             pitch.
     """
@@ -107,14 +107,14 @@ class CorpusCard:
         """
         content = {
             "format": FORMAT,
-            # For the human reader; `load` computes them anew.
+            # For the human reader; `load` computes them again.
             "seconds": {
                 "training": round(self.seconds("training"), 3),
                 "validation": round(self.seconds("validation"), 3),
             },
         } | dataclasses.asdict(self)
-        with atomic_write(Path(folder) / FILE_NAME) as aside:
-            aside.write_text(json.dumps(content, indent=1) + "\n", "ascii")
+        with atomic_write(Path(folder) / FILE_NAME) as temporary:
+            temporary.write_text(json.dumps(content, indent=1) + "\n", "ascii")
 
     @classmethod
     def load(cls, folder: Path) -> "CorpusCard":
@@ -141,7 +141,7 @@ class CorpusCard:
         except (KeyError, TypeError, UserError) as error:
             raise UserError(
                 f"{path}: is damaged ({type(error).__name__}: {error}); "
-                "prepare the corpus anew"
+                "prepare the corpus again"
             ) from error
 
 
@@ -160,7 +160,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     if content["format"] != FORMAT:
         raise UserError(
             f"{path}: has format {content['format']!r} where this version "
-            f"reads {FORMAT}; prepare the corpus anew"
+            f"reads {FORMAT}; prepare the corpus again"
         )
     return content
 

@@ -10,7 +10,7 @@ from pwavenet_tf.core.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """What a clip spans: context, the frames that count, look-ahead."""
+    """What a clip spans: context, the frames in the loss, look-ahead."""
 
     hop_length: int
     clip_frames: int
@@ -26,7 +26,7 @@ class Window:
         lookahead_frames: int,
         batch_size: int,
     ) -> "Window":
-        """The window of clips as `Corpus.training_clips` is told of them.
+        """The window of clips, from the arguments of `Corpus.training_clips`.
 
         Raises:
             UserError: If a length cannot be.
@@ -59,24 +59,24 @@ class Window:
         return self.samples * 2 + self.frames * mels * 4
 
     def clips(self, frames):
-        """How many clips it takes to count so many frames, int or tensor."""
+        """How many clips cover so many frames, int or tensor."""
         return -(-frames // self.clip_frames)
 
     def cut(self, levels, features: dict, clips, lead) -> tuple:
-        """Cuts an utterance; the first clip counts from frame `-lead` on.
+        """Cuts an utterance; the loss of the first clip starts at `-lead`.
 
         Returns:
             levels, int16 `(clips, samples)`; features, `(clips, frames,
-            channels)` each, and the speaker `(clips,)`; where in the
-            utterance each clip's first sample lies, int32 `(clips,)`; where
-            the samples that count begin, likewise; the utterance's length in
-            samples, likewise.
+            channels)` each, and the speaker `(clips,)`; where in the utterance
+            each clip's first sample lies, int32 `(clips,)`; where the samples
+            in the loss begin, likewise; the utterance's length in samples,
+            likewise.
         """
         import tensorflow as tf
 
         length, frames = tf.shape(levels)[0], tf.shape(features["mel"])[0]
-        counted = tf.range(clips) * self.clip_frames - lead
-        first = tf.maximum(counted - self.context_frames, 0)
+        start_frames = tf.range(clips) * self.clip_frames - lead
+        first = tf.maximum(start_frames - self.context_frames, 0)
         wanted = first[:, None] + tf.range(self.frames)
         real = tf.clip_by_value(wanted, 0, frames - 1)
         hops = tf.reshape(
@@ -95,16 +95,16 @@ class Window:
                 for key, value in features.items()
             },
             first * self.hop_length,
-            counted * self.hop_length,
+            start_frames * self.hop_length,
             tf.fill((clips,), length),
         )
 
-    def weight(self, first_sample, counted_sample, samples):
+    def weight(self, first_sample, start_sample, samples):
         """`(batch,)` each, from `cut`, to float32 `(batch, samples)`."""
         import tensorflow as tf
 
         position = first_sample[:, None] + tf.range(self.samples)
-        start = counted_sample[:, None]
+        start = start_sample[:, None]
         end = start + self.clip_frames * self.hop_length
         inside = (position >= start) & (position < end)
         return tf.cast(inside & (position < samples[:, None]), tf.float32)

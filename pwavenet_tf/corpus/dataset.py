@@ -56,10 +56,10 @@ class Corpus:
         for split in ("training", "validation"):
             shards = self.card.shards(split)
             held = sum(count_records(self._folder / one) for one in shards)
-            if held != (said := len(self.card.recordings(split))):
+            if held != (listed := len(self.card.recordings(split))):
                 raise UserError(
                     f"{self._folder}: {', '.join(shards)} hold {held} of "
-                    f"{said} recordings; prepare the corpus anew"
+                    f"{listed} recordings; prepare the corpus again"
                 )
 
     def training_clips(
@@ -73,20 +73,20 @@ class Corpus:
     ) -> "tf.data.Dataset":
         """Random clips of the training recordings, without end.
 
-        In each pass over the recordings every sample counts in exactly one
-        clip; where the clips begin is drawn anew in each pass. The same seed
-        gives the same clips.
+        In each pass over the recordings every sample is in the loss of exactly
+        one clip; each pass draws new places where the clips begin. The same
+        seed gives the same clips.
 
         Args:
-            clip_length: Samples that count in each clip, a multiple of the
-                hop length.
+            clip_length: Samples of each clip in the loss, a multiple of the hop
+                length.
             context_frames: Frames before them.
             lookahead_frames: Frames behind them.
             batch_size: Clips in a batch.
             seed: Any integer.
             first_batch: How many batches are left out: an interrupted run
-                goes on with the clips that come next, at the cost of a part
-                of one pass at most.
+                resumes with the clips that come next, at the cost of a part of
+                one pass at most.
 
         Raises:
             UserError: If a length cannot be.
@@ -111,7 +111,7 @@ class Corpus:
 
         def one_pass(number):
             def cut(place, record):
-                return self._drawn_clips(
+                return self._random_clips(
                     record, window, [seed, number * recordings + place]
                 )
 
@@ -150,8 +150,8 @@ class Corpus:
         )
         return self._batched(clips, window, batch_size)
 
-    def _drawn_clips(self, record, window: Window, seed) -> tuple:
-        """All clips of a recording, beginning at a drawn place."""
+    def _random_clips(self, record, window: Window, seed) -> tuple:
+        """All clips of a recording, beginning at a random place."""
         import tensorflow as tf
 
         _, levels, features = parse(record, self.card)
@@ -277,10 +277,10 @@ class Corpus:
     ) -> "tf.data.Dataset":
         import tensorflow as tf
 
-        def finish(levels, features, first_sample, counted_sample, samples):
+        def finish(levels, features, first_sample, start_sample, samples):
             audio = tf.cast(levels, tf.float32) / 32768
             inputs = {"audio": audio} | self._normalised(features)
-            weight = window.weight(first_sample, counted_sample, samples)
+            weight = window.weight(first_sample, start_sample, samples)
             return inputs, audio, weight
 
         # Several workers share each batch; they do not read other files.

@@ -6,7 +6,7 @@ import numpy as np
 
 from pwavenet_tf.audio.files import write_audio
 from pwavenet_tf.core.files import atomic_write, require_free
-from pwavenet_tf.corpus.phones.espeak import Speaker, Speech
+from pwavenet_tf.corpus.phones.espeak import Espeak, Speech
 from pwavenet_tf.corpus.phones.labels import write_labels
 from pwavenet_tf.corpus.phones.phones import cut
 
@@ -50,13 +50,13 @@ SENTENCES = (
 )
 
 MARGIN_SECONDS = 0.05
-# As a recording has it: level, and the noise of a quiet room.
-SPEECH_DEVIATION = 0.07
-NOISE_DEVIATION = 5e-4
+# As in a recording: the level, and the noise of a quiet room.
+SPEECH_STD = 0.07
+NOISE_STD = 5e-4
 
 
-def speak_corpus(out: Path, sample_rate: int = 16_000) -> None:
-    """Writes a corpus of spoken English sentences, about two minutes.
+def synthesize_corpus(out: Path, sample_rate: int = 16_000) -> None:
+    """Writes a corpus of synthesized English sentences, about two minutes.
 
     It holds `wavs/NAME.wav` (mono, 16 bit), `labels/NAME.csv` (the phones, as
     `read_labels` reads them) and `metadata.csv` (`NAME|text`), the same on
@@ -74,21 +74,21 @@ def speak_corpus(out: Path, sample_rate: int = 16_000) -> None:
     from tqdm import tqdm
 
     require_free(Path(out))
-    speaker = Speaker()
+    espeak = Espeak()
     random = np.random.default_rng(0)
     lines = []
     with atomic_write(Path(out)) as folder:
         (folder / "wavs").mkdir(parents=True)
         for number, text in enumerate(
-            tqdm(SENTENCES, desc="speak", unit="sentence", disable=None),
+            tqdm(SENTENCES, desc="eSpeak NG", unit="sentence", disable=None),
             start=1,
         ):
-            speech = _trimmed(speaker.speak(text))
+            speech = _trimmed(espeak.synthesize(text))
             audio = soxr.resample(
                 speech.audio, speech.sample_rate, sample_rate, quality="VHQ"
             )
-            audio *= SPEECH_DEVIATION / audio.std()
-            audio += random.normal(0, NOISE_DEVIATION, len(audio))
+            audio *= SPEECH_STD / audio.std()
+            audio += random.normal(0, NOISE_STD, len(audio))
             name = f"spoken-{number:03d}"
             write_audio(folder / "wavs" / f"{name}.wav", audio, sample_rate)
             write_labels(folder / "labels" / f"{name}.csv", speech.phones)

@@ -1,4 +1,4 @@
-"""Everything that a model may be told about a recording."""
+"""The conditioning features of a recording."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from pwavenet_tf.corpus.layouts import Layout, Source, find_layout
 from pwavenet_tf.corpus.manifest import (
     FOLDER,
     compiled,
-    read_spoken_texts,
+    read_normalised_texts,
     speaker_of,
 )
 from pwavenet_tf.corpus.phones.alignment import Aligner
@@ -39,7 +39,7 @@ _SHORTEST_PHONE = 0.002
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """What was found out about one recording.
+    """The features of one recording.
 
     Attributes:
         mel: `(frames, mels)`, natural log magnitudes, normalised if the
@@ -55,21 +55,22 @@ class Description:
     speaker: str | None = None
 
 
-class Describer:
-    """Describes recordings of one folder.
+class FeatureExtractor:
+    """Extracts the conditioning features of recordings of one folder.
 
     Args:
         contract: The acoustic contract.
-        inputs: What is asked for, as in `Conditioning.inputs`.
+        inputs: Which features, as in `Conditioning.inputs`.
         folder: The folder of recordings, whose `labels` folder, if there is
-            one, tells the phones.
+            one, gives the phones.
         labels: Another folder of label files.
-        speaker_pattern: See `pwavenet_tf.corpus.manifest`; what the layout
-            says, or else the folder that a recording lies in, if left out.
-        layout: Tells texts and speakers; found out, if left out.
+        speaker_pattern: See `pwavenet_tf.corpus.manifest`; if left out, the
+            layout gives the speaker, or else the folder that a recording lies
+            in.
+        layout: Gives texts and speakers; detected, if left out.
 
     Raises:
-        UserError: If the pattern is none.
+        UserError: If the pattern is not valid.
     """
 
     def __init__(
@@ -92,12 +93,12 @@ class Describer:
         if {"linguistic", "speaker"}.intersection(inputs):
             self._sources = _sources(folder, layout)
         if "linguistic" in inputs:
-            # Told of recordings too that do not lie in the folder.
-            self._texts = read_spoken_texts(folder)
+            # Used for recordings too that do not lie in the folder.
+            self._texts = read_normalised_texts(folder)
         self._aligner: Aligner | None = None
 
     def __call__(self, name: str, audio: np.ndarray) -> Description:
-        """Describes a recording.
+        """Extracts the features of a recording.
 
         Args:
             name: Its path within the folder, with `/`.
@@ -138,8 +139,8 @@ class Describer:
         text = self._text(name)
         if text is None:
             raise UserError(
-                f"{name}: nothing tells its phones; put a label file into "
-                f"{self._labels}, or its text into metadata.csv beside the "
+                f"{name}: has neither labels nor a text; put a label file into "
+                f"{self._labels}, or its text into metadata.csv among the "
                 "recordings"
             )
         self._aligner = self._aligner or Aligner()
@@ -159,8 +160,8 @@ def _sources(folder: Path, layout: Layout | None) -> dict[str, Source]:
 def _require_fit(phones: list[Phone], seconds: float, source: Path) -> None:
     """Refuses labels of another recording or in another unit of time."""
     end = max((phone.end for phone in phones), default=0.0)
-    said = [phone for phone in phones if phone.symbol != SILENCE]
-    longest = max((phone.end - phone.start for phone in said), default=1.0)
+    sounds = [phone for phone in phones if phone.symbol != SILENCE]
+    longest = max((phone.end - phone.start for phone in sounds), default=1.0)
     if end > seconds + _LABEL_TOLERANCE or longest < _SHORTEST_PHONE:
         raise UserError(
             f"{source}: its labels end at {end:.3g} s and the recording at "
@@ -192,7 +193,7 @@ def model_features(
     contract: AudioContract,
     conditioning: Conditioning,
 ) -> dict[str, np.ndarray]:
-    """What a model reads of a description, made with its own contract.
+    """A model's inputs from a description made with its own contract.
 
     Raises:
         UserError: If the model does not know the speaker.
@@ -209,7 +210,7 @@ def model_features(
         if description.speaker not in conditioning.speakers:
             raise UserError(
                 f"the speaker {description.speaker} is not known to this "
-                f"model; it speaks as {', '.join(conditioning.speakers)}"
+                f"model; its speakers are {', '.join(conditioning.speakers)}"
             )
         speaker = conditioning.speakers.index(description.speaker)
         features["speaker"] = np.int32(speaker)

@@ -17,7 +17,7 @@ from pwavenet_tf.core.files import atomic_write, require_free
 _CHUNK = 1 << 18
 _TIMEOUT_SECONDS = 30
 # Without a single byte more, so many times in a row, it is given up.
-_FRUITLESS_ATTEMPTS = 3
+_ATTEMPTS_WITHOUT_PROGRESS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,9 +63,9 @@ DATASETS = {
 def download(dataset: Dataset, out: Path, pause_seconds: float = 2.0) -> None:
     """Fetches a corpus, checks it and unpacks it.
 
-    What has arrived lies in a file beside `out` whose name ends in `.part`; it
-    is gone on from there, now or another time, and it is removed once the
-    corpus is unpacked.
+    What has arrived is kept next to `out` in a file whose name ends in `.part`;
+    the download resumes from it, now or another time, and it is removed once
+    the corpus is unpacked.
 
     Args:
         dataset: The corpus.
@@ -105,10 +105,10 @@ def _require_room(dataset: Dataset, part: Path) -> None:
 
 
 def _fetch_all(dataset: Dataset, part: Path, pause_seconds: float) -> None:
-    """Goes on until all has arrived."""
+    """Fetches until all has arrived."""
     from tqdm import tqdm
 
-    fruitless = 0
+    without_progress = 0
     with tqdm(
         total=dataset.size,
         initial=_arrived(part),
@@ -129,15 +129,17 @@ def _fetch_all(dataset: Dataset, part: Path, pause_seconds: float) -> None:
                 if _is_of_the_disk(error):
                     raise
                 fault = str(getattr(error, "reason", error) or error)
-            fruitless = 0 if _arrived(part) > before else fruitless + 1
-            if fruitless == _FRUITLESS_ATTEMPTS:
+            without_progress = (
+                0 if _arrived(part) > before else without_progress + 1
+            )
+            if without_progress == _ATTEMPTS_WITHOUT_PROGRESS:
                 raise _unreachable(dataset, part, fault)
             if _arrived(part) < dataset.size:
                 time.sleep(pause_seconds)
 
 
 def _is_of_the_disk(error: Exception) -> bool:
-    """Sockets' errors have no file name, and urllib wraps them besides."""
+    """Sockets' errors have no file name, and urllib wraps them."""
     return isinstance(error, OSError) and error.filename is not None
 
 
@@ -149,7 +151,7 @@ def _fetch(url: str, part: Path, bar) -> None:
         request.add_header("Range", f"bytes={start}-")
     with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
         if answer.status != http.client.PARTIAL_CONTENT:
-            # A server without ranges begins anew.
+            # A server without ranges starts again.
             start = 0
         part.parent.mkdir(parents=True, exist_ok=True)
         bar.reset(bar.total)
@@ -215,7 +217,7 @@ def _unreachable(dataset: Dataset, part: Path, fault: str) -> UserError:
     host = urllib.parse.urlsplit(dataset.url).netloc
     return UserError(
         f"{host}: cannot be reached or breaks off ({fault}) after "
-        f"{_arrived(part)} of {dataset.size} bytes; run it again to go on "
+        f"{_arrived(part)} of {dataset.size} bytes; run it again to resume "
         f"from there, or fetch {dataset.url} by other means to {part}"
     )
 
@@ -255,7 +257,7 @@ def unpack(archive: Path, out: Path) -> None:
                     bar.update(file.tell() - bar.n)
         except (tarfile.TarError, EOFError, ValueError) as error:
             raise UserError(
-                f"{archive}: cannot be unpacked ({error}); fetch it anew"
+                f"{archive}: cannot be unpacked ({error}); fetch it again"
             ) from error
 
 

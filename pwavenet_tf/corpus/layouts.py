@@ -1,11 +1,11 @@
-"""How a corpus is laid out: its recordings, who speaks and what is said.
+"""How a corpus is laid out: its recordings, speakers and transcripts.
 
-Known by themselves are, in this order:
+Recognised are, in this order:
 
 - a CSV manifest, named itself or `manifest.csv` in the folder
   (`pwavenet_tf.corpus.manifest`);
 - VCTK: `wav48*/p225/p225_001*.flac` and `txt/p225/p225_001.txt`;
-- LibriTTS: `84/121123/84_121123_1_0.wav` with `….normalized.txt` beside it,
+- LibriTTS: `84/121123/84_121123_1_0.wav` with `….normalized.txt` next to it,
   perhaps in folders of subsets;
 - LJ Speech: `metadata.csv` (`pwavenet_tf.corpus.manifest`) and `wavs/`;
 - a plain folder, where the outermost folder that a recording lies in is its
@@ -22,7 +22,7 @@ from pwavenet_tf.corpus.manifest import (
     compiled,
     is_manifest,
     read_manifest,
-    read_spoken_texts,
+    read_normalised_texts,
 )
 
 MANIFEST = "manifest.csv"
@@ -34,13 +34,13 @@ _LIBRITTS_TEXT = ".normalized.txt"
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A recording and what the layout tells of it.
+    """A recording and what the layout gives for it.
 
     Attributes:
         path: The file.
         name: Its path within the corpus, with `/`.
-        speaker: Who speaks, if it is told.
-        text: What is said, as it is spoken, if it is told.
+        speaker: The speaker, if the layout gives it.
+        text: The transcript, normalised, if the layout gives it.
     """
 
     path: Path
@@ -57,7 +57,7 @@ class Layout:
         kind: `manifest`, `VCTK`, `LibriTTS`, `LJ Speech` or `plain folder`.
         folder: What names are relative to.
         sources: The recordings, sorted by name.
-        unheard: Transcripts without a recording, by name.
+        unrecorded: Transcripts without a recording, by name.
         passed_over: Audio files in the folder that are no recordings of the
             corpus: a second microphone, or what a manifest does not name.
     """
@@ -65,12 +65,12 @@ class Layout:
     kind: str
     folder: Path
     sources: tuple[Source, ...]
-    unheard: tuple[str, ...] = ()
+    unrecorded: tuple[str, ...] = ()
     passed_over: int = 0
 
     @property
     def speakers(self) -> tuple[str, ...]:
-        """Who speaks, sorted."""
+        """The speakers, sorted."""
         found = {one.speaker for one in self.sources}
         return tuple(sorted(found - {None}))
 
@@ -84,10 +84,10 @@ class Layout:
         parts = [f"{self.kind}: {_count(len(self.sources), 'recording')}"]
         if self.speakers:
             parts.append(_count(len(self.speakers), "speaker"))
-        if self.transcripts or self.unheard:
+        if self.transcripts or self.unrecorded:
             parts.append(f"{self.transcripts} with a transcript")
-        if self.unheard:
-            lost = _count(len(self.unheard), "transcript")
+        if self.unrecorded:
+            lost = _count(len(self.unrecorded), "transcript")
             parts.append(f"{lost} without a recording")
         if self.passed_over:
             others = _count(self.passed_over, "other audio file")
@@ -122,8 +122,8 @@ def find_layout(corpus: Path) -> Layout:
     )
     if corpus.is_dir():
         return layout
-    # Beside a single recording the others' transcripts are no mismatch.
-    return dataclasses.replace(layout, unheard=())
+    # With a single recording the others' transcripts are no mismatch.
+    return dataclasses.replace(layout, unrecorded=())
 
 
 def _name(path: Path, folder: Path) -> str:
@@ -141,13 +141,13 @@ def _manifest(manifest: Path, corpus: Path) -> Layout:
         Source(folder / row.path, row.path, row.speaker, row.text)
         for row in read_manifest(manifest)
     ]
-    beside = 0
+    unnamed = 0
     if corpus.is_dir():
         named = {source.path.resolve() for source in sources}
-        beside = sum(
+        unnamed = sum(
             path.resolve() not in named for path in _audio_or_none(corpus)
         )
-    unheard = [
+    unrecorded = [
         source.name
         for source in sources
         if source.text is not None and not source.path.is_file()
@@ -156,8 +156,8 @@ def _manifest(manifest: Path, corpus: Path) -> Layout:
         "manifest",
         folder,
         sources,
-        unheard=tuple(sorted(unheard)),
-        passed_over=beside,
+        unrecorded=tuple(sorted(unrecorded)),
+        passed_over=unnamed,
     )
 
 
@@ -172,18 +172,18 @@ def _vctk(folder: Path, found: list[Path]) -> Layout | None:
     if not (folder / "txt").is_dir():
         return None
     inside = [path.relative_to(folder).parts for path in found]
-    spoken: dict[tuple[str, str], Path] = {}
+    utterances: dict[tuple[str, str], Path] = {}
     others = 0
     for path, parts in zip(found, inside, strict=True):
         if len(parts) != 3 or not parts[0].startswith("wav48"):
             others += 1
             continue
         utterance = (parts[1], _without_microphone(path.stem))
-        others += utterance in spoken
-        spoken[utterance] = min(
-            path, spoken.get(utterance, path), key=_microphone
+        others += utterance in utterances
+        utterances[utterance] = min(
+            path, utterances.get(utterance, path), key=_microphone
         )
-    if not spoken:
+    if not utterances:
         return None
     texts = {
         (path.parent.name, path.stem): path
@@ -196,13 +196,13 @@ def _vctk(folder: Path, found: list[Path]) -> Layout | None:
             utterance[0],
             _read(texts.pop(utterance, None)),
         )
-        for utterance, path in spoken.items()
+        for utterance, path in utterances.items()
     ]
     return _layout(
         "VCTK",
         folder,
         sources,
-        unheard=_names(texts.values(), folder),
+        unrecorded=_names(texts.values(), folder),
         passed_over=others,
     )
 
@@ -240,11 +240,13 @@ def _libritts(folder: Path, found: list[Path]) -> Layout | None:
                 _read(text) if is_there else None,
             )
         )
-    return _layout("LibriTTS", folder, sources, unheard=_names(texts, folder))
+    return _layout(
+        "LibriTTS", folder, sources, unrecorded=_names(texts, folder)
+    )
 
 
 def _by_table(folder: Path, found: list[Path]) -> Layout:
-    texts = read_spoken_texts(folder)
+    texts = read_normalised_texts(folder)
     is_lj = bool(texts) and (folder / "wavs").is_dir()
     pattern = compiled(FOLDER)
     sources = []
@@ -259,12 +261,12 @@ def _by_table(folder: Path, found: list[Path]) -> Layout:
                 texts.get(path.stem),
             )
         )
-    heard = {path.stem for path in found}
+    recorded = {path.stem for path in found}
     return _layout(
         "LJ Speech" if is_lj else "plain folder",
         folder,
         sources,
-        unheard=tuple(sorted(set(texts) - heard)),
+        unrecorded=tuple(sorted(set(texts) - recorded)),
     )
 
 

@@ -28,7 +28,7 @@ class Row:
 
 
 def is_manifest(path: Path) -> bool:
-    """Whether a file is a manifest, told by its name."""
+    """Whether a file is a manifest, by its name."""
     return path.suffix.lower() in _SUFFIXES and path.is_file()
 
 
@@ -100,8 +100,8 @@ def read_texts(folder: Path) -> dict[str, str]:
     return {row[0]: row[1] for row in _rows(folder)}
 
 
-def read_spoken_texts(folder: Path) -> dict[str, str]:
-    """Texts as they are spoken: the normalised text where there is one.
+def read_normalised_texts(folder: Path) -> dict[str, str]:
+    """Texts by name: the normalised text where there is one.
 
     It has numbers and abbreviations in full, so it is the one to align.
     """
@@ -138,8 +138,8 @@ def speaker_of(name: str, pattern: re.Pattern) -> str:
     found = pattern.search(name)
     if found is None or not found[1]:
         raise UserError(
-            f"{name}: the speaker pattern {pattern.pattern!r} finds no "
-            "speaker in this path; mend the pattern"
+            f"{name}: the speaker pattern {pattern.pattern!r} finds no speaker "
+            "in this path; fix the pattern"
         )
     return found[1]
 
@@ -148,7 +148,7 @@ def compiled(pattern: str) -> re.Pattern:
     """A regular expression whose one group is the speaker's name.
 
     Raises:
-        UserError: If it is none, or has not one group.
+        UserError: If it is not valid, or has not one group.
     """
     try:
         made = re.compile(pattern)

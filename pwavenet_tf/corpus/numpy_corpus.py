@@ -139,13 +139,13 @@ class _Recordings:
         self.first_sample = np.cumsum(self.lengths) - self.lengths
         self.first_frame = np.cumsum(self.frames) - self.frames
 
-    def clip(self, number: int, counted: int, window: Window) -> tuple:
-        """A clip of one recording that counts from frame `counted` on.
+    def clip(self, number: int, start_frame: int, window: Window) -> tuple:
+        """A clip of one recording, in the loss from frame `start_frame` on.
 
         Returns:
             Features and `audio`, one clip of each; the weight, `(samples,)`.
         """
-        first = max(counted - window.context_frames, 0)
+        first = max(start_frame - window.context_frames, 0)
         wanted = first + np.arange(window.frames)
         real = np.minimum(wanted, self.frames[number] - 1)
         rows = self.first_frame[number] + real
@@ -158,13 +158,13 @@ class _Recordings:
         begin = self.first_sample[number] + position[0]
         audio = np.zeros(window.samples, np.float32)
         audio[inside] = self.levels[begin : begin + inside.sum()]
-        start = counted * self.hop
+        start = start_frame * self.hop
         end = start + window.clip_frames * self.hop
-        counts = inside & (position >= start) & (position < end)
+        valid = inside & (position >= start) & (position < end)
         inputs["audio"] = audio / 32768
         if "pitch" in inputs:
             inputs["sinusoids"] = self._sinusoids(inputs["pitch"])
-        return inputs, counts.astype(np.float32)
+        return inputs, valid.astype(np.float32)
 
     def _sinusoids(self, relative: np.ndarray) -> np.ndarray:
         pitch = relative_pitch(relative, 1.0 / self.card.mean_pitch_hz)
@@ -215,7 +215,7 @@ class _TrainingClips(_Clips):
         self._first_clip = first_batch * batch_size
         # NumPy's seeds are not negative.
         self._seed = seed % 2**64
-        self._drawn = functools.lru_cache(maxsize=2)(self._drawn)
+        self._shuffled = functools.lru_cache(maxsize=2)(self._shuffled)
 
     @property
     def num_batches(self) -> None:
@@ -223,15 +223,15 @@ class _TrainingClips(_Clips):
         return None
 
     def place(self, number: int) -> tuple[int, int]:
-        """The recording, and the frame from which on the clip counts."""
+        """The recording, and the first frame of the clip in the loss."""
         total = int(self._clips.sum())
         in_pass, number = divmod(self._first_clip + number, total)
-        order, leads = self._drawn(in_pass)
+        order, leads = self._shuffled(in_pass)
         recording, clip = self.in_order(order[number])
         frame = clip * self.window.clip_frames - leads[recording]
         return recording, int(frame)
 
-    def _drawn(self, in_pass: int) -> tuple[np.ndarray, np.ndarray]:
+    def _shuffled(self, in_pass: int) -> tuple[np.ndarray, np.ndarray]:
         """The order of all clips, and how early each recording's first is."""
         random = np.random.default_rng([self._seed, in_pass])
         spare = self._clips * self.window.clip_frames - self.recordings.frames
@@ -241,11 +241,11 @@ class _TrainingClips(_Clips):
 class _ValidationClips(_Clips):
     @property
     def num_batches(self) -> int:
-        """The last one is filled up: behind the end nothing counts."""
+        """The last one is filled up: samples after the end have no weight."""
         return -(-int(self._clips.sum()) // self.batch_size)
 
     def place(self, number: int) -> tuple[int, int]:
-        """The recording, and the frame from which on the clip counts."""
+        """The recording, and the first frame of the clip in the loss."""
         recording, clip = self.in_order(number)
         return recording, clip * self.window.clip_frames
 
@@ -260,12 +260,12 @@ def _mapped(path: Path, kind: str, shape: tuple) -> np.ndarray:
         ) from error
     except (OSError, ValueError, EOFError) as error:
         raise UserError(
-            f"{path}: is damaged ({error}); copy or export it anew"
+            f"{path}: is damaged ({error}); copy or export it again"
         ) from error
     if (array.dtype.str, array.shape) != (kind, shape):
         raise UserError(
             f"{path}: is of another corpus, {array.dtype} {array.shape} and "
-            f"not {np.dtype(kind)} {shape}; copy or export it anew"
+            f"not {np.dtype(kind)} {shape}; copy or export it again"
         )
     return array
 

@@ -13,12 +13,12 @@ from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write, require_free
 from pwavenet_tf.core.training_config import Preset
-from pwavenet_tf.corpus.audit import CorpusAudit, audit, drawn, reason
+from pwavenet_tf.corpus.audit import CorpusAudit, audit, reason, shuffled
 from pwavenet_tf.corpus.audit.verdict import Limits
 from pwavenet_tf.corpus.card import CorpusCard, Recording, Refusal
 from pwavenet_tf.corpus.describe import (
-    Describer,
     Description,
+    FeatureExtractor,
     recorded_features,
 )
 from pwavenet_tf.corpus.layouts import Layout, Source, find_layout
@@ -30,7 +30,7 @@ from pwavenet_tf.corpus.statistics import GivenStatistics, Statistics
 VALIDATION_INTERVAL = 10
 
 # The levels int16 `(time,)` and what was found out, or why there is neither.
-Described = tuple[np.ndarray, Description] | UserError
+Extracted = tuple[np.ndarray, Description] | UserError
 
 
 def prepare(
@@ -45,10 +45,10 @@ def prepare(
 ) -> CorpusCard:
     """Prepares a corpus of recordings for training.
 
-    Recordings that the audit sends to quarantine are left out, with the
-    reasons in the card. One recording in ten, at least one, is held out for
-    validation; which ones depends on the files' paths within `corpus` alone.
-    With speakers, nobody is held out of whom nothing is trained on.
+    Recordings that the audit sends to quarantine are left out, with the reasons
+    in the card. One recording in ten, at least one, is held out for validation;
+    which ones depends on the files' paths within `corpus` alone. With speakers,
+    no recording is held out of a speaker without training recordings.
     `validation_pattern` holds out what it names instead.
 
     Args:
@@ -56,8 +56,8 @@ def prepare(
             or a CSV manifest; or what `audit` found out about it.
         out: Folder to write; it appears only when it is complete.
         preset: Its acoustic contract is followed.
-        inputs: What models are to be told, as in `Conditioning.inputs`. The
-            mel spectrogram is always there.
+        inputs: Conditioning inputs, as in `Conditioning.inputs`. The mel
+            spectrogram is always there.
         labels: Folder of label files for `linguistic`; `corpus/labels`, if
             there is one, when left out. Recordings without a label file are
             aligned with their transcripts.
@@ -87,14 +87,16 @@ def prepare(
         layout = corpus.layout
     else:
         layout = find_layout(corpus)
-    # Before the audit, which takes long: labels and speakers may be amiss.
-    describe = Describer(
+    # Before the audit, which takes long: labels and speakers may be invalid.
+    extractor = FeatureExtractor(
         contract, inputs, layout.folder, labels, speaker_pattern, layout
     )
     if not isinstance(corpus, CorpusAudit):
-        spoken = "linguistic" in inputs
-        corpus = audit(layout, Limits(), contract.sample_rate, spoken)
-    found = described(accepted(corpus), describe, contract.sample_rate)
+        check_transcripts = "linguistic" in inputs
+        corpus = audit(
+            layout, Limits(), contract.sample_rate, check_transcripts
+        )
+    found = extract_features(accepted(corpus), extractor, contract.sample_rate)
     return assemble(
         out, corpus, contract, preset.name, found, held_out, statistics
     )
@@ -104,10 +106,10 @@ class Validation:
     """Decides which recordings are held out for validation.
 
     Args:
-        pattern: A regular expression: recordings in whose path it is found
-            are held out, and no others. Without one it is every tenth in
-            drawn order, which makes it a random tenth; and with speakers
-            nobody of whom nothing is trained on.
+        pattern: A regular expression: recordings in whose path it is found are
+            held out, and no others. Without one it is every tenth in shuffled
+            order, which makes it a random tenth; and with speakers none of a
+            speaker without training recordings.
 
     Raises:
         UserError: If the pattern is not a regular expression.
@@ -129,7 +131,7 @@ class Validation:
         training: list[Recording],
         validation: list[Recording],
     ) -> bool:
-        """Whether it is held out, after those that were decided on before."""
+        """Whether it is held out, given the earlier decisions."""
         if self._matcher:
             return bool(self._matcher.search(recording.file))
         usable = len(training) + len(validation)
@@ -146,22 +148,22 @@ def without_statistics(preset: Preset) -> AudioContract:
 
 
 def accepted(audited: CorpusAudit) -> list[Source]:
-    """The recordings that the audit lets pass, as they are drawn."""
-    return drawn(one.source for one in audited.accepted)
+    """The recordings that the audit accepts, shuffled."""
+    return shuffled(one.source for one in audited.accepted)
 
 
-def described(
-    sources: list[Source], describe: Describer, sample_rate: int
-) -> Iterator[tuple[Source, Described]]:
-    """Decodes and describes recordings, each by itself.
+def extract_features(
+    sources: list[Source], extractor: FeatureExtractor, sample_rate: int
+) -> Iterator[tuple[Source, Extracted]]:
+    """Decodes recordings and extracts their features, each by itself.
 
     Args:
         sources: The recordings.
-        describe: What describes them.
+        extractor: Extracts their features.
         sample_rate: The rate that they are brought to, Hz.
 
     Yields:
-        Each recording, in the order given, with what became of it.
+        Each recording, in the order given, with its features or its fault.
     """
     paths = (one.path for one in sources)
     for source, (_, audio) in zip(
@@ -171,11 +173,13 @@ def described(
             if isinstance(audio, UserError):
                 raise audio
             levels = to_pcm16(audio)
-            told = describe(source.name, levels.astype(np.float32) / 32768)
+            description = extractor(
+                source.name, levels.astype(np.float32) / 32768
+            )
         except UserError as fault:
             yield source, fault
         else:
-            yield source, (levels, told)
+            yield source, (levels, description)
 
 
 def assemble(
@@ -183,7 +187,7 @@ def assemble(
     audited: CorpusAudit,
     contract: AudioContract,
     preset_name: str,
-    found: Iterable[tuple[Source, Described]],
+    found: Iterable[tuple[Source, Extracted]],
     held_out: Validation,
     statistics: GivenStatistics | None = None,
 ) -> CorpusCard:
@@ -191,10 +195,10 @@ def assemble(
 
     Args:
         out: Folder to write; it appears only when it is complete.
-        audited: The audit; who is in its quarantine is told in the card.
+        audited: The audit; its quarantine is listed in the card.
         contract: From `without_statistics`.
         preset_name: For the card.
-        found: As `described` yields it, of `accepted(audited)`.
+        found: As `extract_features` yields it, of `accepted(audited)`.
         held_out: Who is held out.
         statistics: As `prepare` has it.
 
@@ -218,7 +222,7 @@ def _fill(
     folder: Path,
     audited: CorpusAudit,
     preset_name: str,
-    found: Iterable[tuple[Source, Described]],
+    found: Iterable[tuple[Source, Extracted]],
     held_out: Validation,
     given: GivenStatistics,
 ) -> CorpusCard:
@@ -247,18 +251,18 @@ def _fill(
         ):
             name = source.name
             try:
-                levels, told = _known(one, given)
+                levels, description = _known(one, given)
             except UserError as fault:
                 refused.append(Refusal(name, reason(source, fault)))
                 continue
-            if told.phones is not None:
-                learn_phones(ids, told.phones)
-            features = recorded_features(told, ids, contract)
-            if told.speaker is not None:
-                number = speakers.setdefault(told.speaker, len(speakers))
+            if description.phones is not None:
+                learn_phones(ids, description.phones)
+            features = recorded_features(description, ids, contract)
+            if description.speaker is not None:
+                number = speakers.setdefault(description.speaker, len(speakers))
                 features["speaker"] = np.int32(number)
             held |= set(features)
-            recording = Recording(name, len(levels), told.speaker)
+            recording = Recording(name, len(levels), description.speaker)
             if held_out.holds_out(recording, training, validation):
                 validation.append(recording)
                 validation_shards.write(name, levels, features)
@@ -286,14 +290,15 @@ def _fill(
 
 
 def _known(
-    one: Described, given: GivenStatistics
+    one: Extracted, given: GivenStatistics
 ) -> tuple[np.ndarray, Description]:
-    """What was found out about a recording; raises if that is a fault."""
+    """The features of a recording; raises if it has a fault instead."""
     if isinstance(one, UserError):
         raise one
-    _, told = one
+    _, description = one
     given.require_known(
-        (phone.symbol for phone in told.phones or ()), told.speaker
+        (phone.symbol for phone in description.phones or ()),
+        description.speaker,
     )
     return one
 

@@ -35,8 +35,8 @@ class ShardWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Open only if the block raised, and that error is the one to tell.
-        with contextlib.suppress(OSError), _told_as_os_error():
+        # Open only if the block raised, and that error is the one to report.
+        with contextlib.suppress(OSError), _as_os_error():
             self._close()
 
     def write(
@@ -52,7 +52,7 @@ class ShardWriter:
         Raises:
             OSError: If there is no room.
         """
-        with _told_as_os_error():
+        with _as_os_error():
             if self._utterances % UTTERANCES_PER_SHARD == 0:
                 self._next_shard()
             self._writer.write(_example(name, levels, features))
@@ -64,7 +64,7 @@ class ShardWriter:
         Raises:
             OSError: If there is no room.
         """
-        with _told_as_os_error():
+        with _as_os_error():
             self._close()
         names = []
         for shard in range(self._shards):
@@ -140,15 +140,15 @@ def count_records(shard: Path) -> int:
                 count += 1
     except FileNotFoundError as error:
         raise UserError(
-            f"{shard}: is missing; prepare the corpus anew"
+            f"{shard}: is missing; prepare the corpus again"
         ) from error
     if place != size:
-        raise UserError(f"{shard}: is damaged; prepare the corpus anew")
+        raise UserError(f"{shard}: is damaged; prepare the corpus again")
     return count
 
 
 @contextlib.contextmanager
-def _told_as_os_error() -> Iterator[None]:
+def _as_os_error() -> Iterator[None]:
     import tensorflow as tf
 
     try:

@@ -13,11 +13,11 @@ from pwavenet_tf.core.errors import UserError
 
 # A band that hardly varies (above the recordings' own bandwidth, say) must
 # not have its noise blown up: 0.1 in natural log is 0.9 dB.
-SMALLEST_DEVIATION = 0.1
+SMALLEST_STD = 0.1
 
 
 class Statistics:
-    """Running mean and deviation of each mel band, and the mean pitch."""
+    """Running mean and std of each mel band, and the mean pitch."""
 
     def __init__(self, mels: int) -> None:
         self._frames = 0
@@ -49,15 +49,15 @@ class Statistics:
         return round(math.exp(self._log_pitch / self._voiced), 3)
 
     def written_into(self, contract: AudioContract) -> AudioContract:
-        """The contract with each band's mean and deviation."""
+        """The contract with each band's mean and standard deviation."""
         mean = self._sum / self._frames
         variance = np.maximum(self._sum_of_squares / self._frames - mean**2, 0)
-        deviation = np.maximum(np.sqrt(variance), SMALLEST_DEVIATION)
+        std = np.maximum(np.sqrt(variance), SMALLEST_STD)
         # Six digits are plenty and make the card readable.
         return dataclasses.replace(
             contract,
             mel_mean=tuple(mean.round(6).tolist()),
-            mel_deviation=tuple(deviation.round(6).tolist()),
+            mel_deviation=tuple(std.round(6).tolist()),
         )
 
 
@@ -65,8 +65,8 @@ class Statistics:
 class GivenStatistics:
     """Statistics and lists of a model or of another corpus, to be kept.
 
-    A corpus prepared with them has that model's contract, so that the model
-    can go on learning from it.
+    A corpus prepared with them has that model's contract, so that the model can
+    be trained further on it.
 
     Attributes:
         origin: Where they come from, for messages.
@@ -125,8 +125,8 @@ def with_mel_statistics(
         recordings: float32 `(time,)` each, in [-1, 1), at its sample rate.
 
     Returns:
-        The contract with the mean and deviation of each mel band over all
-        frames: what `LogMel` and the models are to be built with.
+        The contract with the mean and standard deviation of each mel band over
+        all frames, with which to build `LogMel` and the models.
 
     Raises:
         UserError: If there is no recording.

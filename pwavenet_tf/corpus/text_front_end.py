@@ -1,21 +1,21 @@
-"""What a written text sounds like to a model that reads phones and pitch."""
+"""The text front end, for models conditioned on phones and pitch."""
 
 import numpy as np
 
 from pwavenet_tf.audio.pitch import pitch_track, sinusoid_track
 from pwavenet_tf.core.config import AudioContract, Conditioning
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.corpus.phones.espeak import Speaker
+from pwavenet_tf.corpus.phones.espeak import Espeak
 from pwavenet_tf.corpus.phones.phones import phone_frames, phone_ids
 
 
 def features_of_text(
     text: str, contract: AudioContract, conditioning: Conditioning
 ) -> dict[str, np.ndarray]:
-    """Linguistic features and pitch of a text, as espeak-ng would say it.
+    """Linguistic features and pitch of a text, from its synthesis by espeak-ng.
 
-    espeak-ng decides which phone is said when. Its melody is taken over, its
-    register is not: log F0 is given around its own mean, as a voice's is.
+    espeak-ng provides the phones, their timing and the pitch contour, but not
+    its register: log F0 is given around its own mean, as a speaker's is.
 
     Args:
         text: English.
@@ -28,7 +28,7 @@ def features_of_text(
 
     Raises:
         UserError: If the model reads a mel spectrogram or no phones, or
-            espeak-ng is not installed or finds nothing to speak.
+            espeak-ng is not installed or finds nothing to synthesize.
     """
     import soxr
 
@@ -40,10 +40,10 @@ def features_of_text(
         )
     if "linguistic" not in conditioning.inputs:
         raise UserError(
-            "this model reads no phones, so it cannot say a text; give a "
-            "model trained with --conditioning=linguistic,pitch"
+            "this model reads no phones, so it cannot synthesize a text; give "
+            "a model trained with --conditioning=linguistic,pitch"
         )
-    speech = Speaker().speak(text)
+    speech = Espeak().synthesize(text)
     audio = soxr.resample(
         speech.audio.astype(np.float32),
         speech.sample_rate,

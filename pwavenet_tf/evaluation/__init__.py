@@ -1,1 +1,1 @@
-"""How good a voice is: metrics, pictures and the listening report."""
+"""How good a model is: metrics, figures and the report."""

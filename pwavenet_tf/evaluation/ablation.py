@@ -13,7 +13,7 @@ from pwavenet_tf.corpus.manifest import read_texts
 from pwavenet_tf.distillation.distiller import Distiller
 from pwavenet_tf.evaluation.ablation_table import Ablation, Row, write_table
 from pwavenet_tf.evaluation.evaluate import evaluate
-from pwavenet_tf.evaluation.recordings import hear, require_distinct
+from pwavenet_tf.evaluation.recordings import read_references, require_distinct
 from pwavenet_tf.models.loading import load_teacher
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.phone_classifier import PhoneClassifier
@@ -42,10 +42,10 @@ def held_out_measures(
     that students of different losses compare.
 
     Args:
-        corpus: Its validation recordings are heard.
+        corpus: Its validation recordings are used.
         teacher: The teacher of all.
         students: At least one, by name; all of the same sizes.
-        phone_classifier: Who hears the perceptual losses.
+        phone_classifier: For the perceptual losses.
         settings: The whole loss.
 
     Returns:
@@ -120,12 +120,12 @@ def run_ablation(
     teacher = load_teacher(teacher_file)
     recordings = find_audio(reference)
     folder = reference if reference.is_dir() else reference.parent
-    # What is wrong with them is told now, not after hours of training.
+    # Faults in them are reported now, not after hours of training.
     require_distinct(recordings)
-    hear(recordings, [teacher], folder, labels, speaker_pattern)
+    read_references(recordings, [teacher], folder, labels, speaker_pattern)
     trained = ablate(corpus, teacher, phone_classifier, settings, out, steps)
-    finished = [one for one in trained if one.student is not None]
-    students = {one.variant.name: one.student for one in finished}
+    successful = [one for one in trained if one.student is not None]
+    students = {one.variant.name: one.student for one in successful}
     measures = {}
     if students:
         measures = held_out_measures(
@@ -133,14 +133,14 @@ def run_ablation(
         )
     ablation = Ablation(trained, measures)
     found = evaluate(
-        {one.path: one.student for one in finished} | {teacher_file: teacher},
+        {one.path: one.student for one in successful} | {teacher_file: teacher},
         recordings,
         out,
         read_texts(folder),
         folder=folder,
         labels=labels,
         speaker_pattern=speaker_pattern,
-        names={one.path: one.variant.name for one in finished}
+        names={one.path: one.variant.name for one in successful}
         | {teacher_file: "teacher"},
         ablation=ablation,
     )

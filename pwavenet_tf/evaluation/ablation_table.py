@@ -47,16 +47,16 @@ COLUMNS = (
 # Only in the CSV file.
 _MORE_TERMS = ("cross_entropy", "regulariser", "contrastive", "feature")
 _MORE_HEALTH = ("log_scale_50", "at_floor")
-_HEARD = ("log_spectral_distance", "bits_per_sample")
+_OF_AUDIO = ("log_spectral_distance", "bits_per_sample")
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A voice of the table.
+    """A system of the table.
 
     Attributes:
-        name: The variant, or whom it is compared with.
-        losses: What it was trained with; empty for another voice.
+        name: The variant, or what it is compared with.
+        losses: What it was trained with; empty for another system.
         values: Value by measure; None where it could not be measured.
         problem: Why there is no student.
     """
@@ -69,7 +69,7 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Ablation:
-    """What an evaluation is told of an ablation.
+    """The ablation that an evaluation reports.
 
     Attributes:
         trained: The students, as `ablate` returns them.
@@ -80,7 +80,7 @@ class Ablation:
     held_out: dict[str, dict[str, float]]
 
     def rows(self, metrics: dict[str, dict[str, float]]) -> list[Row]:
-        """The variants in the order of training, then the other voices.
+        """The variants in the order of training, then the other systems.
 
         Args:
             metrics: As `Evaluation` has them.
@@ -89,15 +89,15 @@ class Ablation:
         rows = []
         for one in self.trained:
             name = one.variant.name
-            values = _held_out(self.held_out.get(name, {})) | _heard(
+            values = _held_out(self.held_out.get(name, {})) | _of_audio(
                 metrics.get(name, {}), loudness
             )
             rows.append(Row(name, one.variant.losses, values, one.problem))
         known = {REFERENCE, *(row.name for row in rows)}
         return rows + [
-            Row(voice, "", _heard(of, loudness))
-            for voice, of in metrics.items()
-            if voice not in known
+            Row(system, "", _of_audio(of, loudness))
+            for system, of in metrics.items()
+            if system not in known
         ]
 
 
@@ -122,11 +122,11 @@ def _held_out(measured: dict[str, float]) -> dict[str, float]:
     return terms | off | {n: health[n] for n in _MORE_HEALTH if n in health}
 
 
-def _heard(
+def _of_audio(
     metrics: dict[str, float], loudness: float
 ) -> dict[str, float | None]:
-    """What was measured of a voice that spoke the recordings anew."""
-    values = {name: metrics[name] for name in _HEARD if name in metrics}
+    """Measures of a system's resynthesis of the recordings."""
+    values = {name: metrics[name] for name in _OF_AUDIO if name in metrics}
     if "standard_deviation" in metrics:
         values["level"] = metrics["standard_deviation"] / loudness
     return values
@@ -179,8 +179,8 @@ def write_table(path: Path, rows: list[Row]) -> None:
     for row in rows:
         values = [row.values.get(name) for name in names]
         writer.writerow([row.name, row.losses, *values, row.problem])
-    with atomic_write(path) as aside:
-        aside.write_text(content.getvalue(), "utf-8")
+    with atomic_write(path) as temporary:
+        temporary.write_text(content.getvalue(), "utf-8")
 
 
 def screen_table(rows: list[Row]) -> str:
@@ -189,7 +189,7 @@ def screen_table(rows: list[Row]) -> str:
     lines = [f"{'':<13}" + "".join(f"{one.head:>8}" for one in shown)]
     for row in rows:
         if row.problem:
-            lines.append(f"{row.name:<13}   came to no end")
+            lines.append(f"{row.name:<13}   failed")
             continue
         values = [format_number(row.values.get(one.name)) for one in shown]
         lines.append(f"{row.name:<13}" + "".join(f"{v:>8}" for v in values))

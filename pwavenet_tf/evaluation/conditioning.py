@@ -1,4 +1,4 @@
-"""Whether a model heeds what it is told, in bits."""
+"""Conditioning sensitivity: what mismatched conditioning costs, in bits."""
 
 import dataclasses
 import math
@@ -14,14 +14,14 @@ from pwavenet_tf.evaluation.likelihood import (
     Score,
     StudentLikelihood,
 )
-from pwavenet_tf.evaluation.recordings import Heard, Model
+from pwavenet_tf.evaluation.recordings import Model, ReferenceRecording
 
 _Features = dict[str, np.ndarray]
 # Scores a recording, by its index, with features that may be wrong.
 _Scorer = Callable[[int, _Features], Score]
 
 _SWAPPED_RECORDINGS = 8
-# Of audio that is scored anew under wrong speakers.
+# Of audio that is scored again under wrong speakers.
 _SPEAKER_SECONDS = 300
 
 
@@ -46,14 +46,14 @@ class Speakers:
 
 
 @dataclasses.dataclass(frozen=True)
-class Listening:
-    """What it costs to tell a model something wrong.
+class ConditioningSensitivity:
+    """What mismatched conditioning costs a model.
 
     Attributes:
-        recordings: How many swapped what is told of them.
+        recordings: How many had their conditioning swapped.
         penalties: By input, the bits per sample that are added when that
             input alone is another recording's.
-        speakers: None for a model of one voice.
+        speakers: None for a model of one speaker.
     """
 
     recordings: int
@@ -62,7 +62,7 @@ class Listening:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """All of it in numbers, as they stand in `metrics.json`."""
+        """All of it in numbers, by their names in `metrics.json`."""
         found = {
             f"swapped_{name}_penalty": penalty
             for name, penalty in self.penalties.items()
@@ -73,14 +73,14 @@ class Listening:
         return found
 
 
-def listens(
+def conditioning_sensitivity(
     model: Model,
     likelihood: Likelihood | StudentLikelihood,
-    heard: list[Heard],
+    references: list[ReferenceRecording],
     scores: list[Score],
     name: str,
-) -> Listening | None:
-    """Scores recordings anew with something wrong told of them.
+) -> ConditioningSensitivity | None:
+    """Scores recordings again with mismatched conditioning.
 
     At most eight recordings, spread over the list, swap their inputs. The
     speakers are tried on as many as come to five minutes, but on eight at
@@ -89,35 +89,36 @@ def listens(
     Args:
         model: The model.
         likelihood: Its own.
-        heard: The recordings.
-        scores: Their scores with everything right.
-        name: What the progress bar calls the model.
+        references: The recordings.
+        scores: Their scores with their own conditioning.
+        name: The model's name on the progress bar.
 
     Returns:
-        None if there are fewer than two recordings or the model is told
-        nothing that could be wrong.
+        None if there are fewer than two recordings or the model has no
+        conditioning to swap.
     """
     conditioning = model.conditioning
     inputs = [one for one in conditioning.inputs if one != "speaker"]
     wrong = max(len(conditioning.speakers) - 1, 0)
-    if len(heard) < 2 or not (inputs or wrong):
+    if len(references) < 2 or not (inputs or wrong):
         return None
-    swapped = _spread(len(heard), _SWAPPED_RECORDINGS)
-    spoken = _by_turns(heard, model.audio.sample_rate, wrong)
+    swapped = _spread(len(references), _SWAPPED_RECORDINGS)
+    by_speaker = _by_turns(references, model.audio.sample_rate, wrong)
     features = {
-        index: heard[index].features(model) for index in {*swapped, *spoken}
+        index: references[index].features(model)
+        for index in {*swapped, *by_speaker}
     }
-    scored = swapped * len(inputs) + spoken * wrong
+    scored = swapped * len(inputs) + by_speaker * wrong
     with tqdm(
-        total=sum(len(heard[index].audio) for index in scored),
-        desc=f"{name}: listen",
+        total=sum(len(references[index].audio) for index in scored),
+        desc=f"{name}: sensitivity",
         unit="sample",
         unit_scale=True,
         disable=None,
     ) as bar:
 
-        def score(index: int, told: _Features) -> Score:
-            found = likelihood(heard[index].audio, told)
+        def score(index: int, inputs: _Features) -> Score:
+            found = likelihood(references[index].audio, inputs)
             bar.update(found.samples)
             return found
 
@@ -129,14 +130,14 @@ def listens(
             index: _nats_by_speaker(
                 wrong + 1, features[index], scores[index], index, score
             )
-            for index in spoken
+            for index in by_speaker
         }
     speakers = None
-    if spoken:
-        true = {index: int(features[index]["speaker"]) for index in spoken}
-        samples = {index: scores[index].samples for index in spoken}
+    if by_speaker:
+        true = {index: int(features[index]["speaker"]) for index in by_speaker}
+        samples = {index: scores[index].samples for index in by_speaker}
         speakers = _speakers(conditioning.speakers, true, nats, samples)
-    return Listening(len(swapped), penalties, speakers)
+    return ConditioningSensitivity(len(swapped), penalties, speakers)
 
 
 def _spread(count: int, most: int) -> list[int]:
@@ -145,19 +146,19 @@ def _spread(count: int, most: int) -> list[int]:
 
 
 def _by_turns(
-    heard: list[Heard], sample_rate: int, wrong_speakers: int
+    references: list[ReferenceRecording], sample_rate: int, wrong_speakers: int
 ) -> list[int]:
-    """Recordings to try speakers on, each speaker's first one first."""
+    """Recordings to score under other speakers, in turns by speaker."""
     if wrong_speakers < 1:
         return []
     seen: Counter[str | None] = Counter()
     turns = []
-    for index, one in enumerate(heard):
+    for index, one in enumerate(references):
         turns.append((seen[one.description.speaker], index))
         seen[one.description.speaker] += 1
     chosen, seconds = [], 0.0
     for _, index in sorted(turns):
-        seconds += wrong_speakers * len(heard[index].audio) / sample_rate
+        seconds += wrong_speakers * len(references[index].audio) / sample_rate
         if seconds > _SPEAKER_SECONDS and len(chosen) >= _SWAPPED_RECORDINGS:
             break
         chosen.append(index)
@@ -174,14 +175,14 @@ def _swap_penalty(
     """Bits per sample that one input of another recording adds."""
     nats = samples = 0
     for turn, index in enumerate(indices):
-        # Half the list away: neighbours often say the same.
+        # Half the list away: neighbours often have the same text.
         other = indices[(turn + len(indices) // 2) % len(indices)]
         own = features[index]
-        told = {
+        swapped = {
             key: _fitted(features[other][key], len(own[key]))
             for key in INPUT_ARRAYS[kind]
         }
-        nats += score(index, own | told).nats - scores[index].nats
+        nats += score(index, own | swapped).nats - scores[index].nats
         samples += scores[index].samples
     return nats / samples / math.log(2)
 

@@ -1,4 +1,4 @@
-"""Models against recordings: metrics.json and the listening report."""
+"""Models against recordings: metrics.json and the report."""
 
 import dataclasses
 import json
@@ -26,13 +26,13 @@ from pwavenet_tf.evaluation.perceptual_measures import (
     world_is_installed,
 )
 from pwavenet_tf.evaluation.recordings import (
-    Heard,
     Model,
+    ReferenceRecording,
     common_contract,
     common_folder,
-    hear,
+    read_references,
     require_distinct,
-    speak_all,
+    synthesize_all,
     write_sound,
 )
 from pwavenet_tf.evaluation.report.page import (
@@ -55,12 +55,12 @@ _SHOWN = 6
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What was found.
+    """The results of an evaluation.
 
     Attributes:
-        metrics: Value by metric by voice, as in `metrics.json`, which has
+        metrics: Value by metric by system, as in `metrics.json`, which has
             null for what is infinite.
-        scorings: What each model says of the recordings.
+        scorings: Each model's scores of the recordings.
         values: All that is known of each recording, by system, by measure.
     """
 
@@ -82,23 +82,23 @@ def evaluate(
     names: dict[Path, str] | None = None,
     ablation: Ablation | None = None,
 ) -> Evaluation:
-    """Lets models speak recordings anew, and score them.
+    """Lets models resynthesize recordings, and score them.
 
     Args:
         models: Models by the file that they come from. All must share one
             acoustic contract; heads and conditioning may differ.
         recordings: Files to compare with.
         out: Folder that gets `metrics.json`, `recordings.csv`, `bits.csv`,
-            `report.html`, the listening tests `ab_test.html` and
-            `mushra.html`, and, in `sound`, what each voice speaks.
-        texts: What is said, by the stem of the recording's file name.
+            `report.html`, the listening tests `ab_test.html` and `mushra.html`,
+            and, in `sound`, the audio of each system.
+        texts: Transcripts, by the stem of the recording's file name.
         folder: Of the recordings: the place of `metadata.csv` and `labels`,
             and where speakers' paths start. The innermost one that holds all
             recordings, if left out.
         labels: Another folder of label files, for models that read phones.
         speaker_pattern: See `pwavenet_tf.corpus.manifest`, for models that
             know speakers.
-        sound: Whether anything is spoken; if not, models only score.
+        sound: Whether the models synthesize; if not, they only score.
         names: What each model is called; after its file, if left out.
         ablation: What gets a section of its own in the report of `sound`.
 
@@ -107,44 +107,43 @@ def evaluate(
         samples.
 
     Raises:
-        UserError: If contracts differ, a recording can't be read or lacks
-            what a model must be told, two have one name, or `out` can't be
-            written.
+        UserError: If contracts differ, a recording can't be read or lacks a
+            model's conditioning, two have one name, or `out` can't be written.
     """
     contract = common_contract(models)
     if sound:
         require_distinct(recordings)
     folder = folder or common_folder(recordings)
-    heard = hear(
+    references = read_references(
         recordings, list(models.values()), folder, labels, speaker_pattern
     )
     names = names or _names(models)
     by_name = {names[path]: model for path, model in models.items()}
-    scorings = score_models(by_name, heard)
-    voices, speeds, measured = {}, {}, {}
+    scorings = score_models(by_name, references)
+    systems, speeds, measured = {}, {}, {}
     if sound:
-        voices, speeds = _speak(by_name, heard, contract)
-        measured = measure_systems(heard, voices, contract.sample_rate)
-        write_sound(heard, voices, Path(out) / "sound", contract)
+        systems, speeds = _synthesize(by_name, references, contract)
+        measured = measure_systems(references, systems, contract.sample_rate)
+        write_sound(references, systems, Path(out) / "sound", contract)
     values = joined(measured, {one.model: one.series for one in scorings})
     metrics = means(measured)
     for name, speed in speeds.items():
         metrics[name]["samples_per_second"] = speed
-    spoken = {voice: dict(of) for voice, of in metrics.items()}
+    sound_metrics = {system: dict(of) for system, of in metrics.items()}
     for scoring in scorings:
         metrics.setdefault(scoring.model, {}).update(scoring.metrics)
     bounds = intervals(values)
     paired = differences(
         values, list(by_name), {one.model: one.sample_bits for one in scorings}
     )
-    sentences = _sentences(heard, voices, texts or {})
+    sentences = _sentences(references, systems, texts or {})
     write_report(
         Path(out) / "report.html",
         title="Listening report" if sound else "Scores",
-        summary=_summary(spoken, scorings, len(recordings)),
+        summary=_summary(sound_metrics, scorings, len(recordings)),
         sample_rate=contract.sample_rate,
         sentences=sentences,
-        metrics=spoken,
+        metrics=sound_metrics,
         scorings=scorings,
         curves=[
             curve
@@ -160,25 +159,25 @@ def evaluate(
     )
     write_bits(Path(out) / "bits.csv", scorings)
     write_recordings(
-        Path(out) / "recordings.csv", heard, values, contract.sample_rate
+        Path(out) / "recordings.csv", references, values, contract.sample_rate
     )
-    content = {voice: dict(of) for voice, of in metrics.items()}
-    for voice, of in bounds.items():
-        content[voice]["intervals"] = {
+    content = {system: dict(of) for system, of in metrics.items()}
+    for system, of in bounds.items():
+        content[system]["intervals"] = {
             name: [one.low, one.high] for name, one in of.items()
         }
-    for voice, others in paired.items():
-        content[voice]["differences"] = {
+    for system, others in paired.items():
+        content[system]["differences"] = {
             other: {name: one._asdict() for name, one in of.items()}
             for other, of in others.items()
         }
     for scoring in scorings:
-        if scoring.listening and scoring.listening.speakers:
-            matrix = scoring.listening.speakers.matrix
+        if scoring.sensitivity and scoring.sensitivity.speakers:
+            matrix = scoring.sensitivity.speakers.matrix
             content[scoring.model]["speaker_matrix"] = matrix
-    with atomic_write(Path(out) / "metrics.json") as aside:
+    with atomic_write(Path(out) / "metrics.json") as temporary:
         finite = json.dumps(_finite(content), indent=1, allow_nan=False)
-        aside.write_text(finite + "\n", "ascii")
+        temporary.write_text(finite + "\n", "ascii")
     return Evaluation(metrics, scorings, values)
 
 
@@ -194,7 +193,7 @@ def _finite(content: object) -> object:
 
 
 def _names(models: dict[Path, Model]) -> dict[Path, str]:
-    """Each model's name in the report, its whole path where it needs it."""
+    """Each model's name in the report, its whole path where names clash."""
     names: dict[Path, str] = {}
     for path in models:
         taken = {REFERENCE, BASELINE, WORLD, *names.values()}
@@ -202,24 +201,26 @@ def _names(models: dict[Path, Model]) -> dict[Path, str]:
     return names
 
 
-def _speak(
-    models: dict[str, Model], heard: list[Heard], contract: AudioContract
+def _synthesize(
+    models: dict[str, Model],
+    references: list[ReferenceRecording],
+    contract: AudioContract,
 ) -> tuple[dict[str, list], dict[str, float | None]]:
     """Every system's audio, and how fast the models are."""
-    voices = {REFERENCE: [one.audio for one in heard]}
+    systems = {REFERENCE: [one.audio for one in references]}
     speeds = {}
     for name, model in models.items():
-        voices[name], speeds[name] = speak_all(model, heard, name)
-    voices[BASELINE] = [
+        systems[name], speeds[name] = synthesize_all(model, references, name)
+    systems[BASELINE] = [
         griffin_lim(one.description.mel, contract)
-        for one in tqdm(heard, desc=BASELINE, unit="file", disable=None)
+        for one in tqdm(references, desc=BASELINE, unit="file", disable=None)
     ]
     if world_is_installed():
-        voices[WORLD] = [
+        systems[WORLD] = [
             world_copy_synthesis(one.audio, contract.sample_rate)
-            for one in tqdm(heard, desc=WORLD, unit="file", disable=None)
+            for one in tqdm(references, desc=WORLD, unit="file", disable=None)
         ]
-    return voices, speeds
+    return systems, speeds
 
 
 def _summary(
@@ -240,37 +241,39 @@ def _summary(
         if one.impossible
     )
     if not measured:
-        told = scored and f" To tell them, {'; '.join(scored)}."
-        return f"{count}, scored.{told or ''}{impossible}"
+        coding = scored and f" To code them, {'; '.join(scored)}."
+        return f"{count}, scored.{coding or ''}{impossible}"
     own = measured[REFERENCE]["standard_deviation"]
-    spoken = [
-        f"{voice} is {values['log_spectral_distance']:.1f} dB away at "
+    distances = [
+        f"{system} is {values['log_spectral_distance']:.1f} dB away at "
         f"{values['standard_deviation'] / own:.2f} of its level"
-        for voice, values in measured.items()
-        if voice != REFERENCE
+        for system, values in measured.items()
+        if system != REFERENCE
     ]
     text = (
-        f"{count}, spoken anew from what each model is told of them. From the "
-        f"recording, {'; '.join(spoken)}. Griffin-Lim needs no training: a "
-        "voice must sound better to be worth its own."
+        f"{count}, resynthesized by each model from their conditioning. From "
+        f"the recording, {'; '.join(distances)}. Griffin-Lim needs no "
+        "training: a model must sound better to be worth its own."
     )
     if scored:
-        text += f" To tell the recordings, {'; '.join(scored)}."
+        text += f" To code the recordings, {'; '.join(scored)}."
     return text + impossible
 
 
 def _sentences(
-    heard: list[Heard], voices: dict[str, list], texts: dict[str, str]
+    references: list[ReferenceRecording],
+    systems: dict[str, list],
+    texts: dict[str, str],
 ) -> list[Sentence]:
-    if not voices:
+    if not systems:
         return []
     return [
         Sentence(
             one.path.stem,
             texts.get(one.path.stem),
-            {voice: spoken[index] for voice, spoken in voices.items()},
+            {system: outputs[index] for system, outputs in systems.items()},
         )
-        for index, one in enumerate(heard[:_SHOWN])
+        for index, one in enumerate(references[:_SHOWN])
     ]
 
 
@@ -280,7 +283,7 @@ def _settings(
     settings = {"audio": dataclasses.asdict(contract)}
     for path, model in models.items():
         config = model.get_config()
-        told = {
+        conditioning = {
             f"conditioning {name}".replace("_", " "): value
             for name, value in config.pop("conditioning").items()
         }
@@ -291,6 +294,6 @@ def _settings(
                 for name, value in config.items()
                 if name not in ("audio", "name", "trainable", "dtype")
             }
-            | told
+            | conditioning
         )
     return settings

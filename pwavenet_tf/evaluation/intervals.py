@@ -61,15 +61,15 @@ class Series:
     def interval(self) -> Interval:
         """The mean with its percentile bootstrap interval (Efron, 1979).
 
-        Recordings are drawn with replacement, 5,000 times and from a fixed
+        Recordings are resampled with replacement, 5,000 times and from a fixed
         seed, so the same in every series of as many recordings: systems are
-        compared on the same draws. There is none for fewer than two
-        recordings that could be measured.
+        compared on the same draws. There is none for fewer than two recordings
+        that could be measured.
         """
         known = ~np.isnan(self.values)
         if known.sum() < 2 or not np.isfinite(self.values[known]).all():
             return Interval(self.mean, math.nan, math.nan)
-        times = _times_drawn(len(self.values))[:, known]
+        times = _resampling_counts(len(self.values))[:, known]
         total = times @ self.weights[known]
         sums = times @ (self.weights[known] * self.values[known])
         # A draw of none but recordings that could not be measured is void.
@@ -80,9 +80,9 @@ class Series:
 
 
 @functools.lru_cache(maxsize=1)
-def _times_drawn(recordings: int) -> np.ndarray:
+def _resampling_counts(recordings: int) -> np.ndarray:
     """How often each recording is in each draw, `(draws, recordings)`."""
     random = np.random.default_rng(_SEED)
     shares = np.full(recordings, 1.0 / recordings)
-    drawn = random.multinomial(recordings, shares, size=RESAMPLES)
-    return drawn.astype(np.float64)
+    counts = random.multinomial(recordings, shares, size=RESAMPLES)
+    return counts.astype(np.float64)

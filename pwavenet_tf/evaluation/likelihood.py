@@ -55,7 +55,7 @@ _CHUNK_FRAMES = 80
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """What a model says of some samples; scores add up.
+    """A model's score of some samples; scores add up.
 
     Attributes:
         nats: Sum of -ln P(x_t | x_<t, c). Infinite where the flows of a

@@ -17,6 +17,7 @@ import numpy as np
 
 from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.html import page_environment
+from pwavenet_tf.evaluation.ratings import FORMAT, PAGE_VERSION
 from pwavenet_tf.evaluation.report.page import (
     ListeningTest,
     Sentence,
@@ -25,15 +26,12 @@ from pwavenet_tf.evaluation.report.page import (
 )
 from pwavenet_tf.evaluation.report.tables import REFERENCE
 
-FORMAT = "pwavenet listening test"
-# Of the answers' format and of what a page asks; other versions are refused.
-PAGE_VERSION = 1
 # The low anchor of BS.1534, as it stands among the systems.
 ANCHOR = "3.5 kHz anchor"
 
 
-# What one listener is asked at most in an A/B test: about a quarter of an
-# hour. Each listener draws other ones, and every pair equally often.
+# What one listener is asked at most in an A/B test: about a quarter of an hour.
+# Each listener gets other ones, and every pair equally often.
 MOST_COMPARISONS = 40
 
 # The anchor's pass and stop band, Hz. BS.1534 asks for ±0.1 dB up to 3.5 kHz
@@ -131,7 +129,7 @@ def low_anchor(audio: np.ndarray, sample_rate: int) -> np.ndarray | None:
 def _matched(sentence: Sentence, names: list[str]) -> _Stimuli:
     audio = {
         name: checked_audio(
-            sentence.audio[name], f"{sentence.title!r}, voice {name!r}"
+            sentence.audio[name], f"{sentence.title!r}, system {name!r}"
         )
         for name in names
     }
@@ -186,7 +184,7 @@ def _write_page(
         "id": identity,
         "most": MOST_COMPARISONS,
         "seconds": sum(seconds) / len(seconds),
-        # By id, which is as good as at random: the place tells nothing.
+        # By id, which is as good as at random: the position reveals nothing.
         "systems": sorted(ids.values()),
         "sentences": [
             {"title": each.title, "text": each.text} for each in stimuli
@@ -207,13 +205,13 @@ def _write_page(
         .get_template(f"{file}.j2")
         .render(test=test, sounds=sounds)
     )
-    with atomic_write(folder / file) as aside:
-        aside.write_text(page, encoding="utf-8")
+    with atomic_write(folder / file) as temporary:
+        temporary.write_text(page, encoding="utf-8")
     return ListeningTest(kind, file)
 
 
 def _identity(stimuli: list[_Stimuli], sample_rate: int) -> str:
-    """What tells one test from another: the hash of all that is heard."""
+    """A test's identity: the hash of all of its audio."""
     content = hashlib.sha256(f"{PAGE_VERSION} {sample_rate}".encode())
     for each in stimuli:
         for name, samples in each.audio.items():

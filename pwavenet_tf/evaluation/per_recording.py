@@ -14,7 +14,7 @@ from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.html import format_number
 from pwavenet_tf.evaluation.intervals import Interval, Series
 from pwavenet_tf.evaluation.quality import Quality, missing_measures
-from pwavenet_tf.evaluation.recordings import Heard
+from pwavenet_tf.evaluation.recordings import ReferenceRecording
 from pwavenet_tf.evaluation.report.tables import REFERENCE, measure
 from pwavenet_tf.evaluation.scores import OF_SAMPLES
 
@@ -37,12 +37,14 @@ _ON_SCREEN = (
 
 
 def measure_systems(
-    heard: list[Heard], systems: dict[str, list[np.ndarray]], sample_rate: int
+    references: list[ReferenceRecording],
+    systems: dict[str, list[np.ndarray]],
+    sample_rate: int,
 ) -> Values:
     """Measures what every system makes of every recording.
 
     Args:
-        heard: The recordings.
+        references: The recordings.
         systems: Audio `(time,)` by recording, by system; no shorter than the
             recording.
         sample_rate: Hz.
@@ -52,7 +54,7 @@ def measure_systems(
     """
     found: dict[str, list[dict[str, float]]] = {name: [] for name in systems}
     for index, one in enumerate(
-        tqdm(heard, desc="measures", unit="file", disable=None)
+        tqdm(references, desc="measures", unit="file", disable=None)
     ):
         quality = Quality(one.audio, sample_rate)
         for name, audio in systems.items():
@@ -100,7 +102,7 @@ def differences(
 ) -> dict[str, dict[str, dict[str, Interval]]]:
     """Every model less every other system, paired by recording.
 
-    An interval without zero says that the two differ by more than the choice
+    An interval without zero means that the two differ by more than the choice
     of recordings explains.
 
     Args:
@@ -133,7 +135,10 @@ def differences(
 
 
 def write_recordings(
-    path: Path, heard: list[Heard], values: Values, sample_rate: int
+    path: Path,
+    references: list[ReferenceRecording],
+    values: Values,
+    sample_rate: int,
 ) -> None:
     """Writes all measures as CSV, one row for each recording and system.
 
@@ -146,7 +151,7 @@ def write_recordings(
     content = io.StringIO(newline="")
     writer = csv.writer(content, lineterminator="\n")
     writer.writerow(["file", "system", "seconds", *names])
-    for index, one in enumerate(heard):
+    for index, one in enumerate(references):
         seconds = f"{len(one.audio) / sample_rate:.3f}"
         for system, of in values.items():
             row = [
@@ -154,9 +159,9 @@ def write_recordings(
                 for name in names
             ]
             writer.writerow([one.name, system, seconds, *row])
-    with atomic_write(path) as aside:
+    with atomic_write(path) as temporary:
         # A file's name may be no Unicode.
-        aside.write_bytes(content.getvalue().encode("utf-8", "replace"))
+        temporary.write_bytes(content.getvalue().encode("utf-8", "replace"))
 
 
 def _cell(value: float) -> str:

@@ -29,7 +29,7 @@ _STOI_SHORTEST_SECONDS = 0.41
 def library(name: str) -> ModuleType | None:
     """An optional library; None where it is not installed."""
     with warnings.catch_warnings():
-        # pyworld asks for its version in a way that setuptools deprecates.
+        # setuptools deprecates how pyworld finds its version.
         warnings.simplefilter("ignore")
         try:
             return importlib.import_module(name)
@@ -108,8 +108,8 @@ def stoi(
     def of_piece(reference: np.ndarray, audio: np.ndarray) -> float:
         if len(reference) < _STOI_SHORTEST_SECONDS * sample_rate:
             return math.nan
-        # It adds noise of 1e-16 from NumPy's global generator; the figures
-        # must not depend on what was drawn before.
+        # It adds noise of 1e-16 from NumPy's global generator; the figures must
+        # not depend on earlier random numbers.
         state = np.random.get_state()
         np.random.seed(0)
         try:
@@ -181,6 +181,6 @@ def world_copy_synthesis(audio: np.ndarray, sample_rate: int) -> np.ndarray:
     pitch, times = pyworld.harvest(padded, sample_rate)
     envelope = pyworld.cheaptrick(padded, pitch, times, sample_rate)
     aperiodicity = pyworld.d4c(padded, pitch, times, sample_rate)
-    spoken = pyworld.synthesize(pitch, envelope, aperiodicity, sample_rate)
-    spoken = np.pad(spoken, (0, max(0, samples - len(spoken))))
-    return spoken[:samples].astype(np.float32)
+    synthesized = pyworld.synthesize(pitch, envelope, aperiodicity, sample_rate)
+    synthesized = np.pad(synthesized, (0, max(0, samples - len(synthesized))))
+    return synthesized[:samples].astype(np.float32)

@@ -5,10 +5,9 @@ Mean scores, and preferences as win-lose-neutral %, as in Parallel WaveNet
 
 Answers of one listener resemble each other, and so do answers about one
 sentence. The intervals therefore come from a bootstrap that resamples both
-(Owen, "The pigeonhole bootstrap", arXiv 0712.1111): each resample draws as
-many listeners and as many sentences with replacement, and every answer counts
-as often as its listener times its sentence was drawn. It errs on the wide
-side.
+(Owen, "The pigeonhole bootstrap", arXiv 0712.1111): each resample draws as many
+listeners and as many sentences with replacement, and every answer counts as
+often as its listener times its sentence was sampled. It errs on the wide side.
 """
 
 import dataclasses
@@ -20,8 +19,12 @@ from pathlib import Path
 import numpy as np
 
 from pwavenet_tf.core.files import atomic_write
-from pwavenet_tf.evaluation.listening_pages import FORMAT, PAGE_VERSION
-from pwavenet_tf.evaluation.ratings import Listener, Ratings
+from pwavenet_tf.evaluation.ratings import (
+    FORMAT,
+    PAGE_VERSION,
+    Listener,
+    Ratings,
+)
 
 _RESAMPLES = 9_999
 _FEW = 5
@@ -37,8 +40,8 @@ class Estimate:
 
     Attributes:
         mean: Over all answers.
-        low: The interval's lower end; None with a single listener and a
-            single sentence, which say nothing about others.
+        low: The interval's lower end; None with a single listener and a single
+            sentence, from which nothing follows about others.
         high: Its upper end.
     """
 
@@ -122,16 +125,18 @@ def _resampled_means(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The mean in every resample of rows and columns; NaN without answers."""
     from scipy import stats
 
-    def mean(*drawn: np.ndarray, axis: int = -1) -> np.ndarray:
+    def mean(*resamples: np.ndarray, axis: int = -1) -> np.ndarray:
         del axis  # SciPy resamples along the last one.
-        drawn_sums, drawn_counts = sums[None], counts[None]
-        for along, indices in zip(resampled, drawn, strict=True):
-            weights = _times_drawn(np.atleast_2d(indices), sums.shape[along])
+        resampled_sums, resampled_counts = sums[None], counts[None]
+        for along, indices in zip(resampled, resamples, strict=True):
+            weights = _resampling_counts(
+                np.atleast_2d(indices), sums.shape[along]
+            )
             weights = np.expand_dims(weights, 2 - along)
-            drawn_sums = drawn_sums * weights
-            drawn_counts = drawn_counts * weights
+            resampled_sums = resampled_sums * weights
+            resampled_counts = resampled_counts * weights
         with np.errstate(invalid="ignore"):
-            return drawn_sums.sum((1, 2)) / drawn_counts.sum((1, 2))
+            return resampled_sums.sum((1, 2)) / resampled_counts.sum((1, 2))
 
     # One of a kind can't be resampled: the interval is for it alone.
     resampled = [axis for axis in (0, 1) if sums.shape[axis] > 1]
@@ -150,8 +155,8 @@ def _resampled_means(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
         ).bootstrap_distribution
 
 
-def _times_drawn(indices: np.ndarray, count: int) -> np.ndarray:
-    """How often each of `count` was drawn: `(resamples, count)`."""
+def _resampling_counts(indices: np.ndarray, count: int) -> np.ndarray:
+    """How often each of `count` was sampled: `(resamples, count)`."""
     resamples = len(indices)
     flat = indices + count * np.arange(resamples)[:, None]
     return np.bincount(flat.ravel(), minlength=resamples * count).reshape(
@@ -352,7 +357,7 @@ def write_ratings(path: Path, ratings: Ratings) -> None:
         },
         "left_out": [path.name for path in ratings.replaced],
     }
-    with atomic_write(path) as aside:
-        aside.write_text(
+    with atomic_write(path) as temporary:
+        temporary.write_text(
             json.dumps(content, indent=1, allow_nan=False) + "\n", "ascii"
         )

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.evaluation.listening_pages import FORMAT, PAGE_VERSION
+
+FORMAT = "pwavenet listening test"
+# Of the answers' format and of what a page asks; other versions are refused.
+PAGE_VERSION = 1
 
 # BS.1534, post-screening: a listener is excluded who rates the hidden
 # reference below 90 in more than 15 % of the trials.
@@ -21,7 +24,7 @@ class Listener:
     Attributes:
         path: The file.
         kind: `ab` or `mushra`.
-        test: The identity of what was heard.
+        test: The test's identity.
         listener: The listener's random id.
         systems: All that were compared.
         reference: The recordings' name; None without any.
@@ -59,7 +62,7 @@ class Ratings:
     """What all listeners answered.
 
     Attributes:
-        test: The identity of what was heard.
+        test: The test's identity.
         comparisons: Listeners of the A/B test.
         scores: Listeners of the MUSHRA test, without the excluded ones.
         excluded: Those of the MUSHRA test whom BS.1534 excludes.

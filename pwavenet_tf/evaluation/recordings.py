@@ -12,7 +12,11 @@ from tqdm import tqdm
 from pwavenet_tf.audio.files import read_audio, to_pcm16, write_audio
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.corpus.describe import Describer, Description, model_features
+from pwavenet_tf.corpus.describe import (
+    Description,
+    FeatureExtractor,
+    model_features,
+)
 from pwavenet_tf.models.inputs import (
     at_frames,
     batch_and_frames,
@@ -26,14 +30,14 @@ Model = WaveNet | ParallelWaveNet
 
 
 @dataclasses.dataclass(frozen=True)
-class Heard:
-    """A recording, read and described.
+class ReferenceRecording:
+    """A recording with its features.
 
     Attributes:
         path: Its file.
         name: The file's path within the folder of recordings, with `/`.
-        audio: 16-bit levels `(time,)` in [-1, 1).
-        description: What models may be told about it.
+        audio: 16-bit PCM values `(time,)` in [-1, 1).
+        description: Its conditioning features.
     """
 
     path: Path
@@ -42,7 +46,7 @@ class Heard:
     description: Description
 
     def features(self, model: Model) -> dict[str, np.ndarray]:
-        """What a model reads, `(frames, channels)` each.
+        """A model's inputs, `(frames, channels)` each.
 
         Raises:
             UserError: If the model does not know the speaker.
@@ -72,21 +76,21 @@ def common_folder(recordings: list[Path]) -> Path:
     return Path(os.path.commonpath([path.parent for path in recordings]))
 
 
-def hear(
+def read_references(
     recordings: list[Path],
     models: list[Model],
     folder: Path,
     labels: Path | None = None,
     speaker_pattern: str | None = None,
-) -> list[Heard]:
-    """Reads recordings and finds out all that any of the models needs.
+) -> list[ReferenceRecording]:
+    """Reads recordings and extracts all features that any of the models needs.
 
     Args:
         recordings: Files in `folder`.
         models: Of one acoustic contract.
-        folder: Of recordings; see `Describer`.
-        labels: As `Describer` has it.
-        speaker_pattern: As `Describer` has it.
+        folder: Of recordings; see `FeatureExtractor`.
+        labels: As `FeatureExtractor` has it.
+        speaker_pattern: As `FeatureExtractor` has it.
 
     Raises:
         UserError: If a recording can't be read, or what a model needs is not
@@ -94,26 +98,28 @@ def hear(
     """
     contract = models[0].audio
     asked = {name for model in models for name in model.conditioning.inputs}
-    describe = Describer(
+    extractor = FeatureExtractor(
         contract, tuple(sorted(asked)), folder, labels, speaker_pattern
     )
-    heard = []
+    references = []
     for path in tqdm(recordings, desc="recordings", unit="file", disable=None):
         name = path.relative_to(folder).as_posix()
         levels = to_pcm16(read_audio(path, contract.sample_rate))
         audio = levels.astype(np.float32) / 32_768
-        heard.append(Heard(path, name, audio, describe(name, audio)))
+        references.append(
+            ReferenceRecording(path, name, audio, extractor(name, audio))
+        )
         for model in models:
-            # A speaker that it does not know is told before hours of work.
-            heard[-1].features(model)
-    return heard
+            # An unknown speaker is reported before hours of work.
+            references[-1].features(model)
+    return references
 
 
 _BATCH = 8
 
 
 def require_distinct(recordings: list[Path]) -> None:
-    """Refuses recordings whose sound would have one file name.
+    """Refuses recordings whose audio would have one file name.
 
     Raises:
         UserError: If there are two.
@@ -122,23 +128,23 @@ def require_distinct(recordings: list[Path]) -> None:
     for path in recordings:
         if (other := by_stem.setdefault(path.stem, path)) != path:
             raise UserError(
-                f"{other} and {path} have one name, and so would the sound "
-                "made from them; rename one of them"
+                f"{other} and {path} have one name, and so would the audio "
+                "generated from them; rename one of them"
             )
 
 
-def speak_all(
-    model: Model, heard: list[Heard], name: str
+def synthesize_all(
+    model: Model, references: list[ReferenceRecording], name: str
 ) -> tuple[list[np.ndarray], float | None]:
-    """Each recording spoken anew, and samples per second.
+    """Each recording resynthesized, and samples per second.
 
     Batches are padded to their longest recording: later frames never change
     earlier samples but for the upsampler's short look-ahead. The first
     chunk, which holds the compiling, is not timed.
 
     Args:
-        model: Who speaks.
-        heard: The recordings.
+        model: Teacher or student.
+        references: The recordings.
         name: What the progress bar calls it.
 
     Returns:
@@ -146,9 +152,9 @@ def speak_all(
         where everything fitted into first chunks.
     """
     hop = model.audio.hop_length
-    voice = synthesizer_of(model)
-    frames = [model.audio.frames(len(one.audio)) for one in heard]
-    spoken, timed_samples, seconds, seconds_before = [], 0, 0.0, 0.0
+    synthesizer = synthesizer_of(model)
+    frames = [model.audio.frames(len(one.audio)) for one in references]
+    outputs, timed_samples, seconds, seconds_before = [], 0, 0.0, 0.0
     with tqdm(
         total=sum(frames) * hop,
         desc=name,
@@ -156,10 +162,10 @@ def speak_all(
         unit_scale=True,
         disable=None,
     ) as bar:
-        for first in range(0, len(heard), _BATCH):
-            batch = heard[first : first + _BATCH]
+        for first in range(0, len(references), _BATCH):
+            batch = references[first : first + _BATCH]
             chunks, started = [], None
-            for chunk in voice.chunks(_padded(model, batch)):
+            for chunk in synthesizer.chunks(_padded(model, batch)):
                 chunks.append(chunk)
                 if started is None:
                     started = time.perf_counter()
@@ -169,16 +175,18 @@ def speak_all(
                 bar.update(min(chunk.size, bar.total - bar.n))
             seconds_before = seconds
             audio = np.concatenate(chunks, axis=1)
-            spoken += [
+            outputs += [
                 row[: count * hop]
                 for row, count in zip(
                     audio, frames[first : first + _BATCH], strict=True
                 )
             ]
-    return spoken, timed_samples / seconds if timed_samples else None
+    return outputs, timed_samples / seconds if timed_samples else None
 
 
-def _padded(model: Model, batch: list[Heard]) -> dict[str, np.ndarray]:
+def _padded(
+    model: Model, batch: list[ReferenceRecording]
+) -> dict[str, np.ndarray]:
     each = [
         require_features(one.features(model), model.audio, model.conditioning)
         for one in batch
@@ -192,19 +200,21 @@ def _padded(model: Model, batch: list[Heard]) -> dict[str, np.ndarray]:
 
 
 def write_sound(
-    heard: list[Heard],
-    voices: dict[str, list[np.ndarray]],
+    references: list[ReferenceRecording],
+    systems: dict[str, list[np.ndarray]],
     folder: Path,
     contract: AudioContract,
 ) -> None:
-    """Writes every voice of every recording as a WAV file.
+    """Writes every system's audio of every recording as a WAV file.
 
     Raises:
         UserError: If `folder` can't be written.
     """
-    for voice, spoken in voices.items():
-        # Of two models of one name the second is a voice by its whole path.
-        label = re.sub(r"[^\w.]+", "-", voice.removesuffix(".keras")).strip("-")
-        for one, audio in zip(heard, spoken, strict=True):
+    for system, outputs in systems.items():
+        # Of two models of one name the second is named by its whole path.
+        label = re.sub(r"[^\w.]+", "-", system.removesuffix(".keras")).strip(
+            "-"
+        )
+        for one, audio in zip(references, outputs, strict=True):
             name = f"{one.path.stem}-{label}.wav"
             write_audio(folder / name, audio, contract.sample_rate)

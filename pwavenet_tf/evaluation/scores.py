@@ -14,10 +14,13 @@ from tqdm import tqdm
 
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
-from pwavenet_tf.evaluation.conditioning import Listening, listens
+from pwavenet_tf.evaluation.conditioning import (
+    ConditioningSensitivity,
+    conditioning_sensitivity,
+)
 from pwavenet_tf.evaluation.intervals import Series
 from pwavenet_tf.evaluation.likelihood import Score, likelihood_of
-from pwavenet_tf.evaluation.recordings import Heard, Model
+from pwavenet_tf.evaluation.recordings import Model, ReferenceRecording
 from pwavenet_tf.evaluation.student_kl import pairs_of, student_kl
 from pwavenet_tf.models.wavenet import WaveNet
 
@@ -25,12 +28,12 @@ _SHOWN = 10
 
 # What is known of each recording.
 SCORES = ("bits_per_sample", "nats_per_sample", "inside_50", "inside_90")
-# Of 8-bit codes and of 16-bit levels, these do not compare.
+# Of 8-bit codes and of 16-bit PCM values, these do not compare.
 OF_SAMPLES = ("bits_per_sample", "nats_per_sample")
 # The prefix of the KL to a teacher, whose name follows.
 KL = "kl_to_"
 
-# What is said of a student's `Scoring.impossible`.
+# The explanation of a student's `Scoring.impossible`.
 IMPOSSIBLE = (
     "its flows can't be inverted along {} of the recordings: the noise that "
     "would have made them grows without bound"
@@ -39,18 +42,18 @@ IMPOSSIBLE = (
 
 @dataclasses.dataclass(frozen=True)
 class Scoring:
-    """What a model says of all recordings.
+    """A model's scores of all recordings.
 
     Attributes:
         model: The model's name in the report.
         sample_bits: Bits of one of the values whose probability it gives: 16
-            for levels, 8 for μ-law codes. Bits per sample compare only where
-            this is the same.
+            for PCM values, 8 for μ-law codes. Bits per sample compare only
+            where this is the same.
         sample_rate: Hz.
         files: The recordings' names.
         each: The score of each.
-        listening: How much it heeds what it is told; None if that could not
-            be measured.
+        sensitivity: Its conditioning sensitivity; None if that could not be
+            measured.
         kl: Of a student: KL(student ‖ teacher) of each recording in nats per
             sample, by the teacher's name.
     """
@@ -60,7 +63,7 @@ class Scoring:
     sample_rate: int
     files: tuple[str, ...]
     each: tuple[Score, ...]
-    listening: Listening | None
+    sensitivity: ConditioningSensitivity | None
     kl: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
@@ -90,7 +93,7 @@ class Scoring:
                 for name, series in self.series.items()
                 if name.startswith(KL)
             }
-            | (self.listening.metrics if self.listening else {})
+            | (self.sensitivity.metrics if self.sensitivity else {})
         )
 
     @property
@@ -108,27 +111,29 @@ class Scoring:
         }
 
 
-def score_all(model: Model, heard: list[Heard], name: str) -> Scoring:
+def score_all(
+    model: Model, references: list[ReferenceRecording], name: str
+) -> Scoring:
     """Scores recordings with a model.
 
     Args:
         model: Teacher or student.
-        heard: The recordings, at least one.
+        references: The recordings, at least one.
         name: The model's name.
 
     Raises:
         UserError: If a teacher's probabilities are not finite.
     """
-    likelihood = likelihood_of(model, max(len(one.audio) for one in heard))
+    likelihood = likelihood_of(model, max(len(one.audio) for one in references))
     each = []
     with tqdm(
-        total=sum(len(one.audio) for one in heard),
+        total=sum(len(one.audio) for one in references),
         desc=f"{name}: score",
         unit="sample",
         unit_scale=True,
         disable=None,
     ) as bar:
-        for one in heard:
+        for one in references:
             try:
                 score = likelihood(one.audio, one.features(model))
             except UserError as fault:
@@ -140,31 +145,37 @@ def score_all(model: Model, heard: list[Heard], name: str) -> Scoring:
         model=name,
         sample_bits=8 if is_coarse else 16,
         sample_rate=model.audio.sample_rate,
-        files=tuple(one.name for one in heard),
+        files=tuple(one.name for one in references),
         each=tuple(each),
-        listening=None,
+        sensitivity=None,
     )
     if scoring.impossible:
         return scoring
-    listening = listens(model, likelihood, heard, each, name)
-    return dataclasses.replace(scoring, listening=listening)
+    sensitivity = conditioning_sensitivity(
+        model, likelihood, references, each, name
+    )
+    return dataclasses.replace(scoring, sensitivity=sensitivity)
 
 
-def score_models(models: dict[str, Model], heard: list[Heard]) -> list[Scoring]:
+def score_models(
+    models: dict[str, Model], references: list[ReferenceRecording]
+) -> list[Scoring]:
     """Scores recordings with all models, and students against teachers.
 
     Args:
         models: Models by name, of one acoustic contract.
-        heard: The recordings, at least one.
+        references: The recordings, at least one.
 
     Raises:
         UserError: If a teacher's probabilities are not finite.
     """
-    scorings = [score_all(model, heard, name) for name, model in models.items()]
+    scorings = [
+        score_all(model, references, name) for name, model in models.items()
+    ]
     kl: dict[str, dict[str, np.ndarray]] = {name: {} for name in models}
     for student, teacher in pairs_of(models):
         kl[student][teacher] = student_kl(
-            models[student], models[teacher], heard, f"{student}: KL"
+            models[student], models[teacher], references, f"{student}: KL"
         )
     return [dataclasses.replace(one, kl=kl[one.model]) for one in scorings]
 
@@ -191,9 +202,9 @@ def write_bits(path: Path, scorings: list[Scoring]) -> None:
             [file, f"{seconds:.3f}"]
             + [f"{getattr(one, name):.5f}" for one in scores for name in names]
         )
-    with atomic_write(path) as aside:
+    with atomic_write(path) as temporary:
         # A file's name may be no Unicode.
-        aside.write_bytes(content.getvalue().encode("utf-8", "replace"))
+        temporary.write_bytes(content.getvalue().encode("utf-8", "replace"))
 
 
 def by_file(scorings: list[Scoring]) -> list[tuple[str, list[Score]]]:
@@ -219,10 +230,10 @@ def screen_table(scorings: list[Scoring]) -> str:
         )
         if one.impossible:
             lines.append(f"  {IMPOSSIBLE.format(one.impossible)}")
-        if one.listening:
+        if one.sensitivity:
             lines += [
                 f"  {name.replace('_', ' ')}: {value:.3f}"
-                for name, value in one.listening.metrics.items()
+                for name, value in one.sensitivity.metrics.items()
             ]
     rows = by_file(scorings)
     if len(rows) > 1:

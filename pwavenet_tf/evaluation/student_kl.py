@@ -7,7 +7,7 @@ from tqdm import tqdm
 from pwavenet_tf.audio.signal import quantise
 from pwavenet_tf.distillation.kl import entropy, true_kl
 from pwavenet_tf.evaluation.likelihood import Likelihood, Windows
-from pwavenet_tf.evaluation.recordings import Heard, Model
+from pwavenet_tf.evaluation.recordings import Model, ReferenceRecording
 from pwavenet_tf.models.distributions import ContinuousHead
 from pwavenet_tf.models.inputs import Features, at_frames, require_features
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
@@ -41,7 +41,7 @@ def pairs_of(models: dict[str, Model]) -> list[tuple[str, str]]:
 def student_kl(
     student: ParallelWaveNet,
     teacher: WaveNet,
-    heard: list[Heard],
+    references: list[ReferenceRecording],
     name: str,
     seed: int = 0,
 ) -> np.ndarray:
@@ -57,7 +57,7 @@ def student_kl(
         student: The student.
         teacher: A teacher with a continuous output; its conditioning may
             be another.
-        heard: The recordings.
+        references: The recordings.
         name: What the progress bar calls the pair.
         seed: Of the student's noise.
 
@@ -69,17 +69,17 @@ def student_kl(
             probabilities are not finite.
     """
     generate = _Generator(student)
-    longest = max(student.audio.frames(len(one.audio)) for one in heard)
+    longest = max(student.audio.frames(len(one.audio)) for one in references)
     likelihood = Likelihood(teacher, longest)
     found = []
     with tqdm(
-        total=sum(len(one.audio) for one in heard),
+        total=sum(len(one.audio) for one in references),
         desc=name,
         unit="sample",
         unit_scale=True,
         disable=None,
     ) as bar:
-        for row, one in enumerate(heard):
+        for row, one in enumerate(references):
             audio, log_scale = generate(one.features(student), seed, row)
             score = likelihood(audio, one.features(teacher))
             own = entropy(log_scale, student.noise_family)
@@ -89,7 +89,7 @@ def student_kl(
 
 
 class _Generator:
-    """Generates with a student and tells its scales, in constant memory."""
+    """Generates with a student and returns its scales, in constant memory."""
 
     def __init__(self, student: ParallelWaveNet) -> None:
         self._student = student

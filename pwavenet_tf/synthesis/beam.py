@@ -30,7 +30,7 @@ from pwavenet_tf.corpus.layouts import MANIFEST, Layout, find_layout
 from pwavenet_tf.corpus.manifest import (
     is_manifest,
     read_manifest,
-    read_spoken_texts,
+    read_normalised_texts,
 )
 from pwavenet_tf.corpus.phones.labels import find_labels
 
@@ -182,7 +182,7 @@ class FileSynthesizer:
         self._folder = folder
         self._describe = self._describer()
         # The layout does not have those of recordings elsewhere.
-        self._texts = read_spoken_texts(folder)
+        self._texts = read_normalised_texts(folder)
 
     def synthesize(self, utterance: Utterance) -> str | None:
         """Writes an audio file; returns the reason if that fails."""
@@ -234,7 +234,7 @@ class FileSynthesizer:
             )
 
     def _describer(self):
-        from pwavenet_tf.corpus.describe import Describer
+        from pwavenet_tf.corpus.describe import FeatureExtractor
         from pwavenet_tf.synthesis.files import inputs_to_extract
 
         job = self._job
@@ -246,7 +246,7 @@ class FileSynthesizer:
         )
         layout = _layout(manifest, self._folder, inputs)
         self._sources = {one.name: one for one in layout.sources}
-        return Describer(
+        return FeatureExtractor(
             self._model.audio,
             inputs,
             self._folder,

@@ -12,7 +12,7 @@ import numpy as np
 from pwavenet_tf.audio.files import SUFFIXES, read_audio, to_pcm16
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
-from pwavenet_tf.corpus.describe import Describer, model_features
+from pwavenet_tf.corpus.describe import FeatureExtractor, model_features
 from pwavenet_tf.models.inputs import (
     Features,
     batch_and_frames,
@@ -76,7 +76,7 @@ def same_output(
 def read_features(
     path: Path,
     synthesizer: StreamingSynthesizer,
-    describe: Describer,
+    describe: FeatureExtractor,
     speaker: str | None = None,
 ) -> dict[str, np.ndarray]:
     """The features of an input file, as a model reads them.
@@ -129,7 +129,7 @@ def features_at(
     Raises:
         UserError: If there is none, or one does not suit the model.
     """
-    describe = Describer(
+    describe = FeatureExtractor(
         synthesizer.contract,
         inputs_to_extract(
             synthesizer, find_speaker=not speaker and bool(speaker_pattern)

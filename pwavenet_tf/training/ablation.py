@@ -1,4 +1,4 @@
-"""What each loss is worth: students of one teacher, each with one loss more.
+"""What each loss contributes: students of one teacher, each with one loss more.
 
 The ablation of 1711.10433, table 3. All students start from the same weights
 and see the same clips and the same noise for the same number of steps.
@@ -44,19 +44,19 @@ class Variant:
 
     @property
     def perceptual(self) -> bool:
-        """Whether the phone classifier has a say."""
+        """Whether the loss uses the phone classifier."""
         return self.settings.style_weight + self.settings.feature_weight > 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """What became of a variant.
+    """The result of training a variant.
 
     Attributes:
         variant: The variant.
         path: Where its student is, or would be.
-        student: The student; None if its training came to no end.
-        problem: Why not; empty if there is a student.
+        student: The student; None if its training failed.
+        problem: Why it failed; empty if there is a student.
     """
 
     variant: Variant
@@ -95,24 +95,24 @@ def ablate(
 ) -> list[Trained]:
     """Distils a student with each of the `variants` of the preset's loss.
 
-    Each has a folder of its own, `out/NAME`. Started again, it trains only
-    what is not finished, and an interrupted student goes on where it was. A
-    student whose loss stops being finite is passed over.
+    Each has a folder of its own, `out/NAME`. Started again, it trains only what
+    is not finished, and resumes an interrupted student. A student whose loss
+    stops being finite is skipped.
 
     Args:
         corpus: The corpus that the teacher was trained on.
-        teacher: The one teacher of all; it stays as it is.
+        teacher: The one teacher of all; it is not changed.
         phone_classifier: Trained by `train_phones`.
         preset: Sizes and training settings.
         out: Folder of all; it is made if need be.
         steps: Optimiser steps of each; the preset's number if left out.
 
     Returns:
-        What became of each, in the order of training.
+        The result of each, in the order of training.
 
     Raises:
-        UserError: If corpus, teacher and phone classifier don't go together,
-            if `out` holds an ablation of other ones, or can't be written.
+        UserError: If corpus, teacher and phone classifier don't match, if `out`
+            holds an ablation of other ones, or can't be written.
     """
     require_suited(corpus, teacher, preset, phone_classifier)
     steps = steps or preset.distillation.steps
@@ -135,7 +135,7 @@ def ablate(
             )
             trained.append(Trained(variant, path, student))
         except NotFiniteError as problem:
-            print(f"{variant.name} comes to no end: {problem}", flush=True)
+            print(f"{variant.name} failed: {problem}", flush=True)
             trained.append(Trained(variant, path, None, str(problem)))
     return trained
 
@@ -158,5 +158,5 @@ def _claim(out: Path, chosen: list[Variant], run: str) -> None:
                 f"{folder}: is there already, but is of no ablation; choose "
                 "another --out"
             )
-    with atomic_write(mark) as aside:
-        aside.write_text(run, "ascii")
+    with atomic_write(mark) as temporary:
+        temporary.write_text(run, "ascii")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 STRATEGIES = ("auto", "single", "mirrored", "multiworker", "tpu")
 
-# Where the machines that Google lends name their TPU.
+# The variables in which Google's cloud machines name their TPU.
 _TPU_VARIABLES = (
     "TPU_NAME",
     "COLAB_TPU_ADDR",
@@ -48,7 +48,7 @@ def choose_strategy(name: str = "auto") -> "tf.distribute.Strategy":
             f"{', '.join(STRATEGIES)}"
         )
     if name == "auto":
-        name = _found()
+        name = _available()
     if name == "single":
         return tf.distribute.get_strategy()
     if name == "mirrored":
@@ -60,13 +60,13 @@ def choose_strategy(name: str = "auto") -> "tf.distribute.Strategy":
             raise UserError(
                 "strategy multiworker: the environment variable TF_CONFIG is "
                 "not set; it lists the workers, as TensorFlow's guide to "
-                "distributed training tells"
+                "distributed training describes"
             )
         return tf.distribute.MultiWorkerMirroredStrategy()
     return _tpu()
 
 
-def _found() -> str:
+def _available() -> str:
     import tensorflow as tf
 
     if any(os.environ.get(variable) for variable in _TPU_VARIABLES):
@@ -111,13 +111,13 @@ def is_chief() -> bool:
 
 @contextlib.contextmanager
 def written_by_chief(path: Path) -> Iterator[Path]:
-    """As `atomic_write`; on other workers to nowhere.
+    """As `atomic_write`; on other workers the file is discarded.
 
-    All workers must save: what each has measured is added up on the way.
+    All workers must save: what each has measured is added up in doing so.
     """
     if is_chief():
-        with atomic_write(path) as aside:
-            yield aside
+        with atomic_write(path) as temporary:
+            yield temporary
         return
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder) / path.name

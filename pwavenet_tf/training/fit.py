@@ -29,32 +29,32 @@ from pwavenet_tf.training.run_folder import RunFolder
 
 _REPORTS = 10
 
-# In steps: of a long run one wants to hear more often.
+# In steps: a long run should report more often than ten times.
 _LONGEST_REPORT = 1_000
 
 # Validation takes at most so much of a run: one of its batches for so many
 # steps of training.
 _STEPS_PER_VALIDATION_BATCH = 8
 
-# Some seconds of speech tell a student's level and spectrum.
+# Some seconds of speech suffice to measure a student's level and spectrum.
 _HEALTH_SAMPLES = 100_000
 
-# Two voices are heard for two seconds, out of so many clips the fullest: the
-# last one of a recording may be short.
-_HEARD, _HEARD_SECONDS, _HEARD_FROM = 2, 2.0, 10
+# The board shows two clips of two seconds, the fullest out of so many: the last
+# one of a recording may be short.
+_SHOWN, _SHOWN_SECONDS, _SHOWN_FROM = 2, 2.0, 10
 
 # At each report a student generates so many clips of so many seconds, a
 # teacher samples others.
 _GENERATED, _SAMPLED = (3, 2.0), (4, 1.0)
 
-# Frames around a clip: as many as an upsampler sees, and one to spare.
+# Frames around a clip: the upsampler's receptive field, and one to spare.
 _CONTEXT_FRAMES = 3
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Saves a `.keras` file aside and renames it."""
-    with written_by_chief(path) as aside:
-        model.save(aside)
+    """Saves a `.keras` file under a temporary name and renames it."""
+    with written_by_chief(path) as temporary:
+        model.save(temporary)
 
 
 def fit(
@@ -81,7 +81,7 @@ def fit(
         model: The model, built, not compiled.
         corpus: The prepared corpus.
         settings: How to train.
-        context: Samples before those that count.
+        context: Samples of each clip before those in the loss.
         run: Where the model will be saved, by `save_model`, and how many
             steps the run has.
         tensorboard: Folder for TensorBoard, in which the run has one of the
@@ -174,7 +174,7 @@ def _callbacks(
 def clip_shape(
     corpus: Corpus, settings: TeacherTraining, context: int
 ) -> dict[str, int]:
-    """What `Corpus.training_clips` and `validation_clips` are told."""
+    """Arguments for `Corpus.training_clips` and `validation_clips`."""
     return {
         "clip_length": settings.clip_length,
         "context_frames": _CONTEXT_FRAMES + corpus.contract.frames(context),
@@ -184,10 +184,10 @@ def clip_shape(
 
 
 def spread(clips, settings: TeacherTraining, samples: int):
-    """Batches from all over a validation that come to so many samples."""
+    """Evenly spaced batches of a validation, about so many samples together."""
     number = math.ceil(samples / (settings.batch_size * settings.clip_length))
-    apart = max(1, int(clips.cardinality()) // number)
-    return clips.shard(apart, 0).take(number)
+    interval = max(1, int(clips.cardinality()) // number)
+    return clips.shard(interval, 0).take(number)
 
 
 def _health_monitors(model, validation, settings: TeacherTraining):
@@ -199,11 +199,11 @@ def _health_monitors(model, validation, settings: TeacherTraining):
 
 
 def _board(folder: Path, corpus: Corpus, shape: dict[str, int]):
-    """Reports for TensorBoard, on clips long enough to be listened to."""
+    """Reports for TensorBoard, on clips long enough to listen to."""
     # TensorFlow only, unlike the other callbacks.
     from pwavenet_tf.training.callbacks.speech_board import SpeechBoard
 
-    clips = _full_clips(corpus, shape, _HEARD_SECONDS, _HEARD)
+    clips = _full_clips(corpus, shape, _SHOWN_SECONDS, _SHOWN)
     return SpeechBoard(folder, clips)
 
 
@@ -228,8 +228,8 @@ def _full_clips(
     clips = corpus.validation_clips(
         **shape | {"clip_length": length, "batch_size": 1}
     )
-    apart = max(1, int(clips.cardinality()) // _HEARD_FROM)
-    found = clips.shard(apart, 0).take(_HEARD_FROM).as_numpy_iterator()
+    interval = max(1, int(clips.cardinality()) // _SHOWN_FROM)
+    found = clips.shard(interval, 0).take(_SHOWN_FROM).as_numpy_iterator()
     return sorted(found, key=lambda clip: -clip[-1].sum())[:number]
 
 

@@ -19,7 +19,7 @@ from pwavenet_tf.models.phone_classifier import (
     PhoneClassifierConfig,
 )
 from pwavenet_tf.training.fit import fit, save_model
-from pwavenet_tf.training.run_folder import RunFolder, digest_of, identity
+from pwavenet_tf.training.run_folder import digest_of, open_run
 
 _CONFUSIONS = 10
 
@@ -30,12 +30,13 @@ class PhoneScores:
 
     Attributes:
         frames: Frames whose phone is known.
-        accuracy: Share of them that the classifier named rightly.
+        accuracy: Share of them that are classified correctly.
         commonest: The most frequent phone among them.
-        baseline: Its share: the accuracy of always answering it.
+        baseline: Its share: the accuracy of always predicting it.
         phones: `{"frames", "accuracy"}` of each phone that occurs, the most
             frequent first.
-        confusions: `{"said", "heard", "frames"}`, the commonest mistakes.
+        confusions: `{"said", "heard", "frames"}`, the most frequent confusions:
+            the labelled phone, the predicted one, and their frames.
     """
 
     frames: int
@@ -47,16 +48,16 @@ class PhoneScores:
 
     @classmethod
     def of_pairs(cls, pairs: Iterable[tuple[str, str]]) -> "PhoneScores":
-        """Counts pairs of what was said and what was heard, frame by frame."""
+        """Counts pairs of labelled and predicted phones, frame by frame."""
         counts = Counter(pairs)
-        said = Counter()
+        labelled = Counter()
         for (phone, _), count in counts.items():
-            said[phone] += count
-        frames = sum(said.values())
-        commonest, most = said.most_common(1)[0]
+            labelled[phone] += count
+        frames = sum(labelled.values())
+        commonest, most = labelled.most_common(1)[0]
         return cls(
             frames=frames,
-            accuracy=sum(counts[phone, phone] for phone in said) / frames,
+            accuracy=sum(counts[phone, phone] for phone in labelled) / frames,
             commonest=commonest,
             baseline=most / frames,
             phones={
@@ -64,7 +65,7 @@ class PhoneScores:
                     "frames": count,
                     "accuracy": round(counts[phone, phone] / count, 4),
                 }
-                for phone, count in said.most_common()
+                for phone, count in labelled.most_common()
             },
             confusions=[
                 {"said": one, "heard": other, "frames": count}
@@ -82,8 +83,8 @@ class PhoneScores:
         content = json.dumps(
             dataclasses.asdict(self), indent=1, ensure_ascii=False
         )
-        with atomic_write(path) as aside:
-            aside.write_text(content + "\n", "utf-8")
+        with atomic_write(path) as temporary:
+            temporary.write_text(content + "\n", "utf-8")
 
 
 def held_out_scores(classifier: PhoneClassifier, corpus: Corpus) -> PhoneScores:
@@ -104,12 +105,14 @@ def held_out_scores(classifier: PhoneClassifier, corpus: Corpus) -> PhoneScores:
         unit="recording",
         disable=None,
     ):
-        said = features["phones"][:, 1]
-        short = len(said) * classifier.audio.hop_length - len(audio)
+        labelled = features["phones"][:, 1]
+        short = len(labelled) * classifier.audio.hop_length - len(audio)
         logits = classifier({"audio": np.pad(audio, (0, short))[np.newaxis]})
-        heard = keras.ops.convert_to_numpy(logits)[0].argmax(axis=-1)
-        known = said > 0
-        pairs += zip(symbols[said[known]], symbols[heard[known]], strict=True)
+        predicted = keras.ops.convert_to_numpy(logits)[0].argmax(axis=-1)
+        known = labelled > 0
+        pairs += zip(
+            symbols[labelled[known]], symbols[predicted[known]], strict=True
+        )
     return PhoneScores.of_pairs(pairs)
 
 
@@ -120,7 +123,7 @@ class PhoneTraining:
     Attributes:
         steps: Optimiser steps of a whole run.
         batch_size: Clips a step.
-        clip_seconds: Length of each clip that counts in the loss.
+        clip_seconds: Length of the part of each clip that is in the loss.
         learning_rate: Adam's, at its peak.
     """
 
@@ -149,10 +152,10 @@ def train_phones(
 ) -> tuple[PhoneClassifier, PhoneScores]:
     """Trains a phone classifier and writes `out/phones.keras`.
 
-    Beside it come the log, `phones.csv`, and the scores on the recordings
-    that were held out, `phones.json`. The weights are averaged over the last
-    steps. A run that was interrupted goes on where it was when it is started
-    again; more steps continue one that has finished.
+    Next to it are the log, `phones.csv`, and the scores on the recordings that
+    were held out, `phones.json`. The weights are averaged over the last steps.
+    A run that was interrupted resumes when it is started again; more steps
+    continue one that has finished.
 
     Args:
         corpus: The prepared corpus; it must hold linguistic features.
@@ -177,12 +180,13 @@ def train_phones(
             "--conditioning=mel,linguistic, which takes label files or texts "
             "(see pwavenet prepare --help)"
         )
-    run = RunFolder(
+    run = open_run(
         Path(out) / "phones.keras",
-        identity(config, training, data=digest_of(corpus.card)),
         steps or training.steps,
+        config,
+        training,
+        data=digest_of(corpus.card),
     )
-    run.check()
     classifier = PhoneClassifier.for_phones(
         corpus.contract, corpus.card.phones, config
     )

@@ -30,7 +30,7 @@ def fingerprint(*settings) -> str:
     """A digest of settings.
 
     Args:
-        settings: Arrays, and whatever else has a `repr` that says everything.
+        settings: Arrays, and whatever else has a complete `repr`.
     """
     digest = hashlib.sha256()
     for one in settings:
@@ -48,8 +48,8 @@ def identity(*settings, **values) -> dict[str, str]:
     """What must stay the same for a run to be continued, by name.
 
     Args:
-        settings: Dataclasses, each of whose fields counts but for the number
-            of steps and the interval of reports.
+        settings: Dataclasses; all of their fields are included but for the
+            number of steps and the interval of reports.
         values: Further values, or digests from `digest_of`.
     """
     fields = {
@@ -72,7 +72,7 @@ class RunFolder:
     """A run's model file and, next to it, what the run continues from.
 
     `MODEL.backup/` holds the checkpoint, with the optimiser's state, and
-    `run.json`, which says what the run depends on and how long it is. It stays
+    `run.json`, which records what the run depends on and its length. It stays
     when the run has finished, so that the run can be continued.
 
     Attributes:
@@ -113,7 +113,7 @@ class RunFolder:
                 )
             return
         done, begun = batches_of(self.checkpoint), self._begun()
-        # Some older checkpoint, of which nothing is known.
+        # An older checkpoint without a record.
         if begun is None:
             return
         planned, before = begun
@@ -149,8 +149,8 @@ class RunFolder:
         if not is_chief():
             return
         content = {"steps": self.steps, "identity": dict(self.identity)}
-        with atomic_write(self._mark) as aside:
-            aside.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+        with atomic_write(self._mark) as temporary:
+            temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
         # What a run that was killed while it wrote has left.
         for unfinished in self.backup.glob(".unfinished-*"):
             unfinished.unlink()
@@ -176,6 +176,23 @@ class RunFolder:
         if not self.target.exists():
             return ""
         return f", to which --initial={self.target} brings its weights"
+
+
+def open_run(target: Path, steps: int, *settings, **values) -> RunFolder:
+    """The folder of a run that can begin or continue in it.
+
+    Args:
+        target: The `.keras` file that the run writes.
+        steps: Optimiser steps of the whole run.
+        settings: Dataclasses, as `identity` takes them.
+        values: Further values, as `identity` takes them.
+
+    Raises:
+        UserError: As `RunFolder.check`.
+    """
+    run = RunFolder(target, identity(*settings, **values), steps)
+    run.check()
+    return run
 
 
 def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
@@ -223,7 +240,7 @@ def seeded(seed: int) -> Iterator[None]:
         random.setstate(state)
 
 
-# Neither sizes nor what the model reads.
+# Neither sizes nor inputs of the model.
 _PASSED_OVER = ("name", "dtype", "trainable", "seed", "audio", "conditioning")
 # A list longer than this is not quoted in a message.
 _LONGEST = 60

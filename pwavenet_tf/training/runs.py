@@ -6,7 +6,11 @@ from pathlib import Path
 import keras
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.training_config import Preset, require_within
+from pwavenet_tf.core.training_config import (
+    Distillation,
+    Preset,
+    require_within,
+)
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.distillation.distiller import Distiller, require_distillable
 from pwavenet_tf.distillation.perceptual import require_same_contract
@@ -17,9 +21,8 @@ from pwavenet_tf.models.phone_classifier import PhoneClassifier
 from pwavenet_tf.models.wavenet import WaveNet
 from pwavenet_tf.training.fit import fit, save_model
 from pwavenet_tf.training.run_folder import (
-    RunFolder,
     digest_of,
-    identity,
+    open_run,
     seeded,
     start_from,
     weights_of,
@@ -38,9 +41,8 @@ def train_teacher(
     """Trains the preset's teacher and writes `out/teacher.keras`.
 
     The weights are averaged over the last steps. A run that was interrupted
-    goes on where it was when it is started again, and a finished one goes on
-    when it is started with more steps; see `fitting.fit` for what the learning
-    rate does then.
+    resumes when it is started again, and a finished one continues when it is
+    started with more steps; see `fit` for its learning rate then.
 
     Args:
         corpus: The prepared corpus.
@@ -50,10 +52,10 @@ def train_teacher(
         tensorboard: Folder for TensorBoard: reports go to `teacher` in it;
             see `SpeechBoard`. Nothing is written if left out.
         initial: A trained teacher whose weights are the first ones, and the
-            first in the average; it stays as it is. Sizes, contract and
+            first in the average; it is not changed. Sizes, contract and
             conditioning must be the same: prepare another corpus with
             `statistics` of this teacher.
-        seed: Decides the initial weights and the order of the clips.
+        seed: Determines the initial weights and the order of the clips.
 
     Returns:
         The trained teacher.
@@ -70,19 +72,16 @@ def train_teacher(
         corpus.contract, mel_mean=(), mel_deviation=()
     ).require_equal(preset.audio, "the data", f"the preset {preset.name}")
     conditioning = corpus.conditioning(preset.conditioning)
-    run = RunFolder(
+    run = open_run(
         Path(out) / "teacher.keras",
-        identity(
-            conditioning,
-            preset.teacher,
-            settings,
-            seed=seed,
-            data=digest_of(corpus.card),
-            **_initial(initial),
-        ),
         steps or settings.steps,
+        conditioning,
+        preset.teacher,
+        settings,
+        seed=seed,
+        data=digest_of(corpus.card),
+        **_initial(initial),
     )
-    run.check()
     with seeded(seed):
         teacher = WaveNet.from_preset(preset, corpus.contract, conditioning)
         teacher.build()
@@ -110,7 +109,7 @@ def require_suited(
     """Refuses what no student can be distilled from.
 
     Raises:
-        UserError: As `distill` does, but for what is about files.
+        UserError: As `distill`, except for files.
     """
     settings = preset.distillation
     if settings is None:
@@ -121,7 +120,7 @@ def require_suited(
     corpus.contract.require_equal(teacher.audio, "the data", "the teacher")
     if corpus.conditioning(teacher.conditioning) != teacher.conditioning:
         raise UserError(
-            "the data and the teacher know different phones, speakers or mean "
+            "the data and the teacher have different phones, speakers or mean "
             "pitch; give the data that the teacher was trained on"
         )
     if settings.contrastive and settings.batch_size < 2:
@@ -135,12 +134,58 @@ def require_suited(
 
 
 def distillation_context(teacher: WaveNet, student: ParallelWaveNet) -> int:
-    """Samples of each clip before those that count.
+    """Samples of each clip before those in the loss.
 
-    Both must have their whole past inside the clip: the student's samples
-    their noise, the teacher's distributions the student's samples.
+    The receptive fields of both must lie inside the clip: the student's over
+    its noise, the teacher's over the student's samples.
     """
     return max(teacher.receptive_field, student.receptive_field)
+
+
+def with_noise_of(preset: Preset, teacher: WaveNet) -> Preset:
+    """The preset with the student's noise matching the teacher's output.
+
+    The student of a Gaussian teacher is Gaussian too, so that the KL has a
+    closed form.
+    """
+    if teacher.head_class is not Gaussian:
+        return preset
+    sizes = dataclasses.replace(preset.student, noise="gaussian")
+    return dataclasses.replace(preset, student=sizes)
+
+
+def make_distiller(
+    teacher: WaveNet,
+    student: ParallelWaveNet,
+    settings: Distillation,
+    phone_classifier: PhoneClassifier | None = None,
+    seed: int = 1,
+) -> Distiller:
+    """The Distiller of these settings, built.
+
+    Args:
+        teacher: The trained teacher, in float32.
+        student: The student to train, in the precision of the settings.
+        settings: Weights of the losses, and the precision.
+        phone_classifier: For the perceptual losses.
+        seed: Of the Distiller's own random numbers.
+    """
+    distiller = Distiller(
+        in_precision(teacher, settings.precision),
+        student,
+        phone_classifier,
+        inner_samples=settings.inner_samples,
+        kl_weight=settings.kl_weight,
+        contrastive=settings.contrastive,
+        power_weight=settings.power_weight,
+        power=settings.power,
+        style_weight=settings.style_weight,
+        feature_weight=settings.feature_weight,
+        seed=seed,
+        dtype=policy(settings.precision),
+    )
+    distiller.build()
+    return distiller
 
 
 def distill(
@@ -157,12 +202,12 @@ def distill(
     """Distils the preset's student and writes `out/student.keras`.
 
     The student of a Gaussian teacher is Gaussian too, so that the KL has a
-    closed form. Interrupted and finished runs go on as those of
-    `train_teacher` do.
+    closed form. Interrupted and finished runs continue as those of
+    `train_teacher`.
 
     Args:
         corpus: The corpus that the teacher was trained on.
-        teacher: The trained teacher; it stays as it is.
+        teacher: The trained teacher; it is not changed.
         preset: Sizes and training settings.
         out: Folder of the run; it is made if need be.
         steps: Optimiser steps; the preset's own number if left out.
@@ -170,12 +215,12 @@ def distill(
             losses; without it there are none.
         tensorboard: Folder for TensorBoard: reports go to `student` in it;
             see `SpeechBoard`. Nothing is written if left out.
-        initial: A trained student of the same sizes, contract and
-            conditioning, whose weights are the first ones, and the first in
-            the average, its conditioning network's included; it stays as it
-            is. Without it, the student starts from the teacher's conditioning
-            network and random flows.
-        seed: Decides the initial weights, the order of the clips and the
+        initial: A trained student of the same sizes, contract and conditioning,
+            whose weights are the first ones, and the first in the average, its
+            conditioning network's included; it is not changed. Without it, the
+            student starts from the teacher's conditioning network and random
+            flows.
+        seed: Determines the initial weights, the order of the clips and the
             noise.
 
     Returns:
@@ -191,25 +236,20 @@ def distill(
     require_within("seed", seed)
     require_suited(corpus, teacher, preset, phone_classifier)
     settings = preset.distillation
-    if teacher.head_class is Gaussian:
-        sizes = dataclasses.replace(preset.student, noise="gaussian")
-        preset = dataclasses.replace(preset, student=sizes)
+    preset = with_noise_of(preset, teacher)
     judges = {"teacher": weights_of(teacher)}
     if phone_classifier is not None:
         judges["phone_classifier"] = weights_of(phone_classifier)
-    run = RunFolder(
+    run = open_run(
         Path(out) / "student.keras",
-        identity(
-            preset.student,
-            settings,
-            seed=seed,
-            data=digest_of(corpus.card),
-            **judges,
-            **_initial(initial),
-        ),
         steps or settings.steps,
+        preset.student,
+        settings,
+        seed=seed,
+        data=digest_of(corpus.card),
+        **judges,
+        **_initial(initial),
     )
-    run.check()
     with seeded(seed):
         student = ParallelWaveNet.from_preset(
             preset, corpus.contract, teacher.conditioning
@@ -220,22 +260,10 @@ def distill(
     else:
         start_from(student, initial)
     trained = in_precision(student, settings.precision)
-    distiller = Distiller(
-        in_precision(teacher, settings.precision),
-        trained,
-        phone_classifier,
-        inner_samples=settings.inner_samples,
-        kl_weight=settings.kl_weight,
-        contrastive=settings.contrastive,
-        power_weight=settings.power_weight,
-        power=settings.power,
-        style_weight=settings.style_weight,
-        feature_weight=settings.feature_weight,
-        seed=seed + 1,
-        dtype=policy(settings.precision),
+    distiller = make_distiller(
+        teacher, trained, settings, phone_classifier, seed + 1
     )
-    distiller.build()
-    # The noise; the Distiller's own draws have the next seed.
+    # The noise; the Distiller's own random numbers have the next seed.
     generator = keras.random.SeedGenerator(seed)
     trained.seed_generator.state.assign(generator.state)
     context = distillation_context(teacher, student)

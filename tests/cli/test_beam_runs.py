@@ -1,4 +1,4 @@
-"""How a Beam job starts, is interrupted, and keeps others away."""
+"""How a Beam job starts, is interrupted, and locks its folder."""
 
 import os
 import signal
@@ -19,12 +19,12 @@ from pwavenet_tf.core.imports import import_tensorflow  # noqa: E402
 pytestmark = pytest.mark.system
 
 
-# What it says at its start is not what is asked here.
+# TensorFlow's messages at its start are not tested here.
 import_tensorflow()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--runner=Nonesuch",), "--runner=Nonesuch cannot be used"),
         (("--runner=PortableRunner",), "must specify a --job_endpoint"),
@@ -38,7 +38,7 @@ import_tensorflow()
         ),
         (("--runner=DataflowRunner",), "Missing required option: project"),
         (("--runner=",), "--runner is empty"),
-        (("--runner_options=--direct_num_workers=2",), "only with --runner"),
+        (("--runner_options=--direct_num_workers=2",), "needs --runner"),
         (
             ("--runner=DirectRunner", "--runner_options=--nonsense=1"),
             "--nonsense=1 is none of Beam's options",
@@ -50,14 +50,14 @@ import_tensorflow()
     ],
 )
 def test_a_runner_that_cannot_start_is_one_line(
-    tmp_path, capfd, arguments, said
+    tmp_path, capfd, arguments, message
 ):
     """Capsys does not see what logs to a standard error of old."""
     write_recordings(tmp_path / "in", 2)
     flags = f"--corpus={tmp_path / 'in'}", f"--out={tmp_path / 'new/data'}"
     assert cli.main(["prepare", *flags, *arguments]) == 2
     error = capfd.readouterr().err
-    assert said in error and error.count("\n") == 1
+    assert message in error and error.count("\n") == 1
     assert [one.name for one in tmp_path.iterdir()] == ["in"]
 
 
@@ -68,7 +68,7 @@ def test_an_interruption_is_one_line(tmp_path):
         *(sys.executable, "-m", "pwavenet_tf", "prepare"),
         *(f"--corpus={corpus}", f"--out={out}", "--runner=DirectRunner"),
     ]
-    # Someone who sets it wants to see what TensorFlow says.
+    # Someone who sets it wants to see TensorFlow's messages.
     environment = os.environ.copy()
     environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
     child = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
@@ -93,7 +93,7 @@ with run_lock(Path(sys.argv[1])):
 """
 
 
-def test_two_runs_do_not_meet_in_a_folder(tmp_path, capsys):
+def test_two_runs_cannot_share_a_folder(tmp_path, capsys):
     write_recordings(tmp_path / "in", 3)
     flags = f"--corpus={tmp_path / 'in'}", f"--out={tmp_path / 'data'}"
     flags = ["prepare", *flags, "--runner=DirectRunner"]

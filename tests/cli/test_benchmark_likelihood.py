@@ -1,4 +1,4 @@
-"""The comparison with TFP compares like with like, and says the truth."""
+"""The comparison with TFP compares like with like, and its figures hold."""
 
 import numpy as np
 import pytest

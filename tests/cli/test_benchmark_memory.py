@@ -16,8 +16,8 @@ def test_peak_memory_counts_what_is_held_and_given_back() -> None:
 def test_memory_does_not_grow_with_the_inner_draws() -> None:
     """64 draws take hardly more than the four that are made at a time.
 
-    Kept whole, 64 draws of 80,000 samples would take 20 MiB for each of
-    several results, beside the 10 MiB of the parameters.
+    Kept whole, 64 draws of 80,000 samples would take 20 MiB for each of several
+    results, in addition to the 10 MiB of the parameters.
     """
     few, many = (
         peak_memory.figures_apart(inner_draws.__name__, str(draws))["bytes"]

@@ -1,4 +1,4 @@
-"""The benchmark of routes: every one of them says the same."""
+"""The benchmark of routes: all have the same output."""
 
 import pytest
 

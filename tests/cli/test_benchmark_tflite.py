@@ -11,7 +11,7 @@ from pwavenet_tf.export.tflite import VARIANTS  # noqa: E402
 
 @pytest.mark.slow
 def test_it_has_figures_of_every_variant(monkeypatch) -> None:
-    monkeypatch.setattr(tflite, "_SPOKEN_SECONDS", 1)
+    monkeypatch.setattr(tflite, "_SYNTHESIZED_SECONDS", 1)
     monkeypatch.setattr(tflite, "_BLOCKS", 3)
     student = tiny_models.student(residual_channels=32, gate_channels=32)
     figures = tflite.measure(

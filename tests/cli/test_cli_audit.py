@@ -82,7 +82,7 @@ def test_a_manifest_is_audited(recordings, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ("--corpus={place}/absent", "absent does not exist"),
         ("--corpus={place}/empty", "empty: holds no audio"),
@@ -97,7 +97,7 @@ def test_a_manifest_is_audited(recordings, capsys):
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(
-    recordings, tmp_path, capsys, arguments, said
+    recordings, tmp_path, capsys, arguments, message
 ):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
@@ -107,7 +107,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     status, text, error = run(capsys, "audit", *given)
     assert (status, text) == (2, "")
     assert error.startswith("pwavenet audit: ") and error.count("\n") == 1
-    assert said in error
+    assert message in error
     assert sorted(tmp_path.rglob("*")) == before
 
 

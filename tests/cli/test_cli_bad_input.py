@@ -20,7 +20,7 @@ EXPORT = "export --model={student} "
 SYNTHESIZE = "synthesize --model={student} --out={out} "
 EVALUATE = "evaluate --model={student} --out={out} "
 
-# What is no model, by what its name says it is.
+# What is no model, by the format that its name claims.
 TEXTS = ("text.keras", "text.tflite", "text.onnx")
 
 CASES = {
@@ -33,18 +33,18 @@ CASES = {
         "--conditioning=mel,tone: 'tone' is not known; choose from mel, lingu"
     ),
     PREPARE + "--conditioning=": "'' is not known",
-    PREPARE + "--labels={bad}/empty": "only with linguistic",
+    PREPARE + "--labels={bad}/empty": "needs linguistic",
     PREPARE + "--conditioning=linguistic --labels={bad}/absent": (
         "absent does not exist"
     ),
     PREPARE + "--conditioning=linguistic --labels={bad}/empty": (
-        ".wav: nothing tells its phones; put a label file into "
+        ".wav: has neither labels nor a text; put a label file into "
     ),
     PREPARE + "--conditioning=linguistic --labels={bad}/labels": (
         "tone-0.lab:1: 'neither' is not a time"
     ),
     PREPARE + "--conditioning=speaker": "tone-0.wav: the speaker pattern",
-    PREPARE + "--speaker_pattern=(tone)": "only with speaker",
+    PREPARE + "--speaker_pattern=(tone)": "needs speaker",
     PREPARE + "--conditioning=speaker --speaker_pattern=(tone": (
         "'(tone' is no regular expression"
     ),
@@ -143,7 +143,7 @@ CASES = {
         "text.onnx: is missing, damaged or no voice"
     ),
     "synthesize --model={student} --input={recordings} --out=-": (
-        "--out=- speaks one text or recording"
+        "--out=- takes one text or recording"
     ),
     "benchmark --out={bad}": "give a file's name",
     "benchmark --out={bad}/file/figures.json": "file is a file",
@@ -157,7 +157,7 @@ CASES = {
 
 @pytest.fixture
 def places(tiny_run, other_run, tmp_path) -> dict[str, str]:
-    """Good and bad paths by what the cases call them."""
+    """Good and bad paths by their names in the cases."""
     bad = tmp_path / "bad"
     for folder in ("empty", "texts", "own", "twins/b", "labels", "1"):
         (bad / folder).mkdir(parents=True)

@@ -14,7 +14,7 @@ from pwavenet_tf.synthesis.files import features_at, synthesize_to_pipe
 
 
 @pytest.mark.parametrize("suffix", ["tflite", "onnx"])
-def test_an_exported_file_speaks_as_the_student(
+def test_an_exported_file_has_the_students_output(
     suffix, tiny_run, tmp_path, capsys
 ) -> None:
     needed = {
@@ -28,22 +28,22 @@ def test_an_exported_file_speaks_as_the_student(
     asked = ["export", model, f"--out={voice}", f"--format={suffix}"]
     assert cli.main(asked) == 0
     assert f"is in {voice}" in capsys.readouterr().out
-    sounds = []
+    outputs = []
     for path in (tiny_run.student, voice):
         out = tmp_path / path.suffix[1:]
         asked = ["synthesize", f"--model={path}", f"--out={out}"]
         wav = tiny_run.recordings / "tone-0.wav"
         assert cli.main([*asked, f"--input={wav}", "--seed=4"]) == 0
-        sounds.append(soundfile.read(out / "tone-0.wav", dtype="int16")[0])
-    heard = io.BytesIO()
+        outputs.append(soundfile.read(out / "tone-0.wav", dtype="int16")[0])
+    stream = io.BytesIO()
     wav = tiny_run.recordings / "tone-0.wav"
     (features,) = features_at(wav, load_voice(voice)).values()
-    synthesize_to_pipe(load_voice(voice), features, heard, 4)
+    synthesize_to_pipe(load_voice(voice), features, stream, 4)
     kept = (tmp_path / suffix / "tone-0.wav").read_bytes()
-    assert heard.getvalue() == kept
-    difference = sounds[1].astype(int) - sounds[0]
+    assert stream.getvalue() == kept
+    difference = outputs[1].astype(int) - outputs[0]
     assert np.abs(difference).max() <= 1
-    assert np.abs(sounds[0]).max() > 100
+    assert np.abs(outputs[0]).max() > 100
 
 
 def test_speech_is_what_a_tflite_is_compared_on(
@@ -70,7 +70,7 @@ def test_speech_is_what_a_tflite_is_compared_on(
     assert "seconds of speech" in capsys.readouterr().out
 
 
-def test_the_saved_models_next_version_is_told(tiny_run, tmp_path, capsys):
+def test_the_saved_models_next_version_is_printed(tiny_run, tmp_path, capsys):
     out = tmp_path / "voice"
     for version in ("1", "2"):
         asked = ["export", f"--model={tiny_run.student}", f"--out={out}"]

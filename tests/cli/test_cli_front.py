@@ -45,7 +45,7 @@ def test_help_loads_nothing_that_takes_long():
 
 
 @pytest.mark.parametrize("arguments", [[], ["help"], ["--help"], ["-h"]])
-def test_overview_teaches_the_way_in_order(arguments, capsys):
+def test_overview_lists_the_pipeline_in_order(arguments, capsys):
     assert cli.main(arguments) == 0
     text = capsys.readouterr().out
     places = [text.index(f"\n  {name} ") for name in cli.COMMANDS]

@@ -1,4 +1,4 @@
-"""`pwavenet train-phones`: from labelled recordings to an ear and its score."""
+"""`pwavenet train-phones`: a phone classifier from labelled recordings."""
 
 import dataclasses
 import json
@@ -63,13 +63,13 @@ def run(data, tmp_path_factory):
     return out
 
 
-def test_it_hears_held_out_recordings_better_than_the_commonest_answer(run):
+def test_held_out_accuracy_exceeds_the_baseline(run):
     scores = json.loads((run / "phones.json").read_text("utf-8"))
     assert scores["baseline"] < 0.5
     assert scores["accuracy"] > scores["baseline"] + 0.2
 
 
-def test_the_saved_ear_has_the_accuracy_that_is_told(run, data):
+def test_the_saved_classifier_has_the_reported_accuracy(run, data):
     """The score again, by the clips of validation and the model's own."""
     classifier = load_phone_classifier(run / "phones.keras")
     scores = json.loads((run / "phones.json").read_text("utf-8"))
@@ -82,18 +82,20 @@ def test_the_saved_ear_has_the_accuracy_that_is_told(run, data):
     assert classifier.audio == corpus.contract
     right = frames = 0
     for _, audio, features in corpus.utterances("validation"):
-        said = features["phones"][:, 1]
-        padded = np.zeros(len(said) * 200, np.float32)
+        spoken = features["phones"][:, 1]
+        padded = np.zeros(len(spoken) * 200, np.float32)
         padded[: len(audio)] = audio
-        heard = classifier({"audio": padded[None]}).numpy()[0].argmax(axis=1)
-        right += (heard == said).sum()
-        frames += len(said)
+        predicted = (
+            classifier({"audio": padded[None]}).numpy()[0].argmax(axis=1)
+        )
+        right += (predicted == spoken).sum()
+        frames += len(spoken)
     assert scores["frames"] == frames
     assert scores["accuracy"] == pytest.approx(right / frames)
     assert sum(one["frames"] for one in scores["phones"].values()) == frames
 
 
-def test_a_run_leaves_the_ear_its_log_and_its_scores(run):
+def test_a_run_writes_the_model_its_log_and_its_scores(run):
     assert sorted(path.name for path in run.iterdir()) == [
         "phones.backup",
         "phones.csv",
@@ -108,7 +110,7 @@ def test_a_run_leaves_the_ear_its_log_and_its_scores(run):
     assert len(rows) == 10
 
 
-def test_it_says_how_well_it_hears_and_what_comes_next(
+def test_it_prints_its_accuracy_and_the_next_command(
     data, tmp_path, monkeypatch, capsys
 ):
     scores = PhoneScores.of_pairs([("a", "a"), ("a", "b"), ("b", "b")])
@@ -118,14 +120,14 @@ def test_it_says_how_well_it_hears_and_what_comes_next(
     arguments = [f"--data={data}", f"--out={tmp_path}"]
     assert cli.main(["train-phones", *arguments]) == 0
     text = capsys.readouterr().out
-    assert "Of 3 frames held out, 66.7% are named rightly" in text
+    assert "Of 3 frames held out, 66.7% are classified correctly" in text
     assert "always answering 'a' would name 66.7%" in text
     assert f"--phones={tmp_path / 'phones.keras'}" in text
 
 
-def test_scores_count_phones_and_mistakes(tmp_path):
-    said, heard = "aaaabbbc", "aaabbbac"
-    scores = PhoneScores.of_pairs(zip(said, heard, strict=True))
+def test_scores_count_phones_and_confusions(tmp_path):
+    spoken, predicted = "aaaabbbc", "aaabbbac"
+    scores = PhoneScores.of_pairs(zip(spoken, predicted, strict=True))
     assert (scores.frames, scores.accuracy) == (8, 0.75)
     assert (scores.commonest, scores.baseline) == ("a", 0.5)
     assert scores.phones == {
@@ -178,7 +180,7 @@ def test_data_without_phones_are_refused(data, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
-def test_an_ear_that_is_there_already_is_kept(run, data, capsys):
+def test_an_existing_classifier_is_kept(run, data, capsys):
     before = contents(run)
     arguments = [f"--data={data}", f"--out={run}"]
     assert cli.main(["train-phones", *arguments]) == 2

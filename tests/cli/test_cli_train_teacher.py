@@ -1,4 +1,4 @@
-"""What `pwavenet train-teacher` is told is what the saved teacher is."""
+"""The flags of `pwavenet train-teacher` determine the saved teacher."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ from pwavenet_tf.models.wavenet import WaveNet
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Data that hold the pitch besides the mel spectrogram."""
+    """Data that hold the pitch in addition to the mel spectrogram."""
     folder = tmp_path_factory.mktemp("pitched")
     write_recordings(folder / "in", 3)
     places = [f"--corpus={folder / 'in'}", f"--out={folder / 'data'}"]
@@ -141,6 +141,6 @@ def test_machines_that_are_not_there_end_in_one_line(
     run = data.parent / "nowhere"
     places = [f"--data={data}", f"--out={run}", f"--strategy={strategy}"]
     assert cli.main(["train-teacher", *places]) == 2
-    said = capsys.readouterr().err
-    assert words in said and said.count("\n") == 1
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1
     assert not run.exists()

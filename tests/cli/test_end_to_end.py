@@ -1,4 +1,4 @@
-"""The whole path through the commands, as a user walks it."""
+"""The commands end to end, as a user runs them."""
 
 import json
 
@@ -58,21 +58,21 @@ def test_a_folder_becomes_a_folder_of_sound(tiny_run, tmp_path, capsys):
         "tone-0.wav": 6_400,
         "tone-1.wav": 7_200,
     }
-    spoken = [(out / name).read_bytes() for name in ("mel.wav", "tone-0.wav")]
-    assert spoken[0] == spoken[1]
+    outputs = [(out / name).read_bytes() for name in ("mel.wav", "tone-0.wav")]
+    assert outputs[0] == outputs[1]
 
 
-def test_evaluate_and_export_say_where_their_files_are(
+def test_evaluate_and_export_print_where_their_files_are(
     tiny_run, tmp_path, capsys
 ):
     report, served = tmp_path / "report", tmp_path / "served"
-    (tmp_path / "heard").mkdir()
+    (tmp_path / "held_out").mkdir()
     recording = tiny_run.recordings / "tone-2.wav"
-    (tmp_path / "heard" / "a.wav").write_bytes(recording.read_bytes())
-    (tmp_path / "heard" / "metadata.csv").write_text("a|The very text.\n")
+    (tmp_path / "held_out" / "a.wav").write_bytes(recording.read_bytes())
+    (tmp_path / "held_out" / "metadata.csv").write_text("a|The very text.\n")
     run(
         f"evaluate --model={tiny_run.student} --out={report} "
-        f"--reference={tmp_path / 'heard'}"
+        f"--reference={tmp_path / 'held_out'}"
     )
     run(f"export --model={tiny_run.student} --out={served}")
     shown = capsys.readouterr().out
@@ -88,22 +88,22 @@ def test_evaluate_and_export_say_where_their_files_are(
 
 
 @pytest.mark.slow
-def test_the_commands_lead_from_recordings_to_a_served_voice(tmp_path, capsys):
+def test_the_commands_lead_from_recordings_to_a_served_model(tmp_path, capsys):
     """At the nano preset's full size, with a few steps each."""
     write_recordings(tmp_path / "recordings", 4)
     teacher = tmp_path / "run" / "teacher.keras"
     student = tmp_path / "run" / "student.keras"
-    heard = tmp_path / "recordings" / "tone-0.wav"
+    recording = tmp_path / "recordings" / "tone-0.wav"
     data, models = tmp_path / "data", tmp_path / "run"
     run(f"prepare --corpus={tmp_path / 'recordings'} --out={data}")
     run(f"train-teacher --data={data} --out={models} --steps=3")
     run(f"distill --data={data} --teacher={teacher} --out={models} --steps=2")
     for model in (teacher, student):
         out = tmp_path / model.stem
-        run(f"synthesize --model={model} --input={heard} --out={out}")
+        run(f"synthesize --model={model} --input={recording} --out={out}")
         assert soundfile.info(out / "tone-0.wav").frames == 6_400
     run(
-        f"evaluate --model={teacher} --model={student} --reference={heard} "
+        f"evaluate --model={teacher} --model={student} --reference={recording} "
         f"--out={tmp_path / 'report'}"
     )
     run(f"export --model={student} --out={tmp_path / 'served'}")

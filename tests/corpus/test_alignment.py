@@ -8,9 +8,9 @@ import pytest
 from pwavenet_tf.audio.files import read_audio
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.demo import SENTENCES
-from pwavenet_tf.corpus.manifest import read_spoken_texts
+from pwavenet_tf.corpus.manifest import read_normalised_texts
 from pwavenet_tf.corpus.phones.alignment import LONGEST_SECONDS, Aligner
-from pwavenet_tf.corpus.phones.espeak import Speaker
+from pwavenet_tf.corpus.phones.espeak import Espeak
 from pwavenet_tf.corpus.phones.phones import SILENCE
 
 pytest.importorskip("espeakng_loader")
@@ -30,7 +30,7 @@ def recorded(speech, noise=1e-3):
     return audio + np.random.default_rng(0).normal(0, noise, len(audio))
 
 
-def spoken(phones):
+def phones_in(phones):
     return [phone for phone in phones if phone.symbol != SILENCE]
 
 
@@ -50,7 +50,7 @@ def paired(found, truth):
 
 
 def stretched(reference, truth, time):
-    """A time of the reference by the whole speech's stretch alone."""
+    """A time of the reference by linear scaling of the whole speech alone."""
     first, last = reference[0].start, reference[-1].end
     share = (time - first) / (last - first)
     return truth[0].start + share * (truth[-1].end - truth[0].start)
@@ -64,18 +64,18 @@ def stretched(reference, truth, time):
 def test_another_voice_is_aligned_within_15_ms(
     aligner, voice, words_per_minute, pauses
 ):
-    speaker, reader = Speaker(), Speaker(voice, words_per_minute)
+    espeak, reader = Espeak(), Espeak(voice, words_per_minute)
     errors, linear = [], []
     for text in SENTENCES[:12]:
         read = text if pauses == "same pauses" else text.replace(",", "")
-        speech = reader.speak(read)
+        speech = reader.synthesize(read)
         phones = aligner.align(text, recorded(speech), speech.sample_rate)
-        truth = spoken(speech.phones)
-        reference = spoken(speaker.speak(text).phones)
-        assert [phone.symbol for phone in spoken(phones)] == [
+        truth = phones_in(speech.phones)
+        reference = phones_in(espeak.synthesize(text).phones)
+        assert [phone.symbol for phone in phones_in(phones)] == [
             phone.symbol for phone in reference
         ]
-        pairs = paired(spoken(phones), truth)
+        pairs = paired(phones_in(phones), truth)
         assert len(pairs) > 0.9 * len(truth)
         errors += [
             abs(one.start - BEFORE - other.start) for one, other in pairs
@@ -85,8 +85,8 @@ def test_another_voice_is_aligned_within_15_ms(
             for one, other in paired(reference, truth)
         ]
     print(
-        f"median error {1000 * np.median(errors):.1f} ms, "
-        f"of a linear stretch {1000 * np.median(linear):.1f} ms"
+        f"median error {1000 * np.median(errors):.1f} ms, of linear scaling "
+        f"{1000 * np.median(linear):.1f} ms"
     )
     assert np.median(errors) < 0.015
     assert np.percentile(errors, 90) < 0.06
@@ -94,7 +94,9 @@ def test_another_voice_is_aligned_within_15_ms(
 
 
 def test_pauses_of_the_recording_are_found_and_no_others(aligner):
-    speech = Speaker("en-us+f3", 140).speak("Fog crept up. The tower is hid.")
+    speech = Espeak("en-us+f3", 140).synthesize(
+        "Fog crept up. The tower is hid."
+    )
     phones = aligner.align(
         "Fog crept up, the tower, is hid",
         recorded(speech),
@@ -119,19 +121,19 @@ def test_pauses_of_the_recording_are_found_and_no_others(aligner):
 def test_noise_and_sample_rate_matter_little(aligner, noise, sample_rate):
     import soxr
 
-    speech = Speaker("en-us+f3", 130).speak(SENTENCES[0])
+    speech = Espeak("en-us+f3", 130).synthesize(SENTENCES[0])
     audio = soxr.resample(
         recorded(speech, noise), speech.sample_rate, sample_rate
     )
-    phones = spoken(aligner.align(SENTENCES[0], audio, sample_rate))
-    pairs = paired(phones, spoken(speech.phones))
+    phones = phones_in(aligner.align(SENTENCES[0], audio, sample_rate))
+    pairs = paired(phones, phones_in(speech.phones))
     errors = [abs(one.start - BEFORE - other.start) for one, other in pairs]
     assert len(pairs) > 30 and np.median(errors) < 0.03
 
 
 def test_real_speech_is_covered_and_its_silence_found(aligner, shared_data):
     corpus = shared_data / "ljspeech-mini"
-    for name, text in list(read_spoken_texts(corpus).items())[:8]:
+    for name, text in list(read_normalised_texts(corpus).items())[:8]:
         rate = 22_050
         audio = read_audio(corpus / "wavs" / f"{name}.flac")
         phones = aligner.align(text, audio, rate)
@@ -147,7 +149,7 @@ def test_real_speech_is_covered_and_its_silence_found(aligner, shared_data):
             levels[phone.symbol == SILENCE].append(np.sqrt(np.mean(sound**2)))
         # 20 dB at least; breaths are in some of the pauses.
         assert np.mean(levels[True]) < 0.1 * np.mean(levels[False])
-        lengths = [phone.end - phone.start for phone in spoken(phones)]
+        lengths = [phone.end - phone.start for phone in phones_in(phones)]
         assert 0.05 < np.median(lengths) < 0.12 and max(lengths) < 0.5
         assert np.mean(np.array(lengths) < 0.0101) < 0.05
 
@@ -159,11 +161,11 @@ def test_sibilants_of_real_speech_are_where_it_hisses(aligner, shared_data):
 
     corpus = shared_data / "ljspeech-mini"
     hisses = {True: [], False: []}
-    for name, text in list(read_spoken_texts(corpus).items())[:8]:
+    for name, text in list(read_normalised_texts(corpus).items())[:8]:
         audio = read_audio(corpus / "wavs" / f"{name}.flac")
         power = np.abs(librosa.stft(audio, n_fft=1024, hop_length=220)) ** 2
         high = power[186:].sum(axis=0) / (power.sum(axis=0) + 1e-9)
-        for phone in spoken(aligner.align(text, audio, 22_050)):
+        for phone in phones_in(aligner.align(text, audio, 22_050)):
             frame = round((phone.start + phone.end) / 2 * 22_050 / 220)
             hisses[phone.symbol in {"s", "z", "ʃ", "tʃ"}].append(high[frame])
     sibilant, other = hisses[True], hisses[False]
@@ -173,7 +175,7 @@ def test_sibilants_of_real_speech_are_where_it_hisses(aligner, shared_data):
 
 
 def test_equal_calls_give_equal_phones():
-    speech = Speaker("en-us+m3").speak(SENTENCES[1])
+    speech = Espeak("en-us+m3").synthesize(SENTENCES[1])
     first, second = (
         Aligner().align(SENTENCES[1], speech.audio, speech.sample_rate)
         for _ in range(2)
@@ -189,7 +191,7 @@ NOISE = np.random.default_rng(0).normal(0, 0.1, 16_000)
     [
         ("", NOISE, "no text to align"),
         (" \n", NOISE, "no text to align"),
-        ("...", NOISE, "nothing to speak"),
+        ("...", NOISE, "nothing to synthesize"),
         ("A tide.", np.zeros(16_000), "is silent"),
         ("A tide.", NOISE[:300], "too short for the 4 phones"),
         ("A tide.", np.resize(NOISE, 700_000), "too long to align"),
@@ -205,7 +207,7 @@ def test_what_cannot_be_aligned_is_refused(aligner, text, audio, message):
 @pytest.mark.parametrize("samples", [800, 1_600, 5_000, 16_000])
 @pytest.mark.parametrize("text", ["Oh.", "A tide.", "We."])
 def test_any_recording_is_covered_in_order(aligner, samples, text):
-    """Even noise that says nothing, or a word that is far too short."""
+    """Even noise without speech, or a word that is far too short."""
     phones = aligner.align(text, NOISE[:samples], 16_000)
     assert phones[0].start == 0
     assert phones[-1].end == pytest.approx(samples / 16_000)

@@ -90,19 +90,19 @@ def found(messy):
 def test_everything_that_is_wrong_is_found_and_nothing_else(found):
     reasons = {one.source.name: one.reasons for one in found.quarantined}
     assert reasons.keys() == QUARANTINED.keys()
-    for name, said in QUARANTINED.items():
-        assert said in "; ".join(reasons[name])
+    for name, message in QUARANTINED.items():
+        assert message in "; ".join(reasons[name])
         assert not reasons[name][0].startswith(("/", name))
     warnings = {
         one.source.name: "; ".join(one.warnings) for one in found.warned
     }
-    for name, said in WARNED.items():
-        assert said in warnings[name]
-    # Which of the twins is the original is drawn by their names.
+    for name, message in WARNED.items():
+        assert message in warnings[name]
+    # Which of the twins is the original depends on their shuffle keys.
     twins = {"good.wav", "twin.flac"}
     assert sum("same samples" in warnings[name] for name in twins) == 1
     assert {one.source.name for one in found.accepted} == {*twins, *WARNED}
-    assert found.layout.unheard == ("lost",)
+    assert found.layout.unrecorded == ("lost",)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -121,7 +121,7 @@ def test_prepare_refuses_what_is_in_quarantine_with_the_same_reasons(
     messy, tmp_path, duplicates
 ):
     limits = Limits(least_snr=20.0, quarantine_duplicates=duplicates)
-    expected = audit(find_layout(messy), limits, RATE, spoken=False)
+    expected = audit(find_layout(messy), limits, RATE, check_transcripts=False)
     card = prepare(expected, tmp_path / "out", NANO)
     assert {one.file: one.reason for one in card.refused} == {
         one.source.name: "; ".join(one.reasons) for one in expected.quarantined
@@ -143,9 +143,13 @@ def test_real_speech_is_accepted_without_a_word(shared_data):
 def test_one_recording_in_three_formats_is_told_of(shared_data):
     found = audit(find_layout(shared_data / "formats"), Limits(), RATE)
     assert len(found.accepted) == 6
-    said = {one.source.name: "; ".join(one.warnings) for one in found.warned}
-    assert len([text for text in said.values() if "same samples" in text]) == 2
-    assert {name for name, text in said.items() if "nothing above" in text} == {
+    message = {one.source.name: "; ".join(one.warnings) for one in found.warned}
+    assert (
+        len([text for text in message.values() if "same samples" in text]) == 2
+    )
+    assert {
+        name for name, text in message.items() if "nothing above" in text
+    } == {
         "LJ001-0002.mp3",
         "LJ001-0008.mp3",
     }
@@ -197,8 +201,8 @@ def test_the_page_is_whole_and_fetches_nothing(files):
     assert "&lt;messy&gt; &amp; so on" in page
     assert "&lt;b&gt;&amp;amp;.wav" in page and "<b>" not in page
     assert not re.search(r"(src|href)=|url\(|<script", page)
-    for name, said in QUARANTINED.items():
-        assert name in page and said in page
+    for name, message in QUARANTINED.items():
+        assert name in page and message in page
     for name in ("noisy.wav", "upsampled.wav", "lost"):
         assert name in page
     assert page.count("<svg") == page.count("</svg>") == len(QUANTITIES)
@@ -227,9 +231,9 @@ def test_histograms_hold_every_recording_once(found):
 def test_what_no_recording_has_is_not_drawn(tmp_path):
     written(tmp_path / "a.wav", np.zeros(RATE))
     found = audit(find_layout(tmp_path), Limits(), RATE)
-    drawn = {one.label for one in QUANTITIES if histogram(found, one)}
-    assert "Speaking rate" not in drawn and "Peak" not in drawn
-    assert "Duration" in drawn
+    labels = {one.label for one in QUANTITIES if histogram(found, one)}
+    assert "Speaking rate" not in labels and "Peak" not in labels
+    assert "Duration" in labels
     write_audit(found, tmp_path / "out", "silence")
 
 
@@ -246,8 +250,8 @@ def test_the_screen_tells_totals_and_the_quarantine(found):
     assert text.startswith("plain folder: 19 recordings, 2 with a transcript")
     assert re.search(r"^accepted: +5 recordings", text, re.M)
     assert re.search(r"^quarantined: +14 recordings", text, re.M)
-    for name, said in QUARANTINED.items():
-        assert re.search(rf"^  {name}: .*{re.escape(said)}", text, re.M)
+    for name, message in QUARANTINED.items():
+        assert re.search(rf"^  {name}: .*{re.escape(message)}", text, re.M)
     assert "noisy.wav" not in text
 
 

@@ -36,18 +36,20 @@ def source(name="one.wav", text=None):
     return Source(Path(name), name, text=text)
 
 
-def judged(limits=None, rate=16_000, text=None, spoken=True, **measures):
-    judge = Judge(limits or Limits(), rate, spoken=spoken)
+def judged(
+    limits=None, rate=16_000, text=None, check_transcripts=True, **measures
+):
+    judge = Judge(limits or Limits(), rate, check_transcripts=check_transcripts)
     return judge(source(text=text), dataclasses.replace(GOOD, **measures))
 
 
 def test_a_good_recording_is_accepted_without_a_word():
-    found = judged(text="Forty characters are said in four seconds")
+    found = judged(text="Forty characters are spoken in four seconds")
     assert found.accepted and not found.reasons and not found.warnings
 
 
 @pytest.mark.parametrize(
-    ("measures", "limit", "said"),
+    ("measures", "limit", "message"),
     [
         ({"seconds": 0.249}, "shortest_seconds", "shorter than 0.25 s"),
         ({"seconds": 3_601.0}, "longest_seconds", "longer than 3600 s"),
@@ -57,10 +59,12 @@ def test_a_good_recording_is_accepted_without_a_word():
         ({"silence_share": 0.96}, "most_silence", "pauses (96%)"),
     ],
 )
-def test_beyond_a_limit_is_quarantine_and_at_it_is_not(measures, limit, said):
+def test_beyond_a_limit_is_quarantine_and_at_it_is_not(
+    measures, limit, message
+):
     found = judged(**measures)
     assert not found.accepted
-    assert len(found.reasons) == 1 and said in found.reasons[0]
+    assert len(found.reasons) == 1 and message in found.reasons[0]
     assert not found.warnings
     (name, value), *_ = measures.items()
     at_it = dataclasses.replace(Limits(), **{limit: abs(value)})
@@ -68,7 +72,7 @@ def test_beyond_a_limit_is_quarantine_and_at_it_is_not(measures, limit, said):
 
 
 @pytest.mark.parametrize(
-    ("measures", "said"),
+    ("measures", "message"),
     [
         ({"clipped_share": 0.002}, "clipped (0.20%"),
         ({"offset": -0.02}, "offset of -0.020"),
@@ -84,10 +88,10 @@ def test_beyond_a_limit_is_quarantine_and_at_it_is_not(measures, limit, said):
         ),
     ],
 )
-def test_a_weakness_is_a_warning_and_no_reason(measures, said):
+def test_a_weakness_is_a_warning_and_no_reason(measures, message):
     found = judged(**measures)
     assert found.accepted
-    assert len(found.warnings) == 1 and said in found.warnings[0]
+    assert len(found.warnings) == 1 and message in found.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +115,7 @@ def test_a_limit_that_is_off_can_be_set(limits, measures):
     snr=st.none() | st.floats(-100, 100),
     bandwidth=st.floats(2_000, 8_000),
 )
-def test_without_limits_nothing_is_said(
+def test_without_limits_nothing_is_reported(
     clipped, offset, silence, snr, bandwidth
 ):
     nothing = {
@@ -130,13 +134,13 @@ def test_without_limits_nothing_is_said(
     assert found.accepted and not found.warnings
 
 
-def test_of_silence_nothing_else_is_said():
+def test_of_silence_nothing_else_is_reported():
     found = judged(silent=True, snr_db=None, silence_share=1.0, offset=0.9)
     assert found.reasons == ("is digitally silent",)
     assert not found.warnings
 
 
-def test_all_reasons_are_told():
+def test_all_reasons_are_reported():
     found = judged(seconds=0.1, clipped_share=0.5, offset=0.2, snr_db=3.0)
     assert len(found.reasons) == 3 and len(found.warnings) == 1
 
@@ -153,8 +157,8 @@ def test_a_speaking_rate_that_cannot_be_is_a_mismatch(characters, accepted):
     assert (
         accepted or "characters of transcript in a second" in found.reasons[0]
     )
-    unspoken = judged(text=text, spoken=False)
-    assert unspoken.accepted and len(unspoken.warnings) == (not accepted)
+    unchecked = judged(text=text, check_transcripts=False)
+    assert unchecked.accepted and len(unchecked.warnings) == (not accepted)
 
 
 def test_no_transcript_is_worth_a_word_only_where_others_have_one():
@@ -172,8 +176,8 @@ def test_of_duplicates_the_first_is_the_original(quarantine):
         judge(source(name), dataclasses.replace(GOOD, content=content))
         for name, content in zip("abcd", "xyxx", strict=True)
     ]
-    said = [one.reasons if quarantine else one.warnings for one in verdicts]
-    assert said == [(), ()] + [("has the same samples as a",)] * 2
+    message = [one.reasons if quarantine else one.warnings for one in verdicts]
+    assert message == [(), ()] + [("has the same samples as a",)] * 2
     assert [one.accepted for one in verdicts] == [
         True,
         True,

@@ -56,7 +56,7 @@ def test_card_tells_what_the_data_hold(absent, inputs):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda text: "{", "is not a corpus card"),
         (lambda text: "[]", "is not a corpus card"),
@@ -71,11 +71,11 @@ def test_card_tells_what_the_data_hold(absent, inputs):
         (lambda text: text.replace('"mean_pitch_hz"', '"m"'), "is damaged"),
     ],
 )
-def test_damaged_card_is_refused(tmp_path, change, said):
+def test_damaged_card_is_refused(tmp_path, change, message):
     a_card().save(tmp_path)
     path = tmp_path / "corpus.json"
     path.write_text(change(path.read_text()))
-    with pytest.raises(UserError, match=said) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         CorpusCard.load(tmp_path)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 

@@ -1,4 +1,4 @@
-"""How recordings are cut: every sample counts once, whatever the cut."""
+"""How recordings are cut: every sample is in the loss once, for any cut."""
 
 import numpy as np
 import pytest
@@ -32,10 +32,10 @@ def test_every_sample_counts_once_wherever_the_first_clip_begins(
         "mel": tf.range(frames, dtype=tf.float32)[:, None],
         "speaker": tf.constant(3),
     }
-    audio, cut, first, counted, lengths = window.cut(
+    audio, cut, first, start, lengths = window.cut(
         tf.constant(levels), features, clips, lead
     )
-    weight = window.weight(first, counted, lengths).numpy()
+    weight = window.weight(first, start, lengths).numpy()
     assert set(np.unique(weight)) <= {0, 1}
     counting = audio.numpy()[weight > 0]
     np.testing.assert_array_equal(np.sort(counting), levels)
@@ -50,9 +50,9 @@ def test_context_precedes_what_counts_unless_the_recording_begins(lead):
     window = Window(HOP, 7, 3, 1)
     levels = tf.ones(22 * HOP, tf.int16)
     features = {"mel": tf.zeros((22, 1))}
-    _, _, first, counted, _ = window.cut(levels, features, 4, lead)
-    for begin, counts in zip(first.numpy(), counted.numpy(), strict=True):
-        if counts >= 3 * HOP:
-            assert counts - begin == 3 * HOP
+    _, _, first, start, _ = window.cut(levels, features, 4, lead)
+    for begin, start_sample in zip(first.numpy(), start.numpy(), strict=True):
+        if start_sample >= 3 * HOP:
+            assert start_sample - begin == 3 * HOP
         else:
             assert begin == 0

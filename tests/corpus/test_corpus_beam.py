@@ -18,8 +18,8 @@ pytest.importorskip("apache_beam", reason="apache-beam is not installed")
 from pwavenet_tf.audio.files import write_audio  # noqa: E402
 from pwavenet_tf.cli import app as cli  # noqa: E402
 from pwavenet_tf.core.errors import UserError  # noqa: E402
-from pwavenet_tf.corpus import beam as finished  # noqa: E402
 from pwavenet_tf.corpus import beam as preparation
+from pwavenet_tf.corpus import beam as result_cache  # noqa: E402
 from pwavenet_tf.corpus.describe import Description  # noqa: E402
 from pwavenet_tf.corpus.phones.phones import Phone  # noqa: E402
 
@@ -63,8 +63,8 @@ def corpus_of_all_kinds(folder: Path, count: int) -> Path:
 
 def test_the_corpus_is_the_same_to_the_byte(tmp_path, capsys):
     corpus = corpus_of_all_kinds(tmp_path / "in", 12)
-    told = "--conditioning=mel,linguistic,speaker"
-    common = "prepare", f"--corpus={corpus}", told
+    conditioning = "--conditioning=mel,linguistic,speaker"
+    common = "prepare", f"--corpus={corpus}", conditioning
     _, expected, _ = run(capsys, *common, f"--out={tmp_path / 'data'}")
     (tmp_path / "data").rename(tmp_path / "oracle")
     status, text, error = run(
@@ -100,20 +100,20 @@ def test_a_killed_preparation_is_finished_and_nothing_is_done_twice(tmp_path):
     corpus, out = tmp_path / "in", tmp_path / "data"
     write_recordings(corpus, 40)
     work = tmp_path / ".preparing-data"
-    assert kill_when(prepared(corpus, out), lambda: len(described(work)) > 5)
+    assert kill_when(prepared(corpus, out), lambda: len(extracted(work)) > 5)
     assert not out.exists()
-    before = described(work)
-    # Of one that changed meanwhile what is finished must not be used.
+    before = extracted(work)
+    # The cached result of one that changed meanwhile must not be used.
     changed = corpus / "tone-0.wav"
     write_audio(changed, 0.1 * np.random.normal(size=RATE), RATE)
     # Killed again, to look into the folder before it is removed.
     later = {}
 
-    def is_all_described() -> bool:
-        later.update(described(work))
+    def is_all_extracted() -> bool:
+        later.update(extracted(work))
         return len(later) >= 40
 
-    kill_when(prepared(corpus, out), is_all_described)
+    kill_when(prepared(corpus, out), is_all_extracted)
     assert all(later[name] == stamp for name, stamp in before.items())
     shutil.rmtree(out, ignore_errors=True)
     subprocess.run(prepared(corpus, out), check=True, capture_output=True)
@@ -123,9 +123,9 @@ def test_a_killed_preparation_is_finished_and_nothing_is_done_twice(tmp_path):
     assert contents(out) == contents(tmp_path / "oracle")
 
 
-def described(work: Path) -> dict[str, tuple]:
+def extracted(work: Path) -> dict[str, tuple]:
     return {
-        path.name: finished.stamp(path)
+        path.name: result_cache.stamp(path)
         for path in work.glob("[!.]*.npz")
         if path.exists()
     }
@@ -153,10 +153,10 @@ def test_what_is_finished_is_not_done_again(tmp_path, monkeypatch, capsys):
         patch.setattr(preparation, "assemble", no_room)
         assert run(capsys, *flags)[0] == 2
     work = tmp_path / ".preparing-data"
-    assert len(described(work)) == len(list(work.glob("*.json"))) == 3
+    assert len(extracted(work)) == len(list(work.glob("*.json"))) == 3
     monkeypatch.setattr(preparation, "measure", no_room)
-    monkeypatch.setattr(finished, "save_description", no_room)
-    monkeypatch.setattr(finished, "save_fault", no_room)
+    monkeypatch.setattr(result_cache, "save_description", no_room)
+    monkeypatch.setattr(result_cache, "save_fault", no_room)
     assert run(capsys, *flags)[0] == 0
     assert not work.exists() and (tmp_path / "data/corpus.json").is_file()
 
@@ -183,7 +183,7 @@ def test_a_fault_that_passes_is_forgotten(tmp_path, monkeypatch, capsys):
     assert status == 0 and "left out:        0 files" in text
 
 
-def test_a_fault_of_the_audit_is_forgotten(tmp_path, monkeypatch, capsys):
+def test_a_fault_of_the_audit_is_not_cached(tmp_path, monkeypatch, capsys):
     write_recordings(tmp_path / "in", 3)
     flags = f"--corpus={tmp_path / 'in'}", f"--out={tmp_path / 'data'}"
     flags = "prepare", *flags, "--runner=DirectRunner"
@@ -225,19 +225,22 @@ def test_a_finished_description_is_read_as_it_was_written(tmp_path):
         "Žofie\udce4",
     )
     path = tmp_path / "one.npz"
-    finished.save_description(path, levels, description)
-    read, told = finished.load_description(path)
+    result_cache.save_description(path, levels, description)
+    read, loaded = result_cache.load_description(path)
     np.testing.assert_array_equal(read, levels)
-    assert (told.phones, told.speaker) == (
+    assert (loaded.phones, loaded.speaker) == (
         description.phones,
         description.speaker,
     )
-    assert told.mel.tobytes() == description.mel.tobytes()
-    assert told.pitch.tobytes() == description.pitch.tobytes()
+    assert loaded.mel.tobytes() == description.mel.tobytes()
+    assert loaded.pitch.tobytes() == description.pitch.tobytes()
     path.write_bytes(path.read_bytes()[:200])
-    for broken, said in ((path, "is damaged"), (tmp_path / "no", "no worker")):
-        with pytest.raises(UserError, match=said):
-            finished.load_description(broken)
+    for broken, message in (
+        (path, "is damaged"),
+        (tmp_path / "no", "no worker"),
+    ):
+        with pytest.raises(UserError, match=message):
+            result_cache.load_description(broken)
 
 
 def test_a_workers_want_of_room_is_one_line(tmp_path, capsys):

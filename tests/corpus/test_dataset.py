@@ -34,19 +34,19 @@ def recordings(corpus):
     }
 
 
-def expected_clip(audio, features, counted, window, clip_length, context):
+def expected_clip(audio, features, start, window, clip_length, context):
     """The oracle: extends the whole recording, then cuts one clip from it.
 
-    `counted` is the sample from which on the clip counts; it may lie before
-    the recording, where nothing counts. The clip itself never does.
+    `start` is the first sample of the clip in the loss; it may lie before the
+    recording, where no weight is set. The clip itself never does.
     """
     behind = 200
     frames = len(features["mel"])
     padded = np.pad(audio, (0, (frames + behind) * HOP - len(audio)))
     weight = np.zeros_like(padded)
-    weight[max(counted, 0) : max(counted + clip_length, 0)] = 1
+    weight[max(start, 0) : max(start + clip_length, 0)] = 1
     weight[len(audio) :] = 0
-    first = max(counted - context * HOP, 0)
+    first = max(start - context * HOP, 0)
     at = slice(first, first + window * HOP)
     inputs = {"audio": padded[at]}
     for key, value in features.items():
@@ -86,7 +86,7 @@ def clips_of(batches):
 def placed(audio, weight, recordings):
     """Which recording a clip is of, and its first sample's place in it.
 
-    Found by its first four counted samples: no two places share them.
+    Found by its first four samples in the loss: no two places share them.
     """
     begin = int(np.argmax(weight))
     sought = audio[begin : begin + 4]
@@ -98,11 +98,11 @@ def placed(audio, weight, recordings):
     raise AssertionError("a clip of no recording")
 
 
-def counted_from(begin, weight, clip_length):
+def start_of(begin, weight, clip_length):
     """The sample of the recording from which on a clip counts.
 
-    Where that is its first one, only the clip's end tells how much earlier
-    the clip would have begun.
+    Where that is its first one, only the clip's end shows how much earlier the
+    clip would have begun.
     """
     real = begin + np.flatnonzero(weight)
     return real[0] or real[-1] + 1 - clip_length
@@ -126,7 +126,7 @@ def test_validation_clips_are_the_recordings_cut_in_order(
     window = context + clip_frames + lookahead
     clips = corpus.validation_clips(clip_length, context, lookahead, batch)
     cardinality = clips.cardinality().numpy()
-    drawn = list(clips_of(clips))
+    batches = list(clips_of(clips))
     expected = [
         expected_clip(
             audio, features, first * HOP, window, clip_length, context
@@ -134,15 +134,15 @@ def test_validation_clips_are_the_recordings_cut_in_order(
         for _, audio, features in recordings["validation"]
         for first in range(0, len(features["mel"]), clip_frames)
     ]
-    assert len(drawn) == cardinality * batch
-    assert len(expected) <= len(drawn) < len(expected) + batch
-    for clip, wanted in zip(drawn, expected, strict=False):
+    assert len(batches) == cardinality * batch
+    assert len(expected) <= len(batches) < len(expected) + batch
+    for clip, wanted in zip(batches, expected, strict=False):
         require_equal(clip, wanted)
-    for inputs, _, weight in drawn[len(expected) :]:
+    for inputs, _, weight in batches[len(expected) :]:
         assert not weight.any()
         assert all(np.isfinite(value).all() for value in inputs.values())
-    counted = sum(weight.sum() for _, _, weight in drawn)
-    assert counted == sum(one.samples for one in corpus.card.validation)
+    in_loss = sum(weight.sum() for _, _, weight in batches)
+    assert in_loss == sum(one.samples for one in corpus.card.validation)
 
 
 @settings(
@@ -166,9 +166,9 @@ def test_training_clips_are_aligned_parts_of_the_recordings(
         number, begin = placed(target, weight, recordings["training"])
         assert begin % HOP == 0
         _, whole, features = recordings["training"][number]
-        counted = counted_from(begin, weight, clip_length)
+        start = start_of(begin, weight, clip_length)
         expected = expected_clip(
-            whole, features, counted, window, clip_length, context
+            whole, features, start, window, clip_length, context
         )
         require_equal((inputs, target, weight), expected)
 
@@ -183,8 +183,8 @@ def test_the_features_to_cut_vary(recordings):
 
 
 def one_pass(corpus, recordings, clip_frames, seed):
-    """How often each sample counted in the first clips of a training run,
-    and the places where the clips began."""
+    """Counts each sample in the first clips of a training run, and their
+    places."""
     counts = [np.zeros(len(whole)) for _, whole, _ in recordings]
     begins = set()
     clips = corpus.training_clips(clip_frames * HOP, 3, 0, 1, seed)
@@ -192,7 +192,7 @@ def one_pass(corpus, recordings, clip_frames, seed):
         number, begin = placed(audio, weight, recordings)
         real = np.flatnonzero(weight)
         counts[number][begin + real] += 1
-        at = counted_from(begin, weight, clip_frames * HOP)
+        at = start_of(begin, weight, clip_frames * HOP)
         begins.add((number, at // HOP))
     return counts, begins
 

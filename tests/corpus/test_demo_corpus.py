@@ -7,7 +7,7 @@ import soundfile
 
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
-from pwavenet_tf.corpus.demo import SENTENCES, speak_corpus
+from pwavenet_tf.corpus.demo import SENTENCES, synthesize_corpus
 from pwavenet_tf.corpus.phones.labels import find_labels, read_labels
 from pwavenet_tf.corpus.phones.phones import SILENCE
 from pwavenet_tf.corpus.prepare import prepare
@@ -16,26 +16,26 @@ RATE = 16_000
 
 
 @pytest.fixture(scope="module")
-def spoken(tmp_path_factory):
+def corpus(tmp_path_factory):
     pytest.importorskip("espeakng_loader")
-    folder = tmp_path_factory.mktemp("spoken") / "corpus"
-    speak_corpus(folder, RATE)
+    folder = tmp_path_factory.mktemp("corpus") / "corpus"
+    synthesize_corpus(folder, RATE)
     return folder
 
 
 @pytest.fixture(scope="module")
-def wavs(spoken):
-    return [soundfile.read(path) for path in sorted(spoken.rglob("*.wav"))]
+def wavs(corpus):
+    return [soundfile.read(path) for path in sorted(corpus.rglob("*.wav"))]
 
 
-def test_every_sentence_is_spoken(spoken, wavs):
-    lines = (spoken / "metadata.csv").read_text("utf-8").splitlines()
+def test_every_sentence_is_spoken(corpus, wavs):
+    lines = (corpus / "metadata.csv").read_text("utf-8").splitlines()
     assert [line.split("|")[1] for line in lines] == list(SENTENCES)
-    files = [path.stem for path in sorted(spoken.rglob("*.wav"))]
+    files = [path.stem for path in sorted(corpus.rglob("*.wav"))]
     assert [line.split("|")[0] for line in lines] == files
     assert {rate for _, rate in wavs} == {RATE}
     assert 110 < sum(len(audio) for audio, _ in wavs) / RATE < 150
-    # More letters and pauses take longer: it is these that are spoken.
+    # More letters and pauses take longer: the sentences themselves are spoken.
     letters = [
         len(sentence) + 4 * sum(map(sentence.count, ",;"))
         for sentence in SENTENCES
@@ -67,43 +67,43 @@ def test_speech_has_the_spectrum_of_a_voice(wavs):
     assert low > 0.8
 
 
-def test_speaking_again_gives_the_same_bytes(spoken, tmp_path):
-    speak_corpus(tmp_path / "again", RATE)
-    for path in spoken.rglob("*.*"):
-        again = tmp_path / "again" / path.relative_to(spoken)
+def test_synthesizing_again_gives_the_same_bytes(corpus, tmp_path):
+    synthesize_corpus(tmp_path / "again", RATE)
+    for path in corpus.rglob("*.*"):
+        again = tmp_path / "again" / path.relative_to(corpus)
         assert path.read_bytes() == again.read_bytes()
 
 
-def test_another_process_speaks_the_same_bytes(spoken, tmp_path):
+def test_another_process_writes_the_same_bytes(corpus, tmp_path):
     script = (
         "import sys; from pathlib import Path;"
-        "from pwavenet_tf.corpus.demo import speak_corpus;"
-        "speak_corpus(Path(sys.argv[1]), 16_000)"
+        "from pwavenet_tf.corpus.demo import synthesize_corpus;"
+        "synthesize_corpus(Path(sys.argv[1]), 16_000)"
     )
     subprocess.run(
         [sys.executable, "-c", script, tmp_path / "other"],
         check=True,
         capture_output=True,
     )
-    for path in spoken.rglob("*.wav"):
-        other = tmp_path / "other" / path.relative_to(spoken)
+    for path in corpus.rglob("*.wav"):
+        other = tmp_path / "other" / path.relative_to(corpus)
         assert path.read_bytes() == other.read_bytes()
 
 
 def test_other_rates_are_resampled(tmp_path):
     pytest.importorskip("espeakng_loader")
-    speak_corpus(tmp_path / "out", 24_000)
+    synthesize_corpus(tmp_path / "out", 24_000)
     paths = list((tmp_path / "out").rglob("*.wav"))
     assert {soundfile.info(path).samplerate for path in paths} == {24_000}
 
 
-def test_labels_tell_where_the_phones_sound(spoken, wavs):
+def test_labels_are_where_the_phones_sound(corpus, wavs):
     """Vowels are loud and pauses are nearly silent."""
     pauses, vowels = [], []
     for path, (audio, _) in zip(
-        sorted(spoken.rglob("*.wav")), wavs, strict=True
+        sorted(corpus.rglob("*.wav")), wavs, strict=True
     ):
-        phones = read_labels(find_labels(spoken / "labels", path.name))
+        phones = read_labels(find_labels(corpus / "labels", path.name))
         assert phones[0].symbol == phones[-1].symbol == SILENCE
         assert phones[-1].end == pytest.approx(len(audio) / RATE, abs=2e-4)
         for phone in phones:
@@ -119,25 +119,25 @@ def test_labels_tell_where_the_phones_sound(spoken, wavs):
     assert np.percentile(pauses, 95) < 5e-3
 
 
-def test_spoken_corpus_can_be_prepared(spoken, tmp_path):
-    card = prepare(spoken, tmp_path / "out", preset("nano"))
+def test_the_corpus_can_be_prepared(corpus, tmp_path):
+    card = prepare(corpus, tmp_path / "out", preset("nano"))
     assert not card.refused
     assert len(card.training) == 32 and len(card.validation) == 4
 
 
-def test_existing_output_is_refused(spoken):
+def test_existing_output_is_refused(corpus):
     with pytest.raises(UserError, match="already holds something"):
-        speak_corpus(spoken)
+        synthesize_corpus(corpus)
 
 
-def test_missing_extra_is_told(tmp_path):
+def test_missing_extra_is_reported(tmp_path):
     """In a Python that has everything but espeakng_loader."""
     script = (
         "import sys; sys.modules['espeakng_loader'] = None;"
         "from pathlib import Path;"
-        "from pwavenet_tf.corpus.demo import speak_corpus;"
+        "from pwavenet_tf.corpus.demo import synthesize_corpus;"
         "from pwavenet_tf.core.errors import UserError\n"
-        "try: speak_corpus(Path(sys.argv[1]))\n"
+        "try: synthesize_corpus(Path(sys.argv[1]))\n"
         "except UserError as error: print(error)"
     )
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""One recording, described for whoever asks."""
+"""The conditioning features of one recording."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ from pwavenet_tf.core.config import Conditioning
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.describe import (
-    Describer,
+    FeatureExtractor,
     model_features,
     recorded_features,
 )
@@ -39,12 +39,12 @@ def folder(tmp_path):
     return tmp_path
 
 
-def described(folder, inputs=EVERYTHING, name="anna/one.wav", **settings):
-    return Describer(CONTRACT, inputs, folder, **settings)(name, tone())
+def extracted(folder, inputs=EVERYTHING, name="anna/one.wav", **settings):
+    return FeatureExtractor(CONTRACT, inputs, folder, **settings)(name, tone())
 
 
 def test_everything_that_is_asked_for_is_found(folder):
-    found = described(folder)
+    found = extracted(folder)
     expected = log_mel_spectrogram(tone()[None], CONTRACT)[0]
     np.testing.assert_allclose(found.mel, expected, atol=1e-4)
     assert [one.symbol for one in found.phones] == [SILENCE, "a", "b", SILENCE]
@@ -58,7 +58,7 @@ def test_everything_that_is_asked_for_is_found(folder):
 )
 def test_nothing_else_is_looked_for(tmp_path, inputs):
     """Here neither labels nor texts are there to be found."""
-    found = described(tmp_path, inputs)
+    found = extracted(tmp_path, inputs)
     assert found.mel.shape == (FRAMES, CONTRACT.mels)
     assert found.phones is None
     assert (found.pitch is not None) == ("pitch" in inputs)
@@ -68,7 +68,7 @@ def test_nothing_else_is_looked_for(tmp_path, inputs):
 def test_another_folder_of_labels_goes_first(folder, tmp_path):
     other = tmp_path / "other"
     write_labels(other / "one.csv", [Phone("z", 0, 0.6)])
-    found = described(folder, labels=other)
+    found = extracted(folder, labels=other)
     assert [one.symbol for one in found.phones] == ["z", SILENCE]
 
 
@@ -77,7 +77,7 @@ def test_without_a_label_file_the_text_is_aligned(tmp_path):
     (tmp_path / "metadata.csv").write_text("one|2 mice|two mice\n")
     symbols = [
         phone.symbol
-        for phone in described(tmp_path, ("linguistic",)).phones
+        for phone in extracted(tmp_path, ("linguistic",)).phones
         if phone.symbol != SILENCE
     ]
     # The normalised text: t, u, m, ai, s in any notation.
@@ -87,32 +87,34 @@ def test_without_a_label_file_the_text_is_aligned(tmp_path):
 
 def test_a_label_file_goes_before_the_text(folder):
     (folder / "metadata.csv").write_text("one|nonsense\n")
-    symbols = {one.symbol for one in described(folder).phones}
+    symbols = {one.symbol for one in extracted(folder).phones}
     assert symbols == {SILENCE, "a", "b"}
 
 
 def test_without_labels_and_text_both_remedies_are_named(tmp_path):
     (tmp_path / "metadata.csv").write_text("another|text\n")
     with pytest.raises(UserError) as caught:
-        described(tmp_path, ("linguistic",))
-    for said in ("anna/one.wav", str(tmp_path / "labels"), "metadata.csv"):
-        assert said in str(caught.value)
+        extracted(tmp_path, ("linguistic",))
+    for message in ("anna/one.wav", str(tmp_path / "labels"), "metadata.csv"):
+        assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_broken_labels_are_an_error(folder):
     (folder / "labels" / "anna" / "one.csv").write_text("start,end,phone\nx")
     with pytest.raises(UserError, match="one.csv:2: "):
-        described(folder)
+        extracted(folder)
 
 
 def test_a_bad_pattern_is_an_error_before_any_recording(tmp_path):
     with pytest.raises(UserError, match="0 groups"):
-        Describer(CONTRACT, ("speaker",), tmp_path, speaker_pattern="_.+_")
+        FeatureExtractor(
+            CONTRACT, ("speaker",), tmp_path, speaker_pattern="_.+_"
+        )
 
 
 def test_features_are_the_oracles_frame_by_frame(folder):
-    found = described(folder)
+    found = extracted(folder)
     ids = {SILENCE: 1, "b": 2, "a": 3}
     features = recorded_features(found, ids, CONTRACT)
     assert features.keys() == {"mel", "phones", "timing", "pitch"}
@@ -139,7 +141,9 @@ def test_a_model_reads_it_by_its_own_lists_and_statistics(folder):
     contract = dataclasses.replace(
         CONTRACT, mel_mean=mean, mel_deviation=mean**2 / 9
     )
-    found = Describer(contract, EVERYTHING, folder)("anna/one.wav", tone())
+    found = FeatureExtractor(contract, EVERYTHING, folder)(
+        "anna/one.wav", tone()
+    )
     features = model_features(found, contract, a_conditioning())
     assert features["speaker"] == 1 and features["speaker"].dtype == np.int32
     # The phone a is unknown to it.
@@ -155,14 +159,14 @@ def test_a_model_reads_it_by_its_own_lists_and_statistics(folder):
 
 
 def test_an_unknown_speaker_is_refused_with_those_who_are_known(folder):
-    found = described(folder, speaker_pattern="/(.+)[.]wav")
+    found = extracted(folder, speaker_pattern="/(.+)[.]wav")
     with pytest.raises(UserError, match="one is not known.*ben, anna"):
         model_features(found, CONTRACT, a_conditioning())
 
 
 def test_a_model_without_speakers_does_not_mind_one(folder):
     conditioning = a_conditioning(inputs=("mel",), speakers=())
-    features = model_features(described(folder), CONTRACT, conditioning)
+    features = model_features(extracted(folder), CONTRACT, conditioning)
     assert "speaker" not in features
 
 
@@ -174,6 +178,6 @@ def test_a_model_without_speakers_does_not_mind_one(folder):
 def test_labels_that_do_not_fit_the_recording_are_refused(tmp_path, times):
     phones = [Phone("a", times[0], times[1]), Phone("b", times[1], times[2])]
     write_labels(tmp_path / "labels" / "x.csv", phones)
-    describe = Describer(CONTRACT, ("linguistic",), tmp_path)
+    extractor = FeatureExtractor(CONTRACT, ("linguistic",), tmp_path)
     with pytest.raises(UserError, match="are the times in seconds"):
-        describe("x.wav", np.zeros(8_000, "float32"))
+        extractor("x.wav", np.zeros(8_000, "float32"))

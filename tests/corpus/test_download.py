@@ -104,7 +104,7 @@ def test_what_had_arrived_is_gone_on_from_another_time(tmp_path):
     assert server.asked == [f"bytes={half}-"]
 
 
-def test_a_server_without_ranges_begins_anew(tmp_path):
+def test_a_server_without_ranges_starts_again(tmp_path):
     (tmp_path / "corpus.tar.bz2.part").write_bytes(b"x" * 1_000)
     with RangeServer(ARCHIVE, ranges=False, cuts=(5_000,)) as server:
         fetched(server, tmp_path)
@@ -148,7 +148,7 @@ def test_a_passing_fault_of_the_server_is_waited_for(tmp_path):
 
 
 @pytest.mark.parametrize(("status", "requests"), [(404, 1), (403, 1), (503, 3)])
-def test_a_lasting_fault_of_the_server_is_told(tmp_path, status, requests):
+def test_a_lasting_fault_of_the_server_is_reported(tmp_path, status, requests):
     with (
         RangeServer(ARCHIVE, status=status, errors=-1) as server,
         pytest.raises(UserError, match=f"answers {status}"),
@@ -166,13 +166,13 @@ def test_without_network_the_message_says_what_to_do(tmp_path):
         known = dataset(server, url=f"http://127.0.0.1:{port}/corpus.tar.bz2")
     with pytest.raises(UserError) as caught:
         download(known, tmp_path / "a" / "corpus", pause_seconds=0)
-    for said in (
+    for message in (
         f"127.0.0.1:{port}: cannot be reached",
         "refused",
         "run it again",
         f"{tmp_path}/a/corpus.tar.bz2.part",
     ):
-        assert said in str(caught.value)
+        assert message in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -266,7 +266,7 @@ def test_another_url_is_taken(tiny, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ("", "--dataset and --out are missing"),
         ("ljspeech", "--out is missing; add --out=DIR"),
@@ -278,7 +278,7 @@ def test_another_url_is_taken(tiny, tmp_path):
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(
-    tiny, tmp_path, capsys, arguments, said
+    tiny, tmp_path, capsys, arguments, message
 ):
     file = tmp_path / "file"
     file.touch()
@@ -287,5 +287,5 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     assert cli.main(["download", *given]) == 2
     error = capsys.readouterr().err
     assert error.startswith("pwavenet download: ") and error.count("\n") == 1
-    assert said in error
+    assert message in error
     assert list(tmp_path.iterdir()) == [file] and tiny.asked == []

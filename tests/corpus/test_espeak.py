@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.corpus.phones.espeak import Speaker
+from pwavenet_tf.corpus.phones.espeak import Espeak
 from pwavenet_tf.corpus.phones.phones import SILENCE
 
 # Other programs and processes.
@@ -21,7 +21,7 @@ TEXT = "The tide turned at dawn, and six fishes passed; she chose a fresh one."
 
 @pytest.fixture(scope="module")
 def speech():
-    return Speaker().speak(TEXT)
+    return Espeak().synthesize(TEXT)
 
 
 def parts(speech, symbols):
@@ -56,13 +56,13 @@ def transcribed(text):
 
 
 def test_phones_are_those_of_the_text(speech):
-    spoken = "".join(
+    symbols = "".join(
         phone.symbol for phone in speech.phones if phone.symbol != SILENCE
     )
     expected = transcribed(TEXT)
     for mark in "ˈˌ ":
         expected = expected.replace(mark, "")
-    assert spoken == expected
+    assert symbols == expected
 
 
 def test_phones_cover_the_audio(speech):
@@ -99,23 +99,23 @@ def test_phones_are_where_they_sound(speech):
 def test_symbols_have_no_stress_and_are_few():
     from pwavenet_tf.corpus.demo import SENTENCES
 
-    speaker = Speaker()
+    espeak = Espeak()
     symbols = {
         phone.symbol
         for sentence in SENTENCES
-        for phone in speaker.speak(sentence).phones
+        for phone in espeak.synthesize(sentence).phones
     }
     assert 40 < len(symbols) < 65
     assert not set("".join(symbols)) & set("ˈˌ',_:;! ") and "" not in symbols
 
 
 def test_glides_without_symbol_are_no_pauses():
-    phones = Speaker().speak("The other end").phones
+    phones = Espeak().synthesize("The other end").phones
     assert [phone.symbol for phone in phones[1:4]] == ["ð", "ɪ", "ʌ"]
 
 
 def test_changes_of_language_are_no_phones():
-    phones = Speaker("ru").speak("Да, hello, да.").phones
+    phones = Espeak("ru").synthesize("Да, hello, да.").phones
     assert not any("(" in phone.symbol for phone in phones)
 
 
@@ -125,24 +125,27 @@ def test_rate_and_voice_are_followed():
             librosa.yin(speech.audio, fmin=60, fmax=400, sr=speech.sample_rate)
         )
 
-    usual, fast = Speaker().speak(TEXT), Speaker("en-us", 300).speak(TEXT)
-    high = Speaker("en-us+f3").speak(TEXT)
+    usual, fast = (
+        Espeak().synthesize(TEXT),
+        Espeak("en-us", 300).synthesize(TEXT),
+    )
+    high = Espeak("en-us+f3").synthesize(TEXT)
     assert len(fast.audio) < 0.7 * len(usual.audio)
     assert pitch(high) > 1.3 * pitch(usual)
 
 
 @pytest.mark.parametrize("text", ["", "  ", "...", "\n", "\0"])
 def test_text_without_words_is_refused(text):
-    with pytest.raises(UserError, match="nothing to speak"):
-        Speaker().speak(text)
+    with pytest.raises(UserError, match="nothing to synthesize"):
+        Espeak().synthesize(text)
 
 
 def test_unknown_voice_is_refused():
     with pytest.raises(UserError, match="no voice 'klingonese'"):
-        Speaker("klingonese")
+        Espeak("klingonese")
 
 
-def test_missing_extra_is_told():
+def test_missing_extra_is_reported():
     """In a Python that has everything but espeakng_loader."""
     script = (
         "import sys; sys.modules['espeakng_loader'] = None;"

@@ -65,7 +65,8 @@ def test_clips_are_exact_levels_as_input_and_as_target(every_level, split):
         ):
             if not counts.any():
                 continue
-            # Each level is there once, so one sample tells the clip's place.
+            # Each level is there once, so one sample identifies the clip's
+            # place.
             one = np.flatnonzero(counts)[0]
             begin = place[int(audio[one]) + 2**15] - one
             real = levels[begin : begin + len(audio)]
@@ -85,9 +86,9 @@ def clicks(tmp_path_factory):
     (folder / "in").mkdir()
     random = np.random.default_rng(0)
     edges = [0, 1, HOP - 1, HOP, HOP + 1, CLICK_LENGTH // 2, CLICK_LENGTH - 1]
-    drawn = random.integers(0, CLICK_LENGTH, CLICKS - len(edges))
+    inner = random.integers(0, CLICK_LENGTH, CLICKS - len(edges))
     places = {}
-    for number, place in enumerate([*edges, *drawn.tolist()]):
+    for number, place in enumerate([*edges, *inner.tolist()]):
         levels = np.zeros(CLICK_LENGTH, np.int16)
         levels[place] = random.integers(5_000, 30_000)
         places[f"{number}.wav"] = place
@@ -105,17 +106,17 @@ def clicks(tmp_path_factory):
 
 
 def require_frame(corpus, features, frame):
-    """The click is loudest, and said, in the frame that its sample is in."""
+    """The click is loudest, and labelled, in the frame of its sample."""
     mel = inverse_normalised(np.asarray(features["mel"]), corpus.contract)
     energy = np.exp(2 * mel.astype(np.float64)).sum(axis=-1)
-    # A frame's first sample lies in the middle between two frames' centres,
-    # so that both hear it equally loud; everywhere else the tie is broken.
+    # A frame's first sample lies in the middle between two frames' centres, so
+    # that it is equally loud in both; everywhere else the tie is broken.
     assert energy[frame] > 0.999 * energy.max()
     click = 1 + corpus.card.phones.index("click")
-    said = np.flatnonzero(np.asarray(features["phones"])[:, 1] == click)
-    assert said[0] == frame
+    labelled = np.flatnonzero(np.asarray(features["phones"])[:, 1] == click)
+    assert labelled[0] == frame
     # Behind the end of a recording its last frame is repeated.
-    assert (np.diff(said) == 1).all()
+    assert (np.diff(labelled) == 1).all()
 
 
 def test_a_click_is_heard_in_its_own_frame(clicks):

@@ -59,7 +59,7 @@ def mass_of_bins(cdf, levels):
 def test_the_loss_is_the_probability_of_the_files_levels(clip, levels, head):
     """In float64, by SciPy, with the integers read from the file."""
     teacher = tiny_models.teacher(head=head)
-    # Broad enough for float64 to tell the mass of the outermost levels.
+    # Broad enough for float64 to resolve the mass of the outermost levels.
     output = teacher.output_parameters
     output.kernel.assign(output.kernel * 0.1)
     scales = slice(1, 2) if head == "gaussian" else slice(6, 9)

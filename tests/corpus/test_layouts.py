@@ -8,7 +8,7 @@ import soundfile
 
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
-from pwavenet_tf.corpus.describe import Describer
+from pwavenet_tf.corpus.describe import FeatureExtractor
 from pwavenet_tf.corpus.layouts import find_layout
 from pwavenet_tf.corpus.prepare import prepare
 
@@ -31,7 +31,7 @@ def texts(folder, **contents):
         path.write_text(text, "utf-8")
 
 
-def told(layout):
+def speakers_and_texts(layout):
     return {one.name: (one.speaker, one.text) for one in layout.sources}
 
 
@@ -39,7 +39,7 @@ def test_a_plain_folder_has_its_outermost_folders_as_speakers(tmp_path):
     touched(tmp_path, "anna/a.wav", "anna/deep/b.flac", "c.mp3", "x.txt")
     layout = find_layout(tmp_path)
     assert layout.kind == "plain folder"
-    assert told(layout) == {
+    assert speakers_and_texts(layout) == {
         "anna/a.wav": ("anna", None),
         "anna/deep/b.flac": ("anna", None),
         "c.mp3": (None, None),
@@ -53,11 +53,11 @@ def test_a_plain_folder_may_have_a_table_of_texts(tmp_path):
     (tmp_path / "metadata.csv").write_text("a|It is 2.|It is two.\nz|No|No\n")
     layout = find_layout(tmp_path)
     assert layout.kind == "plain folder"
-    assert told(layout) == {
+    assert speakers_and_texts(layout) == {
         "a.wav": (None, "It is two."),
         "b.wav": (None, None),
     }
-    assert layout.unheard == ("z",)
+    assert layout.unrecorded == ("z",)
 
 
 def test_lj_speech_is_known(tmp_path):
@@ -68,11 +68,11 @@ def test_lj_speech_is_known(tmp_path):
     )
     layout = find_layout(tmp_path)
     assert layout.kind == "LJ Speech"
-    assert told(layout) == {
+    assert speakers_and_texts(layout) == {
         "wavs/LJ001-0001.wav": (None, "In fourteen seventy-six."),
         "wavs/LJ001-0002.wav": (None, "Yes"),
     }
-    assert layout.unheard == ("LJ001-0003",)
+    assert layout.unrecorded == ("LJ001-0003",)
     assert str(layout) == (
         "LJ Speech: 2 recordings, 2 with a transcript, 1 transcript without "
         "a recording"
@@ -96,12 +96,15 @@ def test_vctk_of_one_microphone_is_known(tmp_path):
     )
     layout = find_layout(tmp_path)
     assert layout.kind == "VCTK"
-    assert told(layout) == {
+    assert speakers_and_texts(layout) == {
         "wav48/p225/p225_001.wav": ("p225", "Please call Stella."),
         "wav48/p225/p225_002.wav": ("p225", None),
         "wav48/p315/p315_001.wav": ("p315", None),
     }
-    assert layout.unheard == ("txt/p225/p225_003.txt", "txt/p226/p226_001.txt")
+    assert layout.unrecorded == (
+        "txt/p225/p225_003.txt",
+        "txt/p226/p226_001.txt",
+    )
 
 
 def test_vctk_of_two_microphones_is_every_utterance_once(tmp_path):
@@ -116,7 +119,7 @@ def test_vctk_of_two_microphones_is_every_utterance_once(tmp_path):
     )
     texts(tmp_path, **{"txt/p225/p225_001.txt": "Please call Stella."})
     layout = find_layout(tmp_path)
-    assert told(layout) == {
+    assert speakers_and_texts(layout) == {
         f"{place}/p225/p225_001_mic2.flac": ("p225", "Please call Stella."),
         f"{place}/p280/p280_001_mic1.flac": ("p280", None),
         f"{place}/s5/s5_001_mic2.flac": ("s5", None),
@@ -140,11 +143,11 @@ def test_libritts_is_known_whole_or_in_part(tmp_path, within):
     )
     layout = find_layout(corpus)
     assert layout.kind == "LibriTTS"
-    assert told(layout) == {
+    assert speakers_and_texts(layout) == {
         f"{stem}.wav": ("84", "Maximilian."),
         f"{within}121123/84_121123_000008.wav": ("84", None),
     }
-    assert layout.unheard == (f"{within}121123/84_9.normalized.txt",)
+    assert layout.unrecorded == (f"{within}121123/84_9.normalized.txt",)
 
 
 MANIFEST = 'path,speaker,text\na/1.wav,anna,"Well, yes"\nb.flac,,\n'
@@ -159,7 +162,7 @@ def test_a_manifest_is_the_corpus_or_in_it(tmp_path, itself):
     (tmp_path / "metadata.csv").write_text("1|No|No\n")
     layout = find_layout(tmp_path / name if itself else tmp_path)
     assert layout.kind == "manifest"
-    assert told(layout) == {
+    assert speakers_and_texts(layout) == {
         "a/1.wav": ("anna", "Well, yes"),
         "b.flac": (None, None),
     }
@@ -174,12 +177,12 @@ def test_a_manifest_may_name_what_is_elsewhere_or_not_there(tmp_path):
         f"text;path\nOne;{outside}\nTwo;../outside/o.wav\nThree;gone.wav\n"
     )
     layout = find_layout(tmp_path / "in")
-    assert told(layout) == {
+    assert speakers_and_texts(layout) == {
         str(outside): (None, "One"),
         "../outside/o.wav": (None, "Two"),
         "gone.wav": (None, "Three"),
     }
-    assert layout.unheard == ("gone.wav",)
+    assert layout.unrecorded == ("gone.wav",)
     assert layout.passed_over == 1
 
 
@@ -187,8 +190,8 @@ def test_one_recording_is_a_corpus_of_one(tmp_path):
     touched(tmp_path, "a.wav", "b.wav")
     (tmp_path / "metadata.csv").write_text("a|Yes\nb|No\n")
     layout = find_layout(tmp_path / "a.wav")
-    assert told(layout) == {"a.wav": (None, "Yes")}
-    assert layout.unheard == ()
+    assert speakers_and_texts(layout) == {"a.wav": (None, "Yes")}
+    assert layout.unrecorded == ()
 
 
 def test_a_place_without_audio_is_an_error(tmp_path):
@@ -200,7 +203,7 @@ def test_a_place_without_audio_is_an_error(tmp_path):
 # What is made of it
 
 
-def spoken(folder, *names):
+def recorded_corpus(folder, *names):
     """Recordings that can be prepared."""
     for number, name in enumerate(names):
         path = folder / name
@@ -212,7 +215,7 @@ def spoken(folder, *names):
 
 def test_prepare_takes_speakers_from_the_layout(tmp_path):
     place = "wav48_silence_trimmed"
-    corpus = spoken(
+    corpus = recorded_corpus(
         tmp_path / "in",
         *(
             f"{place}/{who}/{who}_00{number}_{microphone}.flac"
@@ -235,7 +238,9 @@ def test_prepare_takes_speakers_from_the_layout(tmp_path):
 
 
 def test_prepare_takes_what_the_manifest_names(tmp_path):
-    corpus = spoken(tmp_path / "in", "1.wav", "2.wav", "3.wav", "4.wav")
+    corpus = recorded_corpus(
+        tmp_path / "in", "1.wav", "2.wav", "3.wav", "4.wav"
+    )
     manifest = corpus / "some.csv"
     manifest.write_text(
         "path,speaker\n1.wav,anna\n2.wav,anna\n4.wav,ben\ngone.wav,ben\n"
@@ -257,9 +262,11 @@ def test_phones_come_from_the_layouts_text(tmp_path, shared_data):
         tmp_path,
         **{f"{stem}.normalized.txt": "in being comparatively modern."},
     )
-    describe = Describer(NANO.audio, ("linguistic", "speaker"), tmp_path)
+    extractor = FeatureExtractor(
+        NANO.audio, ("linguistic", "speaker"), tmp_path
+    )
     from pwavenet_tf.audio.files import read_audio
 
-    found = describe(f"{stem}.wav", read_audio(speech, 16_000))
+    found = extractor(f"{stem}.wav", read_audio(speech, 16_000))
     assert found.speaker == "84"
     assert len(found.phones) > 15

@@ -57,7 +57,7 @@ def test_a_line_break_within_quotes_is_part_of_the_text(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "names no column 'path'"),
         (b"a.wav,anna,Yes\n", "names no column 'path'"),
@@ -70,10 +70,10 @@ def test_a_line_break_within_quotes_is_part_of_the_text(tmp_path):
         (b"path\n" + b"a" * 200_000, "is not CSV"),
     ],
 )
-def test_a_manifest_that_is_none_is_one_clear_line(tmp_path, content, said):
+def test_a_manifest_that_is_none_is_one_clear_line(tmp_path, content, message):
     path = tmp_path / "m.csv"
     path.write_bytes(content)
     with pytest.raises(UserError) as caught:
         find_layout(path)
-    assert said in str(caught.value) and str(path) in str(caught.value)
+    assert message in str(caught.value) and str(path) in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -135,11 +135,11 @@ def test_each_pass_counts_every_sample_once(
     total = sum(-(-len(x) // (clip_frames * HOP)) for x in recordings)
     stream = single(clips[number] for number in itertools.count())
     for _ in range(2):
-        counted = np.concatenate(
+        in_loss = np.concatenate(
             [x[w > 0] for _, x, w in itertools.islice(stream, total)]
         )
         every = np.concatenate(recordings)
-        np.testing.assert_array_equal(np.sort(counted), np.sort(every))
+        np.testing.assert_array_equal(np.sort(in_loss), np.sort(every))
 
 
 def test_passes_begin_clips_elsewhere_and_in_another_order(arrays):
@@ -188,7 +188,7 @@ def test_a_damaged_folder_is_refused_with_the_file(folders, tmp_path):
 
 
 def test_an_array_of_another_split_is_refused_with_the_file(folders, tmp_path):
-    """Or clips would be of one recording and told of another."""
+    """Or clips would have the conditioning of another recording."""
     copied = tmp_path / "arrays"
     shutil.copytree(folders[1], copied)
     foreign = copied / "validation" / "mel.npy"

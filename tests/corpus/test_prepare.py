@@ -20,7 +20,7 @@ from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.corpus.prepare import prepare
 from pwavenet_tf.corpus.records import UTTERANCES_PER_SHARD
-from pwavenet_tf.corpus.statistics import SMALLEST_DEVIATION
+from pwavenet_tf.corpus.statistics import SMALLEST_STD
 
 NANO = preset("nano")
 SPEECH = Path("../shared/data/ljspeech-mini/wavs")
@@ -95,15 +95,15 @@ def test_a_pattern_that_divides_nothing_is_refused(tmp_path, pattern, words):
     assert not (tmp_path / "out").exists()
 
 
-def test_every_tenth_in_drawn_order_is_held_out(tmp_path):
+def test_every_tenth_in_shuffled_order_is_held_out(tmp_path):
     """The same ones as ever: figures stay comparable."""
     source = recordings(tmp_path / "in", 21, seconds=0.25)
     card = prepare(source, tmp_path / "out", NANO)
-    drawn = sorted(
+    shuffled = sorted(
         (path.name for path in source.iterdir()),
         key=lambda name: hashlib.sha256(name.encode()).digest(),
     )
-    assert names(card.validation) == sorted(drawn[::10])
+    assert names(card.validation) == sorted(shuffled[::10])
 
 
 def test_preparing_again_elsewhere_gives_the_same_bytes(tmp_path):
@@ -158,7 +158,7 @@ def test_bands_that_never_vary_are_not_blown_up(tmp_path):
     """An 8 kHz recording has nothing above 4 kHz."""
     source = recordings(tmp_path / "in", 3, rate=8_000, level=1e-3)
     card = prepare(source, tmp_path / "out", NANO)
-    assert min(card.contract.mel_deviation) == SMALLEST_DEVIATION
+    assert min(card.contract.mel_deviation) == SMALLEST_STD
 
 
 def test_bad_files_are_refused_with_their_reasons_and_stop_nothing(tmp_path):
@@ -176,7 +176,7 @@ def test_bad_files_are_refused_with_their_reasons_and_stop_nothing(tmp_path):
     assert len(card.training) + len(card.validation) == 4
     reasons = {one.file: one.reason for one in card.refused}
     assert list(reasons) == sorted(reasons)
-    for file, said in {
+    for file, message in {
         "letter.wav": "not audio",
         "nothing.wav": "empty file",
         "cut.wav": "truncated",
@@ -184,7 +184,7 @@ def test_bad_files_are_refused_with_their_reasons_and_stop_nothing(tmp_path):
         "silent.wav": "silent",
         "broken.wav": "NaN",
     }.items():
-        assert said in reasons.pop(file)
+        assert message in reasons.pop(file)
     assert not reasons
     assert str(tmp_path) not in (tmp_path / "out/corpus.json").read_text()
 

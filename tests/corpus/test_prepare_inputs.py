@@ -1,4 +1,4 @@
-"""Preparing what models are told besides the mel spectrogram."""
+"""Preparing conditioning inputs other than the mel spectrogram."""
 
 import dataclasses
 import hashlib
@@ -74,9 +74,9 @@ def test_stored_features_are_those_of_the_recording(recordings, corpus):
             stored += 1
             frames = corpus.contract.frames(len(audio))
             labels = recordings / "labels" / name
-            spoken = read_labels(labels.with_suffix(".csv"))
-            spoken = filled(spoken, len(audio) / NANO.audio.sample_rate)
-            expected = phone_frames(spoken, ids, frames, NANO.audio)
+            labelled = read_labels(labels.with_suffix(".csv"))
+            labelled = filled(labelled, len(audio) / NANO.audio.sample_rate)
+            expected = phone_frames(labelled, ids, frames, NANO.audio)
             pitch = pitch_track(audio, NANO.audio)
             pitch[:, 0] -= np.log(card.mean_pitch_hz)
             expected["pitch"] = pitch
@@ -161,15 +161,15 @@ def test_recordings_that_cannot_be_described_are_left_out(recordings, tmp_path):
     card = prepare(source, tmp_path / "out", NANO, EVERYTHING)
     reasons = {one.file: one.reason for one in card.refused}
     assert list(reasons) == sorted(reasons)
-    for file, said in {
-        "anna/tone-1.wav": "nothing tells its phones",
+    for file, message in {
+        "anna/tone-1.wav": "has neither labels nor a text",
         "anna/tone-2.wav": "the header lacks start, end, phone",
         "anna/tone-3.wav": "overlaps",
         "nobody.wav": "finds no speaker",
     }.items():
         reason = reasons.pop(file)
-        # The file is named once, beside its reason.
-        assert said in reason and not reason.startswith(file)
+        # The file is named once, next to its reason.
+        assert message in reason and not reason.startswith(file)
     assert not reasons
     assert len(card.training) + len(card.validation) == 7
 
@@ -196,7 +196,7 @@ def test_the_corpus_gives_a_model_its_lists(corpus):
     assert known.mean_pitch_hz == corpus.card.mean_pitch_hz
 
 
-def test_command_prepares_all_and_says_what_it_found(
+def test_command_prepares_all_and_prints_what_it_found(
     recordings, corpus, tmp_path, capsys
 ):
     out, labels = tmp_path / "out", tmp_path / "labels"
@@ -217,11 +217,11 @@ def test_command_prepares_all_and_says_what_it_found(
     found = [" ".join(line.split()) for line in lines]
     assert f"phones: 7 ({' '.join(corpus.card.phones)})" in found
     assert f"speakers: 3 ({' '.join(corpus.card.speakers)})" in found
-    # What comes next is to be told as much.
+    # The next command is given the same flags.
     assert lines[-1].endswith(f" --conditioning={conditioning}")
 
 
-def test_real_speakers_are_told_by_their_files_names(shared_data, tmp_path):
+def test_real_speakers_are_found_in_their_files_names(shared_data, tmp_path):
     source = tmp_path / "in"
     source.mkdir()
     for path in (shared_data / "fsdd").glob("[01]_*_1[0-4].wav"):

@@ -1,4 +1,4 @@
-"""Who speaks, told by a path."""
+"""The speaker, by the path."""
 
 import re
 
@@ -50,7 +50,7 @@ def test_a_path_without_a_speaker_is_refused(name, pattern):
 
 
 @pytest.mark.parametrize(
-    ("pattern", "said"),
+    ("pattern", "message"),
     [
         ("_(.+_", "is no regular expression"),
         ("*", "is no regular expression"),
@@ -59,7 +59,7 @@ def test_a_path_without_a_speaker_is_refused(name, pattern):
         ("(?:.)_", "has 0 groups"),
     ],
 )
-def test_a_pattern_that_cannot_work_is_refused(pattern, said):
-    with pytest.raises(UserError, match=said) as caught:
+def test_a_pattern_that_cannot_work_is_refused(pattern, message):
+    with pytest.raises(UserError, match=message) as caught:
         compiled(pattern)
     assert re.escape(repr(pattern)[1:-1]) in re.escape(str(caught.value))

@@ -32,7 +32,7 @@ PROBLEM = "the loss became <nan>, its term power nan"
 
 @pytest.fixture
 def rows(tiny_run):
-    """Of three students: the second came to no end."""
+    """Of three students: the training of the second failed."""
     student = load_student(tiny_run.student)
     trained = [
         Trained(
@@ -171,7 +171,7 @@ def test_the_screen_has_room_for_it(rows):
         "30",
         "∞",
     ]
-    assert lines[1].split(maxsplit=1) == ["kl_power", "came to no end"]
+    assert lines[1].split(maxsplit=1) == ["kl_power", "failed"]
     assert lines[5].split() == ["Griffin-Lim", *"–––––", "1", "10", "–"]
 
 
@@ -179,10 +179,10 @@ def test_the_report_has_the_table_as_a_section_of_its_own(rows, tmp_path):
     source = written(tmp_path / "r.html", ablation=section(rows))
     table = source.partition('id="ablation"')[2].partition("</section>")[0]
     page = Page(table)
-    assert "What each loss is worth" in page.text
-    heads = re.findall(r'<th scope="row"><span class="voice">(.*?)<', table)
+    assert "What each loss contributes" in page.text
+    heads = re.findall(r'<th scope="row"><span class="system">(.*?)<', table)
     assert heads == [row.name for row in rows]
-    # A row for the heads and one for each voice; the failed one is one cell.
+    # A row for the heads and one for each system; the failed one is one cell.
     assert len(page.all("tr")) == 1 + len(rows)
     cells = page.all("td")
     assert len(cells) == 1 + (len(rows) - 1) * len(COLUMNS) + 1
@@ -198,7 +198,7 @@ def test_all_students_are_measured_alike_whatever_else_is_measured(tiny_run):
     """Against the terms of the one batch there is, term by term."""
     corpus, teacher = Corpus(tiny_run.data), load_teacher(tiny_run.teacher)
     full = tiny_preset(clip_length=10_000).distillation
-    hearing = ear(tiny_run.data)
+    phone_classifier = ear(tiny_run.data)
     student = load_student(tiny_run.student)
     other = load_student(tiny_run.student)
     for network in other.networks:
@@ -208,7 +208,7 @@ def test_all_students_are_measured_alike_whatever_else_is_measured(tiny_run):
         corpus,
         teacher,
         {"one": student, "other": other, "again": student},
-        hearing,
+        phone_classifier,
         full,
     ).values()
     assert again == first
@@ -220,7 +220,7 @@ def test_all_students_are_measured_alike_whatever_else_is_measured(tiny_run):
     judge = Distiller(
         teacher,
         student,
-        hearing,
+        phone_classifier,
         inner_samples=full.inner_samples,
         contrastive=full.contrastive,
         power=full.power,

@@ -27,10 +27,10 @@ from pwavenet_tf.synthesis.student import Synthesizer
 
 @pytest.fixture(scope="module")
 def report(tiny_run, tmp_path_factory):
-    """The folder of a report on both models, what it was told, and of what."""
+    """The folder of a report on both models, its result, and recordings."""
     place = tmp_path_factory.mktemp("report")
-    write_recordings(place / "heard", 2, seed=2)
-    recordings = sorted((place / "heard").iterdir())
+    write_recordings(place / "held_out", 2, seed=2)
+    recordings = sorted((place / "held_out").iterdir())
     models = {
         path: load_model(path) for path in (tiny_run.teacher, tiny_run.student)
     }
@@ -46,22 +46,22 @@ BASELINES = ["Griffin-Lim"] + ["WORLD"] * world_is_installed()
 def test_the_metrics_file_holds_what_is_returned(report):
     folder, metrics, recordings, _ = report
     content = json.loads((folder / "metrics.json").read_text())
-    for voice, values in content.items():
+    for system, values in content.items():
         values.pop("intervals")
         values.pop("differences", None)
         for name, value in values.items():
-            returned = metrics[voice][name]
+            returned = metrics[system][name]
             if returned is not None and math.isnan(returned):
                 returned = None
-            assert value == returned, (voice, name)
-        assert set(values) == set(metrics[voice])
+            assert value == returned, (system, name)
+        assert set(values) == set(metrics[system])
     models = ["teacher", "student"]
     assert list(metrics) == ["recording", *models, *BASELINES]
     audio = read_audio(recordings[0], 16_000)
     common = set(measure_all(audio, audio, 16_000)) | set(level(audio))
-    spoken = common | {"samples_per_second"}
+    generated = common | {"samples_per_second"}
     assert set(metrics["recording"]) == set(metrics["Griffin-Lim"]) == common
-    scored = spoken | {
+    scored = generated | {
         "bits_per_sample",
         "nats_per_sample",
         "sample_bits",
@@ -139,48 +139,48 @@ def test_the_metrics_are_means_over_the_recordings(report):
                 for one in batch
             ]
         )
-        voices = {
+        systems = {
             "recording": audio,
             "student": synthesizer(rows)[row, : len(mel) * 200],
             "Griffin-Lim": griffin_lim(mel, contract),
         }
-        for voice, spoken in voices.items():
-            distance = log_spectral_distance(audio, spoken, contract)
-            expected[voice].append(
+        for system, generated in systems.items():
+            distance = log_spectral_distance(audio, generated, contract)
+            expected[system].append(
                 {"log_spectral_distance": distance}
-                | level(spoken[: len(audio)])
+                | level(generated[: len(audio)])
             )
         padded = np.pad(audio, (0, len(mel) * 200 - len(audio)))[None]
         inputs = {"audio": padded, "mel": mel[None]}
         log_prob = teacher.distribution(inputs).log_prob(padded)
         nats -= float(np.sum(log_prob.numpy()[0, : len(audio)]))
         samples += len(audio)
-    for voice, values in expected.items():
+    for system, values in expected.items():
         for name in values[0]:
             mean = np.mean([one[name] for one in values])
-            assert metrics[voice][name] == pytest.approx(mean, rel=1e-3), name
+            assert metrics[system][name] == pytest.approx(mean, rel=1e-3), name
     assert metrics["recording"]["log_spectral_distance"] == 0.0
     assert metrics["teacher"]["bits_per_sample"] == pytest.approx(
         nats / samples / np.log(2), rel=1e-5
     )
 
 
-def test_every_voice_of_every_recording_is_a_sound_file(report):
+def test_every_system_of_every_recording_is_a_sound_file(report):
     folder, metrics, recordings, models = report
     names = {
-        f"{path.stem}-{voice}.wav" for path in recordings for voice in metrics
+        f"{path.stem}-{system}.wav" for path in recordings for system in metrics
     }
     sound = folder / "sound"
     assert {path.name for path in sound.iterdir()} == names
     for path in recordings:
         own = soundfile.info(path).frames
         whole = -(-own // 200) * 200
-        for voice in ("teacher", "student"):
-            info = soundfile.info(sound / f"{path.stem}-{voice}.wav")
+        for system in ("teacher", "student"):
+            info = soundfile.info(sound / f"{path.stem}-{system}.wav")
             assert (info.frames, info.samplerate) == (whole, 16_000)
 
 
-def test_the_report_plays_every_voice_and_tells_the_text(report):
+def test_the_report_plays_every_system_and_shows_the_text(report):
     folder, metrics, recordings, _ = report
     page = (folder / "report.html").read_text("utf-8")
     players = re.findall(
@@ -188,8 +188,8 @@ def test_the_report_plays_every_voice_and_tells_the_text(report):
     )
     assert len(players) == len(metrics) * len(recordings)
     played, files = (
-        sorted(len(soundfile.read(sound)[0]) for sound in sounds)
-        for sounds in (
+        sorted(len(soundfile.read(sound)[0]) for sound in lengths_of)
+        for lengths_of in (
             [io.BytesIO(base64.b64decode(player)) for player in players],
             (folder / "sound").iterdir(),
         )
@@ -254,7 +254,7 @@ def test_recordings_of_one_name_are_refused(tiny_run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_without_sound_models_score_and_nothing_is_spoken(
+def test_without_sound_models_score_and_nothing_is_generated(
     tiny_run, tmp_path, capsys, report
 ):
     out = tmp_path / "out"

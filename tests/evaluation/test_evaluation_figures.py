@@ -10,8 +10,8 @@ from PIL import Image
 
 from pwavenet_tf.core.html import format_number
 from pwavenet_tf.evaluation.report.charts import HEIGHT, WIDTH, draw_curve
-from pwavenet_tf.evaluation.report.figures import draw_voices
-from pwavenet_tf.evaluation.report.tables import best_voices, format_setting
+from pwavenet_tf.evaluation.report.figures import draw_systems
+from pwavenet_tf.evaluation.report.tables import best_systems, format_setting
 
 RATE = 16_000
 
@@ -35,7 +35,7 @@ def tone(hertz: float, seconds: float, amplitude: float = 0.5) -> np.ndarray:
     ],
 )
 def test_best_voice_is_the_one_the_metric_favours(name, values, best):
-    assert best_voices(name, values, "recording") == best
+    assert best_systems(name, values, "recording") == best
 
 
 @pytest.mark.parametrize(
@@ -79,18 +79,20 @@ def test_settings_are_printed_for_readers(value, printed):
 
 
 def test_pictures_of_a_sentence_share_their_time_axis():
-    pictures = draw_voices({"long": tone(999, 1), "half": tone(999, 0.5)}, RATE)
-    # Where the shorter voice has ended, its spectrogram is black and its
+    pictures = draw_systems(
+        {"long": tone(999, 1), "half": tone(999, 0.5)}, RATE
+    )
+    # Where the shorter system has ended, its spectrogram is black and its
     # waveform is a thin line.
-    for voice, dark in (("long", False), ("half", True)):
-        late = _pixels(pictures[voice].spectrogram)[:, 400:, :3]
+    for system, dark in (("long", False), ("half", True)):
+        late = _pixels(pictures[system].spectrogram)[:, 400:, :3]
         assert (late.max() < 16) == dark
-        covered = (_pixels(pictures[voice].waveform)[:, 400:, 3] > 9).mean()
+        covered = (_pixels(pictures[system].waveform)[:, 400:, 3] > 9).mean()
         assert (covered < 0.05) == dark
 
 
 def test_pictures_of_a_sentence_share_their_levels():
-    pictures = draw_voices(
+    pictures = draw_systems(
         {"loud": tone(999, 1), "low": tone(999, 1, 5e-6)}, RATE
     )
     loud, low = (
@@ -101,7 +103,7 @@ def test_pictures_of_a_sentence_share_their_levels():
 
 
 def test_spectrogram_shows_a_sine_at_its_frequency():
-    picture = draw_voices({"one": tone(2_000, 1)}, RATE)["one"].spectrogram
+    picture = draw_systems({"one": tone(2_000, 1)}, RATE)["one"].spectrogram
     bright = _pixels(picture)[..., :3].sum(axis=(1, 2)).argmax()
     # A quarter of the way up; rows are counted from the top.
     height = len(_pixels(picture))
@@ -110,7 +112,7 @@ def test_spectrogram_shows_a_sine_at_its_frequency():
 
 @pytest.mark.parametrize("samples", [1, 3, 700])
 def test_silent_and_short_audio_is_drawn_dark(samples):
-    picture = draw_voices({"one": np.zeros(samples, np.float32)}, RATE)["one"]
+    picture = draw_systems({"one": np.zeros(samples, np.float32)}, RATE)["one"]
     assert _pixels(picture.spectrogram)[..., :3].max() < 16
     assert _pixels(picture.waveform)[..., 3].max() > 100
 

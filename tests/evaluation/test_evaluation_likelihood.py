@@ -163,7 +163,7 @@ def test_a_model_that_claims_twice_the_deviation_is_not_calibrated():
         expected = 2 * stats.norm.cdf(2 * stats.norm.ppf(0.5 + mass / 2)) - 1
         error = math.sqrt(expected * (1 - expected) / wide.samples)
         assert abs(inside - expected) < 4 * error + 2e-3, mass
-    # KL between Gaussians of deviations s and 2 s: ln 2 - 3 / 8.
+    # KL between Gaussians of standard deviations s and 2 s: ln 2 - 3 / 8.
     added = wide.bits_per_sample - true.bits_per_sample
     assert added == pytest.approx((math.log(2) - 3 / 8) / math.log(2), abs=0.02)
 
@@ -211,15 +211,15 @@ def test_a_students_bits_are_those_of_a_teachers_head_at_the_same_place():
 def test_a_students_own_samples_are_calibrated(noise):
     student = tiny_models.calmer(tiny_models.student(noise=noise))
     mel = tiny_models.mel(1, 400)
-    drawn = student({"mel": mel})
-    audio = quantise(drawn["audio"]).numpy()[0]
+    output = student({"mel": mel})
+    audio = quantise(output["audio"]).numpy()[0]
     score = StudentLikelihood(student)(audio, mel[0])
     assert score.samples == 8_000
     for mass, inside in score.calibration.items():
         error = math.sqrt(mass * (1 - mass) / score.samples)
         assert abs(inside - mass) < 4 * error, mass
-    # The entropy of the drawn noise, over levels of 2^-15.
-    expected = np.mean(drawn["log_scale"]) + student.noise_family.entropy
+    # The entropy of the noise, over PCM steps of 2^-15.
+    expected = np.mean(output["log_scale"]) + student.noise_family.entropy
     bits = expected / math.log(2) + 15
     assert score.bits_per_sample == pytest.approx(bits, abs=0.05)
 

@@ -1,4 +1,4 @@
-"""Claims about what it costs to tell a teacher something wrong."""
+"""Claims about the conditioning sensitivity of a teacher."""
 
 import dataclasses
 import math
@@ -11,21 +11,21 @@ import tiny_models
 from pwavenet_tf.corpus.describe import Description
 from pwavenet_tf.corpus.phones.phones import Phone
 from pwavenet_tf.evaluation.likelihood import Likelihood
-from pwavenet_tf.evaluation.recordings import Heard
+from pwavenet_tf.evaluation.recordings import ReferenceRecording
 from pwavenet_tf.evaluation.scores import score_all
 
 HOP = tiny_models.HOP
 TO_MEL_ONLY = dataclasses.replace(tiny_models.EVERYTHING, inputs=("mel",))
 
 
-def heard(number: int, frames: int, speaker: str) -> Heard:
+def reference(number: int, frames: int, speaker: str) -> ReferenceRecording:
     """A recording of random audio and descriptions."""
     features = tiny_models.features(frames=frames, seed=number)
     generator = np.random.default_rng(number)
     end = frames * HOP / 16_000
     middle = end * generator.uniform(0.2, 0.8)
     symbols = generator.permutation(["a", "b"])
-    return Heard(
+    return ReferenceRecording(
         Path(f"{number}.wav"),
         f"{number}.wav",
         tiny_models.audio(frames=frames, seed=number)[0],
@@ -41,7 +41,7 @@ def heard(number: int, frames: int, speaker: str) -> Heard:
 @pytest.fixture(scope="module")
 def recordings():
     return [
-        heard(number, frames, speaker)
+        reference(number, frames, speaker)
         for number, (frames, speaker) in enumerate(
             [(30, "ben"), (24, "anna"), (37, "ben")]
         )
@@ -117,7 +117,7 @@ def test_the_speakers_are_compared_under_every_name(
         added[true].append(wrong)
         samples[true] += len(one.audio)
         preferred += wrong > 0
-    speakers = scoring.listening.speakers
+    speakers = scoring.sensitivity.speakers
     assert speakers.recordings == 3
     for true, wrong in (("anna", "ben"), ("ben", "anna")):
         assert speakers.matrix[true][true] == 0
@@ -130,9 +130,9 @@ def test_the_speakers_are_compared_under_every_name(
     assert scoring.metrics["right_speaker_preferred"] == preferred / 3
 
 
-def test_a_teacher_is_asked_only_about_what_it_is_told(recordings):
+def test_only_the_conditioning_of_the_teacher_is_swapped(recordings):
     teacher = tiny_models.teacher(conditioning=TO_MEL_ONLY)
-    found = score_all(teacher, recordings, "teacher").listening
+    found = score_all(teacher, recordings, "teacher").sensitivity
     assert list(found.penalties) == ["mel"]
 
 
@@ -152,27 +152,27 @@ def test_a_deaf_teacher_pays_nothing(recordings):
 
 def test_one_recording_is_no_comparison(teacher, recordings):
     scoring = score_all(teacher, recordings[:1], "teacher")
-    assert scoring.listening is None
+    assert scoring.sensitivity is None
     assert "swapped_mel_penalty" not in scoring.metrics
 
 
 def test_long_lists_cost_no_more_than_their_limits(teacher, monkeypatch):
     """Eight recordings swap; speakers take turns until the time is up."""
-    many = [heard(n, 8, "anna" if n < 20 else "ben") for n in range(30)]
+    many = [reference(n, 8, "anna" if n < 20 else "ben") for n in range(30)]
     scored = []
     original = Likelihood.__call__
 
-    def counted(self, audio, features):
+    def counting(self, audio, features):
         scored.append(len(audio))
         return original(self, audio, features)
 
-    monkeypatch.setattr(Likelihood, "__call__", counted)
+    monkeypatch.setattr(Likelihood, "__call__", counting)
     monkeypatch.setattr(
         "pwavenet_tf.evaluation.conditioning._SPEAKER_SECONDS",
         12 * 8 * HOP / 16_000,
     )
     scoring = score_all(teacher, many, "teacher")
-    assert scoring.listening.recordings == 8
-    assert scoring.listening.speakers.recordings == 12
+    assert scoring.sensitivity.recordings == 8
+    assert scoring.sensitivity.speakers.recordings == 12
     assert len(scored) == 30 + 3 * 8 + 12
-    assert set(scoring.listening.speakers.matrix) == {"anna", "ben"}
+    assert set(scoring.sensitivity.speakers.matrix) == {"anna", "ben"}

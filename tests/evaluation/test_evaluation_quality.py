@@ -273,7 +273,7 @@ def test_f0_error_of_a_raised_voice_is_its_interval():
     assert measured["voicing_error"] < 0.05
 
 
-def test_an_octave_that_is_raised_is_told_alone():
+def test_an_octave_that_is_raised_is_reported_alone():
     noise = 0.05 * np.random.default_rng(9).standard_normal(2 * RATE)
     low, high = OCTAVES["1000"]
     assert low * high == pytest.approx(1e6) and high == pytest.approx(2 * low)

@@ -1,4 +1,4 @@
-"""Claims about the listening report, read as a parser and a browser do."""
+"""Claims about the report, read as a parser and a browser do."""
 
 import base64
 import dataclasses
@@ -35,10 +35,10 @@ def test_report_plays_exactly_the_audio_it_was_given(tmp_path):
     )
     players = page.all("audio")
     for player, samples in zip(players, audio.values(), strict=True):
-        heard, rate = soundfile.read(io.BytesIO(embedded(player["src"])))
+        decoded, rate = soundfile.read(io.BytesIO(embedded(player["src"])))
         assert rate == RATE
         expected = np.clip(samples, -1, 1 - 2**-15)
-        np.testing.assert_allclose(heard, expected, atol=2**-15)
+        np.testing.assert_allclose(decoded, expected, atol=2**-15)
     assert players[1]["aria-label"] == "student, one"
 
 
@@ -75,9 +75,9 @@ def test_report_of_scores_alone_opens_with_the_summary(tmp_path):
 
 def test_report_explains_every_measure_in_a_line(tmp_path):
     names = list(measures._MEASURES)
-    voices = {"teacher": dict.fromkeys(names, 1.0)}
+    systems = {"teacher": dict.fromkeys(names, 1.0)}
     source = written(
-        tmp_path / "r.html", metrics=voices, scorings=[], sentences=[]
+        tmp_path / "r.html", metrics=systems, scorings=[], sentences=[]
     )
     shown = re.findall(r'class="meaning">([^<]+)<', source)
     assert len(shown) == len(set(shown)) == len(names)
@@ -88,7 +88,7 @@ def test_infinite_bits_are_explained_and_not_drawn(tmp_path):
     finite = scoring("student", 3)
     each = list(finite.each)
     each[4] = dataclasses.replace(each[4], nats=math.inf)
-    infinite = dataclasses.replace(finite, each=tuple(each), listening=None)
+    infinite = dataclasses.replace(finite, each=tuple(each), sensitivity=None)
     before, source = (
         written(
             tmp_path / "r.html",
@@ -111,7 +111,7 @@ def test_report_links_to_listening_tests_next_to_it(tmp_path):
     assert [link["href"] for link in links] == ["ab.html", "m.html"]
 
 
-def test_report_escapes_what_it_is_told(tmp_path):
+def test_report_escapes_what_it_is_given(tmp_path):
     attack = "<script>alert('&')</script>\"'"
     source = written(
         tmp_path / "r.html",
@@ -141,8 +141,8 @@ def test_report_marks_the_best_voice_only(tmp_path):
 def test_page_of_three_sentences_by_four_voices_stays_small(tmp_path):
     # Noise is the worst case: neither sound nor picture compresses.
     draws = np.random.default_rng(4).uniform(-0.5, 0.5, (4, 4 * RATE))
-    voices = dict(zip("abcd", draws.astype(np.float32), strict=True))
-    sentences = [Sentence(str(number), None, voices) for number in range(3)]
+    systems = dict(zip("abcd", draws.astype(np.float32), strict=True))
+    sentences = [Sentence(str(number), None, systems) for number in range(3)]
     assert len(written(tmp_path / "r.html", sentences=sentences)) < 4e6
 
 
@@ -225,7 +225,7 @@ def test_report_loads_and_plays_in_a_browser(tmp_path, width):
     probed.write_text(source.replace("<style>", PROBE + "<style>", 1), "utf-8")
     # Chromium's sandbox does not start as root.
     as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
-    finished = subprocess.run(
+    browser = subprocess.run(
         [
             executable(),
             "--headless",
@@ -247,8 +247,8 @@ def test_report_loads_and_plays_in_a_browser(tmp_path, width):
         text=True,
         timeout=60,
     )
-    answer = re.search(r'data-found="([^"]*)"', finished.stdout)
-    assert answer, finished.stderr[-2_000:]
+    answer = re.search(r'data-found="([^"]*)"', browser.stdout)
+    assert answer, browser.stderr[-2_000:]
     found = json.loads(html.unescape(answer[1]))
     assert found["faults"] == []
     assert found["durations"] == pytest.approx([0.5, 0.5, 0.4] * 2, abs=1e-3)

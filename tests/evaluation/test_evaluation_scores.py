@@ -20,7 +20,7 @@ def test_the_report_shows_every_score(tmp_path):
     page = Page(written(tmp_path / "r.html"))
     for number in range(20):
         assert f"file-{number}.wav" in page.text
-    for told in (
+    for text in (
         "12.5",
         "22.00",
         "0.250",
@@ -28,7 +28,7 @@ def test_the_report_shows_every_score(tmp_path):
         "speaker-11",
         "0.950",
     ):
-        assert told in page.text
+        assert text in page.text
     pictures = [svg for svg in page.all("svg") if "role" in svg]
     # The calibration and the curve: 0.5 ** 1.5 and 0.9 ** 1.5.
     assert len(pictures) == 2

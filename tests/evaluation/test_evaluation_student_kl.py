@@ -12,7 +12,7 @@ from tiny_models import HOP
 from pwavenet_tf.audio.signal import LOG_BIN_WIDTH, quantise
 from pwavenet_tf.corpus.describe import Description
 from pwavenet_tf.distillation.kl import divergence
-from pwavenet_tf.evaluation.recordings import Heard
+from pwavenet_tf.evaluation.recordings import ReferenceRecording
 from pwavenet_tf.evaluation.student_kl import pairs_of, student_kl
 from pwavenet_tf.synthesis.noise import positional_uniforms
 
@@ -25,10 +25,10 @@ def student():
 
 
 @pytest.fixture(scope="module")
-def heard() -> list[Heard]:
+def references() -> list[ReferenceRecording]:
     """Of more windows than one, and a last frame that is not full."""
     return [
-        Heard(
+        ReferenceRecording(
             Path("a.wav"),
             "a.wav",
             tiny_models.audio(frames=FRAMES)[0][:-7],
@@ -38,14 +38,14 @@ def heard() -> list[Heard]:
     ]
 
 
-def test_kl_is_that_of_the_distillation(student, heard):
+def test_kl_is_that_of_the_distillation(student, references):
     """Estimated as in training: in one pass, of 64 inner draws."""
     teacher = tiny_models.teacher()
-    found = student_kl(student, teacher, heard, "KL", seed=3)
-    again = student_kl(student, teacher, heard, "KL", seed=3)
+    found = student_kl(student, teacher, references, "KL", seed=3)
+    again = student_kl(student, teacher, references, "KL", seed=3)
     np.testing.assert_array_equal(found, again)
     key = keras.random.SeedGenerator(1).next()
-    for row, one in enumerate(heard):
+    for row, one in enumerate(references):
         inputs = {"mel": one.description.mel[None]}
         uniforms = positional_uniforms(
             tf.constant(3 + row, tf.int64), 1, 0, FRAMES * HOP
@@ -72,14 +72,14 @@ def test_kl_is_that_of_the_distillation(student, heard):
         assert found[row] == pytest.approx(each.mean(), abs=4 * chance)
 
 
-def test_kl_of_a_worse_student_is_larger(student, heard):
+def test_kl_of_a_worse_student_is_larger(student, references):
     teacher = tiny_models.teacher()
-    good = student_kl(student, teacher, heard[:1], "KL")
+    good = student_kl(student, teacher, references[:1], "KL")
     louder = tiny_models.student()
     louder.set_weights(student.get_weights())
     bias = louder.networks[-1].output_pair.bias
     bias.assign(bias + [0.0, 2.0])
-    assert student_kl(louder, teacher, heard[:1], "KL") > good + 0.5
+    assert student_kl(louder, teacher, references[:1], "KL") > good + 0.5
 
 
 def test_students_are_held_against_teachers_of_levels_alone(student):

@@ -1,4 +1,4 @@
-"""Claims about the listening tests: what is heard, and how they are used."""
+"""Claims about the listening tests: their audio, and how they are used."""
 
 import base64
 import contextlib
@@ -92,10 +92,10 @@ def test_there_is_no_low_anchor_of_what_has_nothing_above_4_khz(tmp_path):
 @pytest.mark.parametrize("file", ["ab_test.html", "mushra.html"])
 def test_all_systems_of_a_sentence_have_one_level_and_length(tmp_path, file):
     written(tmp_path)
-    key, heard = content(tmp_path, file)
+    key, audio_of = content(tmp_path, file)
     anchors = {ANCHOR} if file == "mushra.html" else set()
     assert key["systems"][key["reference"]] == "recording"
-    for audio, sentence in zip(heard, sentences(), strict=True):
+    for audio, sentence in zip(audio_of, sentences(), strict=True):
         assert set(audio) == {*SYSTEMS, *anchors}
         assert {len(samples) for samples in audio.values()} == {
             round(0.55 * RATE)
@@ -113,12 +113,12 @@ def test_a_sentence_that_would_clip_is_turned_down_as_a_whole(tmp_path):
     click[0] = 0.1
     audio = {"recording": tone(300, 0.25, 0.5), "click": click}
     written(tmp_path, sentences=[Sentence("one", None, audio)])
-    heard = content(tmp_path, "ab_test.html")[1][0]
-    assert 0.9 < np.abs(heard["click"]).max() < 1
-    gain = np.abs(heard["recording"]).max() / 0.5
+    played = content(tmp_path, "ab_test.html")[1][0]
+    assert 0.9 < np.abs(played["click"]).max() < 1
+    gain = np.abs(played["recording"]).max() / 0.5
     assert gain < 0.1
     np.testing.assert_allclose(
-        heard["recording"], gain * audio["recording"], atol=2**-14
+        played["recording"], gain * audio["recording"], atol=2**-14
     )
 
 
@@ -139,8 +139,8 @@ def test_pages_are_blind_whole_and_safe(tmp_path, file):
     assert not re.search(r"https?:|url\(|@import|src=|href=", source)
     assert len(Page(source).all("script")) == 3
     # In no fixed place: the order is that of opaque ids.
-    key, heard = content(tmp_path, file)
-    assert list(heard[0]) == [
+    key, audio_of = content(tmp_path, file)
+    assert list(audio_of[0]) == [
         key["systems"][name] for name in sorted(key["systems"])
     ]
 
@@ -298,7 +298,7 @@ def test_mushra_is_done_by_keyboard_from_a_server_and_read(clean, tmp_path):
             clean.press("r")
             clean.wait("player.playing == 'reference'")
             for row, name in enumerate(shown):
-                # Goes on at the same place with another version.
+                # Continues at the same place with another version.
                 clean.press(str(row + 1))
                 clean.wait(f"player.playing == '{'ABCD'[row]}'")
                 steps = wanted[name] - 50

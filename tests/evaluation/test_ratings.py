@@ -85,9 +85,9 @@ def test_intervals_are_those_of_every_possible_resample():
     means = []
     for rows in itertools.product(range(4), repeat=4):
         for columns in itertools.product(range(3), repeat=3):
-            drawn = values[np.ix_(rows, columns)]
-            if not np.isnan(drawn).all():
-                means.append(np.nanmean(drawn))
+            sampled = values[np.ix_(rows, columns)]
+            if not np.isnan(sampled).all():
+                means.append(np.nanmean(sampled))
     found = estimate(crossed(values))
     assert found.mean == pytest.approx(np.nanmean(values))
     # Four standard errors of a share that 9,999 draws estimate.
@@ -196,8 +196,8 @@ def test_who_misses_the_hidden_reference_is_excluded(
     ratings = read_ratings(files)
     assert len(ratings.excluded) == excluded
     text = screen_table(ratings)
-    said = "excluded: bb22 (doubted.json), who rated the hidden recording"
-    assert (said in text) == excluded
+    message = "excluded: bb22 (doubted.json), who rated the hidden recording"
+    assert (message in text) == excluded
     assert (f"{failed} of {trials} trials" in text) == excluded
     teacher = {one.system: one for one in system_scores(ratings.scores)}
     assert (teacher["teacher"].score.mean == 80) == excluded
@@ -305,7 +305,7 @@ def test_the_command_writes_the_table_and_needs_no_tensorflow(write, tmp_path):
         "import sys; from pwavenet_tf import cli; status = cli.main();"
         "sys.exit(status or 9 * ('tensorflow' in sys.modules))"
     )
-    finished = subprocess.run(
+    process = subprocess.run(
         [
             *(sys.executable, "-c", program, "evaluate"),
             *(f"--ratings={tmp_path}", f"--out={out}"),
@@ -313,12 +313,12 @@ def test_the_command_writes_the_table_and_needs_no_tensorflow(write, tmp_path):
         capture_output=True,
         text=True,
     )
-    assert finished.returncode == 0, finished.stderr
-    assert finished.stderr == ""
-    assert "excluded: bb22 (b.json)" in finished.stdout
-    assert "50-25-25" in finished.stdout
+    assert process.returncode == 0, process.stderr
+    assert process.stderr == ""
+    assert "excluded: bb22 (b.json)" in process.stdout
+    assert "50-25-25" in process.stdout
     assert "one listener: the intervals cover other sentences" in (
-        finished.stdout
+        process.stdout
     )
     table = json.loads((out / "ratings.json").read_text())
     assert table["mushra"]["excluded"] == [

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pwavenet_tf.evaluation.conditioning import Listening, Speakers
+from pwavenet_tf.evaluation.conditioning import (
+    ConditioningSensitivity,
+    Speakers,
+)
 from pwavenet_tf.evaluation.likelihood import INTERVALS, Score
 from pwavenet_tf.evaluation.report.page import Curve, Sentence, write_report
 from pwavenet_tf.evaluation.scores import Scoring
@@ -36,12 +39,14 @@ def scoring(model: str, bits: float = 2.0, sample_bits: int = 16) -> Scoring:
             Score((bits + number) * 1_000 * math.log(2), 1_000, inside)
             for number in range(20)
         ),
-        Listening(8, {"mel": 0.5}, Speakers(20, 0.25, 0.95, matrix)),
+        ConditioningSensitivity(
+            8, {"mel": 0.5}, Speakers(20, 0.25, 0.95, matrix)
+        ),
     )
 
 
 def written(path: Path, **changes) -> str:
-    """A report with two sentences of three voices; returns its HTML."""
+    """A report with two sentences of three systems; returns its HTML."""
     sentences = [
         Sentence(
             f"clip-{number}",

@@ -7,11 +7,11 @@ import pytest
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.presets import doubling, preset
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.corpus.describe import Describer
+from pwavenet_tf.corpus.describe import FeatureExtractor
 from pwavenet_tf.corpus.prepare import prepare
-from pwavenet_tf.evaluation.conditioning import listens
+from pwavenet_tf.evaluation.conditioning import conditioning_sensitivity
 from pwavenet_tf.evaluation.likelihood import Likelihood
-from pwavenet_tf.evaluation.recordings import Heard
+from pwavenet_tf.evaluation.recordings import ReferenceRecording
 from pwavenet_tf.training.runs import train_teacher
 
 # The recordings' own rate: what is upsampled has nothing above 4 kHz that
@@ -67,18 +67,22 @@ def test_the_right_speaker_beats_each_wrong_one_on_held_out_takes(
     )
     corpus = Corpus(tmp_path / "data")
     teacher = train_teacher(corpus, settings, tmp_path / "run")
-    describe = Describer(
+    describe = FeatureExtractor(
         corpus.contract, ("speaker",), recordings, speaker_pattern=PATTERN
     )
     references = [
-        Heard(recordings / name, name, audio, describe(name, audio))
+        ReferenceRecording(
+            recordings / name, name, audio, describe(name, audio)
+        )
         for name, audio, _ in corpus.utterances("validation")
     ]
     likelihood = Likelihood(teacher)
     scores = [
         likelihood(one.audio, one.features(teacher)) for one in references
     ]
-    found = listens(teacher, likelihood, references, scores, "teacher").speakers
+    found = conditioning_sensitivity(
+        teacher, likelihood, references, scores, "teacher"
+    ).speakers
     assert len(found.matrix) == 6
     costs = {
         (true, wrong): bits

@@ -17,7 +17,7 @@ from pwavenet_tf.audio.mel import log_mel_spectrogram
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
-from pwavenet_tf.corpus.describe import Describer
+from pwavenet_tf.corpus.describe import FeatureExtractor
 from pwavenet_tf.corpus.phones.labels import write_labels
 from pwavenet_tf.corpus.phones.phones import Phone
 from pwavenet_tf.corpus.text_front_end import features_of_text
@@ -41,7 +41,7 @@ def student():
 def read(path, model, speaker=None):
     synthesizer = synthesizer_of(model)
     inputs = inputs_to_extract(synthesizer, find_speaker=False)
-    describe = Describer(model.audio, inputs, path.parent)
+    describe = FeatureExtractor(model.audio, inputs, path.parent)
     return read_features(path, synthesizer, describe, speaker)
 
 
@@ -139,7 +139,7 @@ def test_the_recordings_own_speaker_is_used_where_a_pattern_finds_one(tmp_path):
     )
     path = tmp_path / "1_ben_2.wav"
     write_audio(path, tiny_models.audio(frames=9)[0], 16_000)
-    describe = Describer(
+    describe = FeatureExtractor(
         model.audio,
         inputs_to_extract(synthesizer_of(model), find_speaker=True),
         tmp_path,

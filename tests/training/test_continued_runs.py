@@ -1,4 +1,4 @@
-"""Finished runs that go on, runs from other models' weights, and seeds."""
+"""Finished runs that continue, runs from other models' weights, and seeds."""
 
 import csv
 import dataclasses
@@ -88,7 +88,7 @@ def test_a_student_continues_too(tiny_run, corpus, finished):
 
 
 @pytest.mark.parametrize("steps", [None, STEPS - 1, STEPS])
-def test_a_finished_run_says_how_it_goes_on(corpus, finished, steps):
+def test_a_finished_run_says_how_to_continue(corpus, finished, steps):
     before = contents(finished)
     with pytest.raises(UserError) as error:
         train_teacher(corpus, tiny_preset(), finished, steps)
@@ -101,7 +101,7 @@ def test_a_finished_run_says_how_it_goes_on(corpus, finished, steps):
 
 
 @pytest.mark.slow
-def test_a_continued_run_that_was_interrupted_goes_on(
+def test_a_continued_run_that_was_interrupted_resumes(
     corpus, finished, monkeypatch
 ):
     class Stop(keras.callbacks.Callback):
@@ -205,7 +205,7 @@ def differ(some: list[np.ndarray], others: list[np.ndarray]) -> bool:
 
 
 @pytest.mark.slow
-def test_a_seed_decides_a_whole_run(corpus, tmp_path):
+def test_a_seed_determines_a_whole_run(corpus, tmp_path):
     """Whatever the state of Python's own generator."""
     found = []
     for number, seed in enumerate((5, 5, 6)):

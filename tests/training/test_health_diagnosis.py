@@ -1,4 +1,4 @@
-"""Each fault of a student is told by its name, and health is not."""
+"""Each fault of a student is reported by its name, and health is not."""
 
 import math
 
@@ -30,7 +30,7 @@ def names(sentences: list[str]) -> set[str]:
     return {sentence.split(":")[0] for sentence in sentences}
 
 
-def test_a_healthy_student_is_told_nothing() -> None:
+def test_a_healthy_student_has_no_fault() -> None:
     measured = found(HEALTHY)
     scales = np.random.default_rng(3).normal(-5.0, 1.0, 9_000)
     measured |= scale_measures([scales], [RECORDED], LOGISTIC)
@@ -39,36 +39,38 @@ def test_a_healthy_student_is_told_nothing() -> None:
     assert diagnose({}) == []
 
 
-def test_a_whispering_student_is_told_by_how_much() -> None:
-    (told,) = diagnose(found(HEALTHY * 10 ** (-14 / 20)))
-    assert told.startswith("whispering: the student's energy is 14 dB below")
-    assert "power_weight" in told
+def test_a_whisper_is_reported_with_its_level() -> None:
+    (sentence,) = diagnose(found(HEALTHY * 10 ** (-14 / 20)))
+    assert sentence.startswith(
+        "whispering: the student's energy is 14 dB below"
+    )
+    assert "power_weight" in sentence
 
 
-def test_a_power_loss_that_is_drowned_is_told_with_the_whisper() -> None:
+def test_a_drowned_power_loss_is_reported_with_the_whisper() -> None:
     gradients = {"gradient_kl": 1_300.0, "gradient_power": 2.0}
-    (told,) = diagnose(found(0.2 * HEALTHY) | gradients)
-    assert "the KL's gradient is 650 times the power loss's" in told
+    (sentence,) = diagnose(found(0.2 * HEALTHY) | gradients)
+    assert "the KL's gradient is 650 times the power loss's" in sentence
     assert diagnose(found(HEALTHY) | gradients) == []
 
 
 def test_a_student_that_is_too_loud_neither_hisses_nor_rumbles() -> None:
-    (told,) = diagnose(found(0.5 * HEALTHY, 0.2 * RECORDED))
-    assert told.startswith("too loud: the student's energy is 8 dB above")
+    (sentence,) = diagnose(found(0.5 * HEALTHY, 0.2 * RECORDED))
+    assert sentence.startswith("too loud: the student's energy is 8 dB above")
 
 
-def test_hiss_is_told_by_its_band() -> None:
+def test_hiss_is_reported_by_its_band() -> None:
     gain = 10 ** (9 / 20) - 1
     measured = found(RECORDED + gain * band(RECORDED, 6_000, RATE))
     over = (
         measured["band_above_6000_db"] - measured["recorded_band_above_6000_db"]
     )
     assert over == pytest.approx(9.0, abs=0.5)
-    told = [one for one in diagnose(measured) if one.startswith("hiss")]
-    assert "hiss: the band above 6 kHz is 9 dB over" in told[0]
+    sentences = [one for one in diagnose(measured) if one.startswith("hiss")]
+    assert "hiss: the band above 6 kHz is 9 dB over" in sentences[0]
 
 
-def test_hiss_in_the_pauses_is_told() -> None:
+def test_hiss_in_the_pauses_is_reported() -> None:
     found_faults = names(diagnose(found(HEALTHY + 0.01 * NOISE)))
     assert {"hiss", "noisy pauses"} <= found_faults
 
@@ -82,14 +84,14 @@ def test_hiss_in_the_pauses_is_told() -> None:
         ("clipping", np.where(np.arange(HEALTHY.size) % 5_000, HEALTHY, 1.3)),
     ],
 )
-def test_each_fault_of_the_sound_is_told_by_name(fault, generated) -> None:
+def test_each_fault_of_the_sound_is_reported_by_name(fault, generated) -> None:
     assert fault in names(diagnose(found(generated)))
     assert fault not in names(diagnose(found(HEALTHY)))
 
 
 def test_an_offset_alone_is_an_offset_alone() -> None:
-    (told,) = diagnose(found(HEALTHY - 0.02))
-    assert told.startswith("offset: the student's samples are -0.02")
+    (sentence,) = diagnose(found(HEALTHY - 0.02))
+    assert sentence.startswith("offset: the student's samples are -0.02")
 
 
 def test_a_recording_that_clips_may_be_followed() -> None:
@@ -98,20 +100,20 @@ def test_a_recording_that_clips_may_be_followed() -> None:
     assert diagnose(found(both, both)) == []
 
 
-def test_sound_that_is_no_number_is_told() -> None:
+def test_sound_that_is_not_finite_is_reported() -> None:
     spoilt = HEALTHY.copy()
     spoilt[700] = np.nan
     with np.errstate(all="ignore"):
-        told = diagnose(found(spoilt))
-    assert told[0].startswith("not finite: on held-out clips")
+        sentences = diagnose(found(spoilt))
+    assert sentences[0].startswith("not finite: on held-out clips")
 
 
-def test_collapsed_scales_are_told() -> None:
+def test_collapsed_scales_are_reported() -> None:
     scales = np.full(9_000, -5.0)
     scales[:3_600] = -10.5
-    (told,) = diagnose(scale_measures([scales], [RECORDED], LOGISTIC))
-    assert told.startswith("collapse: 40% of the student's scales")
-    assert "median ln s is -5.0" in told
+    (sentence,) = diagnose(scale_measures([scales], [RECORDED], LOGISTIC))
+    assert sentence.startswith("collapse: 40% of the student's scales")
+    assert "median ln s is -5.0" in sentence
 
 
 def test_the_lowest_that_the_flows_can_make_is_a_floor_too() -> None:
@@ -138,22 +140,26 @@ def test_scales_may_be_at_the_floor_where_recordings_are_silent() -> None:
         ("not finite", {"power": math.inf}),
     ],
 )
-def test_each_fault_of_the_scales_and_terms_is_told(fault, measured) -> None:
-    (told,) = diagnose(measured)
-    assert told.startswith(f"{fault}: ")
-    assert "\n" not in told
+def test_each_fault_of_the_scales_and_terms_is_reported(
+    fault, measured
+) -> None:
+    (sentence,) = diagnose(measured)
+    assert sentence.startswith(f"{fault}: ")
+    assert "\n" not in sentence
 
 
 def test_the_worst_flow_is_named() -> None:
     shares = {f"saturated_flow_{flow}": flow / 10 for flow in (1, 4, 3)}
-    (told,) = diagnose(shares)
-    assert told.startswith("saturated: flow 4 has 40% of its scales")
+    (sentence,) = diagnose(shares)
+    assert sentence.startswith("saturated: flow 4 has 40% of its scales")
 
 
-def test_hiss_is_told_from_a_vocoders_copy_of_real_speech(shared_data) -> None:
+def test_hiss_is_distinguished_from_a_vocoders_copy_of_real_speech(
+    shared_data,
+) -> None:
     """Griffin-Lim's copy is healthy; with noise of -30 dB under it it hisses.
 
-    Noise of -30 dB is below every speech sound but heard between them.
+    Noise of -30 dB is below every speech sound but audible between them.
     """
     contract = preset("nano").audio
     files = sorted((shared_data / "ljspeech-mini").rglob("*.flac"))[:2]
@@ -169,5 +175,5 @@ def test_hiss_is_told_from_a_vocoders_copy_of_real_speech(shared_data) -> None:
     noisy = [one + random.normal(0.0, level, len(one)) for one in generated]
     rate = contract.sample_rate
     assert diagnose(sound_measures(generated, recorded, rate)) == []
-    told = names(diagnose(sound_measures(noisy, recorded, rate)))
-    assert told == {"hiss"}
+    sentences = names(diagnose(sound_measures(noisy, recorded, rate)))
+    assert sentences == {"hiss"}

@@ -12,9 +12,9 @@ from shaped_noise import RATE, band, shaped, speech
 from pwavenet_tf.training.callbacks.health_diagnosis import diagnose
 from pwavenet_tf.training.callbacks.health_measures import (
     BANDS,
-    counted_runs,
     scale_measures,
     sound_measures,
+    weighted_segments,
 )
 
 LOGISTIC = math.pi / math.sqrt(3.0)
@@ -34,10 +34,12 @@ def found(generated: np.ndarray, recorded: np.ndarray = RECORDED):
         max_size=4,
     )
 )
-def test_runs_are_what_counts_in_order_and_without_gaps(weight) -> None:
+def test_segments_are_the_weighted_samples_in_order_without_gaps(
+    weight,
+) -> None:
     weight = np.array(weight, "float32")
     places = np.arange(weight.size).reshape(weight.shape)
-    runs = counted_runs(places, weight)
+    runs = weighted_segments(places, weight)
     joined = np.concatenate(runs) if runs else np.zeros(0)
     np.testing.assert_array_equal(joined, places[weight > 0])
     row = weight.shape[1]
@@ -47,7 +49,7 @@ def test_runs_are_what_counts_in_order_and_without_gaps(weight) -> None:
     assert len(runs) == starts.sum()
 
 
-def test_a_sine_measures_what_its_formula_says() -> None:
+def test_a_sine_measures_as_its_formula() -> None:
     amplitude, hertz = 0.1, 500.0
     time = np.arange(RATE) / RATE
     sine = amplitude * np.sin(2 * np.pi * hertz * time) + 0.02
@@ -107,7 +109,7 @@ def test_the_tilt_is_the_slope_that_noise_was_given(slope, loudness) -> None:
     assert found(noise, noise)["tilt"] == pytest.approx(slope, abs=0.25)
 
 
-def test_what_nobody_hears_is_not_measured() -> None:
+def test_inaudible_bands_are_not_measured() -> None:
     dark = band(RECORDED, 0, 5_000)
     hissing = dark + 1e-6 * NOISE
     measured = found(hissing, dark)

@@ -1,4 +1,4 @@
-"""The health monitor under `fit`: what it hears and what it says."""
+"""The health monitor under `fit`: what it measures and prints."""
 
 import csv
 import dataclasses
@@ -41,7 +41,7 @@ def new_distiller() -> Distiller:
 
 
 def clips_of(student, batches: int = 2) -> list[tuple]:
-    """Clips whose recordings are what this student says: it is healthy."""
+    """Clips whose recordings are this student's output: it is healthy."""
     clips = []
     for seed in range(batches):
         inputs = {"mel": tiny_models.mel(2, FRAMES, seed)}
@@ -56,7 +56,7 @@ def clips_of(student, batches: int = 2) -> list[tuple]:
 
 @pytest.fixture(scope="module")
 def watched():
-    """A Distiller, its clips, and a monitor that listens to it."""
+    """A Distiller, its clips, and a monitor of it."""
     model = new_distiller()
     monitor = HealthMonitor(clips_of(model.student))
     monitor.set_model(model)
@@ -64,7 +64,7 @@ def watched():
 
 
 @pytest.fixture
-def told(watched, capsys):
+def printed_of(watched, capsys):
     """Ends an epoch with a student as it was made faulty; what is printed.
 
     The student is mended afterwards.
@@ -72,13 +72,13 @@ def told(watched, capsys):
     model, monitor = watched
     weights = model.student.get_weights()
 
-    def told_after(spoil, **logs) -> str:
+    def printed_after(spoil, **logs) -> str:
         spoil(model.student)
         monitor.on_epoch_begin(0)
         monitor.on_epoch_end(0, logs)
         return capsys.readouterr().out
 
-    yield told_after
+    yield printed_after
     model.student.set_weights(weights)
     monitor.on_epoch_begin(0)
     monitor.on_epoch_end(0, {})
@@ -111,50 +111,50 @@ def faults(printed: str) -> set[str]:
     return {line.removeprefix("health: ").split(":")[0] for line in lines}
 
 
-def test_a_healthy_student_gets_no_warning(told) -> None:
-    assert told(nothing, loss=1.0, val_kl=0.4, val_contrastive=1.0) == ""
+def test_a_healthy_student_gets_no_warning(printed_of) -> None:
+    assert printed_of(nothing, loss=1.0, val_kl=0.4, val_contrastive=1.0) == ""
 
 
-def test_collapsed_scales_are_heard(told) -> None:
-    printed = told(shift_scales(-30.0))
+def test_collapsed_scales_are_reported(printed_of) -> None:
+    printed = printed_of(shift_scales(-30.0))
     assert {"collapse", "saturated", "whispering"} <= faults(printed)
     assert "collapse: 100% of the student's scales lie at the floor" in printed
     assert "saturated: flow 1 has 100% of its scales" in printed
 
 
-def test_a_whispering_student_is_heard(told) -> None:
-    printed = told(shift_scales(-0.85))
+def test_a_whispering_student_is_reported(printed_of) -> None:
+    printed = printed_of(shift_scales(-0.85))
     assert faults(printed) == {"whispering"}
     # Two flows of e^-0.82 each, bounded softly.
     assert "the student's energy is 14 dB below the recordings'" in printed
 
 
-def test_scales_that_run_away_are_heard(told) -> None:
-    printed = told(shift_scales(30.0))
+def test_scales_that_run_away_are_reported(printed_of) -> None:
+    printed = printed_of(shift_scales(30.0))
     assert {"scales run away", "saturated", "too loud"} <= faults(printed)
     assert "clipping" in printed
 
 
-def test_an_offset_is_heard(told) -> None:
-    assert faults(told(shift_sound)) == {"offset"}
+def test_an_offset_is_reported(printed_of) -> None:
+    assert faults(printed_of(shift_sound)) == {"offset"}
 
 
-def test_the_logs_terms_are_judged_too(told) -> None:
-    assert faults(told(nothing, kl=0.5, val_kl=-1.0)) == {"negative KL"}
-    assert faults(told(nothing, val_power=math.nan)) == {
+def test_the_logs_terms_are_judged_too(printed_of) -> None:
+    assert faults(printed_of(nothing, kl=0.5, val_kl=-1.0)) == {"negative KL"}
+    assert faults(printed_of(nothing, val_power=math.nan)) == {
         "not finite",
         "negative KL has passed",
     }
 
 
-def test_a_fault_is_told_once_until_it_has_passed(told) -> None:
-    assert faults(told(nothing, val_kl=-1.0)) == {"negative KL"}
-    assert told(nothing, val_kl=-2.0) == ""
-    assert told(nothing, val_kl=0.1) == "health: negative KL has passed\n"
-    assert faults(told(nothing, val_kl=-1.0)) == {"negative KL"}
+def test_a_fault_is_reported_once_until_it_has_passed(printed_of) -> None:
+    assert faults(printed_of(nothing, val_kl=-1.0)) == {"negative KL"}
+    assert printed_of(nothing, val_kl=-2.0) == ""
+    assert printed_of(nothing, val_kl=0.1) == "health: negative KL has passed\n"
+    assert faults(printed_of(nothing, val_kl=-1.0)) == {"negative KL"}
 
 
-def test_only_what_counts_is_measured(watched) -> None:
+def test_only_valid_samples_are_measured(watched) -> None:
     """Against the figures by hand, on the noise that the clips bring."""
     model, _ = watched
     clips = []
@@ -184,9 +184,9 @@ def test_the_noise_is_the_same_each_time(watched) -> None:
     assert monitor.measures() == monitor.measures()
 
 
-def test_clips_without_a_sample_that_counts_are_refused() -> None:
+def test_clips_without_a_valid_sample_are_refused() -> None:
     silence = np.zeros((1, 40), "float32")
-    with pytest.raises(UserError, match="no sample that counts"):
+    with pytest.raises(UserError, match="no valid sample"):
         HealthMonitor([({}, silence, silence)])
 
 
@@ -200,13 +200,13 @@ class Fitted:
     history: dict
 
 
-def fitted(log: Path, listening: bool = True) -> Fitted:
+def fitted(log: Path, monitored: bool = True) -> Fitted:
     model = new_distiller()
     monitor = HealthMonitor(clips_of(new_distiller().student))
     raw = []
 
     def note_raw_weights(epoch, logs):
-        if listening:
+        if monitored:
             raw.append(monitor.measures())
 
     model.compile(
@@ -225,7 +225,7 @@ def fitted(log: Path, listening: bool = True) -> Fitted:
         epochs=2,
         shuffle=False,
         callbacks=[
-            *[monitor][:listening],
+            *[monitor][:monitored],
             keras.callbacks.SwapEMAWeights(),
             keras.callbacks.LambdaCallback(on_epoch_end=note_raw_weights),
             keras.callbacks.CSVLogger(log),
@@ -246,7 +246,7 @@ def run(tmp_path_factory) -> tuple[Fitted, Path]:
     return fitted(log), log
 
 
-def test_it_hears_the_averaged_weights(run) -> None:
+def test_it_measures_the_averaged_weights(run) -> None:
     """`fit` leaves the averages of its last step in the model."""
     result, _ = run
     averaged = result.monitor.measures()
@@ -258,7 +258,7 @@ def test_it_hears_the_averaged_weights(run) -> None:
     )
 
 
-def test_its_figures_are_in_the_log_beside_the_losses(run) -> None:
+def test_its_figures_are_in_the_log_next_to_the_losses(run) -> None:
     result, log = run
     reports = rows(log)
     assert len(reports) == 2
@@ -268,9 +268,9 @@ def test_its_figures_are_in_the_log_beside_the_losses(run) -> None:
         assert math.isfinite(float(row["val_kl"]))
 
 
-def test_who_listens_changes_nothing(run, tmp_path) -> None:
+def test_the_monitor_does_not_change_training(run, tmp_path) -> None:
     result, _ = run
-    alone = fitted(tmp_path / "alone.csv", listening=False)
+    alone = fitted(tmp_path / "alone.csv", monitored=False)
     for one, other in zip(
         result.model.student.get_weights(),
         alone.model.student.get_weights(),

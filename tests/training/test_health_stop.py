@@ -47,7 +47,7 @@ def test_the_earliest_cause_is_named_first(first, spoilt) -> None:
         assert first_not_finite(backwards) == first
 
 
-def test_weights_that_are_no_numbers_end_a_run() -> None:
+def test_weights_that_are_not_finite_end_a_run() -> None:
     model = tiny_models.student()
     model.compile(keras.optimizers.SGD(0.0))
     stop = StopWhenNotFinite()
@@ -134,7 +134,7 @@ def broken(tiny_run, tmp_path_factory) -> Broken:
 
 
 def backup_of(folder: Path, corpus, teacher) -> list[np.ndarray]:
-    """The student's weights in the backup of a run, read anew."""
+    """The student's weights in the backup of a run, read again."""
     student = ParallelWaveNet.from_preset(
         tiny_preset(), corpus.contract, teacher.conditioning
     )
@@ -172,7 +172,7 @@ def test_the_last_good_checkpoint_is_kept_and_loads(broken) -> None:
 
 
 @pytest.mark.slow
-def test_a_stopped_run_goes_on_from_its_last_good_checkpoint(broken) -> None:
+def test_a_stopped_run_resumes_from_its_last_good_checkpoint(broken) -> None:
     assert [min(weights) for weights in broken.weights] == [0, 4]
     with (broken.folder / "student.csv").open(newline="") as file:
         log = list(csv.DictReader(file))

@@ -129,7 +129,9 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_says_so(
         with pytest.raises(UserError) as error:
             training.train_teacher(corpus, tiny_preset(), tmp_path, 40)
     assert "No space left on device" in str(error.value)
-    assert "the checkpoint before it is whole, begin again" in str(error.value)
+    assert "the checkpoint before it is whole, start it again" in str(
+        error.value
+    )
     assert saved == [4, 8, 12, 16]
     folder = tmp_path / "teacher.backup"
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -141,7 +143,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_says_so(
 
 
 @pytest.mark.slow
-def test_a_run_stopped_between_two_reports_goes_on_from_there(
+def test_a_run_stopped_between_two_reports_resumes_from_there(
     tiny_run, tmp_path, monkeypatch
 ):
     """It has saved after the sixth step; a report has four."""
@@ -172,7 +174,7 @@ def test_a_run_stopped_between_two_reports_goes_on_from_there(
 def test_a_stopped_student_ends_with_the_weights_of_a_whole_run(
     tiny_run, tmp_path, monkeypatch
 ):
-    """Bit for bit: noise and draws go on as well as the clips."""
+    """Bit for bit: noise and random draws resume as well as the clips."""
     monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN", 0.0)
     corpus, teacher = Corpus(tiny_run.data), load_teacher(tiny_run.teacher)
 

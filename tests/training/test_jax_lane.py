@@ -1,4 +1,4 @@
-"""JAX trains what TensorFlow trains, and each speaks with the other's models.
+"""JAX trains what TensorFlow trains, and each runs the other's models.
 
 `make test-jax` runs it. JAX has an environment of its own, .venv-jax, in which
 there is no TensorFlow.
@@ -34,7 +34,7 @@ pytestmark = [
 
 
 def run_jax(*arguments: object, status: int = 0) -> str:
-    """Runs a script; returns what it said."""
+    """Runs a script; returns what it printed."""
     process = subprocess.run(
         [PYTHON, *map(str, arguments)],
         env=os.environ
@@ -91,7 +91,7 @@ def require_close(ours, theirs, tolerance: float = 1e-4) -> None:
 def test_steps_without_draws_are_the_same(found, name) -> None:
     """Losses, every metric that both have, and all weights."""
     shown, theirs = (of(one, f"shown/{name}/") for one in found.values())
-    # TensorFlow alone can watch gradients on their way.
+    # TensorFlow alone can watch gradients in the backward pass.
     shown = {k: v for k, v in shown.items() if not k.startswith("gradient_")}
     require_close(shown, theirs)
     assert np.ptp(theirs["loss"]) > 0.01
@@ -99,7 +99,9 @@ def test_steps_without_draws_are_the_same(found, name) -> None:
     require_close(*weights)
 
 
-def test_what_jax_saved_says_the_same_under_tensorflow(folders, found) -> None:
+def test_what_jax_saved_has_the_same_output_under_tensorflow(
+    folders, found
+) -> None:
     files = sorted(folders["jax"].glob("*.keras"))
     assert len(files) == 3 + 2 * 2
     for path in files:
@@ -108,7 +110,7 @@ def test_what_jax_saved_says_the_same_under_tensorflow(folders, found) -> None:
         require_close(asked, backend_steps.outputs_of(model))
 
 
-def test_what_tensorflow_saved_says_the_same_under_jax(found) -> None:
+def test_what_tensorflow_saved_has_the_same_output_under_jax(found) -> None:
     require_close(of(found["tensorflow"], "said/"), of(found["jax"], "given/"))
 
 
@@ -162,7 +164,7 @@ def whole(corpus) -> Path:
     return out
 
 
-def test_the_documented_way_there_and_back(corpus, whole) -> None:
+def test_the_documented_workflow_there_and_back(corpus, whole) -> None:
     """Prepare and export here, train there, synthesize here."""
     for name, load in (("teacher", load_teacher), ("student", load_student)):
         log = np.genfromtxt(whole / f"{name}.csv", delimiter=",", names=True)
@@ -269,7 +271,7 @@ def test_mistakes_end_in_one_line(corpus, whole, tmp_path) -> None:
         (["--clip_length=333"], "multiple of the hop"),
         (["--learning_rate=1e30", "--steps=9"], "no longer a finite number"),
     ):
-        said = train_jax(corpus, out, *flags, status=2)
-        assert message in said
-        assert "Traceback" not in said
+        error = train_jax(corpus, out, *flags, status=2)
+        assert message in error
+        assert "Traceback" not in error
     assert contents(out) == contents(whole)

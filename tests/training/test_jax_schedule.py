@@ -50,7 +50,7 @@ def test_the_average_reaches_over_the_last_twentieth():
     assert average == pytest.approx(steps * 20 / 21, rel=1e-3)
 
 
-def test_a_run_ends_by_what_comes_first_and_goes_on_at_its_share():
+def test_a_run_ends_by_what_comes_first_and_resumes_at_its_share():
     by_both = Budget(minutes=2.0, steps=100)
     assert by_both.share(30.0, 10) == 0.25
     assert by_both.share(30.0, 60) == 0.6

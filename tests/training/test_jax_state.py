@@ -1,4 +1,4 @@
-"""The file that a run goes on from, and what is refused."""
+"""The file that a run resumes from, and what is refused."""
 
 import numpy as np
 import pytest
@@ -33,8 +33,8 @@ def test_what_was_saved_is_loaded_bit_for_bit(tmp_path):
     progress = Progress("a", 0.25, 10, 30, 60, 1.5)
     save_state(path, state(1), progress)
     save_state(path, state(2), progress)
-    found, said = load_state(path, state(0), "a")
-    assert said == progress
+    found, loaded = load_state(path, state(0), "a")
+    assert loaded == progress
     for group, values in state(2).items():
         for value, own in zip(values, found[group], strict=True):
             np.testing.assert_array_equal(value, own)

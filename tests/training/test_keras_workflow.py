@@ -69,12 +69,14 @@ def test_it_runs_as_a_user_would_run_it(recordings, tmp_path):
 def test_mel_statistics_normalise_every_band_over_all_recordings():
     contract = AudioContract(mels=20)
     generator = np.random.default_rng(0)
-    sounds = [
+    recordings_in_memory = [
         generator.normal(0, level, samples).astype(np.float32)
         for level, samples in ((0.1, 9_000), (0.01, 30_000))
     ]
-    contract = with_mel_statistics(contract, sounds)
-    every = np.concatenate([LogMel(contract)(sound) for sound in sounds])
+    contract = with_mel_statistics(contract, recordings_in_memory)
+    every = np.concatenate(
+        [LogMel(contract)(sound) for sound in recordings_in_memory]
+    )
     np.testing.assert_allclose(every.mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(every.std(axis=0), 1, atol=1e-4)
 

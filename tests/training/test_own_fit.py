@@ -24,7 +24,7 @@ def new_distiller(seed: int = 0) -> pw.Distiller:
 
 
 def fit(model, folder, epochs: int):
-    """Two steps an epoch, as anyone may write it; goes on where it was."""
+    """Two steps an epoch, as anyone may write it; resumes where it was."""
     batches = pw.load_checkpoint(model, folder / "last.weights.h5")
     clips = tiny_distiller.clips()
     data = tf.data.Dataset.from_tensors(clips)
@@ -49,7 +49,7 @@ def fit(model, folder, epochs: int):
     ).history
 
 
-def test_all_callbacks_work_together_and_a_run_goes_on(tmp_path, capsys):
+def test_all_callbacks_work_together_and_a_run_resumes(tmp_path, capsys):
     """To the weights of a run that was not stopped, bit for bit."""
     fit(new_distiller(), tmp_path, 1)
     model = new_distiller(seed=1)
@@ -75,7 +75,9 @@ def test_all_callbacks_work_together_and_a_run_goes_on(tmp_path, capsys):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_weight_that_is_no_number_stops_it_before_anything_is_saved(tmp_path):
+def test_a_weight_that_is_not_finite_stops_it_before_anything_is_saved(
+    tmp_path,
+):
     model = new_distiller()
     bias = model.student.networks[0].output_pair.bias
     bias.assign(np.full(bias.shape, math.nan, "float32"))

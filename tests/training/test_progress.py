@@ -30,7 +30,7 @@ def test_each_report_is_a_line_with_held_out_nats(corpus, tmp_path, capsys):
         )
 
 
-def test_the_bar_counts_steps_tells_speed_and_goes_on(monkeypatch, capsys):
+def test_the_bar_counts_steps_shows_speed_and_resumes(monkeypatch, capsys):
     """A run of 40 steps, of which ten were done before."""
     bars = []
 

@@ -103,7 +103,7 @@ def rows(log) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_the_log_tells_steps_and_held_out_losses(tiny_run):
+def test_the_log_holds_steps_and_held_out_losses(tiny_run):
     teacher = rows(tiny_run.teacher.with_suffix(".csv"))
     student = rows(tiny_run.student.with_suffix(".csv"))
     assert [int(row["step"]) for row in teacher] == list(range(1, STEPS + 1))
@@ -143,13 +143,13 @@ def test_training_moves_every_weight_of_both_models(tiny_run, corpus):
             assert np.abs(one.numpy() - other.numpy()).max() > 0, one.path
 
 
-def test_a_loss_that_is_no_number_ends_the_run(story):
+def test_a_loss_that_is_not_finite_ends_the_run(story):
     assert "the loss became nan" in story.errors[0]
     assert story.steps[0] == list(range(10))
     assert story.files[0] == ["progress.png", "teacher.backup", "teacher.csv"]
 
 
-def test_a_run_begun_again_goes_on_from_its_last_report(story):
+def test_a_run_begun_again_resumes_from_its_last_report(story):
     assert story.steps[1] == list(range(8, STORY_STEPS))
     log = rows(story.folder / "teacher.csv")
     assert [int(row["step"]) for row in log] == list(
@@ -208,18 +208,20 @@ def test_the_student_starts_from_the_teachers_upsampler(
         np.testing.assert_array_equal(own, teachers)
 
 
-def test_data_that_lack_what_the_teacher_is_told_are_refused(corpus, tmp_path):
+def test_data_without_the_teachers_conditioning_are_refused(corpus, tmp_path):
     settings = tiny_preset()
-    told = dataclasses.replace(
+    conditioning = dataclasses.replace(
         settings.conditioning, inputs=("mel", "pitch"), mean_pitch_hz=100.0
     )
-    teacher = WaveNet.from_preset(settings, corpus.contract, told)
+    teacher = WaveNet.from_preset(settings, corpus.contract, conditioning)
     teacher.build()
     with pytest.raises(UserError, match="the data hold no pitch"):
         training.distill(corpus, teacher, settings, tmp_path)
     with pytest.raises(UserError, match="the data hold no pitch"):
         training.train_teacher(
-            corpus, dataclasses.replace(settings, conditioning=told), tmp_path
+            corpus,
+            dataclasses.replace(settings, conditioning=conditioning),
+            tmp_path,
         )
     assert list(tmp_path.iterdir()) == []
 

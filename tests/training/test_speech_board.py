@@ -18,20 +18,20 @@ from pwavenet_tf.synthesis.noise import positional_uniforms
 from pwavenet_tf.synthesis.teacher import generate
 from pwavenet_tf.training.callbacks.speech_board import (
     SpeechBoard,
+    generator_of,
     single_clips,
     spectrogram_image,
-    voice_of,
 )
 
 FRAMES = tiny_distiller.FRAMES
-COUNTED = slice(32, FRAMES * tiny_models.HOP)
+VALID = slice(32, FRAMES * tiny_models.HOP)
 ONE_LEVEL = 1.0 / 32_768
 
 
-def clips(told_audio: bool = False):
+def clips(with_audio: bool = False):
     """A batch of two clips, in which the first 32 samples do not count."""
     inputs, recording, weight = tiny_distiller.clips()
-    if told_audio:
+    if with_audio:
         inputs = inputs | {"audio": recording}
     return inputs, recording, weight
 
@@ -81,7 +81,7 @@ def distilled(tmp_path_factory) -> Fitted:
 def taught(tmp_path_factory) -> Fitted:
     keras.utils.set_random_seed(0)
     folder = tmp_path_factory.mktemp("board") / "teacher"
-    return Fitted(tiny_models.teacher(), folder, clips(told_audio=True))
+    return Fitted(tiny_models.teacher(), folder, clips(with_audio=True))
 
 
 @pytest.mark.parametrize("kind", ["distilled", "taught"])
@@ -108,41 +108,41 @@ def student_output(distiller) -> dict[str, np.ndarray]:
     return {name: np.asarray(value) for name, value in output.items()}
 
 
-def test_the_student_is_heard_and_the_recording_once(distilled):
+def test_the_student_is_played_and_the_recording_once(distilled):
     """To half a 16-bit level, with the averaged weights; only what counts."""
     found = distilled.read()
-    said = student_output(distilled.model)["audio"].clip(-1, 1 - ONE_LEVEL)
+    output = student_output(distilled.model)["audio"].clip(-1, 1 - ONE_LEVEL)
     _, recording, _ = distilled.batch
     for number in (1, 2):
-        heard = found[f"clip_{number}/student"]
-        assert list(heard) == [2, 4]
-        audio, rate = board_files.sound(heard[4])
+        generated = found[f"clip_{number}/student"]
+        assert list(generated) == [2, 4]
+        audio, rate = board_files.sound(generated[4])
         assert rate == tiny_models.CONTRACT.sample_rate
-        expected = said[number - 1, COUNTED]
+        expected = output[number - 1, VALID]
         np.testing.assert_allclose(audio, expected, atol=0.51 * ONE_LEVEL)
-        earlier, _ = board_files.sound(heard[2])
+        earlier, _ = board_files.sound(generated[2])
         assert np.abs(audio - earlier).max() > 10 * ONE_LEVEL
         (step, recorded), *more = found[f"clip_{number}/recorded"].items()
         assert step == 2 and not more
         np.testing.assert_array_equal(
-            board_files.sound(recorded)[0], recording[number - 1, COUNTED]
+            board_files.sound(recorded)[0], recording[number - 1, VALID]
         )
 
 
 def test_spectrograms_stand_one_above_the_other(distilled):
     """Four pixels for each mel band and frame, and a line between."""
     contract = tiny_models.CONTRACT
-    (_, said), (_, pixels) = (
+    (_, output), (_, pixels) = (
         list(distilled.read()[f"clip_1/{name}"].items())[-1]
         for name in ("student", "recorded_above_student")
     )
     pixels = board_files.image(pixels)
-    frames = contract.frames(COUNTED.stop - COUNTED.start)
+    frames = contract.frames(VALID.stop - VALID.start)
     height = 4 * contract.mels
     assert pixels.shape == (2 * height + 4, 4 * frames, 3)
     assert (pixels[height : height + 4] == 255).all()
-    above = distilled.batch[1][0, COUNTED]
-    below, _ = board_files.sound(said)
+    above = distilled.batch[1][0, VALID]
+    below, _ = board_files.sound(output)
     expected = spectrogram_image(above, below, contract).astype(int)
     np.testing.assert_array_equal(pixels[:height], expected[:height])
     # The student's sound was rounded to levels after its picture was taken.
@@ -178,84 +178,86 @@ def require_histogram(found, values) -> None:
 
 
 def test_histograms_are_of_the_student_and_of_its_teacher(distilled):
-    """Against NumPy, of every sample that counts in both clips."""
+    """Against NumPy, of every valid sample in both clips."""
     found, output = distilled.read(), student_output(distilled.model)
     inputs, *_ = clips()
-    heard = MixtureOfLogistics(
+    distribution = MixtureOfLogistics(
         distilled.model.teacher(inputs | {"audio": output["audio"]})
     )
     expected = {
         "student/location": output["location"],
         "student/log_scale": output["log_scale"],
-        "teacher/weights": np.exp(heard.log_weights),
-        "teacher/means": heard.locations,
-        "teacher/log_scales": heard.log_scales,
+        "teacher/weights": np.exp(distribution.log_weights),
+        "teacher/means": distribution.locations,
+        "teacher/log_scales": distribution.log_scales,
     }
     for name, values in expected.items():
         assert list(found[name]) == [2, 4]
-        require_histogram(found[name][4], np.asarray(values)[:, COUNTED])
+        require_histogram(found[name][4], np.asarray(values)[:, VALID])
 
 
-def test_a_teacher_is_heard_and_seen_along_the_recordings(taught):
+def test_a_teacher_is_sampled_and_evaluated_along_the_recordings(taught):
     """It samples from silence where the clip counts; a second at most."""
     found, model = taught.read(), taught.model
     inputs, recording, _ = taught.batch
-    heard = model.distribution(inputs)
+    distribution = model.distribution(inputs)
     for name, values in {
-        "teacher/weights": np.exp(heard.log_weights),
-        "teacher/means": heard.locations,
-        "teacher/log_scales": heard.log_scales,
+        "teacher/weights": np.exp(distribution.log_weights),
+        "teacher/means": distribution.locations,
+        "teacher/log_scales": distribution.log_scales,
     }.items():
-        require_histogram(found[name][4], np.asarray(values)[:, COUNTED])
+        require_histogram(found[name][4], np.asarray(values)[:, VALID])
     # What counts begins within frame 1 and is shorter than a second.
     mel = inputs["mel"][:, 1:]
     sampled, _ = board_files.sound(found["clip_1/teacher"][4])
-    length = COUNTED.stop - COUNTED.start
+    length = VALID.stop - VALID.start
     mel = np.pad(mel, [(0, 0), (0, 1), (0, 0)], mode="edge")
     expected = generate(model, mel[0], seed=4)[:length]
     np.testing.assert_array_equal(sampled, expected)
     recorded, _ = board_files.sound(found["clip_1/recorded"][2])
-    np.testing.assert_array_equal(recorded, recording[0, COUNTED])
+    np.testing.assert_array_equal(recorded, recording[0, VALID])
 
 
 def test_a_gaussian_teacher_shows_its_means_and_log_scales():
-    parameters, heard = heard_by_teacher("gaussian")
+    parameters, distribution = evaluated_by_teacher("gaussian")
     assert set(parameters) == {"teacher/means", "teacher/log_scales"}
-    np.testing.assert_array_equal(parameters["teacher/means"], heard.location)
     np.testing.assert_array_equal(
-        parameters["teacher/log_scales"], heard.log_scale
+        parameters["teacher/means"], distribution.location
+    )
+    np.testing.assert_array_equal(
+        parameters["teacher/log_scales"], distribution.log_scale
     )
 
 
 def test_a_teacher_of_codes_shows_their_probabilities():
-    parameters, heard = heard_by_teacher("mu_law")
+    parameters, distribution = evaluated_by_teacher("mu_law")
     assert set(parameters) == {"teacher/probabilities"}
     np.testing.assert_allclose(
         parameters["teacher/probabilities"],
-        scipy.special.softmax(heard.logits, axis=-1),
+        scipy.special.softmax(distribution.logits, axis=-1),
         rtol=1e-5,
     )
 
 
-def heard_by_teacher(name: str):
+def evaluated_by_teacher(name: str):
     """The parameters of a voice, and the head for the same samples."""
     model = tiny_models.teacher(head=name)
     inputs = {"audio": tiny_models.audio(), "mel": tiny_models.mel()}
     weight = np.ones_like(inputs["audio"])
     (clip,) = single_clips([(inputs, inputs["audio"], weight)])
-    heard = model.head_class(model(inputs)[0])
-    return voice_of(model, 0)(clip).parameters, heard
+    distribution = model.head_class(model(inputs)[0])
+    return generator_of(model, 0)(clip).parameters, distribution
 
 
-def test_clips_in_which_nothing_counts_are_refused(tmp_path):
+def test_clips_without_a_valid_sample_are_refused(tmp_path):
     inputs, recording, weight = clips()
-    with pytest.raises(UserError, match="no sample that counts"):
+    with pytest.raises(UserError, match="no valid sample"):
         SpeechBoard(tmp_path, [(inputs, recording, 0 * weight)])
 
 
 @pytest.mark.parametrize("kind", ["distilled", "taught"])
 @pytest.mark.slow
-def test_who_watches_changes_nothing(kind, request):
+def test_the_board_does_not_change_training(kind, request):
     run = request.getfixturevalue(kind)
     keras.utils.set_random_seed(0)
     if kind == "taught":

@@ -88,10 +88,10 @@ def corpus(tiny_run) -> Corpus:
 
 
 @pytest.mark.slow
-def test_a_run_that_was_stopped_goes_on_in_its_folder(
+def test_a_run_that_was_stopped_resumes_in_its_folder(
     corpus, tmp_path, monkeypatch
 ):
-    """What is drawn is what the log says, and the rate of the schedule."""
+    """The curves are those of the log, and the rate of the schedule."""
 
     class Stop(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -127,10 +127,10 @@ def test_a_run_that_was_stopped_goes_on_in_its_folder(
     assert list(validation["clip_1/teacher"]) == steps
 
 
-def test_commands_write_where_they_are_told_and_nowhere_else(
+def test_commands_write_into_the_given_folder_and_nowhere_else(
     tiny_run, tmp_path, monkeypatch
 ):
-    """Teacher and student beside each other, with the student's health."""
+    """Teacher and student next to each other, with the student's health."""
     from pwavenet_tf.cli.commands import train_teacher
 
     monkeypatch.setattr(train_teacher, "preset", lambda _: tiny_preset())
@@ -180,6 +180,6 @@ def test_a_folder_below_a_file_ends_in_one_line(
         *[f"--teacher={tiny_run.teacher}"][: command == "distill"],
     ]
     assert cli.main([command, *arguments]) == 2
-    said = capsys.readouterr().err
-    assert "--tensorboard=" in said and "is a file" in said
-    assert said.count("\n") == 1 and not (tmp_path / "run").exists()
+    error = capsys.readouterr().err
+    assert "--tensorboard=" in error and "is a file" in error
+    assert error.count("\n") == 1 and not (tmp_path / "run").exists()

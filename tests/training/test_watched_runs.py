@@ -134,7 +134,7 @@ def test_a_teacher_is_sampled_where_there_is_time(tiny_run, corpus):
 def test_a_teacher_is_left_out_where_sampling_would_take_too_long(
     tiny_run, corpus, capsys, monkeypatch
 ):
-    """Told once; the names are there all the same."""
+    """Reported once; the names are there all the same."""
     teacher = load_teacher(tiny_run.teacher)
     held_out = clips(corpus, teacher, 1, 0.2)
     callback = HeldOutSound(held_out)
@@ -250,7 +250,7 @@ def test_panels_draw_the_values_of_the_log_over_its_steps(tmp_path):
     assert label(500, 0) == "500\n"
 
 
-def test_what_was_never_measured_is_said_in_the_panel(tmp_path):
+def test_the_panel_says_what_was_never_measured(tmp_path):
     (tmp_path / "teacher.csv").write_text("epoch,nats,step\n0,5.0,10\n")
     figure = progress_chart._figure(
         {"teacher": read_log(tmp_path / "teacher.csv")}
@@ -268,9 +268,9 @@ def test_a_chart_that_cannot_be_written_ends_no_run(tmp_path, capsys):
     for epoch in range(2):
         chart.on_epoch_end(epoch)
         chart.on_train_end()
-    said = capsys.readouterr().out
-    assert said.count("no chart of the progress: ") == 1
-    assert "progress.png: cannot be written" in said
+    printed = capsys.readouterr().out
+    assert printed.count("no chart of the progress: ") == 1
+    assert "progress.png: cannot be written" in printed
 
 
 def test_a_run_leaves_its_chart(tiny_run):

@@ -35,8 +35,8 @@ def measure_preparation() -> dict[int, dict[str, float]]:
 
     Returns:
         For each number of minutes of audio at 22,050 Hz in files of ten
-        seconds: `seconds`; `times_real_time`, how much faster that is than
-        listening; `bytes`, by how much the peak memory grew.
+        seconds: `seconds`; `times_real_time`, how many times as fast as real
+        time that is; `bytes`, by how much the peak memory grew.
     """
     return {
         minutes: figures_apart(__name__, str(minutes))

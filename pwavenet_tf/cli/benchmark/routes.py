@@ -1,4 +1,4 @@
-"""What each way of running a student costs, and whether it says the same.
+"""What each way of running a student costs, and whether its output is the same.
 
 Run as a module with a route, its file and a file for the sound, it speaks by
 that route in a process of its own and prints what that took.
@@ -33,13 +33,13 @@ _LONG_SECONDS = 600
 _BLOCK_FRAMES = 16
 _BATCHES = (1, 2, 4, 8, 16)
 
-Speak = Callable[[dict, int], np.ndarray]
+Synthesize = Callable[[dict, int], np.ndarray]
 
 
 def measure_routes(
     student: ParallelWaveNet | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Every route of a student, beside Keras on the same features and seed.
+    """Every route of a student against Keras, on the same features and seed.
 
     Args:
         student: The student; an untrained one of `nano` if left out.
@@ -47,10 +47,10 @@ def measure_routes(
     Returns:
         By route: `export_seconds` and `bytes` of what was written;
         `difference`, of any of ten seconds' samples from Keras at most, and
-        `snr_db`; `cold_start_seconds`, from a process with TensorFlow
-        imported to the first second of sound; `second_seconds` and
+        `snr_db`; `cold_start_seconds`, from a process with TensorFlow imported
+        to the first second of sound; `second_seconds` and
         `ten_seconds_seconds`, what these take at batch 1; `long_bytes`, by how
-        much a process grows that loads it and speaks ten minutes.
+        much a process grows that loads it and synthesizes ten minutes.
     """
     if student is None:
         student = ParallelWaveNet.from_preset(preset("nano"))
@@ -102,12 +102,14 @@ def measure_throughput() -> dict[int, float]:
         path, _ = _written(student, Path(folder), ["saved_model"])[
             "saved_model"
         ]
-        speak = _saved_model(path)
+        synthesize = _saved_model(path)
         for batch in tqdm(_BATCHES, desc="batches", disable=None):
             features = random_features(
                 student.audio, student.conditioning, batch, frames
             )
-            figures[batch] = batch / _median(lambda f=features: speak(f, _SEED))
+            figures[batch] = batch / _median(
+                lambda f=features: synthesize(f, _SEED)
+            )
     return figures
 
 
@@ -137,30 +139,30 @@ def _written(student, folder: Path, formats=None) -> dict:
     return written
 
 
-def _keras(path: Path, jit_compile: bool = False) -> Speak:
+def _keras(path: Path, jit_compile: bool = False) -> Synthesize:
     from pwavenet_tf.synthesis.student import Synthesizer
 
     return Synthesizer(load_student(path), jit_compile=jit_compile)
 
 
-def _saved_model(path: Path) -> Speak:
+def _saved_model(path: Path) -> Synthesize:
     loaded = tf.saved_model.load(str(path / "1"))
     names = loaded.signatures["serving_default"].structured_input_signature[1]
 
-    def speak(features, seed):
+    def synthesize(features, seed):
         rows = len(features["mel"])
         return loaded.synthesize(
             _taken(features, names), seed=tf.fill([rows], np.int64(seed))
         )["audio"].numpy()
 
-    return speak
+    return synthesize
 
 
-def _streamed(path: Path) -> Speak:
+def _streamed(path: Path) -> Synthesize:
     loaded = tf.saved_model.load(str(path / "1"))
     names = loaded.signatures["stream"].structured_input_signature[1]
 
-    def speak(features, seed):
+    def synthesize(features, seed):
         pieces, state = [], {}
         features = _taken(features, names)
         frames = len(features["mel"][0])
@@ -170,19 +172,19 @@ def _streamed(path: Path) -> Speak:
                 name: x[:, start:end] if len(x.shape) == 3 else x
                 for name, x in features.items()
             }
-            said = loaded.stream(
+            output = loaded.stream(
                 part,
                 seed=tf.constant([seed], tf.int64),
                 end=tf.constant([end >= frames]),
                 **state,
             )
-            pieces.append(said["audio"].numpy())
-            state = {"state": {k: x for k, x in said.items() if k in names}}
+            pieces.append(output["audio"].numpy())
+            state = {"state": {k: x for k, x in output.items() if k in names}}
             # `lengths` is an input and an output, but no state.
             del state["state"]["lengths"]
         return np.concatenate(pieces, axis=1)
 
-    return speak
+    return synthesize
 
 
 def _taken(features: dict, names) -> dict:
@@ -193,20 +195,20 @@ def _taken(features: dict, names) -> dict:
     }
 
 
-def _lite(path: Path) -> Speak:
+def _lite(path: Path) -> Synthesize:
     from pwavenet_tf.export.lite.voice import LiteVoice
 
     return LiteVoice(path, threads=2)
 
 
-def _onnx(path: Path) -> Speak:
+def _onnx(path: Path) -> Synthesize:
     from pwavenet_tf.export.onnx import OnnxVoice
 
     return OnnxVoice(path)
 
 
-# What is loaded, and how it is made to speak.
-_ROUTES: dict[str, tuple[str, Callable[[Path], Speak]]] = {
+# What is loaded, and how it synthesizes.
+_ROUTES: dict[str, tuple[str, Callable[[Path], Synthesize]]] = {
     "keras": ("keras", _keras),
     "keras with XLA": ("keras", functools.partial(_keras, jit_compile=True)),
     "SavedModel": ("saved_model", _saved_model),
@@ -230,17 +232,19 @@ def _apart(
         }
 
     before, started = peak_from_here(), time.perf_counter()
-    speak = _ROUTES[route][1](Path(path))
-    speak(lasting(1), _SEED)
+    synthesize = _ROUTES[route][1](Path(path))
+    synthesize(lasting(1), _SEED)
     cold = time.perf_counter() - started
-    short = _median(lambda: speak(lasting(1), _SEED))
-    np.save(sound, speak(lasting(10), _SEED))
+    short = _median(lambda: synthesize(lasting(1), _SEED))
+    np.save(sound, synthesize(lasting(10), _SEED))
     figures = {
         "cold_start_seconds": cold,
         "second_seconds": short,
-        "ten_seconds_seconds": _median(lambda: speak(lasting(10), _SEED), 3),
+        "ten_seconds_seconds": _median(
+            lambda: synthesize(lasting(10), _SEED), 3
+        ),
     }
-    speak(whole, _SEED)
+    synthesize(whole, _SEED)
     return figures | {"long_bytes": peak() - before}
 
 

@@ -122,11 +122,11 @@ def _naive(teacher: WaveNet, count: int) -> float:
     hop = teacher.audio.hop_length
     frames = teacher.audio.frames(teacher.receptive_field)
     features = random_features(teacher.audio, teacher.conditioning, 1, frames)
-    told = teacher.layer_conditioning(features)
+    conditioning = teacher.layer_conditioning(features)
 
     @tf.function(jit_compile=True)
     def newest(audio):
-        return teacher.parameters_given(audio, told)[:, -1]
+        return teacher.parameters_given(audio, conditioning)[:, -1]
 
     audio = tf.zeros((1, frames * hop))
     newest(audio).numpy()

@@ -1,6 +1,6 @@
 """What a .tflite costs, and how close it is to its student.
 
-Run as a module with a file and a number of frames, it speaks so many and
+Run as a module with a file and a number of frames, it synthesizes so many and
 prints the peak memory that this takes.
 """
 
@@ -37,7 +37,7 @@ from pwavenet_tf.synthesis.student import Synthesizer
 _BLOCK_FRAMES = 16
 _THREADS = (1, 2)
 _BLOCKS = 40
-_SPOKEN_SECONDS = 60
+_SYNTHESIZED_SECONDS = 60
 
 
 def measure_presets() -> dict[str, dict[str, dict[str, float]]]:
@@ -61,15 +61,15 @@ def measure(
 
     Args:
         student: The student.
-        speech: What it speaks for the comparison, and for calibration;
+        speech: Features to synthesize for the comparison and to calibrate with;
             random features if there is none. See `export_tflite`.
 
     Returns:
-        By variant: `bytes` of the file; `snr_db` and
-        `log_spectral_distance_db` to the student in Keras, float32; a
-        block's median time over its length in sound with one thread and with
-        two, `real_time_1` and `real_time_2`; `peak_bytes`, by how much a
-        fresh process grows that loads it and speaks a minute.
+        By variant: `bytes` of the file; `snr_db` and `log_spectral_distance_db`
+        to the student in Keras, float32; a block's median time over its length
+        in sound with one thread and with two, `real_time_1` and `real_time_2`;
+        `peak_bytes`, by how much a fresh process grows that loads it and
+        synthesizes a minute.
     """
     speech = [
         require_features(features, student.audio, student.conditioning)
@@ -80,7 +80,7 @@ def measure(
         )
     ]
     calibrating, judging = speech[::2], speech[1::2] or speech
-    voice, figures = Synthesizer(in_precision(student, "float32")), {}
+    synthesizer, figures = Synthesizer(in_precision(student, "float32")), {}
     with tempfile.TemporaryDirectory() as folder:
         for variant in tqdm(VARIANTS, desc="tflite", disable=None):
             path = Path(folder) / f"{variant}.tflite"
@@ -89,8 +89,8 @@ def measure(
                     *lite_content(student, variant, _BLOCK_FRAMES, calibrating)
                 )
             )
-            found = measured_quality(LiteVoice(path), voice, judging)
-            frames = frames_of(student, _SPOKEN_SECONDS)
+            found = measured_quality(LiteVoice(path), synthesizer, judging)
+            frames = frames_of(student, _SYNTHESIZED_SECONDS)
             memory = figures_apart(__name__, str(path), str(frames))
             figures[variant] = {
                 "bytes": path.stat().st_size,
@@ -114,14 +114,14 @@ class _Timed(LiteVoice):
 
     def run(self, inputs: dict):
         started = time.perf_counter()
-        said = super().run(inputs)
+        output = super().run(inputs)
         self.seconds.append(time.perf_counter() - started)
-        return said
+        return output
 
 
 def _real_time(path: Path, student: ParallelWaveNet, threads: int) -> float:
-    voice = _Timed(path, threads)
-    for _ in voice.chunks(
+    timed = _Timed(path, threads)
+    for _ in timed.chunks(
         random_features(
             student.audio, student.conditioning, 1, _BLOCKS * _BLOCK_FRAMES
         )
@@ -130,14 +130,14 @@ def _real_time(path: Path, student: ParallelWaveNet, threads: int) -> float:
     block = _BLOCK_FRAMES * student.audio.hop_length
     # The first one prepares; the median, as others work on the machine too.
     return (
-        float(np.median(voice.seconds[1:])) * student.audio.sample_rate / block
+        float(np.median(timed.seconds[1:])) * student.audio.sample_rate / block
     )
 
 
 def _peak_growth(path: str, frames: str) -> int:
     before = peak_from_here()
-    voice = LiteVoice(Path(path))
-    mel = np.zeros((1, 1, voice.contract.mels), np.float32)
+    synthesizer = LiteVoice(Path(path))
+    mel = np.zeros((1, 1, synthesizer.contract.mels), np.float32)
     others = {
         "phones": np.zeros((1, 1, 3), np.int32),
         "timing": np.zeros((1, 1, 2), np.float32),
@@ -145,7 +145,7 @@ def _peak_growth(path: str, frames: str) -> int:
         "speaker": np.zeros(1, np.int32),
     }
     parts = ({"mel": mel} | others for _ in range(int(frames)))
-    for _ in voice.stream(parts):
+    for _ in synthesizer.stream(parts):
         pass
     return peak() - before
 

@@ -1,16 +1,16 @@
-"""Judges recordings: what is broken, noisy, clipped or double.
+"""Audits recordings: damage, noise, clipping, duplicates.
 
 Every recording is measured: its rate, channels and bits, its length and peak,
 the share of clipped samples, an offset (DC), the share of pauses, the noise,
-the bandwidth (speech that was sampled at 8 kHz once and brought to a higher
-rate is found out, and so is MP3), and whether another recording has the same
-samples. Where there are transcripts, it is asked whether each belongs to its
-recording: none may be spoken too fast or too slow to be true.
+the bandwidth (which reveals speech that was upsampled from 8 kHz, and MP3),
+and whether another recording has the same samples. Where there are
+transcripts, each is checked against its recording: the speaking rate that it
+implies must be plausible.
 
 A recording that cannot be trained on goes to quarantine, with the reasons. A
-weakness that can be lived with is a warning. The limits are flags, and
-pwavenet prepare has the same ones: what is in quarantine here is left out
-there. No recording is ever changed or moved.
+tolerable weakness is a warning. The limits are flags, and pwavenet prepare has
+the same ones: what is in quarantine here is left out there. No recording is
+ever changed or moved.
 
 The layouts of LJ Speech, VCTK and LibriTTS are known by themselves, and so is
 a CSV manifest with the columns path, speaker and text: name it as --corpus,
@@ -34,38 +34,28 @@ from absl import flags
 
 from pwavenet_tf.cli.flags import (
     chosen_limits,
+    define_corpus,
     define_limits,
-    define_path,
-    existing,
-    writable_folder,
+    define_out,
+    define_preset,
 )
-from pwavenet_tf.core.presets import preset, preset_names
+from pwavenet_tf.core.presets import preset
 
 NEEDS_TENSORFLOW = False
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     """Defines the flags."""
-    define_path(
-        "corpus",
-        "DIR: Folder of recordings, or a CSV manifest.",
-        flag_values,
-        existing,
-    )
-    define_path(
-        "out",
+    define_corpus(flag_values)
+    define_out(
         "DIR: Folder to write audit.html, audit.json and quarantine.csv to; "
         "it must not hold anything yet. Nothing is written, if left out.",
         flag_values,
-        writable_folder,
         required=False,
     )
-    flags.DEFINE_enum(
-        "preset",
-        "nano",
-        preset_names(),
+    define_preset(
         "NAME: Settings that the recordings are for, which have a sample rate.",
-        flag_values=flag_values,
+        flag_values,
     )
     flags.DEFINE_boolean(
         "transcripts",
@@ -79,7 +69,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 
 
 def run(flag_values: flags.FlagValues) -> None:
-    """Audits the corpus and says what was found."""
+    """Audits the corpus and prints the findings."""
     from pwavenet_tf.core.files import require_free
     from pwavenet_tf.corpus.audit import audit
     from pwavenet_tf.corpus.audit.report import (
@@ -100,7 +90,7 @@ def run(flag_values: flags.FlagValues) -> None:
         find_layout(corpus),
         limits,
         preset(flag_values.preset).audio.sample_rate,
-        spoken=flag_values.transcripts,
+        check_transcripts=flag_values.transcripts,
     )
     if out:
         write_audit(found, out, corpus.resolve().name)
@@ -109,4 +99,4 @@ def run(flag_values: flags.FlagValues) -> None:
         print(f"The page is {out / PAGE_NAME},")
         print(f"the quarantine is listed in {out / LIST_NAME}.")
     elif found.warned:
-        print("With --out=DIR, a page tells the warnings too.")
+        print("With --out=DIR, a page lists the warnings too.")

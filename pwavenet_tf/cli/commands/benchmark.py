@@ -1,11 +1,11 @@
-"""Measures how fast this machine makes sound.
+"""Measures how fast this machine generates speech.
 
 In one run, on untrained models, which are as fast as trained ones:
 
   teachers         sampling with every preset's teacher: the whole network for
                    every sample (naive) against the cached loop
   batches          the cached loop with 1 to 64 streams at once
-  length           what a sample costs early and late in a minute of audio
+  length           time per sample early and late in a minute of audio
   student          the parallel pass
   log-probability  the mixture's value and gradient against TensorFlow
                    Probability's: difference, time and peak memory
@@ -20,7 +20,7 @@ In one run, on untrained models, which are as fast as trained ones:
   tflite           every variant of the .tflite: size, quality, speed, memory
 
 It takes about half an hour. The figures go to the screen and, as JSON, to a
-file. Compare them within one run only: machines have good and bad moments.
+file. Compare them within one run only: a machine's speed varies with its load.
 
 Before it:  nothing.
 
@@ -32,16 +32,15 @@ from pathlib import Path
 
 from absl import flags
 
-from pwavenet_tf.cli.flags import define_path, writable_file
+from pwavenet_tf.cli.flags import define_out, writable_file
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     """Defines --out."""
-    define_path(
-        "out",
+    define_out(
         "FILE: JSON file to write the figures to.",
         flag_values,
-        writable_file,
+        check=writable_file,
     )
 
 
@@ -82,8 +81,8 @@ def run(flag_values: flags.FlagValues) -> None:
     ):
         figures[name] = measure()
         show(figures[name])
-    with atomic_write(Path(flag_values.out)) as aside:
-        aside.write_text(json.dumps(figures, indent=1) + "\n", "ascii")
+    with atomic_write(Path(flag_values.out)) as temporary:
+        temporary.write_text(json.dumps(figures, indent=1) + "\n", "ascii")
     print(f"\nThe figures are in {flag_values.out}.")
 
 

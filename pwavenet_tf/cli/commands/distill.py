@@ -1,20 +1,20 @@
-"""Distils the teacher into a student that speaks at once.
+"""Distils the teacher into a parallel student.
 
 The student is a chain of inverse autoregressive flows: it turns noise into
-speech in one parallel pass. It never sees the teacher's training target;
-it learns by making sound and being told by the teacher how probable that
-sound is, by being told how improbable it is for another clip, and by
-matching the power of the recordings at every frequency. With --phones it also
-learns to sound to a network that hears phones as the recordings do.
+speech, all samples in one parallel pass. It never sees the teacher's training
+target; it learns by generating audio that the teacher must find probable, and
+improbable given another clip's conditioning, and by matching the power of the
+recordings at every frequency. With --phones it also learns to match the
+recordings in the activations of a phone classifier.
 
 A run writes RUN/student.keras. Watch RUN/progress.png, the power loss and the
-level of the sound: a student that whispers has a level far below the
+level of the output: a student that whispers has a level far below the
 recordings'.
 
-An interrupted run goes on when the same command is given again, a finished one
-with more --steps; its learning rate then rises again to that of the longer
-run. --initial starts from another student's weights: to train a new voice, or
-to go on with other settings.
+The same command resumes an interrupted run; more --steps continue a finished
+one, whose learning rate then rises again to that of the longer run. --initial
+starts from another student's weights: to train a new voice, or to continue
+with other settings.
 
 Before it:  pwavenet train-teacher (and train-phones)
 After it:   pwavenet synthesize, evaluate, export
@@ -33,10 +33,10 @@ from pathlib import Path
 from absl import flags
 
 from pwavenet_tf.cli.flags import (
-    define_path,
-    existing_file,
-    existing_folder,
-    writable_folder,
+    define_data,
+    define_out,
+    define_phones,
+    define_teacher,
 )
 from pwavenet_tf.cli.training_flags import (
     chosen_strategy,
@@ -52,30 +52,13 @@ from pwavenet_tf.cli.training_flags import (
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     """Defines the flags."""
-    define_path(
-        "data",
-        "DATA: Folder that `pwavenet prepare` wrote.",
-        flag_values,
-        existing_folder,
-    )
-    define_path(
-        "teacher",
-        "FILE: The teacher.keras to learn from.",
-        flag_values,
-        existing_file,
-    )
-    define_path(
-        "out",
-        "RUN: Folder to write student.keras to.",
-        flag_values,
-        writable_folder,
-    )
-    define_path(
-        "phones",
+    define_data(flag_values)
+    define_teacher("FILE: The teacher.keras to learn from.", flag_values)
+    define_out("RUN: Folder to write student.keras to.", flag_values)
+    define_phones(
         "FILE: A phones.keras that train-phones wrote, for the perceptual "
         "losses; without it there are none.",
         flag_values,
-        existing_file,
         required=False,
     )
     define_training(
@@ -89,7 +72,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 
 
 def run(flag_values: flags.FlagValues) -> None:
-    """Distils the student and says what comes next."""
+    """Distils the student and prints the next command."""
     from pwavenet_tf.core.presets import preset
     from pwavenet_tf.corpus.dataset import Corpus
     from pwavenet_tf.models.loading import (

@@ -1,11 +1,11 @@
 """Fetches a public corpus: ljspeech, 24 hours of one voice.
 
 LJ Speech is 13,100 recordings of one reader of English, in the public domain,
-with what is said in each: 2.7 GB to fetch, 3.8 GB on disk.
+with their transcripts: 2.7 GB to fetch, 3.8 GB on disk.
 
 The archive is checked by its SHA-256 and unpacked; the folder appears only
-when all is there. An interrupted download is gone on with, by itself or when
-the command is run again: what has arrived waits beside the folder in a file
+when all is there. An interrupted download resumes, by itself or when the
+command is run again: what has arrived is kept next to the folder in a file
 whose name ends in .part.
 
 Before it:  nothing; with recordings of your own, it is not needed.
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from absl import flags
 
-from pwavenet_tf.cli.flags import define_path, writable_folder
+from pwavenet_tf.cli.flags import define_out
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.download import DATASETS
 
@@ -41,23 +41,21 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         flag_values=flag_values,
     )
     flags.mark_flag_as_required("dataset", flag_values)
-    define_path(
-        "out",
+    define_out(
         "DIR: Folder to write the corpus to; it must not hold anything yet.",
         flag_values,
-        writable_folder,
     )
     flags.DEFINE_string(
         "url",
         None,
-        "URL: Another place to fetch the same archive from; the usual, if "
+        "URL: Another place to fetch the same archive from; the usual one, if "
         "left out.",
         flag_values=flag_values,
     )
 
 
 def run(flag_values: flags.FlagValues) -> None:
-    """Fetches the corpus and says what comes next."""
+    """Fetches the corpus and prints the next command."""
     from pwavenet_tf.corpus.download import download
 
     dataset, out = DATASETS[flag_values.dataset], Path(flag_values.out)

@@ -1,38 +1,37 @@
-"""Compares models with recordings: figures and a page of sound.
+"""Compares models with recordings: metrics and a report.
 
-Every recording is spoken anew by each model from what the model is told of
-it. Beside the models stand two baselines without training: Griffin-Lim, from
-the same mel spectrogram, which a model must beat to be worth its training, and
-WORLD, a parametric vocoder that analyses the recording itself. Measured are
-PESQ (wide band), STOI and extended STOI, mel-cepstral distortion, F0 and
-voicing errors, log-spectral and multi-resolution STFT distance, level, octave
-bands, noise in pauses, and the models' speed; docs/evaluation.md defines each.
-Means over the recordings come with 95 % intervals, and every model's
-difference from every other system, paired by recording, with its own: judge
-on 20 recordings or more. PESQ and WORLD need a C compiler once, for
-pip install 'pwavenet_tf[metrics]'; without them all else is measured.
+Each model resynthesizes every recording from its conditioning. Two baselines
+without training are compared with the models: Griffin-Lim, from the same mel
+spectrogram, which a model must beat to be worth its training, and WORLD, a
+parametric vocoder that analyses the recording itself. Measured are PESQ (wide
+band), STOI and extended STOI, mel-cepstral distortion, F0 and voicing errors,
+log-spectral and multi-resolution STFT distance, level, octave bands, noise in
+pauses, and the models' speed; docs/evaluation.md defines each. Means over the
+recordings come with 95 % intervals, and every model's difference from every
+other system, paired by recording, with its own: use 20 recordings or more.
+PESQ and WORLD need a C compiler once, for pip install 'pwavenet_tf[metrics]';
+without them everything else is measured.
 
-Each model also scores the recordings: the bits that it needs per sample,
-exact and by file, and whether it is as sure as it should be (half of the
-samples belong inside its 50 % intervals). And it is told wrong things,
+Each model also scores the recordings: the bits that it needs per sample, exact
+and by file, and whether it is as sure as it should be (half of the samples
+belong inside its 50 % intervals). It is also given mismatched conditioning,
 another recording's mel spectrogram, phones or pitch or another speaker: what
-that costs in bits is how much it listens. --nosound does this alone, which is
-quick where speaking would take a large teacher hours. A student's flows must
-be inverted one sample after the other for it; a nano student's take half a
-second for a second of sound. Between a student and a teacher of the same run
-stands their KL, in nats per sample.
+that costs in bits is its conditioning sensitivity. --nosound does this alone,
+which is quick where synthesis would take a large teacher hours. A student's
+flows must be inverted one sample after the other for it; a nano student's take
+half a second for a second of sound. For a student and a teacher of the same
+run the KL between them is given, in nats per sample.
 
 It writes metrics.json, recordings.csv (a row for each recording and system)
-and bits.csv for programs and report.html for people:
-players, waveforms and spectrograms side by side, in one file that can be sent
-to anyone. What each voice speaks is also written to sound/. Use recordings
-that were not trained on.
+and bits.csv for programs and report.html for people: players, waveforms and
+spectrograms side by side, in one file that can be sent to anyone. The audio of
+each system is also written to sound/. Use recordings that were not trained on.
 
-Beside the report lie two blind listening tests, to be opened in a browser or
+Next to the report are two blind listening tests, to be opened in a browser or
 sent to listeners: ab_test.html (which of two sounds better?) and mushra.html
-(all rated from 0 to 100 against the recording, which hides among them together
-with a low anchor, as in ITU-R BS.1534). Each listener saves a JSON file.
---ratings makes the paper's table of them, with confidence intervals: mean
+(all rated from 0 to 100 against the recording, with a hidden reference and a
+low anchor among them, as in ITU-R BS.1534). Each listener saves a JSON file.
+--ratings computes the paper's table from them, with confidence intervals: mean
 scores, and preferences as win-lose-neutral %. It is also written to
 ratings.json. Listeners who don't recognise the hidden recording are excluded,
 as BS.1534 recommends.
@@ -42,8 +41,8 @@ After it:   open report.html; ask listeners; evaluate --ratings
 
 Example:
   pwavenet evaluate --model=run/teacher.keras --model=run/student.keras \\
-      --reference=unheard --out=report
-  pwavenet evaluate --model=run/teacher.keras --reference=unheard \\
+      --reference=held_out --out=report
+  pwavenet evaluate --model=run/teacher.keras --reference=held_out \\
       --speaker_pattern='_(.+)_' --nosound --out=scores
   pwavenet evaluate --ratings=answers --out=report
 """
@@ -56,11 +55,10 @@ from pwavenet_tf.cli.flags import (
     chosen_models,
     define_labels,
     define_model,
-    define_path,
+    define_out,
+    define_reference,
     define_speaker_pattern,
-    existing,
-    require_apart,
-    writable_folder,
+    require_outside,
 )
 from pwavenet_tf.core.errors import UserError
 
@@ -74,13 +72,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         repeated=True,
         required=False,
     )
-    define_path(
-        "reference",
-        "DIR: Folder of recordings to compare with.",
-        flag_values,
-        existing,
-        required=False,
-    )
+    define_reference(flag_values, required=False)
     flags.DEFINE_multi_string(
         "ratings",
         None,
@@ -91,20 +83,18 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     )
     define_labels(flag_values)
     define_speaker_pattern(flag_values)
-    define_path(
-        "out",
+    define_out(
         "DIR: Folder to write metrics.json, recordings.csv, bits.csv, "
         "report.html, the listening tests and sound/ to; with --ratings, "
         "ratings.json.",
         flag_values,
-        writable_folder,
         required=False,
     )
     flags.DEFINE_boolean(
         "sound",
         True,
-        "<true|false>: Whether the models speak; with --nosound, they score "
-        "and nothing more is done.",
+        "<true|false>: Whether the models synthesize; with --nosound, they "
+        "only score the recordings.",
         flag_values=flag_values,
     )
     flags.register_multi_flags_validator(
@@ -136,14 +126,14 @@ def _check_task(values: dict) -> bool:
         missing.remove("model")
     if missing:
         named = " and ".join(f"--{name}" for name in missing)
-        mend = " ".join(f"--{name}={forms[name]}" for name in missing)
+        fix = " ".join(f"--{name}={forms[name]}" for name in missing)
         verb = "are" if len(missing) > 1 else "is"
-        raise UserError(f"{named} {verb} missing; add {mend}")
+        raise UserError(f"{named} {verb} missing; add {fix}")
     return True
 
 
 def run(flag_values: flags.FlagValues) -> None:
-    """Writes the figures and the page, or the table of ratings."""
+    """Writes the metrics and the report, or the table of ratings."""
     if flag_values.ratings:
         _run_ratings(flag_values.ratings, Path(flag_values.out))
     else:
@@ -170,7 +160,7 @@ def _run_models(flag_values: flags.FlagValues) -> None:
 
     models = {path: load_model(path) for path in chosen_models(flag_values)}
     reference, out = Path(flag_values.reference), Path(flag_values.out)
-    require_apart(out, reference)
+    require_outside(out, reference)
     recordings = find_audio(reference)
     folder = reference if reference.is_dir() else reference.parent
     found = evaluate(

@@ -6,15 +6,16 @@
                signatures for any batch and length, for streams, and for the
                mel spectrogram of recordings. DIR's name is the model's.
   tflite       phones and small machines: one file of built-in operations
-               that speaks any length in blocks. --variant makes it smaller.
-  onnx         other runtimes: one file that speaks any length in blocks.
+               for audio of any length, in blocks. --variant makes it
+               smaller.
+  onnx         other runtimes: one file for audio of any length, in blocks.
 
-Whatever is written was run first and compared with the student. The 8-bit
-variants lose something: they are compared on speech of yours, and refused,
-with the figures, if they lose too much.
+Every export is run and compared with the student before it is written. The
+8-bit variants lose something: they are compared with it on speech that you
+give, and refused, with the figures, if they lose too much.
 
 Before it:  pwavenet distill
-After it:   serve it, put it on a phone, or hear the file by synthesize
+After it:   serve it, put it on a phone, or try the file with synthesize
 
 Example:
   pwavenet export --model=run/student.keras --out=served/voice
@@ -38,9 +39,9 @@ from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.export.lite.card import VARIANTS
 
 _FORMATS = ("saved_model", "tflite", "onnx")
-# The flags of a .tflite, and what they are if nothing is said.
+# The flags of a .tflite, and their defaults.
 _OF_TFLITE = {"variant": "float32", "block_frames": 16, "speech": None}
-# Less says nothing of how 8 bits sound.
+# Less is too short to judge 8-bit audio by.
 _LEAST_SECONDS = 3.0
 
 
@@ -65,14 +66,14 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "variant",
         _OF_TFLITE["variant"],
         VARIANTS,
-        "Of a .tflite: how its numbers are kept.",
+        "Of a .tflite: how its numbers are stored.",
         flag_values=flag_values,
     )
     flags.DEFINE_integer(
         "block_frames",
         _OF_TFLITE["block_frames"],
-        "N: Frames that a .tflite speaks at a time; less is heard sooner, "
-        "more is faster.",
+        "N: Frames that a .tflite synthesizes at a time; fewer have less "
+        "latency, more are faster.",
         lower_bound=1,
         flag_values=flag_values,
     )
@@ -90,7 +91,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 
 
 def run(flag_values: flags.FlagValues) -> None:
-    """Exports the student and says how close the export is."""
+    """Exports the student and prints how close the export is."""
     from pwavenet_tf.models.loading import load_student
 
     (model,) = chosen_models(flag_values)
@@ -133,7 +134,7 @@ def _saved_model(student, out: Path, flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.export.saved_model import export_saved_model
 
     version = export_saved_model(student, out)
-    print(f"The SavedModel is in {version}; its sound equals the student's.")
+    print(f"The SavedModel is in {version}; its output equals the student's.")
 
 
 def _tflite(student, out: Path, flag_values: flags.FlagValues) -> None:
@@ -157,21 +158,25 @@ def _tflite(student, out: Path, flag_values: flags.FlagValues) -> None:
 
 
 def _speech(student, flag_values: flags.FlagValues) -> list[dict]:
-    """Features of everything at --speech that can be spoken."""
+    """Features of everything at --speech that can be synthesized."""
     from pwavenet_tf.synthesis.files import features_at, synthesizer_of
 
-    place, voice = Path(flag_values.speech), synthesizer_of(student)
-    # Whoever of several speaks, the arithmetic is the same.
-    speakers = voice.conditioning.speakers
+    place, model_info = Path(flag_values.speech), synthesizer_of(student)
+    # The arithmetic is the same for each speaker.
+    speakers = model_info.conditioning.speakers
     speaker = speakers[0] if speakers else None
-    found = list(features_at(place, voice, speaker).values())
+    found = list(features_at(place, model_info, speaker).values())
     frames = sum(max(len(x) for x in one.values() if x.ndim) for one in found)
-    seconds = frames * voice.contract.hop_length / voice.contract.sample_rate
+    seconds = (
+        frames
+        * model_info.contract.hop_length
+        / model_info.contract.sample_rate
+    )
     if flag_values.variant.startswith("int8") and seconds < _LEAST_SECONDS:
         raise UserError(
             f"--speech={place} lasts {seconds:.1f} seconds; "
             f"{flag_values.variant} is judged on {_LEAST_SECONDS:g} seconds or "
-            "more of speech like that which the voice was trained on"
+            "more of speech like that which the model was trained on"
         )
     return found
 
@@ -181,6 +186,6 @@ def _onnx(student, out: Path, flag_values: flags.FlagValues) -> None:
 
     difference = export_onnx(student, out)
     print(
-        f"The ONNX file is in {out}; its sound is within {difference:.0e} of "
+        f"The ONNX file is in {out}; its output is within {difference:.0e} of "
         "the student's."
     )

@@ -2,9 +2,9 @@
 
 A machine without TensorFlow trains on them: copy the folder there, train a
 teacher or a student with pwavenet train-jax, and copy the .keras file back;
-see docs/jax.md. With --compact the samples are FLAC, without loss, and the
-mel spectrograms are left out; they are computed again when training begins.
-So the folder has a fourth of the size.
+see docs/jax.md. With --compact the samples are FLAC, without loss, and the mel
+spectrograms are left out; they are computed again when training begins. The
+folder then has a quarter of the size.
 
 Before it:  pwavenet prepare
 After it:   pwavenet train-jax there, then pwavenet synthesize or evaluate here
@@ -18,30 +18,23 @@ from pathlib import Path
 
 from absl import flags
 
-from pwavenet_tf.cli.flags import define_path, existing_folder, writable_folder
+from pwavenet_tf.cli.flags import define_data, define_out
 from pwavenet_tf.core.errors import UserError
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     """Defines --data and --out."""
-    define_path(
-        "data",
-        "DATA: Folder that `pwavenet prepare` wrote.",
-        flag_values,
-        existing_folder,
-    )
-    define_path(
-        "out",
+    define_data(flag_values)
+    define_out(
         "DIR: Folder to write corpus.json and the arrays to; it must not "
         "hold anything yet.",
         flag_values,
-        writable_folder,
     )
     flags.DEFINE_boolean(
         "compact",
         False,
         "<true|false>: Whether samples are written as FLAC and mel "
-        "spectrograms left out; --compact alone says so.",
+        "spectrograms left out; --compact alone means true.",
         flag_values=flag_values,
     )
     flags.DEFINE_float(
@@ -55,7 +48,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 
 
 def run(flag_values: flags.FlagValues) -> None:
-    """Exports the corpus and says what reads it."""
+    """Exports the corpus and prints the next command."""
     from pwavenet_tf.corpus.dataset import Corpus
     from pwavenet_tf.corpus.numpy_corpus import export_compact, export_numpy
 

@@ -1,26 +1,26 @@
 """Turns a folder of recordings into data to train on.
 
-Every WAV, FLAC, MP3 and OGG file in the folder and its subfolders is mixed
-to one channel, brought to the preset's sample rate and analysed into a mel
-spectrogram. Each is audited first, as pwavenet audit does it: one that cannot
-be used (silent, too short, damaged, badly clipped) is left out and named with
-the reason; it never stops the others. One recording in ten is held out to
-measure progress on, or those that --validation_pattern finds.
+Every WAV, FLAC, MP3 and OGG file in the folder and its subfolders is mixed to
+one channel, brought to the preset's sample rate and analysed into a mel
+spectrogram. Each is audited first, as by pwavenet audit: one that cannot be
+used (silent, too short, damaged, badly clipped) is left out and reported with
+the reason; the others are prepared all the same. One recording in ten is held
+out to measure progress on, or those that --validation_pattern finds.
 
 The layouts of LJ Speech, VCTK and LibriTTS are known by themselves, with their
 texts and speakers, and so is a CSV manifest with the columns path, speaker and
 text: name it as --corpus, or call it manifest.csv in the folder.
 
-What a model can be told later is decided here:
+What a model can be conditioned on is decided here:
   mel         the mel spectrogram; it is always there
   linguistic  the phone, its neighbours, position and duration. Phones come
               from label files (HTK, Festival, or CSV: start, end, phone), one
               for each recording, in RECORDINGS/labels or --labels; without
-              one, a recording is aligned with its text, which the layout or
-              metadata.csv (name|text) tells; that needs eSpeak NG
+              one, a recording is aligned with its text, from the layout or
+              metadata.csv (name|text); that needs eSpeak NG
               (pip install pwavenet_tf[demo])
   pitch       F0 and voicing
-  speaker     who speaks: what the layout tells, else the folder that the
+  speaker     the speaker's name, by the layout, else the folder that the
               recording lies in, or what --speaker_pattern finds in its path
 
 An hour of one clear voice is a good start; ten minutes are enough to try.
@@ -33,8 +33,8 @@ So that it can be trained further on other recordings, prepare those with
 With --runner, the recordings are measured and analysed by the workers of an
 Apache Beam runner (pip install 'pwavenet_tf[beam]'): by several processes of
 this machine, or by a cluster. The data is the same to the byte. Until it is
-complete, what is finished lies in .preparing-DATA beside it, as much again as
-the data: a run that was killed is taken up by the same command.
+complete, finished work is kept in .preparing-DATA next to it, as large as the
+data: the same command resumes a run that was killed.
 
 Before it:  nothing, or pwavenet audit
 After it:   pwavenet train-teacher
@@ -61,16 +61,18 @@ from pwavenet_tf.cli.flags import (
     chosen_limits,
     chosen_runner,
     define_conditioning,
+    define_corpus,
     define_labels,
     define_limits,
+    define_out,
     define_path,
+    define_preset,
     define_runner,
     define_speaker_pattern,
     existing,
-    writable_folder,
 )
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.presets import preset, preset_names
+from pwavenet_tf.core.presets import preset
 from pwavenet_tf.core.training_config import Preset
 
 if TYPE_CHECKING:
@@ -84,29 +86,19 @@ _NEEDED = {"labels": "linguistic", "speaker_pattern": "speaker"}
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     """Defines the flags."""
-    define_path(
-        "corpus",
-        "DIR: Folder of recordings, or a CSV manifest.",
-        flag_values,
-        existing,
-    )
-    define_path(
-        "out",
+    define_corpus(flag_values)
+    define_out(
         "DATA: Folder to write the data to; it must not hold anything yet.",
         flag_values,
-        writable_folder,
     )
-    flags.DEFINE_enum(
-        "preset",
-        "nano",
-        preset_names(),
+    define_preset(
         "NAME: Settings to follow: nano (16 kHz, trains on two cores), v1 "
         "(the WaveNet of 2016) or paper (24 kHz, the published sizes).",
-        flag_values=flag_values,
+        flag_values,
     )
     define_conditioning(
-        "LIST: What models are to be told, separated by commas: mel, "
-        "linguistic, pitch, speaker. The preset's own, if left out.",
+        "LIST: Conditioning inputs, separated by commas: mel, linguistic, "
+        "pitch, speaker. The preset's own, if left out.",
         flag_values,
     )
     define_labels(flag_values)
@@ -137,19 +129,17 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 
 
 def run(flag_values: flags.FlagValues) -> None:
-    """Prepares the corpus and says what became of it."""
+    """Prepares the corpus and prints a summary."""
     settings = preset(flag_values.preset)
     inputs = chosen_inputs(flag_values, settings)
     for flag, needed in _NEEDED.items():
         if flag_values[flag].value and needed not in inputs:
-            raise UserError(
-                f"--{flag} is of use only with {needed} among --conditioning"
-            )
+            raise UserError(f"--{flag} needs {needed} among --conditioning")
     layout, card, found = _prepared(flag_values, settings, inputs)
     print(layout)
-    _tell_card(card)
+    _print_card(card)
     if warned := len(found.warned):
-        print(f"{'warnings:':<12}{warned:>6} files; pwavenet audit tells them")
+        print(f"{'warnings:':<12}{warned:>6} files; pwavenet audit lists them")
     print(f"The data is in {Path(flag_values.out)}. Next:")
     chosen = initial = ""
     if (flag_values.statistics_of or "").endswith("teacher.keras"):
@@ -176,7 +166,7 @@ def _prepared(
     require_free(out)
     layout = find_layout(Path(flag_values.corpus))
     labels = flag_values.labels and Path(flag_values.labels)
-    told = inputs, labels, flag_values.speaker_pattern
+    conditioning = inputs, labels, flag_values.speaker_pattern
     held_out = flag_values.validation_pattern
     statistics = None
     if flag_values.statistics_of:
@@ -187,16 +177,25 @@ def _prepared(
     if runner is None:
         rate = settings.audio.sample_rate
         found = audit(layout, limits, rate, "linguistic" in inputs)
-        card = prepare(found, out, settings, *told, held_out, statistics)
+        card = prepare(
+            found, out, settings, *conditioning, held_out, statistics
+        )
         return layout, card, found
     from pwavenet_tf.corpus.beam import prepare_on_beam
 
     return layout, *prepare_on_beam(
-        layout, out, settings, *told, limits, runner, held_out, statistics
+        layout,
+        out,
+        settings,
+        *conditioning,
+        limits,
+        runner,
+        held_out,
+        statistics,
     )
 
 
-def _tell_card(card: "CorpusCard") -> None:
+def _print_card(card: "CorpusCard") -> None:
     for split in ("training", "validation"):
         print(
             f"{split + ':':<12}{len(card.recordings(split)):>6} recordings"

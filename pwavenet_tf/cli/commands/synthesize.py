@@ -1,22 +1,22 @@
 """Makes speech from mel spectrograms, recordings or text.
 
 The input is a mel spectrogram (.npy, shape (frames, mels)), features by name
-(.npz), a recording, which is analysed first and then spoken anew, or a folder
-of these. A sound file of the same name is written for each. A student takes a
-fraction of the time that a teacher takes; recordings of any length fit into
-memory. With --out=- one sound is written to the standard output while it is
-still being made, for a player that reads WAV from there.
+(.npz), a recording, which is analysed and resynthesized, or a folder of these.
+A sound file of the same name is written for each. A student takes a fraction
+of the time that a teacher takes; recordings of any length fit into memory.
+With --out=- one sound is written to the standard output while it is being
+generated, for a player that reads WAV from there.
 
 A model that was trained on phones and pitch, without a mel spectrogram, also
-speaks --text: eSpeak NG decides which phone is said when and lends its melody.
-A model of several speakers speaks as --speaker, or as whoever
---speaker_pattern finds in a recording's path.
+synthesizes --text: eSpeak NG provides the phones, their timing and the pitch
+contour. A model of several speakers takes the speaker from --speaker, or from
+a recording's path by --speaker_pattern.
 
 The same seed and temperature give the same sound. A temperature below 1
 makes it calmer and cleaner, above 1 livelier and noisier.
 
 Before it:  pwavenet distill (or train-teacher)
-After it:   listen
+After it:   play the files
 
 Example:
   pwavenet synthesize --voice=kathleen --input=one.wav --out=sound
@@ -35,15 +35,16 @@ from pwavenet_tf.cli.flags import (
     chosen_models,
     define_labels,
     define_model,
+    define_out,
     define_path,
     define_sampling,
-    define_speaker_pattern,
+    define_speakers,
     existing,
     writable_folder,
 )
 from pwavenet_tf.core.errors import UserError
 
-# In the place of a folder, as elsewhere on the command line.
+# In place of a folder, as is usual on the command line.
 _OUTPUT = "-"
 
 
@@ -65,23 +66,16 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "text",
         None,
-        "TEXT: What to say, instead of --input; written to text.wav.",
+        "TEXT: What to synthesize, instead of --input; written to text.wav.",
         flag_values=flag_values,
     )
-    flags.DEFINE_string(
-        "speaker",
-        None,
-        "NAME: Who is to speak, for a model of several speakers.",
-        flag_values=flag_values,
-    )
-    define_speaker_pattern(flag_values)
+    define_speakers(flag_values)
     define_labels(flag_values)
-    define_path(
-        "out",
-        "DIR: Folder to write the sound files to, or - to hear the sound "
-        "while it is being made.",
+    define_out(
+        "DIR: Folder to write the sound files to, or - to play the sound while "
+        "it is being generated.",
         flag_values,
-        _folder_or_output,
+        check=_folder_or_output,
     )
     define_sampling(flag_values)
 
@@ -104,17 +98,17 @@ def run(flag_values: flags.FlagValues) -> None:
     if (flag_values.input is None) == (flag_values.text is None):
         raise UserError("give either --input=PATH or --text=TEXT")
     (model,) = chosen_models(flag_values)
-    voice = load_voice(model)
-    aloud = flag_values.out == _OUTPUT
+    synthesizer = load_voice(model)
+    to_output = flag_values.out == _OUTPUT
     out = Path(flag_values.out)
-    # All of the input is checked before the first sound is made.
-    features = _features(voice, flag_values, out)
-    if aloud and len(features) > 1:
+    # All of the input is checked before anything is synthesized.
+    features = _features(synthesizer, flag_values, out)
+    if to_output and len(features) > 1:
         raise UserError(
-            f"--out=- speaks one text or recording, but there are "
+            "--out=- takes one text or recording, but there are "
             f"{len(features)}; name one of them, or give a folder"
         )
-    hop = voice.contract.hop_length
+    hop = synthesizer.contract.hop_length
     samples = hop * sum(
         max(len(array) for array in one.values() if array.ndim)
         for one in features.values()
@@ -128,18 +122,18 @@ def run(flag_values: flags.FlagValues) -> None:
     ) as bar:
         how = flag_values.seed, flag_values.temperature, bar.update
         for path, one in features.items():
-            if aloud:
-                synthesize_to_pipe(voice, one, sys.stdout.buffer, *how)
+            if to_output:
+                synthesize_to_pipe(synthesizer, one, sys.stdout.buffer, *how)
             else:
-                synthesize_to_file(voice, one, path, *how)
-    if aloud:
+                synthesize_to_file(synthesizer, one, path, *how)
+    if to_output:
         return
     files = "1 file" if len(features) == 1 else f"{len(features)} files"
     print(f"The sound is in {out}: {files}.")
 
 
-def _features(voice, flag_values: flags.FlagValues, out: Path) -> dict:
-    """What to speak, by the sound file that it becomes."""
+def _features(synthesizer, flag_values: flags.FlagValues, out: Path) -> dict:
+    """What to synthesize, by the sound file that it becomes."""
     from pwavenet_tf.corpus.text_front_end import features_of_text
     from pwavenet_tf.synthesis.files import (
         features_at,
@@ -150,16 +144,16 @@ def _features(voice, flag_values: flags.FlagValues, out: Path) -> dict:
     speaker = flag_values.speaker
     if flag_values.text is not None:
         features = features_of_text(
-            flag_values.text, voice.contract, voice.conditioning
+            flag_values.text, synthesizer.contract, synthesizer.conditioning
         )
-        features = require_utterance(features, voice, speaker, "--text")
+        features = require_utterance(features, synthesizer, speaker, "--text")
         return {out / "text.wav": features}
     place = Path(flag_values.input)
     for path in find_inputs(place):
         _require_kept(path, out)
     found = features_at(
         place,
-        voice,
+        synthesizer,
         speaker,
         flag_values.labels and Path(flag_values.labels),
         flag_values.speaker_pattern,

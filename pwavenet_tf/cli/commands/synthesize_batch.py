@@ -1,4 +1,4 @@
-"""Speaks a whole corpus as a job of Apache Beam.
+"""Synthesizes a whole corpus as a job of Apache Beam.
 
 Every recording (WAV, FLAC, MP3, OGG), mel spectrogram (.npy) and .npz file in
 the folder and its subfolders, or that a CSV manifest names in its column path,
@@ -6,14 +6,14 @@ becomes a sound file of the same name, exactly as pwavenet synthesize makes it.
 The job runs where --runner says, on several processes or machines
 (pip install 'pwavenet_tf[beam]').
 
-A file that cannot be spoken takes nothing from the others: it is told, with
-the reason, on the screen and in failed.csv, and the exit status is 2. After a
-mishap run the same command again: what is there already stays, unless its
-recording, label file, text or speaker has changed. One run at a time works on
-a folder.
+A file that cannot be synthesized does not affect the others: it is reported,
+with the reason, on the screen and in failed.csv, and the exit status is 2.
+After a failure run the same command again: what is there already stays, unless
+its recording, label file, text or speaker has changed. One run at a time works
+on a folder.
 
 Before it:  pwavenet distill (or train-teacher)
-After it:   listen
+After it:   play the files
 
 Example:
   pwavenet synthesize-batch --model=run/student.keras --input=recordings \\
@@ -33,12 +33,12 @@ from pwavenet_tf.cli.flags import (
     chosen_runner,
     define_labels,
     define_model,
+    define_out,
     define_path,
     define_runner,
     define_sampling,
-    define_speaker_pattern,
+    define_speakers,
     existing,
-    writable_folder,
 )
 from pwavenet_tf.core.errors import UserError
 
@@ -52,20 +52,12 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         flag_values,
         existing,
     )
-    define_path(
-        "out",
+    define_out(
         "DIR: Folder to write the sound files to; empty, or what the same "
         "command has begun to write.",
         flag_values,
-        writable_folder,
     )
-    flags.DEFINE_string(
-        "speaker",
-        None,
-        "NAME: Who is to speak, for a model of several speakers.",
-        flag_values=flag_values,
-    )
-    define_speaker_pattern(flag_values)
+    define_speakers(flag_values)
     define_labels(flag_values)
     define_sampling(flag_values)
     define_runner(
@@ -76,7 +68,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 
 
 def run(flag_values: flags.FlagValues) -> None:
-    """Speaks what there is, and says what could not be spoken."""
+    """Synthesizes the inputs, and reports what could not be synthesized."""
     runner = chosen_runner(flag_values)
     from pwavenet_tf.synthesis.beam import (
         FAILURES_NAME,
@@ -86,7 +78,7 @@ def run(flag_values: flags.FlagValues) -> None:
 
     out = Path(flag_values.out)
     (model,) = chosen_models(flag_values)
-    spoken = synthesize_on_beam(
+    result = synthesize_on_beam(
         SynthesisJob(
             model,
             Path(flag_values.input),
@@ -99,16 +91,16 @@ def run(flag_values: flags.FlagValues) -> None:
         out,
         runner,
     )
-    failed = len(spoken.failures)
+    failed = len(result.failures)
     print(
-        f"The sound is in {out}: {spoken.utterances - failed} of "
-        f"{spoken.utterances} files"
-        + (f", {spoken.earlier} of an earlier run." if spoken.earlier else ".")
+        f"The sound is in {out}: {result.utterances - failed} of "
+        f"{result.utterances} files"
+        + (f", {result.earlier} of an earlier run." if result.earlier else ".")
     )
-    for name, reason in spoken.failures:
+    for name, reason in result.failures:
         print(f"  {name}: {reason}")
     if failed:
         raise UserError(
-            f"{failed} of {spoken.utterances} files could not be spoken; "
+            f"{failed} of {result.utterances} files could not be synthesized; "
             f"{out / FAILURES_NAME} lists them"
         )

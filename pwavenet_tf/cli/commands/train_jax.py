@@ -1,11 +1,11 @@
 """Trains a teacher or a student with JAX, without TensorFlow.
 
-Made for a GPU that is there for some minutes: the run ends by itself after
+Made for a GPU that is available for some minutes: the run ends by itself after
 --minutes, and every minute it writes all it has, the model with its averaged
 weights (teacher.keras or student.keras), the state to resume from
 (teacher.state.npz) and the log (teacher.csv). The recipe is the preset's; its
 learning rate falls to zero as the time ends. The compilation, some seconds to
-two minutes, does not count as time.
+two minutes, is not included in the time.
 
 The same command resumes an interrupted run; after its end it trains for as
 long again. With --initial it begins with the weights of a .keras file, or
@@ -31,14 +31,17 @@ from pathlib import Path
 from absl import flags
 
 from pwavenet_tf.cli.flags import (
+    define_data,
+    define_out,
     define_path,
+    define_preset,
+    define_steps,
+    define_teacher,
     existing_file,
-    existing_folder,
-    writable_folder,
 )
 from pwavenet_tf.cli.training_flags import define_precision
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.presets import preset, preset_names
+from pwavenet_tf.core.presets import preset
 from pwavenet_tf.core.training_config import Preset
 
 NEEDS_TENSORFLOW = False
@@ -46,17 +49,12 @@ NEEDS_TENSORFLOW = False
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     """Defines the flags."""
-    define_path(
-        "data",
-        "ARRAYS: Folder that `pwavenet export-corpus` wrote.",
-        flag_values,
-        existing_folder,
+    define_data(
+        flag_values, "ARRAYS: Folder that `pwavenet export-corpus` wrote."
     )
-    define_path(
-        "out",
+    define_out(
         "RUN: Folder to write teacher.keras or student.keras to.",
         flag_values,
-        writable_folder,
     )
     flags.DEFINE_enum(
         "what",
@@ -65,21 +63,17 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "What is trained.",
         flag_values=flag_values,
     )
-    define_path(
-        "teacher",
+    define_teacher(
         "FILE: The teacher.keras that a student learns from; RUN/teacher.keras "
         "if left out.",
         flag_values,
-        existing_file,
         required=False,
     )
-    flags.DEFINE_enum(
-        "preset",
-        None,
-        preset_names(),
+    define_preset(
         "Settings to follow; the ones that the data were prepared with, "
         "if left out.",
-        flag_values=flag_values,
+        flag_values,
+        usual=None,
     )
     flags.DEFINE_float(
         "minutes",
@@ -88,13 +82,10 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         lower_bound=0.01,
         flag_values=flag_values,
     )
-    flags.DEFINE_integer(
-        "steps",
-        None,
+    define_steps(
         "N: Optimiser steps; without --minutes as many as the preset says, if "
         "left out. With both, what comes first ends the run.",
-        lower_bound=1,
-        flag_values=flag_values,
+        flag_values,
     )
     define_path(
         "initial",
@@ -134,7 +125,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 
 
 def run(flag_values: flags.FlagValues) -> None:
-    """Trains, and says where the model is."""
+    """Trains, and prints where the model is."""
     _require_jax()
     import keras
 
@@ -181,7 +172,7 @@ def _require_jax() -> None:
     """
     if importlib.util.find_spec("jax") is None:
         raise UserError(
-            "JAX is not installed in this Python; docs/jax.md says how it is, "
+            "JAX is not installed in this Python; docs/jax.md describes how, "
             "or train with pwavenet train-teacher and pwavenet distill"
         )
     os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -192,7 +183,7 @@ def _require_jax() -> None:
 
 
 def _settings(flag_values: flags.FlagValues, prepared_with: str) -> Preset:
-    """The preset with what the flags say otherwise."""
+    """The preset with what the flags change."""
     chosen = preset(flag_values.preset or prepared_with)
     names = ("batch_size", "clip_length", "learning_rate", "precision")
     given = {

@@ -1,19 +1,19 @@
-"""Trains an ear for phones, for distill to judge by; optional.
+"""Trains a phone classifier for the perceptual loss; optional.
 
-The ear is a small network that hears raw audio and says which phone sounds
-in each frame. Distillation can then compare how the student and the
-recordings sound to it, layer by layer: a student that mumbles sounds wrong to
-an ear that knows phones, even where its power at every frequency is right.
+The classifier is a small network that predicts from raw audio which phone is
+spoken in each frame. Distillation can then compare its activations for the
+student and for the recordings, layer by layer: they differ for a student that
+mumbles, even where its power at every frequency is right.
 
-It learns from data that know their phones: prepare them with linguistic
-among --conditioning, from label files or from the texts of the recordings.
+It learns from data with phones: prepare them with linguistic among
+--conditioning, from label files or from the texts of the recordings.
 
-A run writes RUN/phones.keras and tells how many frames of the recordings
-that were held out it named rightly, beside the share of the commonest phone:
-that much is had by always answering the same. RUN/phones.json tells it for
-each phone, with the commonest mistakes. Three minutes of one voice gave 36 %
-of frames where the commonest phone had 8 %; most mistakes were neighbours,
-such as s and z.
+A run writes RUN/phones.keras and reports its frame accuracy on the recordings
+that were held out, next to the share of the most frequent phone, which is the
+accuracy of always predicting it. RUN/phones.json gives both for each phone,
+with the most frequent confusions. Three minutes of one voice gave an accuracy
+of 36 % where the most frequent phone had 8 %; most confusions were between
+similar phones, such as s and z.
 
 Before it:  pwavenet prepare --conditioning=mel,linguistic
 After it:   pwavenet distill
@@ -28,45 +28,35 @@ from pathlib import Path
 
 from absl import flags
 
-from pwavenet_tf.cli.flags import define_path, existing_folder, writable_folder
+from pwavenet_tf.cli.flags import define_data, define_out, define_steps
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     """Defines --data, --out and --steps."""
-    define_path(
-        "data",
+    define_data(
+        flag_values,
         "DATA: Folder that `pwavenet prepare` wrote, with linguistic among "
         "--conditioning.",
-        flag_values,
-        existing_folder,
     )
-    define_path(
-        "out",
-        "RUN: Folder to write phones.keras to.",
-        flag_values,
-        writable_folder,
-    )
-    flags.DEFINE_integer(
-        "steps",
-        None,
+    define_out("RUN: Folder to write phones.keras to.", flag_values)
+    define_steps(
         "N: Optimiser steps; 500, about five minutes on two cores, if left "
         "out. Hours of recordings deserve more.",
-        lower_bound=1,
-        flag_values=flag_values,
+        flag_values,
     )
 
 
 def run(flag_values: flags.FlagValues) -> None:
-    """Trains the classifier, says how well it hears and what comes next."""
+    """Trains the classifier, prints its accuracy and the next command."""
     from pwavenet_tf.corpus.dataset import Corpus
     from pwavenet_tf.training.phone_classifier import train_phones
 
     data, out = Path(flag_values.data), Path(flag_values.out)
     _, scores = train_phones(Corpus(data), out, flag_values.steps)
     print(
-        f"Of {scores.frames} frames held out, {scores.accuracy:.1%} are named "
-        f"rightly; always answering {scores.commonest!r} would name "
-        f"{scores.baseline:.1%}."
+        f"Of {scores.frames} frames held out, {scores.accuracy:.1%} are "
+        f"classified correctly; always predicting {scores.commonest!r} would "
+        f"give {scores.baseline:.1%}."
     )
     print(f"The phone classifier is {out / 'phones.keras'}. Next:")
     print(

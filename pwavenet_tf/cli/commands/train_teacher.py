@@ -1,25 +1,23 @@
-"""Trains the teacher, a WaveNet: good sound, made slowly.
+"""Trains the teacher, a WaveNet: high quality, slow synthesis.
 
-The teacher learns how probable every next sample is, given all samples
-before it and what it is told, usually the mel spectrogram. It speaks one
-sample after another, which is why a student is distilled from it afterwards.
-What it learns bounds what the student can learn, so most of the time is well
-spent here.
+The teacher learns how probable every next sample is, given all samples before
+it and the conditioning, usually the mel spectrogram. It generates one sample
+after another, which is why a student is distilled from it afterwards. What it
+learns bounds what the student can learn, so most of the time is well spent
+here.
 
-What it is told besides the samples, how each frame of that becomes samples,
-and which distribution it gives for the next sample are the preset's, unless
-flags say otherwise. What it is told must be in the data: prepare them with
-the same --conditioning.
+The conditioning, its upsampling from frames to samples, and the distribution
+of the next sample are the preset's, unless flags change them. The data must
+hold the conditioning: prepare them with the same --conditioning.
 
-A run writes RUN/teacher.keras. Its progress is the loss in nats per sample
-on recordings that were held out; lower is better. RUN/progress.png shows it,
-and at long runs how close what the teacher samples is to the recordings.
+A run writes RUN/teacher.keras. Its progress is the loss in nats per sample on
+recordings that were held out; lower is better. RUN/progress.png shows it, and
+in long runs how close the teacher's samples are to the recordings.
 
-An interrupted run goes on when the same command is given again. A finished one
-goes on with more --steps: its learning rate, which had come down to zero,
-rises again to what the cosine of the new length has at that step, and comes
-down once more. --initial starts another run from its weights: the usual way to
-a new voice.
+The same command resumes an interrupted run. More --steps continue a finished
+one: its learning rate, which had decayed to zero, rises again to that of the
+longer cosine at that step, and decays once more. --initial starts another run
+from its weights: the usual way to a new voice.
 
 Before it:  pwavenet prepare
 After it:   pwavenet distill
@@ -42,9 +40,9 @@ from absl import flags
 from pwavenet_tf.cli.flags import (
     chosen_inputs,
     define_conditioning,
-    define_path,
-    existing_folder,
-    writable_folder,
+    define_data,
+    define_out,
+    define_preset,
 )
 from pwavenet_tf.cli.training_flags import (
     chosen_strategy,
@@ -57,34 +55,21 @@ from pwavenet_tf.cli.training_flags import (
     with_training,
 )
 from pwavenet_tf.core.config import HEADS
-from pwavenet_tf.core.presets import preset, preset_names
+from pwavenet_tf.core.presets import preset
 from pwavenet_tf.core.training_config import Preset
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     """Defines the flags."""
-    define_path(
-        "data",
-        "DATA: Folder that `pwavenet prepare` wrote.",
-        flag_values,
-        existing_folder,
-    )
-    define_path(
-        "out",
-        "RUN: Folder to write teacher.keras to.",
-        flag_values,
-        writable_folder,
-    )
-    flags.DEFINE_enum(
-        "preset",
-        "nano",
-        preset_names(),
+    define_data(flag_values)
+    define_out("RUN: Folder to write teacher.keras to.", flag_values)
+    define_preset(
         "NAME: Settings to follow; the ones that the data was prepared with.",
-        flag_values=flag_values,
+        flag_values,
     )
     define_conditioning(
-        "LIST: What the teacher is told, separated by commas: mel, "
-        "linguistic, pitch, speaker; or none. The preset's own, if left out.",
+        "LIST: Conditioning inputs, separated by commas: mel, linguistic, "
+        "pitch, speaker; or none. The preset's own, if left out.",
         flag_values,
     )
     flags.DEFINE_enum(
@@ -100,7 +85,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         None,
         HEADS,
         "NAME: Distribution of the next sample: mixture_of_logistics or "
-        "gaussian over 16-bit levels, or mu_law, 256 levels, from which no "
+        "gaussian over 16-bit PCM values, or mu_law, 256 values, from which no "
         "student can be distilled. The preset's own, if left out.",
         flag_values=flag_values,
     )
@@ -113,7 +98,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 
 
 def run(flag_values: flags.FlagValues) -> None:
-    """Trains the teacher and says what comes next."""
+    """Trains the teacher and prints the next command."""
     from pwavenet_tf.corpus.dataset import Corpus
     from pwavenet_tf.models.distributions import ContinuousHead
     from pwavenet_tf.models.loading import load_teacher
@@ -138,13 +123,13 @@ def run(flag_values: flags.FlagValues) -> None:
         print(f"  pwavenet distill --data={data} --teacher={model} --out={out}")
     else:
         print(
-            f"  pwavenet evaluate --model={model} --reference=UNHEARD "
+            f"  pwavenet evaluate --model={model} --reference=HELD_OUT "
             "--out=REPORT"
         )
 
 
 def _settings(flag_values: flags.FlagValues) -> Preset:
-    """The preset with what the flags say otherwise."""
+    """The preset with what the flags change."""
     chosen = preset(flag_values.preset)
     conditioning = dataclasses.replace(
         chosen.conditioning,

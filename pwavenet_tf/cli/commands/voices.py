@@ -1,9 +1,9 @@
 """Lists the voices that come with the package.
 
 Each is a student, the teacher that it was distilled from, and a card: whose
-voice it is, on what data it was trained and for how long, how good it is by
-every measure beside its recordings and two baselines, what it cannot do, and
-under which licence it may be used. --name shows one card whole.
+voice it is, on what data it was trained and for how long, its metrics next to
+those of its recordings and two baselines, its limitations, and its licence.
+--name shows one whole card.
 
 Before it:  nothing
 After it:   pwavenet synthesize --voice=NAME, pwavenet export --voice=NAME
@@ -30,7 +30,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "name",
         None,
-        "NAME: The voice whose card is to be shown whole.",
+        "NAME: The voice whose whole card is shown.",
         flag_values=flag_values,
     )
 

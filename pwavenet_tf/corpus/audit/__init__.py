@@ -19,7 +19,7 @@ _AHEAD = 4
 
 @dataclasses.dataclass(frozen=True)
 class CorpusAudit:
-    """What was found out about a corpus.
+    """The results of an audit.
 
     Attributes:
         layout: How it is laid out.
@@ -53,7 +53,7 @@ def audit(
     layout: Layout,
     limits: Limits,
     sample_rate: int,
-    spoken: bool = True,
+    check_transcripts: bool = True,
     threads: int | None = None,
 ) -> CorpusAudit:
     """Measures and judges every recording.
@@ -65,26 +65,26 @@ def audit(
         layout: From `find_layout`.
         limits: What is accepted.
         sample_rate: The rate that the corpus is for, Hz.
-        spoken: As `Judge` has it.
+        check_transcripts: As `Judge` has it.
         threads: That measure; as many as there are cores, if None.
     """
     from tqdm import tqdm
 
     measured = tqdm(
-        _measured(drawn(layout.sources), threads or os.cpu_count() or 1),
+        _measured(shuffled(layout.sources), threads or os.cpu_count() or 1),
         desc=f"audit ({layout.kind})",
         total=len(layout.sources),
         unit="file",
         disable=None,
     )
-    return judged(layout, limits, sample_rate, spoken, measured)
+    return judged(layout, limits, sample_rate, check_transcripts, measured)
 
 
 def judged(
     layout: Layout,
     limits: Limits,
     sample_rate: int,
-    spoken: bool,
+    check_transcripts: bool,
     measured: Iterable[tuple[Source, Measures | UserError]],
 ) -> CorpusAudit:
     """Judges what was measured.
@@ -93,11 +93,13 @@ def judged(
         layout: From `find_layout`.
         limits: What is accepted.
         sample_rate: The rate that the corpus is for, Hz.
-        spoken: As `Judge` has it.
-        measured: The sources as `drawn` orders them, and what `measure` gave
-            or raised for each.
+        check_transcripts: As `Judge` has it.
+        measured: The sources in the order of `shuffled`, and what `measure`
+            gave or raised for each.
     """
-    judge = Judge(limits, sample_rate, spoken, layout.transcripts > 0)
+    judge = Judge(
+        limits, sample_rate, check_transcripts, layout.transcripts > 0
+    )
     audits = [
         Audit(source, None, (reason(source, found),))
         if isinstance(found, UserError)
@@ -113,22 +115,22 @@ def judged(
 
 
 def reason(source: Source, fault: UserError) -> str:
-    """What a fault says, without the name of the file that says it."""
+    """The message of a fault, without the name of its file."""
     text = str(fault).removeprefix(f"{source.path}: ")
     return text.removeprefix(f"{source.name}: ")
 
 
-def drawn(sources: Iterable[Source]) -> list[Source]:
-    """In `drawn_order`.
+def shuffled(sources: Iterable[Source]) -> list[Source]:
+    """Sorted by `shuffle_key`.
 
-    The audit and `prepare` both go by it, so that they take the same one of
-    several duplicates.
+    The audit and `prepare` both use this order, so that they keep the same one
+    of several duplicates.
     """
-    return sorted(sources, key=lambda one: drawn_order(one.name))
+    return sorted(sources, key=lambda one: shuffle_key(one.name))
 
 
-def drawn_order(name: str) -> bytes:
-    """A random order of the files that is the same on every machine."""
+def shuffle_key(name: str) -> bytes:
+    """A key that orders files at random, in the same way on every machine."""
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
 
 

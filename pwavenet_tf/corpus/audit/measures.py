@@ -2,10 +2,10 @@
 
 Level, clipping, noise, and bandwidth: speech that was sampled at 8 kHz and
 brought to 22 kHz later has nothing above 4 kHz, and MP3 leaves out what lies
-above some frequency. Both cut like a knife, where a dull voice or a far
-microphone let the spectrum fall slowly. So a step is looked for in the
-long-term average spectrum: the level falls by `STEP_DB` within `_STEP_HZ`,
-and nothing rises again above.
+above some frequency. Both cut off sharply, whereas with a dull voice or a
+distant microphone the spectrum falls slowly. So a step is looked for in the
+long-term average spectrum: the level falls by `STEP_DB` within `_STEP_HZ`, and
+nothing rises again above.
 """
 
 import dataclasses
@@ -105,7 +105,7 @@ _FEWEST_FRAMES = 50
 
 @dataclasses.dataclass(frozen=True)
 class Levels:
-    """What the power of frames tells.
+    """What the power of frames shows.
 
     Attributes:
         snr_db: Signal-to-noise ratio, dB, at most `HIGHEST_SNR_DB`; None for
@@ -141,12 +141,12 @@ def levels(powers: np.ndarray) -> Levels:
         return Levels(None, 1.0)
     loud = _loud(powers)
     silence = float(np.mean(powers < loud * 10 ** (-PAUSE_DB / 10)))
-    sounding = np.sort(powers[powers > 0])
-    if len(sounding) < _FEWEST_FRAMES:
+    nonzero = np.sort(powers[powers > 0])
+    if len(nonzero) < _FEWEST_FRAMES:
         return Levels(None, silence)
-    quiet = sounding[: max(round(len(sounding) * QUIET_SHARE), 1)]
+    quiet = nonzero[: max(round(len(nonzero) * QUIET_SHARE), 1)]
     noise = quiet.mean()
-    signal = max(sounding.mean() - noise, np.finfo(np.float64).tiny)
+    signal = max(nonzero.mean() - noise, np.finfo(np.float64).tiny)
     snr = 10 * np.log10(signal / noise)
     return Levels(float(np.clip(snr, -HIGHEST_SNR_DB, HIGHEST_SNR_DB)), silence)
 
@@ -326,11 +326,11 @@ def measure(path: Path) -> Measures:
             for block in _blocks(file):
                 meter.add(block)
             return meter.measures(path)
-    # Whatever cannot be read whole has its reason told by the one reader of
-    # audio that there is.
+    # Where a file cannot be read completely, the reason comes from the one
+    # reader of audio that there is.
     except (_Broken, OSError, soundfile.SoundFileError, TypeError) as fault:
         read_audio(path)
-        raise UserError(f"{path}: is damaged; copy it anew") from fault
+        raise UserError(f"{path}: is damaged; copy it again") from fault
 
 
 class _Broken(Exception):

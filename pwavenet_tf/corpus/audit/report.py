@@ -41,7 +41,7 @@ def _measured(name: str) -> Callable[[Audit], float | None]:
 
 
 def characters_per_second(one: Audit) -> float | None:
-    """How fast a transcript would have to be spoken."""
+    """The speaking rate that a transcript implies."""
     if one.measures is None or one.source.text is None:
         return None
     return len(one.source.text.strip()) / one.measures.seconds
@@ -134,7 +134,7 @@ def as_json(found: CorpusAudit) -> dict[str, Any]:
         "seconds_accepted": round(seconds(found.accepted), 3),
         "speakers": list(layout.speakers),
         "transcripts": layout.transcripts,
-        "transcripts_without_recording": list(layout.unheard),
+        "transcripts_without_recording": list(layout.unrecorded),
         "other_audio_files": layout.passed_over,
         "files": [_file(one) for one in found.audits],
     }
@@ -153,7 +153,7 @@ def _file(one: Audit) -> dict[str, Any]:
 
 
 def screen_table(found: CorpusAudit) -> str:
-    """What is said on the screen: totals, and who is in quarantine."""
+    """What is printed: totals, and the quarantine."""
     rows = [("", "least", "median", "most")]
     for quantity in QUANTITIES:
         if (measured := values(found, quantity)).size:
@@ -235,7 +235,9 @@ def write_audit(found: CorpusAudit, out: Path, title: str) -> None:
 
 def _page(found: CorpusAudit, title: str) -> str:
     environment = page_environment("pwavenet_tf.corpus.audit")
-    drawn = [(quantity, histogram(found, quantity)) for quantity in QUANTITIES]
+    drawings = [
+        (quantity, histogram(found, quantity)) for quantity in QUANTITIES
+    ]
     return environment.get_template("audit.html.j2").render(
         title=title,
         found=found,
@@ -245,7 +247,7 @@ def _page(found: CorpusAudit, title: str) -> str:
             "quarantined": seconds(found.quarantined) / 60,
         },
         formats=formats(found),
-        histograms=[(one, drawing) for one, drawing in drawn if drawing],
+        histograms=[(one, drawing) for one, drawing in drawings if drawing],
         width=WIDTH,
         height=HEIGHT,
         floor=FLOOR,

@@ -102,8 +102,8 @@ class Judge:
     Args:
         limits: What is accepted.
         sample_rate: The rate that the corpus is for, Hz.
-        spoken: Whether transcripts are to be spoken; if not, one that cannot
-            belong to its recording is a warning only.
+        check_transcripts: Whether a transcript that cannot belong to its
+            recording is a reason; if not, it is a warning only.
         transcribed: Whether a recording without a transcript is worth a
             warning.
     """
@@ -112,12 +112,12 @@ class Judge:
         self,
         limits: Limits,
         sample_rate: int,
-        spoken: bool = True,
+        check_transcripts: bool = True,
         transcribed: bool = False,
     ) -> None:
         self._limits = limits
         self._sample_rate = sample_rate
-        self._spoken = spoken
+        self._check_transcripts = check_transcripts
         self._transcribed = transcribed
         self._originals: dict[str, str] = {}
 
@@ -144,7 +144,7 @@ class Judge:
             rate, self._limits.fastest_speech
         ):
             yield (
-                self._spoken,
+                self._check_transcripts,
                 f"has {rate:.1f} characters of transcript in a second: it is "
                 "that of another recording, or one of them is cut off",
             )

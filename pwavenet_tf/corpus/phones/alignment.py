@@ -1,8 +1,8 @@
 """Phones of a recording whose text is known.
 
-espeak-ng speaks the text, dynamic time warping (Sakoe and Chiba 1978) finds
-which moment of its speech is which moment of the recording, and the phones
-move along.
+espeak-ng synthesizes the text, dynamic time warping (Sakoe and Chiba 1978) maps
+the times of its speech to those of the recording, and the phones are moved
+accordingly.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.corpus.phones.espeak import Speaker
+from pwavenet_tf.corpus.phones.espeak import Espeak
 from pwavenet_tf.corpus.phones.phones import SILENCE, Phone, filled
 
 # The matrix of costs grows with the square of this, to 300 MB.
@@ -37,14 +37,14 @@ class Aligner:
     """Finds the phones of recordings by their texts.
 
     Args:
-        voice: The voice of espeak-ng that speaks the language.
+        voice: The voice of espeak-ng for the language.
 
     Raises:
-        UserError: As `Speaker`.
+        UserError: As `Espeak`.
     """
 
     def __init__(self, voice: str = "en-us") -> None:
-        self._speaker = Speaker(voice)
+        self._espeak = Espeak(voice)
 
     def align(
         self, text: str, audio: np.ndarray, sample_rate: int
@@ -52,36 +52,36 @@ class Aligner:
         """Finds where each phone of a text is in a recording of it.
 
         Args:
-            text: What is said.
+            text: The transcript.
             audio: `(time,)` in [-1, 1).
             sample_rate: Hz.
 
         Returns:
-            The phones that espeak-ng says, with `SILENCE` where the
-            recording is silent for 0.1 s or more; they cover it.
+            The phones of espeak-ng, with `SILENCE` where the recording is
+            silent for 0.1 s or more; they cover it.
 
         Raises:
-            UserError: If the text holds nothing to speak, or the recording
+            UserError: If the text holds nothing to synthesize, or the recording
                 is silent, longer than `LONGEST_SECONDS`, or too short for it.
         """
         if not text.strip():
             raise UserError("there is no text to align")
-        speech = self._speaker.speak(text)
-        spoken = [one for one in speech.phones if one.symbol != SILENCE]
+        speech = self._espeak.synthesize(text)
+        phones = [one for one in speech.phones if one.symbol != SILENCE]
         seconds = len(audio) / sample_rate
-        _require_length(seconds, len(spoken))
+        _require_length(seconds, len(phones))
         highest_hz = min(sample_rate, speech.sample_rate, _SAMPLE_RATE) / 2
         reference = _Frames.of(speech.audio, speech.sample_rate, highest_hz)
         recording = _Frames.of(audio, sample_rate, highest_hz)
         starts, ends = (
             _mapped(np.array(times), reference, recording)
             for times in zip(
-                *((one.start, one.end) for one in spoken), strict=True
+                *((one.start, one.end) for one in phones), strict=True
             )
         )
         pauses = np.clip(recording.pauses, 0, seconds)
         starts, ends = _with_pauses(starts, ends, pauses)
-        found = zip(spoken, starts.tolist(), ends.tolist(), strict=True)
+        found = zip(phones, starts.tolist(), ends.tolist(), strict=True)
         return filled(
             [Phone(one.symbol, start, end) for one, start, end in found],
             seconds,
@@ -128,7 +128,7 @@ class _Frames:
         )
         quiet = _quiet(audio)
         pauses, keep = _pauses(quiet)
-        # espeak-ng is silent to the bit, which no logarithm would bear.
+        # espeak-ng's silence is exactly zero, which has no logarithm.
         noise = np.random.default_rng(0).normal(size=len(audio))
         cepstrum = librosa.feature.mfcc(
             y=audio + 1e-4 * np.abs(audio).max() * noise,
@@ -145,8 +145,8 @@ class _Frames:
         )
         features = np.concatenate([cepstrum, slope])
         voiced = features[:, ~quiet]
-        deviation = np.maximum(voiced.std(axis=1, keepdims=True), 1e-6)
-        features = (features - voiced.mean(axis=1, keepdims=True)) / deviation
+        std = np.maximum(voiced.std(axis=1, keepdims=True), 1e-6)
+        features = (features - voiced.mean(axis=1, keepdims=True)) / std
         return cls(features[:, keep], np.flatnonzero(keep), pauses)
 
 
@@ -248,9 +248,9 @@ def _with_pauses(
 
 
 def _spaced(times: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Moves rising times apart, and from the limits, where they are close."""
+    """Spaces rising times that are close to each other or to the limits."""
     least = min(_SHORTEST_PHONE, (high - low) / (len(times) + 1))
     steps = least * np.arange(1, len(times) + 1)
-    # Without the steps, apart means not falling.
+    # Without the steps, spaced times are non-decreasing.
     free = np.maximum.accumulate(np.maximum(times - steps, low))
     return np.minimum(free, high - least * (len(times) + 1)) + steps

@@ -1,4 +1,4 @@
-"""espeak-ng, which speaks any text and tells when it says each phone."""
+"""espeak-ng: synthesizes any text, with the time of each phone."""
 
 import ctypes
 import shutil
@@ -58,7 +58,7 @@ _Callback = ctypes.CFUNCTYPE(
 
 @dataclass(frozen=True)
 class Speech:
-    """A text, spoken.
+    """A text, synthesized.
 
     Attributes:
         audio: float64 `(time,)` in [-1, 1).
@@ -73,7 +73,7 @@ class Speech:
     phones: list[Phone]
 
 
-class Speaker:
+class Espeak:
     """espeak-ng, through its C library.
 
     Args:
@@ -92,9 +92,9 @@ class Speaker:
             import espeakng_loader
         except ImportError as error:
             raise UserError(
-                "speaking needs espeak-ng, which is not installed; "
-                "`pip install pwavenet_tf[demo]` brings it, or name recordings "
-                "and label files of your own"
+                "synthesizing text needs espeak-ng, which is not installed; "
+                "`pip install pwavenet_tf[demo]` installs it, or name "
+                "recordings and label files of your own"
             ) from error
         self._library = _own_copy(Path(espeakng_loader.get_library_path()))
         self.sample_rate = self._library.espeak_Initialize(
@@ -105,7 +105,7 @@ class Speaker:
         )
         self._chunks: list[np.ndarray] = []
         self._marks: list[tuple[int, str]] = []
-        # Kept: the library calls it as long as it speaks.
+        # Kept: the library calls it during synthesis.
         self._callback = _Callback(self._collect)
         self._library.espeak_SetSynthCallback(self._callback)
         if self.sample_rate <= 0 or self._library.espeak_SetParameter(
@@ -120,11 +120,11 @@ class Speaker:
                 f"espeak-ng has no voice {voice!r}; name another, as en-us"
             )
 
-    def speak(self, text: str) -> Speech:
-        """Speaks a text.
+    def synthesize(self, text: str) -> Speech:
+        """Synthesizes a text.
 
         Raises:
-            UserError: If there is nothing in `text` to be spoken.
+            UserError: If there is nothing in `text` to synthesize.
         """
         self._chunks.clear()
         self._marks.clear()
@@ -140,7 +140,9 @@ class Speaker:
             None,
         )
         if failed or not any(symbol for _, symbol in self._marks):
-            raise UserError(f"espeak-ng finds nothing to speak in {text!r}")
+            raise UserError(
+                f"espeak-ng finds nothing to synthesize in {text!r}"
+            )
         audio = np.concatenate(self._chunks) / 32768
         return Speech(
             audio,
@@ -174,7 +176,7 @@ def _phones(
     for (start, symbol), end in zip(marks, ends, strict=True):
         last_start, last_symbol = starts[-1]
         if not symbol:
-            # A pause, or a glide between vowels, which we count to the first.
+            # A pause, or a glide between vowels, which belongs to the first.
             sound = np.abs(audio[start:end])
             if sound.size and sound.mean() >= _PAUSE_MAGNITUDE:
                 continue
@@ -198,12 +200,12 @@ def _closure(audio: np.ndarray, last_start: int, start: int) -> int:
     espeak-ng marks it at its burst; the closure, which belongs to it, is
     the digital silence just before.
     """
-    sounding = np.flatnonzero(audio[last_start:start])
-    return last_start + int(sounding[-1]) + 1 if sounding.size else start
+    nonzero = np.flatnonzero(audio[last_start:start])
+    return last_start + int(nonzero[-1]) + 1 if nonzero.size else start
 
 
 def _own_copy(library: Path) -> ctypes.CDLL:
-    """Loads a library apart from any earlier loading of it.
+    """Loads a library separately from any earlier loading of it.
 
     espeak-ng keeps its oscillators' state for as long as it is loaded, so a
     second reading would differ slightly from the first.

@@ -23,7 +23,7 @@ _HTK_UNITS_PER_SECOND = 10_000_000
 def read_labels(path: Path) -> list[Phone]:
     """Reads the phones of a recording from its label file.
 
-    Three formats, told apart by suffix and content:
+    Three formats, distinguished by suffix and content:
 
     - CSV (`.csv`): a header with the columns start, end and phone in any
       order, times in seconds.
@@ -57,7 +57,7 @@ def read_labels(path: Path) -> list[Phone]:
         silent = mark.casefold() in _SILENCES
         phones.append(Phone(SILENCE if silent else mark, start, end))
     if not phones:
-        raise UserError(f"{path}: holds no phones; remove it or label anew")
+        raise UserError(f"{path}: holds no phones; remove it or label it again")
     try:
         return in_order(phones)
     except UserError as fault:
@@ -81,8 +81,8 @@ def write_labels(path: Path, phones: Iterable[Phone]) -> None:
         writer.writerow(
             [f"{phone.start:.6f}", f"{phone.end:.6f}", phone.symbol]
         )
-    with atomic_write(Path(path)) as aside:
-        aside.write_bytes(content.getvalue().encode())
+    with atomic_write(Path(path)) as temporary:
+        temporary.write_bytes(content.getvalue().encode())
 
 
 def find_labels(folder: Path, recording: PurePath | str) -> Path | None:

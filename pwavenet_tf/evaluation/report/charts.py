@@ -20,7 +20,7 @@ class Tick:
 
 @dataclasses.dataclass(frozen=True)
 class Drawing:
-    """A curve, ready to be drawn within `WIDTH` by `HEIGHT`.
+    """A curve, ready to draw within `WIDTH` by `HEIGHT`.
 
     Attributes:
         path: The line, as an SVG path; one point gives a dot.

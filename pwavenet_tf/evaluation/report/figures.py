@@ -28,35 +28,36 @@ class Pictures:
     spectrogram: bytes
 
 
-def draw_voices(
-    voices: dict[str, np.ndarray], sample_rate: int
+def draw_systems(
+    systems: dict[str, np.ndarray], sample_rate: int
 ) -> dict[str, Pictures]:
-    """Draws several voices of one sentence so that they can be compared.
+    """Draws several systems' audio of one sentence for comparison.
 
     All share the time axis of the longest, the amplitude scale of the
     highest peak and the loudest `SHOWN_DB` decibels of any of them.
 
     Args:
-        voices: Audio `(time,)` by voice, not empty, finite.
+        systems: Audio `(time,)` by system, not empty, finite.
         sample_rate: Hz.
     """
-    samples = max(len(audio) for audio in voices.values())
+    samples = max(len(audio) for audio in systems.values())
     padded = {
-        voice: np.pad(audio, (0, samples - len(audio)))
-        for voice, audio in voices.items()
+        system: np.pad(audio, (0, samples - len(audio)))
+        for system, audio in systems.items()
     }
     spectra = {
-        voice: _decibels(audio, sample_rate) for voice, audio in padded.items()
+        system: _decibels(audio, sample_rate)
+        for system, audio in padded.items()
     }
     peak = max(np.abs(audio).max() for audio in padded.values())
     loudest = max(spectrum.max() for spectrum in spectra.values())
     loudest = max(loudest, _LOWEST_DB + SHOWN_DB)
     return {
-        voice: Pictures(
+        system: Pictures(
             waveform=_draw_waveform(audio, float(peak)),
-            spectrogram=_draw_spectrogram(spectra[voice], float(loudest)),
+            spectrogram=_draw_spectrogram(spectra[system], float(loudest)),
         )
-        for voice, audio in padded.items()
+        for system, audio in padded.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""The HTML report: models beside the recordings, with players and curves."""
+"""The HTML report: models next to the recordings, with players and curves."""
 
 import base64
 import csv
@@ -15,7 +15,7 @@ from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.html import page_environment
 from pwavenet_tf.evaluation.report import charts as curve_drawing
 from pwavenet_tf.evaluation.report import tables as measures
-from pwavenet_tf.evaluation.report.figures import SHOWN_DB, draw_voices
+from pwavenet_tf.evaluation.report.figures import SHOWN_DB, draw_systems
 from pwavenet_tf.evaluation.report.tables import (
     explanation,
     main_table,
@@ -26,13 +26,13 @@ from pwavenet_tf.evaluation.scores import Scoring
 
 @dataclasses.dataclass(frozen=True)
 class Sentence:
-    """One sentence, spoken by several voices.
+    """One sentence, as the audio of several systems.
 
     Attributes:
         title: A short name, such as that of the recording's file.
-        text: What is said, if known.
-        audio: Audio `(time,)` in [-1, 1) by voice, in the order of display;
-            the voice named "recording" is the one the others are judged by.
+        text: The transcript, if known.
+        audio: Audio `(time,)` in [-1, 1) by system, in the order of display;
+            the system named "recording" is the one the others are judged by.
     """
 
     title: str
@@ -94,17 +94,17 @@ def write_report(
         title: The headline.
         summary: One paragraph: what was done and what came of it.
         sample_rate: Of all audio, Hz.
-        sentences: What there is to hear.
-        metrics: Value by metric by voice; None where it was not measured.
+        sentences: The sentences to play.
+        metrics: Value by metric by system; None where it was not measured.
         curves: Training curves.
         settings: Value by name by section.
-        scorings: What models say of the recordings.
+        scorings: Models' scores of the recordings.
         ablation: What `ablation_table.section` returned.
         quality: What `report_tables.quality_section` returned.
         listening_tests: Pages next to the report, to link to.
 
     Raises:
-        UserError: If a sentence has no voice, a voice has no samples or some
+        UserError: If a sentence has no system, a system has no samples or some
             that are not finite, or the file cannot be written.
     """
     environment = page_environment("pwavenet_tf.evaluation")
@@ -116,7 +116,7 @@ def write_report(
         summary=summary,
         sample_rate=sample_rate,
         shown_db=SHOWN_DB,
-        voices=_voices(sentences, metrics),
+        systems=_systems(sentences, metrics),
         sentences=[_sentence(each, sample_rate) for each in sentences],
         metrics=main_table(metrics, quality),
         quality=quality,
@@ -132,25 +132,25 @@ def write_report(
         curve_frame=curve_drawing,
         settings=settings,
     )
-    with atomic_write(Path(path)) as aside:
-        aside.write_text(page, encoding="utf-8")
+    with atomic_write(Path(path)) as temporary:
+        temporary.write_text(page, encoding="utf-8")
 
 
-def _voices(
+def _systems(
     sentences: list[Sentence], metrics: dict[str, dict[str, float | None]]
 ) -> list[str]:
-    seen = [voice for sentence in sentences for voice in sentence.audio]
+    seen = [system for sentence in sentences for system in sentence.audio]
     return list(dict.fromkeys([*seen, *metrics]))
 
 
 def _sentence(sentence: Sentence, sample_rate: int) -> dict:
     if not sentence.audio:
         raise UserError(
-            f"report: {sentence.title!r} has no voice; give at least one"
+            f"report: {sentence.title!r} has no system; give at least one"
         )
     audio = {
-        voice: checked_audio(samples, f"{sentence.title!r}, voice {voice!r}")
-        for voice, samples in sentence.audio.items()
+        system: checked_audio(samples, f"{sentence.title!r}, system {system!r}")
+        for system, samples in sentence.audio.items()
     }
     seconds = max(map(len, audio.values())) / sample_rate
     return {
@@ -158,18 +158,18 @@ def _sentence(sentence: Sentence, sample_rate: int) -> dict:
         "text": sentence.text,
         "seconds": seconds,
         "ticks": _time_ticks(seconds),
-        "voices": [
+        "systems": [
             {
-                "name": voice,
-                "seconds": len(audio[voice]) / sample_rate,
-                "peak": float(np.abs(audio[voice]).max()),
+                "name": system,
+                "seconds": len(audio[system]) / sample_rate,
+                "peak": float(np.abs(audio[system]).max()),
                 "flac": _data_uri(
-                    "audio/flac", flac(audio[voice], sample_rate)
+                    "audio/flac", flac(audio[system], sample_rate)
                 ),
                 "waveform": _data_uri("image/webp", pictures.waveform),
                 "spectrogram": _data_uri("image/webp", pictures.spectrogram),
             }
-            for voice, pictures in draw_voices(audio, sample_rate).items()
+            for system, pictures in draw_systems(audio, sample_rate).items()
         ],
     }
 
@@ -286,12 +286,12 @@ def _is_level(name: str) -> bool:
 
 
 def _recorded(name: str) -> str:
-    """The recordings' own column beside a column of the student's."""
+    """The recordings' own column for a column of the student's."""
     return name.replace("health_", "health_recorded_", 1)
 
 
 def _measured(name: str) -> str:
-    """`level`, or `band above 6000 Hz`, as a reader is told."""
+    """`level`, or `band above 6000 Hz`, as the report shows it."""
     words = name.removeprefix("health_").removesuffix("_db").replace("_", " ")
     return f"{words} Hz" if words.startswith("band") else words
 
@@ -306,7 +306,7 @@ def _excess(row: dict[str, str], name: str) -> list[tuple[int, float]]:
 
 
 def _point(row: dict[str, str], name: str) -> list[tuple[int, float]]:
-    """The point that a line of the log tells; none if it was cut off."""
+    """The point in a line of the log; none if it was cut off."""
     try:
         return [(int(row["step"]), float(row[name]))]
     except (KeyError, TypeError, ValueError):

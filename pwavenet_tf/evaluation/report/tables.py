@@ -99,7 +99,7 @@ _EXPLANATIONS = {
 
 
 def explanation(name: str) -> str:
-    """What a measure says, in a line; empty for one that is not known."""
+    """The meaning of a measure, in a line; empty for one that is not known."""
     if name.startswith("kl_to_"):
         return _OF_KL
     return _EXPLANATIONS.get(name, "")
@@ -121,7 +121,7 @@ class Measure:
         label: Its name in words.
         unit: What one is one of; empty for a pure number.
         better: `lower`, `higher`, or `closer to the recording`; empty where
-            no voice is better than another.
+            no system is better than another.
     """
 
     label: str
@@ -196,24 +196,24 @@ def measure(name: str) -> Measure:
     return _MEASURES.get(name) or Measure(words[:1].upper() + words[1:])
 
 
-def best_voices(
+def best_systems(
     name: str, values: dict[str, float | None], reference: str
 ) -> set[str]:
-    """The voices with the best value of a metric.
+    """The systems with the best value of a metric.
 
     Args:
         name: The metric.
-        values: Its value by voice; None or NaN where it was not measured.
-        reference: The voice that the others are judged by: never among the
+        values: Its value by system; None or NaN where it was not measured.
+        reference: The system that the others are judged by: never among the
             best.
 
     Returns:
-        One voice, several in a tie, or none: where the metric has no better
-        and worse, or fewer than two voices compete.
+        One system, several in a tie, or none: where the metric has no better
+        and worse, or fewer than two systems compete.
     """
     known = {
-        voice: value
-        for voice, value in values.items()
+        system: value
+        for system, value in values.items()
         if value is not None and not math.isnan(value)
     }
     target = known.pop(reference, None)
@@ -221,14 +221,14 @@ def best_voices(
     if better == "lower":
         cost = known
     elif better == "higher":
-        cost = {voice: -value for voice, value in known.items()}
+        cost = {system: -value for system, value in known.items()}
     elif better and target is not None:
-        cost = {voice: abs(value - target) for voice, value in known.items()}
+        cost = {system: abs(value - target) for system, value in known.items()}
     else:
         return set()
     if len(cost) < 2:
         return set()
-    return {voice for voice in cost if cost[voice] == min(cost.values())}
+    return {system for system in cost if cost[system] == min(cost.values())}
 
 
 def format_setting(value: object) -> str:
@@ -252,7 +252,7 @@ def format_setting(value: object) -> str:
     return str(value)
 
 
-# The voice that the others are judged by.
+# The system that the others are judged by.
 REFERENCE = "recording"
 
 
@@ -260,10 +260,10 @@ def metric_table(
     metrics: dict[str, dict[str, float | None]],
     intervals: dict[str, dict[str, Interval]] | None = None,
 ) -> dict:
-    """Voices in columns and metrics in rows, with the best ones marked.
+    """Systems in columns and metrics in rows, with the best ones marked.
 
     Args:
-        metrics: Value by metric by voice; None where it was not measured.
+        metrics: Value by metric by system; None where it was not measured.
         intervals: Those that are known.
     """
     missing = missing_measures()
@@ -272,22 +272,22 @@ def metric_table(
     )
     rows = []
     for name in names:
-        by_voice = {voice: of.get(name) for voice, of in metrics.items()}
+        by_system = {system: of.get(name) for system, of in metrics.items()}
         rows.append(
             {
                 "name": name,
                 "measure": measure(name),
-                "by_voice": by_voice,
-                "best": best_voices(name, by_voice, REFERENCE),
+                "by_system": by_system,
+                "best": best_systems(name, by_system, REFERENCE),
                 "intervals": {
-                    voice: of[name]
-                    for voice, of in (intervals or {}).items()
+                    system: of[name]
+                    for system, of in (intervals or {}).items()
                     if name in of and not math.isnan(of[name].low)
                 },
                 "missing": missing.get(name, ""),
             }
         )
-    return {"voices": list(metrics), "rows": rows}
+    return {"systems": list(metrics), "rows": rows}
 
 
 def main_table(
@@ -300,8 +300,8 @@ def main_table(
         quality: What `quality_section` returned, if there are intervals.
     """
     shown = {
-        voice: {name: x for name, x in of.items() if not is_octave(name)}
-        for voice, of in metrics.items()
+        system: {name: x for name, x in of.items() if not is_octave(name)}
+        for system, of in metrics.items()
     }
     return metric_table(shown, quality and quality["intervals"])
 
@@ -314,14 +314,14 @@ def is_octave(name: str) -> bool:
 def quality_section(
     intervals: dict[str, dict[str, Interval]],
     differences: dict[str, dict[str, dict[str, Interval]]],
-    spoken: bool,
+    sound: bool,
 ) -> dict:
     """Intervals, octave bands and paired differences.
 
     Args:
         intervals: By system, by measure.
         differences: By model, by the other system, by measure.
-        spoken: Whether there is sound; if not, nobody misses WORLD.
+        sound: Whether there is audio; if not, WORLD is not needed.
     """
     octaves = {
         system: {name: one.mean for name, one in of.items() if is_octave(name)}
@@ -337,7 +337,7 @@ def quality_section(
             _difference_table(model, others)
             for model, others in differences.items()
         ],
-        "install": "" if world_is_installed() or not spoken else INSTALL,
+        "install": "" if world_is_installed() or not sound else INSTALL,
     }
 
 
@@ -391,7 +391,7 @@ def score_section(scorings: Sequence[Scoring]) -> dict | None:
         },
         "files": _files(scorings),
         "swapped": max(
-            (one.listening.recordings for one in scorings if one.listening),
+            (one.sensitivity.recordings for one in scorings if one.sensitivity),
             default=0,
         ),
         "speakers": _speaker_tables(scorings),
@@ -429,9 +429,9 @@ def _speaker_tables(scorings: Sequence[Scoring]) -> list[dict]:
     """For each model of several speakers, its matrix with tints."""
     tables = []
     for one in scorings:
-        if not (one.listening and one.listening.speakers):
+        if not (one.sensitivity and one.sensitivity.speakers):
             continue
-        speakers = one.listening.speakers
+        speakers = one.sensitivity.speakers
         rows = speakers.matrix
         added = [value for values in rows.values() for value in values.values()]
         highest = max(filter(math.isfinite, added), default=0.0)

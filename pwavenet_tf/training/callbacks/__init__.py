@@ -1,1 +1,1 @@
-"""Keras callbacks: a run saved, shown, heard, and watched over."""
+"""Keras callbacks: checkpoints, progress, reports and the health monitor."""

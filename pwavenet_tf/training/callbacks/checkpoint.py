@@ -1,4 +1,4 @@
-"""The checkpoint from which an interrupted run goes on."""
+"""The checkpoint from which an interrupted run resumes."""
 
 import os
 import time
@@ -26,7 +26,7 @@ def load_checkpoint(model: keras.Model, path: Path) -> int:
         path: The file of a `Checkpoint`.
 
     Returns:
-        How many batches the run has learnt from; 0 without a checkpoint.
+        How many batches the run has been trained on; 0 without a checkpoint.
 
     Raises:
         UserError: If the file is damaged, or of another model.
@@ -37,7 +37,7 @@ def load_checkpoint(model: keras.Model, path: Path) -> int:
     if path.exists():
         try:
             with warnings.catch_warnings():
-                # Keras goes on without the optimiser's state, with a warning.
+                # Keras continues without the optimiser's state, with a warning.
                 warnings.filterwarnings("error", message="Skipping variable")
                 model.load_weights(path)
             _load_random_states(model, path)
@@ -53,7 +53,7 @@ def load_checkpoint(model: keras.Model, path: Path) -> int:
 
 
 def batches_of(path: Path) -> int:
-    """How many batches the run has learnt from that saved a checkpoint.
+    """How many batches the run that saved a checkpoint has been trained on.
 
     Args:
         path: The file of a `Checkpoint`.
@@ -76,7 +76,7 @@ def batches_of(path: Path) -> int:
 def _does_not_fit(path: Path, problem: Exception) -> UserError:
     return UserError(
         f"{path}: does not fit this version's model or is damaged "
-        f"({str(problem).splitlines()[0]}); remove it to begin anew"
+        f"({str(problem).splitlines()[0]}); remove it to start again"
     )
 
 
@@ -105,13 +105,13 @@ def step_of(model: keras.Model) -> int:
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves all that a run needs to go on just as if nothing had happened.
+    """Saves all that a run needs to resume as if it had not been interrupted.
 
-    One file holds the weights, the optimiser's state with the averaged
-    weights and the step, and the state of every random generator. It is
-    written aside and renamed, so that at any moment there is one whole file,
-    of one moment. Saved are the last step of each epoch and, in between, a
-    step every few minutes.
+    One file holds the weights, the optimiser's state with the averaged weights
+    and the step, and the state of every random generator. It is written under a
+    temporary name and renamed, so that there is one complete file at any
+    moment. Saved are the last step of each epoch and, in between, a step every
+    few minutes.
 
     Place it before `SwapEMAWeights`, which replaces the weights by their
     averages.
@@ -138,7 +138,7 @@ class Checkpoint(keras.callbacks.Callback):
         self._batches += batch - self._seen
         self._seen = batch
         # The last step of an epoch is saved behind the validation, which draws
-        # random numbers too: a run that skipped it would go on differently.
+        # random numbers too: a run that skipped it would continue differently.
         last = batch + 1 == self.params["steps"]
         if not last and time.monotonic() - self._saved_at > SECONDS_BETWEEN:
             self._save()
@@ -148,17 +148,18 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _save(self) -> None:
         try:
-            with written_by_chief(self.path) as aside:
-                self.model.save_weights(aside)
-                _add_random_states(self.model, aside)
-                with h5py.File(aside, "a") as file:
+            with written_by_chief(self.path) as temporary:
+                self.model.save_weights(temporary)
+                _add_random_states(self.model, temporary)
+                with h5py.File(temporary, "a") as file:
                     file[_BATCHES] = self._batches
                 # A machine that dies must not leave a name without content.
-                with aside.open("rb") as file:
+                with temporary.open("rb") as file:
                     os.fsync(file.fileno())
         except UserError as problem:
             raise UserError(
-                f"{problem}; {self._kept()}, begin again to go on from there"
+                f"{problem}; {self._kept()}, start it again to resume from "
+                "there"
             ) from problem
         self._saved_at = time.monotonic()
 

@@ -1,4 +1,4 @@
-"""What is wrong with a student, in words, and what may mend it."""
+"""What is wrong with a student, in words, and what may fix it."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -6,28 +6,28 @@ from collections.abc import Callable, Mapping
 # After clipping, a term whose gradient is a hundredth hardly moves anything.
 POWERLESS = 100.0
 
-# Half the amplitude or twice as much: everyone hears it. Healthy students
-# stay within 4 dB from their first reports on.
+# Half the amplitude or twice as much is clearly audible. Healthy students stay
+# within 4 dB from their first reports on.
 LEVEL_DB = 6.0
 
-# Of the recordings' deviation. Below a tenth, -20 dB, an offset neither
-# clicks where a sound begins nor costs headroom.
+# Of the recordings' standard deviation. Below a tenth, -20 dB, an offset
+# neither clicks where a sound begins nor costs headroom.
 OFFSET = 0.1
 
 # Above so much, at 16 kHz, there are clicks in every second.
 CLIPPED = 1e-4
 
-# A band with twice the recordings' amplitude is heard as a sound of its own.
+# A band with twice the recordings' amplitude is audible as a separate sound.
 BAND_DB = 6.0
 
-# Over the six octaves from 100 Hz up, 12 dB: a blanket over the speaker.
+# Over the six octaves from 100 Hz up, 12 dB: it sounds muffled.
 TILT_DB = 2.0
 
-# Where speech no longer hides it, noise of three times the amplitude is
-# heard at once; less is usual in a student that is still learning.
+# Where speech no longer hides it, noise of three times the amplitude is clearly
+# audible; less is usual in a student that is still learning.
 PAUSES_DB = 10.0
 
-# More than the recordings' own silence asks for.
+# More than the recordings' own silence accounts for.
 AT_FLOOR = 0.1
 
 # Logistic noise of that scale has a standard deviation of 0.9, Gaussian noise
@@ -52,7 +52,7 @@ _BAND_WORDS = {
 
 
 class _Measures(dict):
-    """Measures, of which some may be missing: nothing is told of those."""
+    """Measures, of which some may be missing: those are not diagnosed."""
 
     def __missing__(self, name: str) -> float:
         return math.nan
@@ -89,7 +89,7 @@ def _not_finite(measured: _Measures) -> str | None:
     if not names:
         return None
     return (
-        f"not finite: on held-out clips no number came out for "
+        "not finite: on held-out clips there is no finite value of "
         f"{', '.join(names[:3])}{' and more' * (len(names) > 3)}; lower the "
         "learning rate"
     )
@@ -125,13 +125,13 @@ def _too_loud(measured: _Measures) -> str | None:
 
 def _offset(measured: _Measures) -> str | None:
     away = measured.over_recorded("mean")
-    deviation = measured["recorded_deviation"]
-    if not abs(away) > OFFSET * deviation:
+    std = measured["recorded_deviation"]
+    if not abs(away) > OFFSET * std:
         return None
     return (
         f"offset: the student's samples are {away:+.3f} off the recordings' "
-        f"mean, {abs(away) / deviation:.0%} of their standard deviation; "
-        "train longer or raise power_weight"
+        f"mean, {abs(away) / std:.0%} of their standard deviation; train "
+        "longer or raise power_weight"
     )
 
 
@@ -232,9 +232,9 @@ def _saturated(measured: _Measures) -> str | None:
         return None
     worst = max(held, key=held.get)
     return (
-        f"saturated: flow {worst} has {held[worst]:.0%} of its scales at the "
-        "end of what it can reach, where their gradient dies; lower the "
-        "learning rate, or give the student more flows"
+        f"saturated: flow {worst} has {held[worst]:.0%} of its scales at their "
+        "bound, where their gradient vanishes; lower the learning rate, or "
+        "give the student more flows"
     )
 
 

@@ -1,6 +1,6 @@
-"""What a student's sound and scales measure, beside the recordings'.
+"""Measures of a student's output and scales, next to the recordings'.
 
-Everything here is NumPy, in float64. A loss says little about a voice: a
+Everything here is NumPy, in float64. A loss says little about the sound: a
 student that whispers or hisses may have a small KL.
 """
 
@@ -27,32 +27,32 @@ BANDS = {
 # bin.
 _FRAME_SECONDS = 0.064
 
-# Nobody hears what lies so far below the speech: in such a band the student
-# owes the recordings nothing.
+# What lies so far below the speech is inaudible: such a band is not compared.
 _INAUDIBLE_DB = 60.0
 
-# A thousandth of the square of one 16-bit level: silence has a logarithm.
+# A thousandth of the square of one 16-bit step, so that silence has a
+# logarithm.
 _SILENCE = 1e-12
 
 _TILT_FROM_HZ = 100.0
 _QUIET_PERCENTILE = 10.0
 
 
-def counted_runs(values, weight) -> list[np.ndarray]:
-    """The stretches that count, without gaps inside.
+def weighted_segments(values, weight) -> list[np.ndarray]:
+    """The contiguous segments with a positive weight.
 
     Args:
         values: `(batch, time)`.
-        weight: `(batch, time)`, 1 where a sample counts.
+        weight: `(batch, time)`, 1 where a sample is valid.
 
     Returns:
-        Float64 series `(time,)`, in order; none where nothing counts.
+        Float64 series `(time,)`, in order; none where no sample is valid.
     """
     runs = []
-    for row, counts in zip(
+    for row, valid in zip(
         np.asarray(values, np.float64), np.asarray(weight) > 0, strict=True
     ):
-        edges = np.flatnonzero(np.diff(counts, prepend=False, append=False))
+        edges = np.flatnonzero(np.diff(valid, prepend=False, append=False))
         runs += [
             row[start:end]
             for start, end in zip(edges[::2], edges[1::2], strict=True)
@@ -66,23 +66,23 @@ def sound_measures(
     sample_rate: int,
     bands: Mapping[str, tuple[float, float]] = BANDS,
 ) -> dict[str, float]:
-    """Level and spectrum of the student's sound and of the recordings.
+    """Level and spectrum of the student's output and of the recordings.
 
     Args:
-        generated: The student's audio as `counted_runs` gives it.
+        generated: The student's audio as `weighted_segments` gives it.
         recorded: The recordings of the same places, `(time,)` as well.
         sample_rate: Hz.
         bands: Lower and upper edge in Hz, by name.
 
     Returns:
-        `mean`, `deviation` and `mean_absolute` of the samples; `clipped`, the
-        share at full scale or beyond; `level_db`, that of the deviation;
-        `band_…_db` for each of `bands` below half the sample rate, the mean
-        over the frames of their power in dB; `pauses_db`, the same in the tenth
-        of the frames where the recordings are quietest; and `tilt`, how the
-        density of the mean power rises from 100 Hz up, in dB per octave. Each
-        once more as `recorded_…`. 0 dB is a mean square of 1. What is more
-        than 60 dB below the recordings' level is taken to be there.
+        `mean`, `deviation` (standard) and `mean_absolute` of the samples;
+        `clipped`, the share at full scale or beyond; `level_db`, that of the
+        standard deviation; `band_…_db` for each of `bands` below half the
+        sample rate, the mean over the frames of their power in dB; `pauses_db`,
+        the same in the tenth of the frames where the recordings are quietest;
+        and `tilt`, how the density of the mean power rises from 100 Hz up, in
+        dB per octave. Each once more as `recorded_…`. 0 dB is a mean square of
+        1. Powers are floored at 60 dB below the recordings' level.
     """
     length = 2 * round(_FRAME_SECONDS * sample_rate / 2)
     floor = decibels(np.concatenate(recorded).var()) - _INAUDIBLE_DB
@@ -178,27 +178,27 @@ def _tilt(power: np.ndarray, frequencies: np.ndarray, floor: float) -> float:
 def scale_measures(
     log_scale: list[np.ndarray],
     recorded: list[np.ndarray],
-    deviation: float,
+    noise_std: float,
     lowest: float = -np.inf,
 ) -> dict[str, float]:
     """How the student's ln s_tot are distributed.
 
     Args:
-        log_scale: ln s_tot as `counted_runs` gives it.
+        log_scale: ln s_tot as `weighted_segments` gives it.
         recorded: The recordings likewise.
-        deviation: Standard deviation of the student's noise.
+        noise_std: Standard deviation of the student's noise.
         lowest: The lowest ln s_tot that the flows can make.
 
     Returns:
         `log_scale_1`, `log_scale_50` and `log_scale_99`, the percentiles;
-        `at_floor`, the share of scales at most one 16-bit level wide (ln s of
+        `at_floor`, the share of scales at most one 16-bit step wide (ln s of
         -10.4) or the lowest there are; `recorded_at_floor`, the share of
-        recorded samples that are no louder than such a scale: as much may be
-        at the floor with reason.
+        recorded samples that are no louder than such a scale: as much may be at
+        the floor with reason.
     """
     scales = np.concatenate(log_scale)
     floor = max(LOG_BIN_WIDTH, lowest)
-    quiet = np.exp(floor) * deviation
+    quiet = np.exp(floor) * noise_std
     found = {
         f"log_scale_{share}": np.percentile(scales, share)
         for share in (1, 50, 99)

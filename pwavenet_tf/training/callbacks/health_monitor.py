@@ -14,12 +14,12 @@ from pwavenet_tf.models.flows import LOG_SCALE_BOUND, affine_step
 from pwavenet_tf.training.callbacks.checkpoint import step_of
 from pwavenet_tf.training.callbacks.health_diagnosis import diagnose
 from pwavenet_tf.training.callbacks.health_measures import (
-    counted_runs,
     scale_measures,
     sound_measures,
+    weighted_segments,
 )
 
-# Of its reach: there a flow's ln s has 2 % of its gradient left.
+# Of the bound: there a flow's ln s has 2 % of its gradient left.
 _SATURATED = 0.99
 
 # Terms in the order in which one spoils the next: the entropy needs the
@@ -61,12 +61,12 @@ def _compiled(function: Callable, model: keras.Model) -> Callable:
 class HealthMonitor(keras.callbacks.Callback):
     """Measures a student on held-out clips and warns in words.
 
-    After each validation it lets the student speak, from the same noise every
-    time, and puts what `health_measures` measures into the logs of the
+    After each validation the student generates the clips, from the same noise
+    every time, and it puts what `health_measures` measures into the logs of the
     epoch as `health_…`. A fault is printed when it appears and when it has
     passed.
 
-    Place it before `SwapEMAWeights`, so that it hears the averaged weights,
+    Place it before `SwapEMAWeights`, so that it sees the averaged weights,
     which are in the model until the validation has ended; and before
     `CSVLogger`, which writes the logs. Without validation it measures at the
     end of the epoch.
@@ -77,33 +77,33 @@ class HealthMonitor(keras.callbacks.Callback):
         seed: Seed of the noise.
 
     Raises:
-        UserError: If nothing counts in the clips.
+        UserError: If no sample of the clips is valid.
     """
 
     def __init__(self, clips: Sequence[tuple], seed: int = 0) -> None:
         super().__init__()
         self._clips = list(clips)
         self._seed = seed
-        self._found: dict[str, float] | None = None
+        self._measured: dict[str, float] | None = None
         self._faults: set[str] = set()
         if not any(np.any(np.asarray(weight) > 0) for *_, weight in clips):
             raise UserError(
-                "the health monitor was given no sample that counts; give it "
-                "clips of the validation recordings"
+                "the health monitor was given no valid sample; give it clips "
+                "of the validation recordings"
             )
 
     def set_model(self, model) -> None:
         super().set_model(model)
-        self._speak = _compiled(_speaker(model.student), model)
+        self._generate = _compiled(_generator(model.student), model)
 
     def on_epoch_begin(self, epoch, logs=None) -> None:
-        self._found = None
+        self._measured = None
 
     def on_test_end(self, logs=None) -> None:
-        self._found = self.measures()
+        self._measured = self.measures()
 
     def on_epoch_end(self, epoch, logs=None) -> None:
-        found = self._found or self.measures()
+        found = self._measured or self.measures()
         terms = {
             name.removeprefix("val_"): value
             for name, value in logs.items()
@@ -113,17 +113,17 @@ class HealthMonitor(keras.callbacks.Callback):
         logs.update({f"health_{name}": value for name, value in found.items()})
 
     def measures(self) -> dict[str, float]:
-        """What the student measures as it is now, as `diagnose` reads it."""
+        """Measures of the student as it is now, as `diagnose` takes them."""
         student = self.model.student
         generated, recorded, scales, saturated = [], [], [], []
         for (audio, log_scale, held), (_, target, weight) in zip(
             self._outputs(student), self._clips, strict=True
         ):
-            generated += counted_runs(audio, weight)
-            recorded += counted_runs(target, weight)
-            scales += counted_runs(log_scale, weight)
+            generated += weighted_segments(audio, weight)
+            recorded += weighted_segments(target, weight)
+            scales += weighted_segments(log_scale, weight)
             saturated.append(
-                [np.concatenate(counted_runs(one, weight)) for one in held]
+                [np.concatenate(weighted_segments(one, weight)) for one in held]
             )
         shares = np.concatenate(saturated, axis=1).mean(axis=1)
         lowest = sum(
@@ -140,9 +140,9 @@ class HealthMonitor(keras.callbacks.Callback):
         )
 
     def _outputs(self, student) -> list[tuple]:
-        """Sound, ln s_tot and the flows that are held, for each batch."""
-        # The student draws the noise of its own family; what training will
-        # draw must not depend on whether someone listened.
+        """Audio, ln s_tot and where each flow is saturated, for each batch."""
+        # The student draws the noise of its own family; the random numbers of
+        # training must not depend on the monitor.
         state = student.seed_generator.state
         before = ops.convert_to_numpy(state)
         state.assign(keras.random.SeedGenerator(self._seed).state)
@@ -150,7 +150,7 @@ class HealthMonitor(keras.callbacks.Callback):
             return [
                 tuple(
                     np.asarray(ops.convert_to_numpy(one))
-                    for one in self._speak(inputs)
+                    for one in self._generate(inputs)
                 )
                 for inputs, *_ in self._clips
             ]
@@ -167,8 +167,8 @@ class HealthMonitor(keras.callbacks.Callback):
         self._faults = set(found)
 
 
-def _speaker(student) -> Callable:
-    def speak(inputs):
+def _generator(student) -> Callable:
+    def generate(inputs):
         output = student(inputs)
         x, held = output["noise"], []
         for flow, network in zip(
@@ -180,15 +180,15 @@ def _speaker(student) -> Callable:
             held.append(away >= _SATURATED * LOG_SCALE_BOUND)
         return output["audio"], output["log_scale"], ops.stack(held)
 
-    return speak
+    return generate
 
 
 class NotFiniteError(UserError):
-    """A loss, a gradient or a weight is no number any more."""
+    """A loss, a gradient or a weight is no longer finite."""
 
 
 class StopWhenNotFinite(keras.callbacks.Callback):
-    """Ends a run in which a loss, a gradient or a weight is no number.
+    """Ends a run in which a loss, a gradient or a weight is not finite.
 
     It raises before anything is saved, so the last checkpoint stays as it is.
 
@@ -232,7 +232,7 @@ class StopWhenNotFinite(keras.callbacks.Callback):
         raise NotFiniteError(
             f"{self._what(name, logs)} in batch {batch + 1} of report "
             f"{self._epoch + 1} (step {step}); {self._last_good()}; "
-            f"{_remedy(name)}, or begin again to go on from there"
+            f"{_remedy(name)}, or start it again to resume from there"
         )
 
     def _what(self, name: str | None, logs: Mapping[str, float]) -> str:
@@ -258,7 +258,7 @@ class StopWhenNotFinite(keras.callbacks.Callback):
 
 
 def first_not_finite(logs: Mapping[str, float]) -> str | None:
-    """The earliest cause among values that are no numbers; None if all are.
+    """The earliest cause among values that are not finite; None if all are.
 
     Args:
         logs: Terms of the loss, `loss`, and gradients as `gradient_…`.

@@ -1,4 +1,4 @@
-"""What held-out clips sound like when a model in training generates them."""
+"""Measures of held-out clips as a model in training generates them."""
 
 import math
 import time
@@ -27,7 +27,7 @@ SHARE = 0.05
 # Below this, compiling alone would take longer.
 _LEAST_SECONDS = 0.5
 _SAMPLED_SECONDS = 1.0
-# The first pieces tell how long the others will take: they are short.
+# Short, because the first pieces show how long the others will take.
 _PIECES = 40
 
 
@@ -40,7 +40,7 @@ def measure_sound(
 
     Args:
         recorded: Held-out recordings, `(time,)` in [-1, 1) each.
-        generated: What the model makes of their features, likewise.
+        generated: What the model generates from their features, likewise.
         contract: Gives the rate and the framing.
 
     Returns:
@@ -74,7 +74,7 @@ def measure_sound(
 
 
 class HeldOutSound(keras.callbacks.Callback):
-    """Measures at every report what held-out clips sound like.
+    """Measures at every report held-out clips that the model generates.
 
     After each validation a Distiller's student generates the clips, in
     parallel and from the same noise every time; a teacher samples the first
@@ -85,8 +85,8 @@ class HeldOutSound(keras.callbacks.Callback):
 
     Sampling from a teacher is slow. It is done only where it takes at most 5 %
     of the training time since the last report, and never where reports come
-    more often than every ten seconds; compilation, which happens once, does
-    not count. Where it would take longer, that is printed once.
+    more often than every ten seconds; compilation, which happens once, is not
+    included. Where it would take longer, a message says so once.
 
     Place it before `SwapEMAWeights`, so that it measures the averaged
     weights, which are in the model until the validation has ended; and before
@@ -100,7 +100,7 @@ class HeldOutSound(keras.callbacks.Callback):
         seed: Seed of the noise.
 
     Raises:
-        UserError: If nothing counts in the clips.
+        UserError: If no sample of the clips is valid.
     """
 
     def __init__(self, clips: Iterable[tuple], seed: int = 0) -> None:
@@ -112,23 +112,23 @@ class HeldOutSound(keras.callbacks.Callback):
                 "the validation recordings"
             )
         self._seed = seed
-        self._voice = None
-        self._found: dict[str, float] | None = None
+        self._generator = None
+        self._measured: dict[str, float] | None = None
         self._first = self._last = 0.0
-        self._told = False
+        self._reported = False
 
     def set_model(self, model) -> None:
         super().set_model(model)
-        if self._voice is None:
+        if self._generator is None:
             kind = _Student if isinstance(model, Distiller) else _Teacher
-            self._voice = kind(model, self._clips, self._seed)
+            self._generator = kind(model, self._clips, self._seed)
             # Which measures there are does not depend on the audio.
-            recorded = self._voice.recorded
-            names = measure_sound(recorded, recorded, self._voice.contract)
+            recorded = self._generator.recorded
+            names = measure_sound(recorded, recorded, self._generator.contract)
             self._nothing = dict.fromkeys(names, math.nan)
 
     def on_epoch_begin(self, epoch, logs=None) -> None:
-        self._found, self._first = None, 0.0
+        self._measured, self._first = None, 0.0
 
     def on_train_batch_end(self, batch, logs=None) -> None:
         self._last = time.monotonic()
@@ -136,36 +136,38 @@ class HeldOutSound(keras.callbacks.Callback):
         self._first = self._first or self._last
 
     def on_test_end(self, logs=None) -> None:
-        self._found = self._measures()
+        self._measured = self._measures()
 
     def on_epoch_end(self, epoch, logs=None) -> None:
-        found = self._measures() if self._found is None else self._found
+        found = self._measures() if self._measured is None else self._measured
         logs.update({PREFIX + name: value for name, value in found.items()})
 
     def _measures(self) -> dict[str, float]:
-        voice = self._voice
+        generator = self._generator
         if not is_chief():
             return self._nothing
         elapsed = self._last - self._first if self._first else 0.0
-        generated = voice.generated(SHARE * elapsed)
+        generated = generator.generated(SHARE * elapsed)
         if generated is None:
-            self._tell(elapsed)
+            self._report(elapsed)
             return self._nothing
         try:
-            return measure_sound(voice.recorded, generated, voice.contract)
+            return measure_sound(
+                generator.recorded, generated, generator.contract
+            )
         except UserError:
-            # Not finite: the health monitor and the loss say so.
+            # Not finite: the health monitor and the loss report it.
             return self._nothing
 
-    def _tell(self, elapsed: float) -> None:
-        needed = self._voice.seconds
-        if self._told or needed is None:
+    def _report(self, elapsed: float) -> None:
+        needed = self._generator.seconds
+        if self._reported or needed is None:
             return
-        self._told = True
+        self._reported = True
         print(
             f"held-out sound is not measured: sampling it takes {needed:.0f} "
             f"s, more than {SHARE:.0%} of the {elapsed:.0f} s between two "
-            "reports; with rarer ones (--report_every) it is",
+            "reports; with rarer reports (--report_every) it is",
             flush=True,
         )
 
@@ -233,7 +235,7 @@ class _Teacher:
         for piece in self._sampler.chunks(self._features, self._seed):
             pieces.append(piece)
             now = time.monotonic()
-            # The first piece may have been compiled on the way.
+            # The first piece may include the compilation.
             if len(pieces) > 1:
                 done += piece.shape[1]
                 self.seconds = (now - begun) / done * self._samples
@@ -251,7 +253,7 @@ class _Teacher:
 def _frames_of(
     clip: Clip, frames: int, contract: AudioContract
 ) -> dict[str, np.ndarray]:
-    """What a teacher reads to generate a clip from its start on."""
+    """A teacher's inputs to generate a clip from its start on."""
     given = {
         key: value
         for key, value in clip.inputs.items()

@@ -1,4 +1,4 @@
-"""Progress: the bar, the log of reports, and their picture."""
+"""Progress: the bar, the log of reports, and their chart."""
 
 import csv
 import dataclasses
@@ -22,19 +22,17 @@ _LOGGED_ONLY = ("loss", "gradient_", "health_", "sound_", "step")
 class ProgressBar(keras.callbacks.Callback):
     """Shows how far a run is, how fast, and what it has reached.
 
-    The bar counts the optimiser's steps, those before an interruption too,
-    and tells what `fit` reports as running means (for a teacher `nats`, nats
-    per sample), how many samples are learnt from in a second, and the time
-    left. At the end of each epoch a line tells these and, in brackets, the
-    same of the held-out recordings. Without a terminal there are the lines
-    alone.
+    The bar counts the optimiser's steps, those before an interruption too, and
+    shows the running means that `fit` reports (for a teacher `nats`, nats per
+    sample), how many samples are trained on in a second, and the time left. At
+    the end of each epoch a line gives these and, in brackets, the same of the
+    held-out recordings. Without a terminal there are the lines alone.
 
     Use it in place of Keras's own bar, with `verbose=0`.
 
     Args:
         steps: Optimiser steps of the whole run.
-        samples_per_step: Samples that count in a step: clips times their
-            length.
+        samples_per_step: Samples in a step's loss: clips times their length.
     """
 
     def __init__(self, steps: int, samples_per_step: int) -> None:
@@ -59,7 +57,7 @@ class ProgressBar(keras.callbacks.Callback):
         self._done += 1
         speed = self._done / (time.monotonic() - self._begun)
         self._bar.set_postfix_str(
-            f"{_told(logs)}, {speed * self._samples:,.0f} samples/s",
+            f"{_formatted(logs)}, {speed * self._samples:,.0f} samples/s",
             refresh=False,
         )
         self._bar.update()
@@ -67,14 +65,15 @@ class ProgressBar(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None) -> None:
         step = step_of(self.model)
         self._bar.write(
-            f"step {step:,} of {self._steps:,}: {_told(logs, held_out=True)}"
+            f"step {step:,} of {self._steps:,}: "
+            f"{_formatted(logs, held_out=True)}"
         )
 
     def on_train_end(self, logs=None) -> None:
         self._bar.close()
 
 
-def _told(logs: Mapping[str, float], held_out: bool = False) -> str:
+def _formatted(logs: Mapping[str, float], held_out: bool = False) -> str:
     words = []
     for name, value in logs.items():
         if name.startswith(("val_", *_LOGGED_ONLY)):
@@ -171,7 +170,7 @@ class Panel:
         title: What is shown.
         unit: Of the vertical axis.
         lines: Column by label.
-        target: A value that is drawn as a line to reach; None for none.
+        target: A target value, drawn as a line; None for none.
     """
 
     title: str
@@ -248,8 +247,8 @@ def draw_progress(folder: Path) -> Path | None:
         return None
     target = Path(folder) / FILE_NAME
     figure = _figure(logs)
-    with atomic_write(target) as aside:
-        figure.savefig(aside, format="png")
+    with atomic_write(target) as temporary:
+        figure.savefig(temporary, format="png")
     return target
 
 
@@ -324,11 +323,11 @@ def _duration(seconds: float) -> str:
 
 
 class ProgressChart(keras.callbacks.Callback):
-    """Draws `progress.png` anew at each report; see `draw_progress`.
+    """Draws `progress.png` at each report; see `draw_progress`.
 
     The first report of a run, and the last, are drawn at once; in between, at
-    most one in ten seconds is. A picture that can't be written is
-    told of once and ends no run.
+    most one in ten seconds is. A chart that can't be written is reported once
+    and does not end the run.
 
     Place it behind `ReportLog`, whose file it draws.
 
@@ -339,7 +338,7 @@ class ProgressChart(keras.callbacks.Callback):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self._folder = Path(folder)
-        self._told = False
+        self._reported = False
 
     def on_train_begin(self, logs=None) -> None:
         self._drawn_at, self._is_due = -math.inf, False
@@ -357,7 +356,7 @@ class ProgressChart(keras.callbacks.Callback):
         try:
             draw_progress(self._folder)
         except UserError as problem:
-            if not self._told:
+            if not self._reported:
                 print(f"no chart of the progress: {problem}", flush=True)
-            self._told = True
+            self._reported = True
         self._drawn_at, self._is_due = time.monotonic(), False

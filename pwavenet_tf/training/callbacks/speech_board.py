@@ -1,4 +1,4 @@
-"""A training on TensorBoard: curves, sound, spectrograms, histograms."""
+"""A training on TensorBoard: curves, audio, spectrograms, histograms."""
 
 import contextlib
 import dataclasses
@@ -41,7 +41,7 @@ def spectrogram_image(
 
     Args:
         above: `(time,)` in [-1, 1), usually the recording.
-        below: As many samples of another voice.
+        below: As many samples of other audio.
         contract: The frames and the mel bands.
 
     Returns:
@@ -62,19 +62,19 @@ def spectrogram_image(
     )
 
 
-# A large teacher draws some hundred samples a second.
+# A large teacher generates some hundred samples a second.
 _SAMPLED_SECONDS = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """A stretch of a recording and what a model is told about it.
+    """A segment of a recording with its conditioning.
 
     Attributes:
-        inputs: As a model reads them, each with a batch axis of 1.
+        inputs: A model's inputs, each with a batch axis of 1.
         audio: `(time,)` in [-1, 1), context and look-ahead included.
-        start: First sample that counts.
-        end: The sample behind the last one that counts.
+        start: First valid sample.
+        end: The sample after the last valid one.
     """
 
     inputs: dict[str, np.ndarray]
@@ -84,55 +84,57 @@ class Clip:
 
     @property
     def recorded(self) -> np.ndarray:
-        """The samples that count, `(time,)`."""
+        """The valid samples, `(time,)`."""
         return self.audio[self.start : self.end]
 
 
 def single_clips(batches) -> list[Clip]:
-    """Batches `(inputs, audio, weight)` as clips; those that count.
+    """Batches `(inputs, audio, weight)` as clips, without those of no weight.
 
     Raises:
-        UserError: If there are batches and nothing counts in them.
+        UserError: If there are batches and no sample in them is valid.
     """
     clips, none_given = [], True
     for inputs, audio, weight in batches:
         none_given = False
-        for row, counts in enumerate(np.asarray(weight) > 0):
-            if counts.any():
-                places = np.flatnonzero(counts)
-                told = {
+        for row, valid in enumerate(np.asarray(weight) > 0):
+            if valid.any():
+                places = np.flatnonzero(valid)
+                row_inputs = {
                     key: np.asarray(value)[row : row + 1]
                     for key, value in inputs.items()
                 }
                 recording = np.asarray(audio)[row]
-                clips.append(Clip(told, recording, places[0], places[-1] + 1))
+                clips.append(
+                    Clip(row_inputs, recording, places[0], places[-1] + 1)
+                )
     if not clips and not none_given:
         raise UserError(
-            "the board was given no sample that counts; give it clips of the "
+            "the board was given no valid sample; give it clips of the "
             "validation recordings"
         )
     return clips
 
 
 @dataclasses.dataclass(frozen=True)
-class Said:
-    """What a voice says to a clip.
+class GeneratedClip:
+    """What a model generates for a clip.
 
     Attributes:
         audio: `(time,)` in [-1, 1), from the clip's `start` on.
         parameters: Of the distributions along the clip, by name, any shape;
-            where the clip counts.
+            where the clip is valid.
     """
 
     audio: np.ndarray
     parameters: dict[str, np.ndarray]
 
 
-class StudentVoice:
-    """The student of a Distiller, and what its teacher makes of that.
+class StudentGenerator:
+    """Generates with a Distiller's student, and evaluates it by the teacher.
 
-    The parameters are the student's μ_tot and ln s_tot and those of the
-    teacher that hears the student.
+    The parameters are the student's μ_tot and ln s_tot and those of the teacher
+    along the student's output.
 
     Args:
         distiller: Whose student.
@@ -146,30 +148,30 @@ class StudentVoice:
         self._seed = seed
         self.contract = distiller.student.audio
 
-    def __call__(self, clip: Clip) -> Said:
+    def __call__(self, clip: Clip) -> GeneratedClip:
         student = self._distiller.student
         uniforms = positional_uniforms(self._seed, 1, 0, len(clip.audio))
         noise = student.noise_family.from_uniforms(uniforms)
         output = student(clip.inputs | {"noise": noise})
-        heard = self._distiller.teacher.distribution(
+        distribution = self._distiller.teacher.distribution(
             clip.inputs | {"audio": output["audio"]}
         )
         parameters = {
             "student/location": output["location"],
             "student/log_scale": output["log_scale"],
-        } | _head_parameters(heard)
+        } | _head_parameters(distribution)
         audio = np.asarray(output["audio"])[0, clip.start : clip.end]
-        return Said(
+        return GeneratedClip(
             np.clip(audio, LOWEST_SAMPLE, HIGHEST_SAMPLE),
-            _counted(parameters, clip),
+            _valid_part(parameters, clip),
         )
 
 
-class TeacherVoice:
-    """A teacher: a second of what it samples, and how it hears recordings.
+class TeacherGenerator:
+    """Samples a second from a teacher, and evaluates the recordings by it.
 
-    It begins to speak where the clip counts, from silence. The parameters are
-    those of the recorded samples, the true past given.
+    Sampling starts at the clip's first valid sample, from silence. The
+    parameters are those of the recorded samples, the true past given.
 
     Args:
         teacher: The teacher.
@@ -187,38 +189,39 @@ class TeacherVoice:
             teacher, not is_replicated(teacher), teacher.audio.frames(second)
         )
 
-    def __call__(self, clip: Clip) -> Said:
-        heard = self._teacher.distribution(clip.inputs)
-        return Said(
-            self._sampled(clip), _counted(_head_parameters(heard), clip)
+    def __call__(self, clip: Clip) -> GeneratedClip:
+        distribution = self._teacher.distribution(clip.inputs)
+        return GeneratedClip(
+            self._sampled(clip),
+            _valid_part(_head_parameters(distribution), clip),
         )
 
     def _sampled(self, clip: Clip) -> np.ndarray:
         contract = self.contract
-        told = {
+        conditioning = {
             key: value
             for key, value in clip.inputs.items()
             if key in (*FRAME_ARRAYS, "speaker")
         }
         first = clip.start // contract.hop_length
         second = round(_SAMPLED_SECONDS * contract.sample_rate)
-        # Not what counts, which is longer in one clip than in another: one
-        # compiled loop is to serve all.
+        # Not the valid part, whose length varies: one compiled loop is to serve
+        # all.
         samples = min(second, len(clip.audio))
         frames = np.arange(first, first + contract.frames(samples))
-        audio = self._sampler(at_frames(told, frames), self._seed)[0]
+        audio = self._sampler(at_frames(conditioning, frames), self._seed)[0]
         return audio[: clip.end - clip.start]
 
 
-def voice_of(model: keras.Model, seed: int):
-    """The voice of a model that speaks; None of any other."""
+def generator_of(model: keras.Model, seed: int):
+    """The generator of a teacher or a Distiller; None of any other model."""
     if isinstance(model, Distiller):
-        return StudentVoice(model, seed)
-    return TeacherVoice(model, seed) if isinstance(model, WaveNet) else None
+        return StudentGenerator(model, seed)
+    return TeacherGenerator(model, seed) if isinstance(model, WaveNet) else None
 
 
 def _head_parameters(head: Head) -> dict:
-    """The parameters of a teacher's distributions, as one speaks of them."""
+    """The parameters of a teacher's distributions, by their usual names."""
     if isinstance(head, MixtureOfLogistics):
         return {
             "teacher/weights": keras.ops.exp(head.log_weights),
@@ -234,7 +237,7 @@ def _head_parameters(head: Head) -> dict:
     return {"teacher/probabilities": probabilities}
 
 
-def _counted(parameters: dict, clip: Clip) -> dict[str, np.ndarray]:
+def _valid_part(parameters: dict, clip: Clip) -> dict[str, np.ndarray]:
     return {
         name: keras.ops.convert_to_numpy(values)[0, clip.start : clip.end]
         for name, values in parameters.items()
@@ -255,32 +258,32 @@ class SpeechBoard(keras.callbacks.Callback):
 
     - every number of the logs, in `train` and `validation`, and the learning
       rate;
-    - of each clip, once the recording, and what the model says: a student the
-      whole clip, from the same noise every time, a teacher a second that it
-      samples; and the mel spectrograms of both, the recording above;
+    - of each clip, the recording once, and what the model generates: a student
+      the whole clip, from the same noise every time, a teacher a second by
+      sampling; and the mel spectrograms of both, the recording above;
     - histograms, over all clips, of the student's μ_tot and ln s_tot, and of
       the weights, means and log-scales of the teacher's mixtures: along the
-      recordings, or in a distillation along the student's sound.
+      recordings, or in a distillation along the student's output.
 
-    Other models have the numbers alone. A run that goes on adds to the
+    Other models have the numbers alone. A run that is continued adds to the
     folder. TensorFlow only; over several workers the chief writes.
 
-    Place it before `SwapEMAWeights`, so that it hears the averaged weights,
+    Place it before `SwapEMAWeights`, so that it sees the averaged weights,
     which are in the model until the validation has ended, and behind
     `HealthMonitor` and `HeldOutSound`, whose measures it then writes too, and
     `Checkpoint`, so that no report is of a step that an interruption may undo.
-    Without validation it listens at the end of the epoch.
+    Without validation it generates at the end of the epoch.
 
     Args:
         folder: Made if need be; `tensorboard --logdir=FOLDER` shows it.
         clips: Batches `(inputs, audio, weight)` as `Corpus.validation_clips`
-            gives them; each is heard in whole, so a few seconds suffice.
-        seed: Seed of what is said.
+            gives them; each is written in whole, so a few seconds suffice.
+        seed: Seed of the generated audio.
 
     Raises:
-        UserError: If nothing counts in the clips; and when training begins,
-            if the folder can't be written, or holds reports of later steps
-            than the model's; then, if there is no more room.
+        UserError: If no sample of the clips is valid; and when training begins,
+            if the folder can't be written, or holds reports of later steps than
+            the model's; then, if there is no more room.
     """
 
     def __init__(
@@ -290,8 +293,8 @@ class SpeechBoard(keras.callbacks.Callback):
         self._folder = Path(folder)
         self._clips = single_clips(clips)
         self._seed = seed
-        self._voice = None
-        self._said: list[Said] | None = None
+        self._generator = None
+        self._generated: list[GeneratedClip] | None = None
         self._writers = {}
         self._writes = False
 
@@ -307,31 +310,33 @@ class SpeechBoard(keras.callbacks.Callback):
                 f"run is at step {step}; name another folder, or remove it"
             )
         self._is_new = last is None
-        if self._clips and self._voice is None:
-            self._voice = voice_of(self.model, self._seed)
+        if self._clips and self._generator is None:
+            self._generator = generator_of(self.model, self._seed)
 
     def on_epoch_begin(self, epoch, logs=None) -> None:
-        self._said = None
+        self._generated = None
 
     def on_test_end(self, logs=None) -> None:
         if self._writes:
-            self._said = self._listen()
+            self._generated = self._generate()
 
     def on_epoch_end(self, epoch, logs=None) -> None:
         if not self._writes:
             return
-        said = self._listen() if self._said is None else self._said
+        generated = (
+            self._generate() if self._generated is None else self._generated
+        )
         with _problems_named(self._folder):
-            self._write(logs or {}, said, step_of(self.model))
+            self._write(logs or {}, generated, step_of(self.model))
 
     def on_train_end(self, logs=None) -> None:
         for writer in self._writers.values():
             writer.close()
         self._writers = {}
 
-    def _listen(self) -> list[Said]:
-        voice = self._voice
-        return [voice(clip) for clip in self._clips] if voice else []
+    def _generate(self) -> list[GeneratedClip]:
+        generator = self._generator
+        return [generator(clip) for clip in self._clips] if generator else []
 
     def _writer(self, part: str):
         import tensorflow as tf
@@ -344,11 +349,14 @@ class SpeechBoard(keras.callbacks.Callback):
         return self._writers[part]
 
     def _write(
-        self, logs: Mapping[str, float], said: list[Said], step: int
+        self,
+        logs: Mapping[str, float],
+        generated: list[GeneratedClip],
+        step: int,
     ) -> None:
         self._write_numbers(logs, step)
-        if said:
-            self._write_clips(said, step)
+        if generated:
+            self._write_clips(generated, step)
         for writer in self._writers.values():
             writer.flush()
 
@@ -369,33 +377,36 @@ class SpeechBoard(keras.callbacks.Callback):
             with self._writer(part).as_default(step):
                 tf.summary.scalar(name, float(value))
 
-    def _write_clips(self, said: list[Said], step: int) -> None:
+    def _write_clips(self, generated: list[GeneratedClip], step: int) -> None:
         import tensorflow as tf
 
-        voice = self._voice
+        generator = self._generator
         with self._writer(_VALIDATION).as_default(step):
             for number, (clip, one) in enumerate(
-                zip(self._clips, said, strict=True), 1
+                zip(self._clips, generated, strict=True), 1
             ):
                 group = f"clip_{number}"
                 if self._is_new:
                     self._write_sound(f"{group}/recorded", clip.recorded)
-                self._write_sound(f"{group}/{voice.name}", one.audio)
+                self._write_sound(f"{group}/{generator.name}", one.audio)
                 picture = spectrogram_image(
-                    clip.recorded[: len(one.audio)], one.audio, voice.contract
+                    clip.recorded[: len(one.audio)],
+                    one.audio,
+                    generator.contract,
                 )
                 tf.summary.image(
-                    f"{group}/recorded_above_{voice.name}", picture[np.newaxis]
+                    f"{group}/recorded_above_{generator.name}",
+                    picture[np.newaxis],
                 )
-            for name in said[0].parameters:
-                values = [one.parameters[name].ravel() for one in said]
+            for name in generated[0].parameters:
+                values = [one.parameters[name].ravel() for one in generated]
                 tf.summary.histogram(name, np.concatenate(values))
         self._is_new = False
 
     def _write_sound(self, name: str, audio: np.ndarray) -> None:
         import tensorflow as tf
 
-        rate = self._voice.contract.sample_rate
+        rate = self._generator.contract.sample_rate
         tf.summary.audio(name, audio[np.newaxis, :, np.newaxis], rate)
 
 
@@ -413,7 +424,7 @@ def _require_writable(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _problems_named(folder: Path) -> Iterator[None]:
-    """Says where there is no room, in one line."""
+    """Reports where there is no room, in one line."""
     import tensorflow as tf
 
     try:
@@ -434,7 +445,7 @@ def _last_step(folder: Path) -> int | None:
         (
             event.step
             for path in folder.rglob("events.out.tfevents.*")
-            # It ends where a file that was cut off ends.
+            # A truncated file is read as far as it goes.
             for event in event_file_loader.EventFileLoader(str(path)).Load()
         ),
         default=None,

@@ -49,8 +49,8 @@ def places(clips, first: int, batches: int) -> np.ndarray:
         batches: How many batches.
 
     Returns:
-        int32 `(batches, batch size, 2)`: the recording, and the frame from
-        which on the clip counts.
+        int32 `(batches, batch size, 2)`: the recording, and the frame at which
+        the part in the loss starts.
     """
     count = batches * clips.batch_size
     found = [clips.place(number) for number in range(first, first + count)]
@@ -68,12 +68,12 @@ def cut(arrays: dict, window: Window, place) -> tuple:
     Returns:
         Inputs, the audio once more, and the weight, `(batch, samples)`.
     """
-    recording, counted = place[:, 0], place[:, 1]
+    recording, start_frame = place[:, 0], place[:, 1]
 
     def of_each(name):
         return ops.take(arrays[name], recording)[:, None]
 
-    first = ops.maximum(counted - window.context_frames, 0)[:, None]
+    first = ops.maximum(start_frame - window.context_frames, 0)[:, None]
     frames = first + ops.arange(window.frames, dtype="int32")
     rows = of_each("first_frame") + ops.minimum(frames, of_each("frames") - 1)
     inputs = {
@@ -87,7 +87,7 @@ def cut(arrays: dict, window: Window, place) -> tuple:
     sample = of_each("first_sample") + ops.minimum(position, length - 1)
     levels = ops.cast(ops.take(arrays["levels"], sample), "float32")
     audio = ops.where(inside, levels / 32_768.0, 0.0)
-    start = counted[:, None] * window.hop_length
+    start = start_frame[:, None] * window.hop_length
     end = start + window.clip_frames * window.hop_length
-    counts = inside & (position >= start) & (position < end)
-    return inputs | {"audio": audio}, audio, ops.cast(counts, "float32")
+    in_loss = inside & (position >= start) & (position < end)
+    return inputs | {"audio": audio}, audio, ops.cast(in_loss, "float32")

@@ -8,13 +8,16 @@ import keras
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.training_config import Preset, TeacherTraining
 from pwavenet_tf.corpus.numpy_corpus import NumpyCorpus
-from pwavenet_tf.distillation.distiller import Distiller
 from pwavenet_tf.models.backend import in_precision, policy
-from pwavenet_tf.models.distributions import Gaussian
 from pwavenet_tf.models.loading import load_student, load_teacher
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.wavenet import WaveNet
-from pwavenet_tf.training.runs import distillation_context, require_suited
+from pwavenet_tf.training.runs import (
+    distillation_context,
+    make_distiller,
+    require_suited,
+    with_noise_of,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,9 +95,7 @@ def student_job(
     """
     require_suited(corpus, teacher, preset)
     settings = preset.distillation
-    if teacher.head_class is Gaussian:
-        sizes = dataclasses.replace(preset.student, noise="gaussian")
-        preset = dataclasses.replace(preset, student=sizes)
+    preset = with_noise_of(preset, teacher)
     model = ParallelWaveNet.from_preset(
         preset, corpus.contract, teacher.conditioning
     )
@@ -104,17 +105,7 @@ def student_job(
     else:
         model.copy_conditioner(teacher)
     network = in_precision(model, settings.precision)
-    distiller = Distiller(
-        in_precision(teacher, settings.precision),
-        network,
-        inner_samples=settings.inner_samples,
-        kl_weight=settings.kl_weight,
-        contrastive=settings.contrastive,
-        power_weight=settings.power_weight,
-        power=settings.power,
-        dtype=policy(settings.precision),
-    )
-    distiller.build()
+    distiller = make_distiller(teacher, network, settings)
     context = distillation_context(teacher, model)
     return Job("student", model, network, distiller, settings, context)
 

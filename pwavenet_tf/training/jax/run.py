@@ -25,7 +25,7 @@ from pwavenet_tf.training.jax.steps import Steps
 _REPORT_SECONDS = 60.0
 # A validation takes about so much of the time between two.
 _VALIDATION_SHARE = 0.05
-# A step without its way back.
+# A step without its backward pass.
 _TEST_OF_STEP = 1 / 3
 
 # What the screen shows of all metrics, by the kind of model.
@@ -33,7 +33,7 @@ _SHOWN = {"teacher": ("nats",), "student": ("kl", "power", "level")}
 
 
 def state_file(out: Path, name: str) -> Path:
-    """The file from which a run of this name goes on."""
+    """The file from which a run of this name resumes."""
     return Path(out) / f"{name}.state.npz"
 
 
@@ -49,7 +49,7 @@ def train(
     """Trains and writes `out/teacher.keras` or `out/student.keras`.
 
     Every minute and at the end three files are written: the model with its
-    averaged weights, the state to go on from, and a line of the log, with the
+    averaged weights, the state to resume from, and a line of the log, with the
     held-out metrics of the averaged weights.
 
     The learning rate follows the share of the run that is done; see
@@ -61,10 +61,10 @@ def train(
         job: What is trained.
         corpus: The corpus.
         out: Folder of the run; it is made if need be.
-        minutes: Minutes of training; the compilation does not count.
+        minutes: Minutes of training, without the compilation.
         steps: Optimiser steps, rounded up to whole calls. Those of the
             settings, if both are left out.
-        resume: The state to go on from; that in `out`, if there is one, when
+        resume: The state to resume from; that in `out`, if there is one, when
             left out.
         seed: Seed of the order of the clips.
 
@@ -194,8 +194,8 @@ class _Run:
             progress.share = 1.0
         self._loop.store_averages()
         job.model.set_weights(job.network.get_weights())
-        with atomic_write(_model_file(self._out, job.name)) as aside:
-            job.model.save(aside)
+        with atomic_write(_model_file(self._out, job.name)) as temporary:
+            job.model.save(temporary)
         save_state(
             state_file(self._out, job.name), self._loop.arrays(), progress
         )

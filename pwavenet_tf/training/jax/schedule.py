@@ -1,7 +1,8 @@
 """The learning rate and the averaging as functions of the share of a run.
 
 A run that ends after some minutes does not know its number of steps. What the
-recipe says by steps is said here by the share of the run that is done, 0 to 1.
+recipe gives by steps is given here by the share (0 to 1) of the run that is
+done.
 """
 
 import dataclasses
@@ -86,7 +87,7 @@ class Budget:
         """The share of the whole run that is done, 0 to 1.
 
         Args:
-            seconds: Of training since it began or went on.
+            seconds: Of training since it began or was resumed.
             steps: Done since then.
         """
         return min(1.0, self.share_before + self.part(seconds, steps))

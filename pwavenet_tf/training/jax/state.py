@@ -1,4 +1,4 @@
-"""All that a run needs to go on as if it had not ended, in one file."""
+"""All that a run needs to resume as if it had not ended, in one file."""
 
 import dataclasses
 import hashlib
@@ -20,7 +20,7 @@ class Progress:
     """How far a run has come.
 
     Attributes:
-        model: What `fingerprint` says of the model.
+        model: The model's `fingerprint`.
         share: The share of the run that is done; 1 when it has ended.
         run_steps: Steps since its learning rate last rose from the start.
         steps: Steps since the first start.
@@ -38,7 +38,7 @@ class Progress:
 
 def fingerprint(model) -> str:
     """What makes weights fit: the model's class and all its settings."""
-    # Keras counts the models of a process in their names.
+    # Keras numbers the models of a process in their names.
     config = {k: v for k, v in model.get_config().items() if k != "name"}
     settings = json.dumps(config, sort_keys=True, default=repr)
     named = f"{type(model).__name__} {settings}"
@@ -61,9 +61,9 @@ def save_state(path: Path, state: dict, progress: Progress) -> None:
         for group in GROUPS
         for number, value in enumerate(state[group])
     }
-    said = json.dumps(dataclasses.asdict(progress))
-    with atomic_write(path) as aside:
-        np.savez(aside, **arrays, **{_PROGRESS: np.array(said)})
+    content = json.dumps(dataclasses.asdict(progress))
+    with atomic_write(path) as temporary:
+        np.savez(temporary, **arrays, **{_PROGRESS: np.array(content)})
 
 
 def load_state(path: Path, fresh: dict, model: str) -> tuple[dict, Progress]:

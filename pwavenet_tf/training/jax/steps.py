@@ -139,9 +139,9 @@ class Steps:
         )
 
     def arrays(self) -> dict[str, list[np.ndarray]]:
-        """What a run needs to go on, as NumPy arrays.
+        """What a run needs to resume, as NumPy arrays.
 
-        Neither metrics nor frozen weights, a teacher's say, are among it.
+        Neither metrics nor frozen weights, such as a teacher's, are included.
         """
         kept = {name: self.state[name] for name in _LEARNT}
         kept["random_states"] = [

@@ -1,4 +1,4 @@
-"""Claims about comparisons of models that are told more than a mel."""
+"""Claims about comparisons of models with more conditioning than a mel."""
 
 import html
 import json
@@ -31,14 +31,12 @@ def dialogue(tmp_path_factory):
         write_audio(folder / f"{name}.wav", audio, 16_000)
         write_labels(
             folder / "labels" / f"{name}.csv",
-            [Phone("a", 0, 0.03), Phone("unheard of", 0.03, 0.06)],
+            [Phone("a", 0, 0.03), Phone("unknown", 0.03, 0.06)],
         )
     return folder
 
 
-def test_models_that_are_told_different_things_share_a_report(
-    dialogue, tmp_path
-):
+def test_models_of_different_conditioning_share_a_report(dialogue, tmp_path):
     """Heads, conditioning and kind of model differ.
 
     The student's flows are wild: they can't be inverted on recordings.
@@ -68,7 +66,9 @@ def test_models_that_are_told_different_things_share_a_report(
         "Griffin-Lim",
         *["WORLD"] * world_is_installed(),
     ]
-    bits = {voice: of.get("sample_bits") for voice, of in found.metrics.items()}
+    bits = {
+        system: of.get("sample_bits") for system, of in found.metrics.items()
+    }
     assert (bits["all"], bits["mel"], bits["quick"]) == (8, 16, 16)
     for name in ("mel", "linguistic", "pitch", "speaker"):
         penalty = f"swapped_{name}_penalty"
@@ -91,7 +91,7 @@ def test_models_that_are_told_different_things_share_a_report(
 
 
 def test_the_scored_features_are_the_recordings_own(dialogue, tmp_path):
-    """Against the teacher's density, told by hand what is in the files."""
+    """Against the teacher's density, conditioned by hand on the files."""
     teacher = tiny_models.teacher(conditioning=tiny_models.EVERYTHING)
     path = dialogue / "3_ben.wav"
     found = evaluate(
@@ -150,7 +150,7 @@ def test_an_unknown_speaker_is_named_with_the_known_ones(dialogue, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_student_is_asked_whether_it_listens(dialogue, tmp_path):
+def test_a_students_conditioning_sensitivity_is_measured(dialogue, tmp_path):
     student = tiny_models.calmer(
         tiny_models.student(conditioning=tiny_models.EVERYTHING)
     )
