@@ -20,6 +20,7 @@ What a model can be conditioned on is decided here:
               metadata.csv (name|text); that needs eSpeak NG
               (pip install pwavenet_tf[demo])
   pitch       F0 and voicing
+  sinusoids   sines at F0 and its multiples; the data hold the pitch then
   speaker     the speaker's name, by the layout, else the folder that the
               recording lies in, or what --speaker_pattern finds in its path
 
@@ -98,7 +99,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     )
     define_conditioning(
         "LIST: Conditioning inputs, separated by commas: mel, linguistic, "
-        "pitch, speaker. The preset's own, if left out.",
+        "pitch, sinusoids, speaker. The preset's own, if left out.",
         flag_values,
     )
     define_labels(flag_values)

@@ -69,7 +69,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     )
     define_conditioning(
         "LIST: Conditioning inputs, separated by commas: mel, linguistic, "
-        "pitch, speaker; or none. The preset's own, if left out.",
+        "pitch, sinusoids, speaker; or none. The preset's own, if left out.",
         flag_values,
     )
     flags.DEFINE_enum(
