@@ -17,6 +17,7 @@ KEYS = {
     "mel": {"mel"},
     "linguistic": {"phones", "timing"},
     "pitch": {"pitch"},
+    "sinusoids": {"sinusoids"},
     "speaker": {"speaker"},
 }
 
@@ -28,8 +29,12 @@ def conditioned_on(inputs, upsampling=(4, 5)) -> Conditioning:
 
 
 def combinations():
+    """All of the inputs through the conditioner; sinusoids go past it."""
+    others = [one for one in CONDITIONING_INPUTS if one != "sinusoids"]
     for count in range(1, 5):
-        yield from itertools.combinations(CONDITIONING_INPUTS, count)
+        yield from itertools.combinations(others, count)
+    yield ("sinusoids",)
+    yield CONDITIONING_INPUTS
 
 
 @pytest.mark.parametrize("upsampling", [(), (4, 5), (4,)])
