@@ -140,7 +140,7 @@ CASES = {
         "text.tflite: is not a .tflite file"
     ),
     "synthesize --model={bad}/text.onnx --input={wav} --out={out}": (
-        "text.onnx: is missing, damaged or no voice"
+        "text.onnx: is missing, damaged or not a model"
     ),
     "synthesize --model={student} --input={recordings} --out=-": (
         "--out=- takes one text or recording"
