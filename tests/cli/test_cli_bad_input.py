@@ -140,7 +140,7 @@ CASES = {
         "text.tflite: is not a .tflite file"
     ),
     "synthesize --model={bad}/text.onnx --input={wav} --out={out}": (
-        "text.onnx: is missing, damaged or not a model"
+        "text.onnx: is missing, damaged or not our export"
     ),
     "synthesize --model={student} --input={recordings} --out=-": (
         "--out=- takes one text or recording"
