@@ -20,8 +20,7 @@ from model_server import ModelServer
 from pwavenet_tf.audio.files import read_audio, write_audio
 from pwavenet_tf.audio.mel import LogMel
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.export.client import Client, synthesize
-from pwavenet_tf.export.client import client as inputs
+from pwavenet_tf.export.client import Client, inputs, synthesize
 from pwavenet_tf.synthesis.student import Synthesizer
 
 HOP = tiny_models.HOP

@@ -219,9 +219,9 @@ def some_codes(location: float) -> MuLaw:
 @pytest.mark.parametrize("make", [narrow_mixture, narrow_gaussian, some_codes])
 def test_samples_follow_the_pmf(make, location) -> None:
     """χ² of 100,000 samples; the last two mix into the edge values' tails."""
-    samples = 100_000
+    count = 100_000
     distribution = make(location)
-    uniforms = np.random.default_rng(3).random((samples, 4), dtype="float32")
+    uniforms = np.random.default_rng(3).random((count, 4), dtype="float32")
     samples = distribution.sample(uniforms).numpy()
     indices = np.round(samples * 32_768).astype(int) + 32_768
     np.testing.assert_array_equal(PCM_VALUES[indices], samples)
@@ -231,7 +231,7 @@ def test_samples_follow_the_pmf(make, location) -> None:
         audio = ops.quantise(ops.mu_law_decode(np.arange(256)))
     logs = distribution.log_prob(audio).numpy().astype("float64")
     observed = np.bincount(indices, minlength=len(logs))
-    expected = samples * np.exp(logs) / np.exp(logs).sum()
+    expected = count * np.exp(logs) / np.exp(logs).sum()
     common = expected >= 5.0
     rest = [observed[~common].sum()], [expected[~common].sum()]
     result = scipy.stats.chisquare(
