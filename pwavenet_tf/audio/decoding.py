@@ -73,7 +73,9 @@ def checksum(content: bytes) -> int:
     return joined
 
 
-def _next_states(states: np.ndarray, bytes_: np.ndarray) -> np.ndarray:
+def _next_states(
+    states: np.ndarray, bytes_: np.ndarray | np.uint8
+) -> np.ndarray:
     return (states << np.uint16(8)) ^ _table()[
         (states >> np.uint16(8)) ^ bytes_
     ]

@@ -95,9 +95,8 @@ def normalised(mel: Array, contract: AudioContract) -> Array:
     """
     if not contract.mel_mean:
         return mel
-    return (mel - np.float32(contract.mel_mean)) / np.float32(
-        contract.mel_deviation
-    )
+    mean, std = _statistics(contract)
+    return (mel - mean) / std
 
 
 def inverse_normalised(mel: Array, contract: AudioContract) -> Array:
@@ -109,8 +108,14 @@ def inverse_normalised(mel: Array, contract: AudioContract) -> Array:
     """
     if not contract.mel_mean:
         return mel
-    return mel * np.float32(contract.mel_deviation) + np.float32(
-        contract.mel_mean
+    mean, std = _statistics(contract)
+    return mel * std + mean
+
+
+def _statistics(contract: AudioContract) -> tuple[np.ndarray, np.ndarray]:
+    return (
+        np.asarray(contract.mel_mean, np.float32),
+        np.asarray(contract.mel_deviation, np.float32),
     )
 
 

@@ -59,7 +59,7 @@ def pitch_track(audio: np.ndarray, contract: AudioContract) -> np.ndarray:
 
 def relative_pitch(pitch: Array, mean_pitch_hz: float) -> Array:
     """From ln F0 in Hz to ln(F0 / mean), `(..., 2)` with the voicing."""
-    return pitch - np.float32([math.log(mean_pitch_hz), 0.0])
+    return pitch - np.asarray([math.log(mean_pitch_hz), 0.0], np.float32)
 
 
 def sinusoid_track(pitch: Array, contract: AudioContract, xp=np) -> Array:

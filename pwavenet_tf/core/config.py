@@ -92,7 +92,9 @@ class AudioContract:
     @classmethod
     def from_config(cls, config: "AudioContract | dict") -> "AudioContract":
         """A contract as it is, or from its form in a saved model."""
-        return config if isinstance(config, cls) else cls(**config)
+        if isinstance(config, AudioContract):
+            return config
+        return cls(**config)
 
     def require_upsampling(self, factors: tuple[int, ...]) -> None:
         """Refuses upsampling factors that do not divide one hop.
@@ -216,7 +218,9 @@ class Conditioning:
     @classmethod
     def from_config(cls, config: "Conditioning | dict") -> "Conditioning":
         """As it is, or from its form in a saved model."""
-        return config if isinstance(config, cls) else cls(**config)
+        if isinstance(config, Conditioning):
+            return config
+        return cls(**config)
 
     def require_vocabulary(self) -> None:
         """Refuses linguistic features without phones, speakers unnamed.

@@ -85,7 +85,7 @@ def _cannot_write(path: Path, error: OSError) -> UserError:
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 _LOCK_NAME = ".running"
 

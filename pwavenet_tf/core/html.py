@@ -43,8 +43,8 @@ def format_number(value: float | None) -> str:
     exponent = int(f"{size:.2e}".split("e")[1])
     if -4 <= exponent <= 6:
         return f"{sign}{float(f'{size:.3g}'):,.{max(2 - exponent, 0)}f}"
-    mantissa, exponent = f"{size:.1e}".split("e")
-    superscript = str(int(exponent)).translate(
+    mantissa, power = f"{size:.1e}".split("e")
+    superscript = str(int(power)).translate(
         str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
     )
     return f"{sign}{mantissa}×10{superscript}"

@@ -83,6 +83,18 @@ _V1 = Preset(
     ),
 )
 
+_PAPER_STUDENT = StudentConfig(
+    flow_dilations=(
+        doubling(10),
+        doubling(10),
+        doubling(10),
+        doubling(10, rounds=3),
+    ),
+    filter_width=3,
+    residual_channels=64,
+    gate_channels=64,
+)
+
 _PAPER = Preset(
     name="paper",
     audio=AudioContract(
@@ -100,17 +112,7 @@ _PAPER = Preset(
         gate_channels=256,
         skip_channels=256,
     ),
-    student=StudentConfig(
-        flow_dilations=(
-            doubling(10),
-            doubling(10),
-            doubling(10),
-            doubling(10, rounds=3),
-        ),
-        filter_width=3,
-        residual_channels=64,
-        gate_channels=64,
-    ),
+    student=_PAPER_STUDENT,
     teacher_training=TeacherTraining(
         steps=1_000_000,
         batch_size=32,
@@ -134,7 +136,7 @@ _MULTISPEAKER = dataclasses.replace(
         _PAPER.conditioning, inputs=("mel", "speaker")
     ),
     student=dataclasses.replace(
-        _PAPER.student, flow_dilations=(doubling(10, rounds=3),) * 4
+        _PAPER_STUDENT, flow_dilations=(doubling(10, rounds=3),) * 4
     ),
 )
 

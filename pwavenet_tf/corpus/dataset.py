@@ -256,11 +256,10 @@ class Corpus:
 
     def _normalised(self, features: dict) -> dict:
         changed = {"mel": normalised(features["mel"], self.contract)}
-        if "pitch" in features:
+        mean_pitch_hz = self.card.mean_pitch_hz
+        if "pitch" in features and mean_pitch_hz:
             changed["sinusoids"] = self._sinusoids(features["pitch"])
-            changed["pitch"] = relative_pitch(
-                features["pitch"], self.card.mean_pitch_hz
-            )
+            changed["pitch"] = relative_pitch(features["pitch"], mean_pitch_hz)
         return features | changed
 
     def _sinusoids(self, pitch):

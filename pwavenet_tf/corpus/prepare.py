@@ -229,13 +229,14 @@ def _fill(
     """Writes the shards in one pass over the accepted recordings."""
     from tqdm import tqdm
 
-    training, validation = [], []
+    training: list[Recording] = []
+    validation: list[Recording] = []
     refused = [
         Refusal(one.source.name, "; ".join(one.reasons))
         for one in audited.quarantined
     ]
     contract = given.contract
-    statistics, held = Statistics(contract.mels), set()
+    statistics, held = Statistics(contract.mels), set[str]()
     ids = phone_ids(given.phones)
     speakers = {name: number for number, name in enumerate(given.speakers)}
     with (
@@ -260,7 +261,7 @@ def _fill(
             features = recorded_features(description, ids, contract)
             if description.speaker is not None:
                 number = speakers.setdefault(description.speaker, len(speakers))
-                features["speaker"] = np.int32(number)
+                features["speaker"] = np.array(number, np.int32)
             held |= set(features)
             recording = Recording(name, len(levels), description.speaker)
             if held_out.holds_out(recording, training, validation):

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import cast
 
 import keras
 from keras import ops
@@ -28,7 +29,7 @@ from pwavenet_tf.models.backend import (
     next_key,
     unscaled,
 )
-from pwavenet_tf.models.distributions import ContinuousHead
+from pwavenet_tf.models.distributions import ContinuousHead, Gaussian
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.phone_classifier import PhoneClassifier
 from pwavenet_tf.models.tfp import WATCHES_GRADIENTS, freeze, watch_gradient
@@ -275,12 +276,13 @@ class Distiller(ReplicatedModel):
                 name, *(student_output[key] for key in _OUTPUTS)
             )
             teacher = self.teacher.distribution(conditioning | {"audio": audio})
+            teacher = cast(ContinuousHead, teacher)
             each = divergence(
                 teacher, location, log_scale, noise, self.inner_samples, key
             )
             terms[name] = weighted_mean(each, sample_weight)
             if name == "kl" and self.closed_form:
-                each = scale_regulariser(teacher, log_scale)
+                each = scale_regulariser(cast(Gaussian, teacher), log_scale)
                 terms["regulariser"] = weighted_mean(each, sample_weight)
         return terms | {"cross_entropy": terms["kl"] + own}
 

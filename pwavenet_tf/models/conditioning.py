@@ -238,7 +238,9 @@ class Conditioner(keras.layers.Layer):
         self.conditioning = Conditioning.from_config(conditioning)
         self.conditioning.require_vocabulary()
         policy = self.dtype_policy
-        self.phone_vectors = self.speaker_vectors = self.upsampler = None
+        self.phone_vectors: keras.Layer | None = None
+        self.speaker_vectors: keras.Layer | None = None
+        self.upsampler: Upsampler | None = None
         if "linguistic" in self.conditioning.inputs:
             self.phone_vectors = _embedding(_PHONE_CHANNELS, policy)
         if "speaker" in self.conditioning.inputs:
@@ -284,7 +286,7 @@ class Conditioner(keras.layers.Layer):
     @property
     def output_shapes(self) -> dict[str, tuple]:
         """Shapes of what a call returns, for any batch and length."""
-        shapes = {}
+        shapes: dict[str, tuple] = {}
         if self.series_channels:
             shapes["conditioning"] = (None, None, self.series_channels)
         if self.speaker_vectors is not None:
@@ -348,7 +350,7 @@ class Conditioner(keras.layers.Layer):
         features = []
         if "mel" in self.conditioning.inputs:
             features.append(inputs["mel"])
-        if "linguistic" in self.conditioning.inputs:
+        if self.phone_vectors is not None:
             ids = inputs["phones"]
             code = ops.one_hot(ids, 1 + len(self.conditioning.phones))
             shape = (*ops.shape(ids)[:2], 3 * _PHONE_CHANNELS)

@@ -5,7 +5,8 @@ alone stands for `{"mel": it}`.
 """
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 
@@ -53,9 +54,9 @@ def require_seed(seed: Seed) -> np.ndarray:
         UserError: If it is neither a 64-bit integer nor a list of them.
     """
     try:
-        if np.ndim(seed) == 0:
-            return np.array(operator.index(seed), np.int64)
-        return np.array([operator.index(one) for one in seed], np.int64)
+        if isinstance(seed, Iterable) and np.ndim(seed):
+            return np.array([operator.index(one) for one in seed], np.int64)
+        return np.array(operator.index(cast(int, seed)), np.int64)
     except (TypeError, OverflowError) as error:
         raise UserError(
             f"seed is {seed!r}, but it must be a whole number of 64 bits, or "
@@ -98,7 +99,7 @@ def require_features(
     Raises:
         UserError: If something is missing, ill-shaped, not finite or unknown.
     """
-    given = dict(features) if isinstance(features, Mapping) else {}
+    given: dict = dict(features) if isinstance(features, Mapping) else {}
     given = given or {"mel": features}
     single, name = is_single(features), source and f"{source}: "
     checked = {}

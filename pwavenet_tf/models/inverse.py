@@ -173,10 +173,10 @@ class CachedInverse:
         Raises:
             UserError: If audio or features do not suit the student.
         """
-        total = 0.0
+        total: np.ndarray = np.zeros(())
         for _, inversion in self.chunks(audio, features, progress=True):
             density = log_density(self.student, inversion)
-            total += density.sum(axis=-1, dtype=np.float64)
+            total = total + density.sum(axis=-1, dtype=np.float64)
         total = np.where(np.isnan(total), -np.inf, total)
         return total[0] if is_single(features) else total
 

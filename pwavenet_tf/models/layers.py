@@ -155,7 +155,9 @@ class GatedBlock(keras.layers.Layer):
             for _ in range(2)
         )
         self.residual, self.skip = (
-            channels and keras.layers.Dense(channels, dtype=self.dtype_policy)
+            keras.layers.Dense(channels, dtype=self.dtype_policy)
+            if channels
+            else None
             for channels in (residual_channels, skip_channels)
         )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import keras
 
+from pwavenet_tf.core.config import Conditioning
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.card import FILE_NAME, CorpusCard
 from pwavenet_tf.corpus.statistics import GivenStatistics
@@ -66,9 +67,10 @@ def statistics_of(path: Path) -> GivenStatistics:
         UserError: If it is none of these.
     """
     path = Path(path)
+    lists: CorpusCard | Conditioning
     if path.is_dir() or path.name == FILE_NAME:
-        card = CorpusCard.load(path if path.is_dir() else path.parent)
-        contract, lists = card.contract, card
+        lists = CorpusCard.load(path if path.is_dir() else path.parent)
+        contract = lists.contract
     else:
         model = load_model(path)
         contract, lists = model.audio, model.conditioning

@@ -161,7 +161,7 @@ class ParallelWaveNet(keras.Model):
         conditioning = self.conditioner(inputs)
         return [
             InverseAutoregressiveFlow(
-                functools.partial(network, **conditioning)
+                functools.partial(network.__call__, **conditioning)
             )
             for network in self.networks
         ]

@@ -159,7 +159,7 @@ class SynthesisJob:
 
     def absolute(self) -> "SynthesisJob":
         """With absolute paths; links stay, because names depend on them."""
-        changes = {
+        changes: dict = {
             name: Path(os.path.abspath(path))
             for name in ("model", "place", "labels")
             if (path := getattr(self, name))
@@ -282,7 +282,7 @@ def require_output_folder(out: Path) -> None:
         require_free(out)
 
 
-def check_settings(out: Path, settings: dict[str, object]) -> None:
+def check_settings(out: Path, settings: dict) -> None:
     """Writes a run's settings to `out`, or compares an earlier run's.
 
     Args:
@@ -468,7 +468,7 @@ class _SynthesizeFiles(beam.PTransform):
 def _failure(result: PredictionResult) -> Iterator[str]:
     # As JSON, because workers exchange UTF-8, which a name need not be.
     if result.inference is not None:
-        name = Utterance.read(result.example).name
+        name = Utterance.read(str(result.example)).name
         yield json.dumps([name, result.inference])
 
 

@@ -12,7 +12,11 @@ import numpy as np
 from pwavenet_tf.audio.files import SUFFIXES, read_audio, to_pcm16
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
-from pwavenet_tf.corpus.describe import FeatureExtractor, model_features
+from pwavenet_tf.corpus.describe import (
+    Description,
+    FeatureExtractor,
+    model_features,
+)
 from pwavenet_tf.models.inputs import (
     Features,
     batch_and_frames,
@@ -76,7 +80,7 @@ def same_output(
 def read_features(
     path: Path,
     synthesizer: StreamingSynthesizer,
-    describe: FeatureExtractor,
+    describe: Callable[[str, np.ndarray], Description],
     speaker: str | None = None,
 ) -> dict[str, np.ndarray]:
     """The features of an input file, as a model reads them.
@@ -160,7 +164,7 @@ def require_utterance(
             raise UserError(
                 "this model has one speaker only; leave out --speaker"
             )
-        features = features | {"speaker": speaker}
+        features = {**features, "speaker": np.asarray(speaker)}
     features = require_features(
         features, synthesizer.contract, synthesizer.conditioning, source
     )
@@ -292,7 +296,10 @@ def _wave_header(sample_rate: int, samples: int) -> bytes:
     # Not soundfile: it reports a full disk as "System error" and no more.
     header = io.BytesIO()
     with wave.open(header, "wb") as sound:
-        sound.setparams((1, 2, sample_rate, samples, "NONE", None))
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(sample_rate)
+        sound.setnframes(samples)
         sound.writeframesraw(b"")
         # Before it is closed, which would write the actual length.
         return header.getvalue()

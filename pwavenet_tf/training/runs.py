@@ -105,8 +105,8 @@ def require_suited(
     teacher: WaveNet,
     preset: Preset,
     phone_classifier: PhoneClassifier | None = None,
-) -> None:
-    """Refuses what no student can be distilled from.
+) -> Distillation:
+    """The preset's distillation; refuses what no student can come from.
 
     Raises:
         UserError: As `distill`, except for files.
@@ -131,6 +131,7 @@ def require_suited(
         )
     if phone_classifier is not None:
         require_same_contract(phone_classifier, corpus.contract)
+    return settings
 
 
 def distillation_context(teacher: WaveNet, student: ParallelWaveNet) -> int:
@@ -148,7 +149,7 @@ def with_noise_of(preset: Preset, teacher: WaveNet) -> Preset:
     The student of a Gaussian teacher is Gaussian too, so that the KL has a
     closed form.
     """
-    if teacher.head_class is not Gaussian:
+    if teacher.head_class is not Gaussian or preset.student is None:
         return preset
     sizes = dataclasses.replace(preset.student, noise="gaussian")
     return dataclasses.replace(preset, student=sizes)
@@ -234,8 +235,7 @@ def distill(
             loss stops being finite.
     """
     require_within("seed", seed)
-    require_suited(corpus, teacher, preset, phone_classifier)
-    settings = preset.distillation
+    settings = require_suited(corpus, teacher, preset, phone_classifier)
     preset = with_noise_of(preset, teacher)
     judges = {"teacher": weights_of(teacher)}
     if phone_classifier is not None:

@@ -1,6 +1,7 @@
 """The interface of the teacher's output heads."""
 
 import abc
+from typing import Any
 
 from keras import ops
 
@@ -22,6 +23,7 @@ class Head(abc.ABC):
             give outputs of about unit standard deviation.
     """
 
+    parameters: Any
     # That of usual recordings, full scale being 1.
     input_std: float = 0.1
 

@@ -11,7 +11,7 @@ inner loops run over long axes.
 
 import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops
@@ -42,19 +42,19 @@ _LEAST_INVERSE_SCALE = 1e-30
 class _Components(NamedTuple):
     """Each component's mass as exp(exponent) * factor, `(..., K, time)`."""
 
-    log_weights: object
-    exponent: object
-    factor: object
-    raw_scales: object
-    inverse_scales: object
-    half_bin: object
-    position: object
-    decay: object
-    denominator: object
-    twice_sinh: object
-    twice_cosh: object
-    is_lowest: object
-    is_highest: object
+    log_weights: Any
+    exponent: Any
+    factor: Any
+    raw_scales: Any
+    inverse_scales: Any
+    half_bin: Any
+    position: Any
+    decay: Any
+    denominator: Any
+    twice_sinh: Any
+    twice_cosh: Any
+    is_lowest: Any
+    is_highest: Any
 
 
 def mixture_log_prob(x, parameters, tails: bool):

@@ -230,7 +230,7 @@ def _saturated(measured: _Measures) -> str | None:
     }
     if not held:
         return None
-    worst = max(held, key=held.get)
+    worst = max(held, key=lambda flow: held[flow])
     return (
         f"saturated: flow {worst} has {held[worst]:.0%} of its scales at their "
         "bound, where their gradient vanishes; lower the learning rate, or "

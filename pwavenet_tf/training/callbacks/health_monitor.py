@@ -206,7 +206,7 @@ class StopWhenNotFinite(keras.callbacks.Callback):
         super().__init__()
         self._checkpoint = checkpoint
         self._epoch = 0
-        self._all_finite = None
+        self._all_finite: Callable = bool
 
     def on_train_begin(self, logs=None) -> None:
         self._all_finite = _compiled(self._weights_are_finite, self.model)

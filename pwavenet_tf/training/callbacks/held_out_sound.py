@@ -112,7 +112,7 @@ class HeldOutSound(keras.callbacks.Callback):
                 "the validation recordings"
             )
         self._seed = seed
-        self._generator = None
+        self._generator: _Student | _Teacher | None = None
         self._measured: dict[str, float] | None = None
         self._first = self._last = 0.0
         self._reported = False
@@ -121,10 +121,11 @@ class HeldOutSound(keras.callbacks.Callback):
         super().set_model(model)
         if self._generator is None:
             kind = _Student if isinstance(model, Distiller) else _Teacher
-            self._generator = kind(model, self._clips, self._seed)
+            generator = kind(model, self._clips, self._seed)
             # Which measures there are does not depend on the audio.
-            recorded = self._generator.recorded
-            names = measure_sound(recorded, recorded, self._generator.contract)
+            recorded = generator.recorded
+            names = measure_sound(recorded, recorded, generator.contract)
+            self._generator = generator
             self._nothing = dict.fromkeys(names, math.nan)
 
     def on_epoch_begin(self, epoch, logs=None) -> None:
@@ -144,12 +145,12 @@ class HeldOutSound(keras.callbacks.Callback):
 
     def _measures(self) -> dict[str, float]:
         generator = self._generator
-        if not is_chief():
+        if generator is None or not is_chief():
             return self._nothing
         elapsed = self._last - self._first if self._first else 0.0
         generated = generator.generated(SHARE * elapsed)
         if generated is None:
-            self._report(elapsed)
+            self._report(generator.seconds, elapsed)
             return self._nothing
         try:
             return measure_sound(
@@ -159,8 +160,7 @@ class HeldOutSound(keras.callbacks.Callback):
             # Not finite: the health monitor and the loss report it.
             return self._nothing
 
-    def _report(self, elapsed: float) -> None:
-        needed = self._generator.seconds
+    def _report(self, needed: float | None, elapsed: float) -> None:
         if self._reported or needed is None:
             return
         self._reported = True
@@ -174,6 +174,9 @@ class HeldOutSound(keras.callbacks.Callback):
 
 class _Student:
     """All clips, generated in parallel."""
+
+    # Never too long.
+    seconds = None
 
     def __init__(
         self, distiller: Distiller, clips: list[Clip], seed: int

@@ -39,7 +39,6 @@ class ProgressBar(keras.callbacks.Callback):
         super().__init__()
         self._steps = steps
         self._samples = samples_per_step
-        self._bar = None
 
     def on_train_begin(self, logs=None) -> None:
         self._bar = tqdm(

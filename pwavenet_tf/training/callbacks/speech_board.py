@@ -213,7 +213,10 @@ class TeacherGenerator:
         return audio[: clip.end - clip.start]
 
 
-def generator_of(model: keras.Model, seed: int):
+Generator = StudentGenerator | TeacherGenerator
+
+
+def generator_of(model: keras.Model, seed: int) -> Generator | None:
     """The generator of a teacher or a Distiller; None of any other model."""
     if isinstance(model, Distiller):
         return StudentGenerator(model, seed)
@@ -293,7 +296,7 @@ class SpeechBoard(keras.callbacks.Callback):
         self._folder = Path(folder)
         self._clips = single_clips(clips)
         self._seed = seed
-        self._generator = None
+        self._generator: Generator | None = None
         self._generated: list[GeneratedClip] | None = None
         self._writers = {}
         self._writes = False
@@ -355,8 +358,8 @@ class SpeechBoard(keras.callbacks.Callback):
         step: int,
     ) -> None:
         self._write_numbers(logs, step)
-        if generated:
-            self._write_clips(generated, step)
+        if generated and self._generator is not None:
+            self._write_clips(generated, self._generator, step)
         for writer in self._writers.values():
             writer.flush()
 
@@ -377,18 +380,20 @@ class SpeechBoard(keras.callbacks.Callback):
             with self._writer(part).as_default(step):
                 tf.summary.scalar(name, float(value))
 
-    def _write_clips(self, generated: list[GeneratedClip], step: int) -> None:
+    def _write_clips(
+        self, generated: list[GeneratedClip], generator: Generator, step: int
+    ) -> None:
         import tensorflow as tf
 
-        generator = self._generator
+        rate = generator.contract.sample_rate
         with self._writer(_VALIDATION).as_default(step):
             for number, (clip, one) in enumerate(
                 zip(self._clips, generated, strict=True), 1
             ):
                 group = f"clip_{number}"
                 if self._is_new:
-                    self._write_sound(f"{group}/recorded", clip.recorded)
-                self._write_sound(f"{group}/{generator.name}", one.audio)
+                    _write_sound(f"{group}/recorded", clip.recorded, rate)
+                _write_sound(f"{group}/{generator.name}", one.audio, rate)
                 picture = spectrogram_image(
                     clip.recorded[: len(one.audio)],
                     one.audio,
@@ -403,11 +408,11 @@ class SpeechBoard(keras.callbacks.Callback):
                 tf.summary.histogram(name, np.concatenate(values))
         self._is_new = False
 
-    def _write_sound(self, name: str, audio: np.ndarray) -> None:
-        import tensorflow as tf
 
-        rate = self._generator.contract.sample_rate
-        tf.summary.audio(name, audio[np.newaxis, :, np.newaxis], rate)
+def _write_sound(name: str, audio: np.ndarray, sample_rate: int) -> None:
+    import tensorflow as tf
+
+    tf.summary.audio(name, audio[np.newaxis, :, np.newaxis], sample_rate)
 
 
 def _require_writable(folder: Path) -> None:
