@@ -69,6 +69,7 @@ test-slow: $(INSTALLED) ## run the tests that take long
 lint: $(INSTALLED) ## check style and common mistakes
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
 
 format: $(INSTALLED) ## put the code into the common style
 	@.venv/bin/ruff check --fix .
