@@ -114,7 +114,8 @@ def test_what_was_not_asked_for_is_not_there(recordings, tmp_path, kept):
     asked = (kept,) if kept else ()
     card = prepare(recordings, tmp_path / "out", NANO, *asked)
     assert card.inputs == (kept or ("mel",))
-    keys = {"pitch": {"mel", "pitch"}, "mel": {"mel"}}[card.inputs[-1]]
+    pitch = {"mel", "pitch", "sinusoids"}
+    keys = {"pitch": pitch, "mel": {"mel"}}[card.inputs[-1]]
     for _, _, features in Corpus(tmp_path / "out").utterances("training"):
         assert features.keys() == keys
     assert {one.speaker for one in card.training} == {None}

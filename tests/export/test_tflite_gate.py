@@ -239,9 +239,9 @@ class TestLoading:
             (lambda path: None, "no such file|cannot be read"),
             (lambda path: b"", "is not a .tflite file"),
             (lambda path: b"RIFF" * 99, "is not a .tflite file"),
-            (lambda path: path.read_bytes()[:2000], "damaged, or holds no"),
+            (lambda path: path.read_bytes()[:2000], "damaged, or not our"),
             (lambda path: path.read_bytes()[:-400], "is damaged .*; export"),
-            (lambda path: stripped(path), "damaged, or holds no voice"),
+            (lambda path: stripped(path), "damaged, or not our export"),
             (
                 lambda path: with_card(stripped(path), {"format": 99}),
                 "card of format 99, but this release reads 1; export .* again",
