@@ -121,7 +121,7 @@ def test_it_prints_its_accuracy_and_the_next_command(
     assert cli.main(["train-phones", *arguments]) == 0
     text = capsys.readouterr().out
     assert "Of 3 frames held out, 66.7% are classified correctly" in text
-    assert "always answering 'a' would name 66.7%" in text
+    assert "always predicting 'a' would give 66.7%" in text
     assert f"--phones={tmp_path / 'phones.keras'}" in text
 
 

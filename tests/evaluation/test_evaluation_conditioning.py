@@ -1,5 +1,6 @@
 """Claims about comparisons of models with more conditioning than a mel."""
 
+import dataclasses
 import html
 import json
 import math
@@ -11,7 +12,7 @@ import tiny_models
 
 from pwavenet_tf.audio.files import read_audio, write_audio
 from pwavenet_tf.audio.mel import LogMel
-from pwavenet_tf.audio.pitch import pitch_track
+from pwavenet_tf.audio.pitch import pitch_track, sinusoid_track
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.phones.labels import write_labels
 from pwavenet_tf.corpus.phones.phones import Phone
@@ -41,7 +42,9 @@ def test_models_of_different_conditioning_share_a_report(dialogue, tmp_path):
 
     The student's flows are wild: they can't be inverted on recordings.
     """
-    everything = tiny_models.EVERYTHING
+    everything = dataclasses.replace(
+        tiny_models.EVERYTHING, inputs=("mel", "linguistic", "pitch", "speaker")
+    )
     models = {
         Path("all.keras"): tiny_models.teacher(
             conditioning=everything, head="mu_law"
@@ -117,13 +120,15 @@ def test_the_scored_features_are_the_recordings_own(dialogue, tmp_path):
     timing = np.stack(
         [(centre - start) / duration, np.log(duration / 0.1)], axis=1
     )
-    pitch = pitch_track(audio, contract) - [np.log(150.0), 0]
+    track = pitch_track(audio, contract)
+    pitch = track - [np.log(150.0), 0]
     inputs = {
         "audio": audio,
         "mel": LogMel(contract)(audio),
         "phones": phones.astype("int32"),
         "timing": timing.astype("float32"),
         "pitch": pitch.astype("float32"),
+        "sinusoids": sinusoid_track(track, contract),
         "speaker": np.int32(1),
     }
     inputs = {key: value[None] for key, value in inputs.items()}
@@ -138,7 +143,7 @@ def test_the_scored_features_are_the_recordings_own(dialogue, tmp_path):
 def test_an_unknown_speaker_is_named_with_the_known_ones(dialogue, tmp_path):
     teacher = tiny_models.teacher(conditioning=tiny_models.EVERYTHING)
     with pytest.raises(
-        UserError, match="0_anna.wav: the speaker 0_anna .* as anna, ben"
+        UserError, match="0_anna.wav: the speaker 0_anna .* are anna, ben"
     ):
         evaluate(
             {Path("all.keras"): teacher},

@@ -138,13 +138,16 @@ def test_only_the_conditioning_of_the_teacher_is_swapped(recordings):
 
 def test_a_deaf_teacher_pays_nothing(recordings):
     teacher = tiny_models.teacher(conditioning=tiny_models.EVERYTHING)
-    for weight in teacher.conditioner.trainable_variables:
+    for weight in (
+        *teacher.conditioner.trainable_variables,
+        teacher.stack.sinusoids.kernel,
+    ):
         weight.assign(np.zeros(weight.shape))
     found = score_all(teacher, recordings, "teacher").metrics
     penalties = {
         name: value for name, value in found.items() if "penalty" in name
     }
-    assert len(penalties) == 4
+    assert len(penalties) == 5
     assert set(penalties.values()) == {0.0}
     # A tie is no preference.
     assert found["right_speaker_preferred"] == 0
@@ -174,5 +177,5 @@ def test_long_lists_cost_no_more_than_their_limits(teacher, monkeypatch):
     scoring = score_all(teacher, many, "teacher")
     assert scoring.sensitivity.recordings == 8
     assert scoring.sensitivity.speakers.recordings == 12
-    assert len(scored) == 30 + 3 * 8 + 12
+    assert len(scored) == 30 + 4 * 8 + 12
     assert set(scoring.sensitivity.speakers.matrix) == {"anna", "ben"}
