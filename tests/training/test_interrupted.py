@@ -37,7 +37,7 @@ sys.path.insert(0, sys.argv[1])
 import keras
 from tiny_run import tiny_preset
 from pwavenet_tf import training
-from pwavenet_tf.callbacks import checkpoint
+from pwavenet_tf.training.callbacks import checkpoint
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.models import load_teacher
 checkpoint.SECONDS_BETWEEN = float(sys.argv[5])
