@@ -36,10 +36,10 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import keras
 from tiny_run import tiny_preset
-from pwavenet_tf import training
+from pwavenet_tf.training import runs as training
 from pwavenet_tf.training.callbacks import checkpoint
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.models import load_teacher
+from pwavenet_tf.models.loading import load_teacher
 checkpoint.SECONDS_BETWEEN = float(sys.argv[5])
 keras.utils.set_random_seed(0)
 corpus, preset, out = Corpus(sys.argv[3]), tiny_preset(), Path(sys.argv[4])
