@@ -10,7 +10,7 @@ from tiny_run import tiny_preset, write_recordings
 from pwavenet_tf.audio.files import read_audio
 from pwavenet_tf.audio.mel import LogMel
 from pwavenet_tf.cli import app as cli
-from pwavenet_tf.cli.commands import demo
+from pwavenet_tf.cli import demo
 from pwavenet_tf.evaluation.perceptual_measures import world_is_installed
 from pwavenet_tf.models.loading import load_model
 
@@ -126,14 +126,17 @@ def test_the_demo_leaves_sound_report_and_saved_model(
     out = tmp_path / "demo"
     run(f"demo --out={out}")
     last_screen = capsys.readouterr().out.partition("6/6")[2]
-    for path in (out / "sound", out / "report.html", out / "served" / "1"):
+    for path in (
+        out / "sound",
+        out / "report.html",
+        out / "served" / "voice" / "1",
+    ):
         assert str(path) in last_screen
         assert path.exists()
     assert {path.name for path in (out / "run").iterdir()} == {
-        "teacher.keras",
-        "teacher.csv",
-        "student.keras",
-        "student.csv",
+        *("teacher.keras", "teacher.csv", "teacher.backup"),
+        *("student.keras", "student.csv", "student.backup"),
+        "progress.png",
     }
     # Three sentences by the recording, two models and the baselines.
     systems = 4 + world_is_installed()
