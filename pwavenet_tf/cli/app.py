@@ -18,7 +18,7 @@ from types import ModuleType
 import absl.logging
 from absl import flags
 
-from pwavenet_tf.cli import help as usage
+from pwavenet_tf.cli import usage
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.imports import import_tensorflow
 from pwavenet_tf.core.version import __version__

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from audit_signals import noisy, written
 
-from pwavenet_tf.cli import app as cli
+from pwavenet_tf import cli
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ import sys
 import pytest
 
 import pwavenet_tf
-from pwavenet_tf.cli import app as cli
+from pwavenet_tf.cli import app
 from pwavenet_tf.cli.commands import prepare
 from pwavenet_tf.core.errors import UserError
 
 
 def complaint(capsys, *arguments: str) -> str:
     """The one line that a mistake ends in; checks all that goes with it."""
-    assert cli.main(arguments) == 2
+    assert app.main(arguments) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.endswith("\n")
@@ -28,7 +28,7 @@ def run_prepare(tmp_path, monkeypatch):
 
     def run(body) -> int:
         monkeypatch.setattr(prepare, "run", body)
-        return cli.main(
+        return app.main(
             ["prepare", f"--corpus={tmp_path}", f"--out={tmp_path / 'data'}"]
         )
 
@@ -46,18 +46,18 @@ def test_help_loads_nothing_that_takes_long():
 
 @pytest.mark.parametrize("arguments", [[], ["help"], ["--help"], ["-h"]])
 def test_overview_lists_the_pipeline_in_order(arguments, capsys):
-    assert cli.main(arguments) == 0
+    assert app.main(arguments) == 0
     text = capsys.readouterr().out
-    places = [text.index(f"\n  {name} ") for name in cli.COMMANDS]
+    places = [text.index(f"\n  {name} ") for name in app.COMMANDS]
     assert places == sorted(places)
     assert "pwavenet demo --out=" in text
     assert "logtostderr" not in text
     assert max(map(len, text.splitlines())) < 80
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+@pytest.mark.parametrize("name", app.COMMANDS)
 def test_each_command_explains_itself_and_its_flags(name, capsys):
-    assert cli.main([name, "--help"]) == 0
+    assert app.main([name, "--help"]) == 0
     text = capsys.readouterr().out
     assert "Before it:" in text
     assert f"pwavenet {name} --" in text
@@ -65,12 +65,12 @@ def test_each_command_explains_itself_and_its_flags(name, capsys):
     assert name == "voices" or "--out=" in text.partition("Flags:")[2]
     assert "logtostderr" not in text
     assert max(map(len, text.splitlines())) < 80
-    assert cli.main(["help", name]) == 0
+    assert app.main(["help", name]) == 0
     assert capsys.readouterr().out == text
 
 
 def test_version_is_the_packages(capsys):
-    assert cli.main(["--version"]) == 0
+    assert app.main(["--version"]) == 0
     assert capsys.readouterr().out.split() == [
         "pwavenet",
         pwavenet_tf.__version__,

@@ -7,7 +7,7 @@ import pytest
 from absl import flags
 from tiny_run import tiny_preset, write_recordings
 
-from pwavenet_tf.cli import app as cli
+from pwavenet_tf import cli
 from pwavenet_tf.cli.commands import train_teacher
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.dataset import Corpus

@@ -15,7 +15,7 @@ from repository import ROOT
 from tiny_run import tiny_preset, write_recordings
 
 import pwavenet_tf
-from pwavenet_tf.cli import app as cli
+from pwavenet_tf.cli import app
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.voices import voice_card
 
@@ -181,7 +181,7 @@ def test_the_index_names_every_page():
 def test_commands_are_accepted(arguments, monkeypatch, capsys):
     """By the real command line; only paths need not exist, nothing is run."""
     name = arguments[0]
-    if name in cli.COMMANDS:
+    if name in app.COMMANDS:
         module = f"pwavenet_tf.cli.commands.{name.replace('-', '_')}"
         command = importlib.import_module(module)
         monkeypatch.setattr(command, "run", lambda flag_values: None)
@@ -189,7 +189,7 @@ def test_commands_are_accepted(arguments, monkeypatch, capsys):
         # What has a suffix is a file that exists, all else a folder.
         patched.setattr("os.path.exists", lambda path: True)
         patched.setattr("os.path.isdir", lambda path: not Path(path).suffix)
-        status = cli.main(arguments)
+        status = app.main(arguments)
     assert (status, capsys.readouterr().err) == (0, "")
 
 
@@ -201,7 +201,7 @@ def test_commands_in_the_prose_exist_with_their_flags(page):
         if not span.startswith("pwavenet ") or PLACEHOLDER.fullmatch(name):
             continue
         flags = re.findall(r"--([a-z_]+)", " ".join(arguments))
-        assert name in (*cli.COMMANDS, "--help", "--version"), span
+        assert name in (*app.COMMANDS, "--help", "--version"), span
         for flag in flags:
             assert flag == "help" or flag in known_flags(name), span
 
@@ -347,7 +347,7 @@ def test_readme_example_runs(tmp_path, monkeypatch):
     """As it stands, with a tiny preset and recordings of a second or less."""
     write_recordings(tmp_path / "recordings", 4)
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["prepare", "--corpus=recordings", "--out=data"]) == 0
+    assert app.main(["prepare", "--corpus=recordings", "--out=data"]) == 0
     monkeypatch.setattr(pwavenet_tf, "preset", lambda name: tiny_preset())
     names: dict = {}
     exec(compile(api_example(), "README.md", "exec"), names)

@@ -7,9 +7,9 @@ import pytest
 import soundfile
 from tiny_run import tiny_preset, write_recordings
 
+from pwavenet_tf import cli
 from pwavenet_tf.audio.files import read_audio
 from pwavenet_tf.audio.mel import LogMel
-from pwavenet_tf.cli import app as cli
 from pwavenet_tf.cli import demo
 from pwavenet_tf.evaluation.perceptual_measures import world_is_installed
 from pwavenet_tf.models.loading import load_model

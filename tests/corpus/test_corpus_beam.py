@@ -15,8 +15,8 @@ from tiny_run import RATE, contents, write_recordings
 
 pytest.importorskip("apache_beam", reason="apache-beam is not installed")
 
+from pwavenet_tf import cli  # noqa: E402
 from pwavenet_tf.audio.files import write_audio  # noqa: E402
-from pwavenet_tf.cli import app as cli  # noqa: E402
 from pwavenet_tf.core.errors import UserError  # noqa: E402
 from pwavenet_tf.corpus import beam as preparation
 from pwavenet_tf.corpus import beam as result_cache  # noqa: E402

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tiny_run import RATE, contents, tiny_preset, write_recordings
 
+from pwavenet_tf import cli
 from pwavenet_tf.audio.files import write_audio
-from pwavenet_tf.cli import app as cli
 from pwavenet_tf.cli.commands import train_teacher
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset

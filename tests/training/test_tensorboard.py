@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny_run import tiny_preset
 
-from pwavenet_tf.cli import app as cli
+from pwavenet_tf import cli
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.models.loading import load_teacher
