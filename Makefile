@@ -76,7 +76,7 @@ format: $(INSTALLED) ## put the code into the common style
 	@.venv/bin/ruff format .
 
 clean: ## remove the environments and everything that was built
-	rm -rf .venv .venv-io .venv-jax wheels-jax build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-io .venv-jax wheels-jax build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): setup.py pyproject.toml constraints.txt

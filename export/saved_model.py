@@ -84,7 +84,7 @@ def export_saved_model(student: ParallelWaveNet, out: Path) -> Path:
             features of frames, or the graph's audio differs from the
             student's.
     """
-    if not student.conditioner.series_channels:
+    if not set(feature_specs(student)).intersection(FRAME_ARRAYS):
         raise UserError(
             f"this student is conditioned on {_listed(student)}, which does "
             "not give the length of the audio; a SavedModel needs a student "

@@ -62,13 +62,17 @@ def relative_pitch(pitch: Array, mean_pitch_hz: float) -> Array:
     return pitch - np.asarray([math.log(mean_pitch_hz), 0.0], np.float32)
 
 
-def sinusoid_track(pitch: Array, contract: AudioContract, xp=np) -> Array:
+def sinusoid_track(
+    pitch: Array, contract: AudioContract, xp=np, phase: float = 0.0
+) -> Array:
     """What sinusoids at the harmonics of F0 are made of, frame by frame.
 
     Args:
         pitch: As `pitch_track` gives it, `(..., frames, 2)`.
         contract: Gives the hop length and the rate.
         xp: NumPy, or what computes as NumPy does.
+        phase: In cycles, at the first sample. A stream passes on where the
+            part before ended: its last frame's phase and F0 times the hop.
 
     Returns:
         float32 `(..., frames, 3)`: F0 in Hz; the voicing; and the phase, in
@@ -77,12 +81,12 @@ def sinusoid_track(pitch: Array, contract: AudioContract, xp=np) -> Array:
     """
     hertz = xp.exp(xp.asarray(pitch[..., 0], dtype=np.float64))
     cycles = hertz * (contract.hop_length / contract.sample_rate)
-    phase = xp.cumsum(cycles, axis=-1) - cycles
-    phase = xp.asarray(phase - xp.floor(phase), dtype=np.float32)
+    phases = phase + xp.cumsum(cycles, axis=-1) - cycles
+    phases = xp.asarray(phases - xp.floor(phases), dtype=np.float32)
     # Rounding may lead to 1, which is 0.
-    phase = phase - xp.floor(phase)
+    phases = phases - xp.floor(phases)
     hertz = xp.asarray(hertz, dtype=np.float32)
-    return xp.stack([hertz, pitch[..., 1], phase], axis=-1)
+    return xp.stack([hertz, pitch[..., 1], phases], axis=-1)
 
 
 def _fundamental(

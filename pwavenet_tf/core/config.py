@@ -65,7 +65,7 @@ class AudioContract:
     magnitude_floor: float = 1e-5
     mel_mean: tuple[float, ...] = ()
     mel_deviation: tuple[float, ...] = ()
-    # Files of before there was any have none.
+    # Older files have none.
     pre_emphasis: float = 0.0
 
     def __post_init__(self) -> None:

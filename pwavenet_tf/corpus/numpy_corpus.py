@@ -115,7 +115,6 @@ class _Recordings:
     """The recordings of one split, joined end to end in mapped files."""
 
     def __init__(self, folder: Path, split: Split, card: CorpusCard) -> None:
-        self.card = card
         expected = arrays_of(card, split)
         packed = ()
         if (folder / FILTERBANK).exists():
@@ -138,6 +137,8 @@ class _Recordings:
         self.frames = -(-self.lengths // self.hop)
         self.first_sample = np.cumsum(self.lengths) - self.lengths
         self.first_frame = np.cumsum(self.frames) - self.frames
+        if "pitch" in self.features:
+            self.features["sinusoids"] = self._sinusoids(card)
 
     def clip(self, number: int, start_frame: int, window: Window) -> tuple:
         """A clip of one recording, in the loss from frame `start_frame` on.
@@ -162,13 +163,13 @@ class _Recordings:
         end = start + window.clip_frames * self.hop
         valid = inside & (position >= start) & (position < end)
         inputs["audio"] = audio / 32768
-        if "pitch" in inputs:
-            inputs["sinusoids"] = self._sinusoids(inputs["pitch"])
         return inputs, valid.astype(np.float32)
 
-    def _sinusoids(self, relative: np.ndarray) -> np.ndarray:
-        pitch = relative_pitch(relative, 1.0 / self.card.mean_pitch_hz)
-        return sinusoid_track(pitch, self.card.contract)
+    def _sinusoids(self, card: CorpusCard) -> np.ndarray:
+        """The track of every recording, end to end."""
+        pitch = relative_pitch(self.features["pitch"], 1.0 / card.mean_pitch_hz)
+        each = np.split(pitch, self.first_frame[1:])
+        return np.concatenate([sinusoid_track(p, card.contract) for p in each])
 
 
 class _Clips(keras.utils.PyDataset):

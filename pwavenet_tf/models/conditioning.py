@@ -233,7 +233,8 @@ class Conditioner(keras.layers.Layer):
     def __init__(
         self, audio: AudioContract, conditioning: Conditioning, **kwargs
     ) -> None:
-        super().__init__(**kwargs)
+        # The track of sinusoids stays float32 under mixed precision.
+        super().__init__(autocast=False, **kwargs)
         self.audio = AudioContract.from_config(audio)
         self.conditioning = Conditioning.from_config(conditioning)
         self.conditioning.require_vocabulary()
@@ -335,7 +336,7 @@ class Conditioner(keras.layers.Layer):
         count = self.conditioning.harmonics
         multiples = np.arange(1, count + 1, dtype="float32")
         seconds = np.arange(hop, dtype="float32")[:, None] / rate
-        track = ops.cast(track, "float32")[:, :, None]
+        track = ops.expand_dims(ops.cast(track, "float32"), 2)
         hertz, voicing, phase = ops.split(track, 3, axis=-1)
         cycles = (phase + hertz * seconds) * multiples
         # A sine of few cycles is exact.

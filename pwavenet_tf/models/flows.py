@@ -127,8 +127,9 @@ class FlowNetwork(keras.layers.Layer):
 
     def call(self, x, conditioning=None, speaker=None, sinusoids=None):
         series = ops.cast(ops.expand_dims(x, -1), self.compute_dtype)
-        told = conditioning, speaker, sinusoids
-        return self.parameters(self.stack(series, *told))
+        return self.parameters(
+            self.stack(series, conditioning, speaker, sinusoids)
+        )
 
     def parameters(self, residual):
         """(μ, ln s), `(batch, time)` each, from the stack's output."""

@@ -273,12 +273,8 @@ class GatedStack(keras.layers.Layer):
             ),
             dtype=self.dtype_policy,
         )
-        self.sinusoids = keras.layers.Dense(
-            residual_channels,
-            use_bias=False,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=0.5),
-            dtype=self.dtype_policy,
-        )
+        # Made when it is built: other models draw no numbers for it.
+        self.sinusoids: keras.layers.Dense | None = None
         last = len(self.dilations) - 1
         self.blocks = [
             GatedBlock(
@@ -308,6 +304,12 @@ class GatedStack(keras.layers.Layer):
     ) -> None:
         self.front.build(x_shape)
         if sinusoids_shape is not None:
+            self.sinusoids = keras.layers.Dense(
+                self.residual_channels,
+                use_bias=False,
+                kernel_initializer=keras.initializers.RandomNormal(stddev=0.5),
+                dtype=self.dtype_policy,
+            )
             self.sinusoids.build(sinusoids_shape)
         inner = (*x_shape[:-1], self.residual_channels)
         for block in self.blocks:
@@ -325,7 +327,9 @@ class GatedStack(keras.layers.Layer):
     def first(self, delayed, sinusoids=None):
         """What the first block reads, from the series delayed."""
         x = self.front(delayed)
-        return x if sinusoids is None else x + self.sinusoids(sinusoids)
+        if sinusoids is None or self.sinusoids is None:
+            return x
+        return x + self.sinusoids(sinusoids)
 
     def compute_output_shape(
         self,

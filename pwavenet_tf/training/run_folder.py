@@ -22,8 +22,8 @@ _DIGEST = "sha256:"
 _QUOTED = 40
 # What may change between two starts of one run.
 _FREE = ("steps", "report_every")
-# Settings that runs of before know nothing of, and what these amount to.
-_LATER = {"harmonics": 8}
+# Settings added later, with the value that earlier runs had.
+LATER = {"harmonics": 8}
 
 
 def fingerprint(*settings) -> str:
@@ -57,7 +57,7 @@ def identity(*settings, **values) -> dict[str, str]:
         for one in settings
         for field in dataclasses.fields(one)
         if field.name not in _FREE
-        and _LATER.get(field.name, _LATER) != getattr(one, field.name)
+        and LATER.get(field.name, LATER) != getattr(one, field.name)
     }
     return {
         name: value

@@ -1,4 +1,4 @@
-"""Excitation: sinusoids at the harmonics of F0, whose phase never jumps."""
+"""Sinusoids at the harmonics of F0: one oscillator, whose phase never jumps."""
 
 import dataclasses
 
@@ -85,6 +85,31 @@ def test_models_read_it_at_its_own_sample_and_later(model) -> None:
     first = 3 * tiny_models.HOP + 1  # At its first sample the phase is equal.
     assert not moved[:first].any()
     assert moved[first]
+
+
+def test_a_track_in_parts_is_the_whole_where_the_phase_is_passed_on() -> None:
+    whole = sinusoid_track(pitch(40), CONTRACT)[0]
+    first = sinusoid_track(pitch(40)[:, :15], CONTRACT)[0]
+    hertz, _, phase = first[-1]
+    second = sinusoid_track(
+        pitch(40)[:, 15:], CONTRACT, phase=phase + hertz * HOP / RATE
+    )[0]
+    apart = np.concatenate([first, second]) - whole
+    apart[:, 2] -= np.round(apart[:, 2])
+    np.testing.assert_allclose(apart, 0.0, atol=1e-4)
+
+
+def test_under_mixed_precision_f0_and_phase_stay_exact() -> None:
+    track = sinusoid_track(pitch(), CONTRACT)
+    mel = np.zeros((1, 30, CONTRACT.mels), "float32")
+    inputs = {"mel": mel, "sinusoids": track}
+    mixed = Conditioner(CONTRACT, ON_PITCH, dtype="mixed_bfloat16")(inputs)
+    assert mixed["sinusoids"].dtype == "bfloat16"
+    np.testing.assert_allclose(
+        np.asarray(mixed["sinusoids"], "float32")[0],
+        sinusoids(pitch()),
+        atol=1e-2,
+    )
 
 
 def test_without_one_harmonic_there_is_none() -> None:

@@ -20,7 +20,7 @@ What a model can be conditioned on is decided here:
               metadata.csv (name|text); that needs eSpeak NG
               (pip install pwavenet_tf[demo])
   pitch       F0 and voicing
-  sinusoids   sines at F0 and its multiples; the data hold the pitch then
+  sinusoids   sines at F0 and its multiples; the data then hold the pitch
   speaker     the speaker's name, by the layout, else the folder that the
               recording lies in, or what --speaker_pattern finds in its path
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
+from pwavenet_tf.training.run_folder import LATER
 
 # Lists of arrays, in the order of the model's and the optimiser's variables.
 GROUPS = ("trainable", "random_states", "optimizer", "averages")
@@ -40,6 +41,11 @@ def fingerprint(model) -> str:
     """What makes weights fit: the model's class and all its settings."""
     # Keras numbers the models of a process in their names.
     config = {k: v for k, v in model.get_config().items() if k != "name"}
+    config["conditioning"] = {
+        name: value
+        for name, value in config["conditioning"].items()
+        if LATER.get(name, LATER) != value
+    }
     settings = json.dumps(config, sort_keys=True, default=repr)
     named = f"{type(model).__name__} {settings}"
     return hashlib.sha256(named.encode()).hexdigest()
