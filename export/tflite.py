@@ -68,8 +68,9 @@ def export_tflite(
     the block and of the look-ahead on either side, `(1, block_frames + 2 *
     look-ahead, channels)`, whichever of `mel`, `phones`, `timing`, `pitch`,
     `sinusoids` (integers int32) and `speaker` `(1,)` the student reads;
-    `noise`, float32 `(1, block_frames * hop length)`, sampled from the student's standard
-    distribution and scaled by the temperature; `state_past` and
+    `noise`, float32 `(1, block_frames * hop length)`, sampled from the
+    student's standard distribution and scaled by the temperature;
+    `state_past` and
     `state_newest`, zeros at the beginning. It returns `audio`, as long as the
     noise, in [-1, 1), and the two states for the next block. It has only
     built-in operations. `LiteVoice` runs it.

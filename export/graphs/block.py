@@ -17,10 +17,10 @@ class BlockGraph(tf.Module):
 
     Attributes:
         synthesize: A `tf.function` of keyword arguments: `mel`, `phones`,
-            `timing`, `pitch`, `sinusoids` and `speaker`, whichever the student
-            reads, over the block and the context on either side, `noise`,
-            `state_past` and `state_newest`. It returns `audio`, `state_past` and
-            `state_newest` by name.
+            `timing`, `pitch`, `sinusoids` and `speaker`, whichever the
+            student reads, over the block and the context on either side,
+            `noise`, `state_past` and `state_newest`. It returns `audio`,
+            `state_past` and `state_newest` by name.
         specs: Of its inputs, by name; integers int32.
     """
 

@@ -1,5 +1,7 @@
 """Keras layers of teacher and student, shapes `(batch, time, channels)`."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -274,7 +276,7 @@ class GatedStack(keras.layers.Layer):
             dtype=self.dtype_policy,
         )
         # Made when it is built: other models draw no numbers for it.
-        self.sinusoids: keras.layers.Dense | None = None
+        self.sinusoids: Any = None
         last = len(self.dilations) - 1
         self.blocks = [
             GatedBlock(
