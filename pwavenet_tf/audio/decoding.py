@@ -26,8 +26,36 @@ from pwavenet_tf.audio.files import finish_decoded, read_audio
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.imports import hold_back_stderr
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# Of FLAC's checksums.
 _ROW_BYTES = 256
 _POLYNOMIAL = 0x8005
+
+# What tensorflow-io decodes rightly, as libsndfile names it. It takes 32-bit
+# integers for floats, and knows neither 64-bit floats nor telephone codes.
+KINDS = (
+    ("WAV", "PCM_U8"),
+    ("WAV", "PCM_16"),
+    ("WAV", "PCM_24"),
+    ("WAV", "FLOAT"),
+    ("FLAC", "PCM_16"),
+    ("FLAC", "PCM_24"),
+    ("OGG", "VORBIS"),
+    ("MP3", "MPEG_LAYER_III"),
+)
+SOUNDFILE = -1
+_BITS = {"PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "FLOAT": 32}
+# No speech is packed as tightly as this; a damaged header may say so.
+_MOST_SAMPLES_PER_BYTE = 100
+
+# Files are taken in groups that decode to about this much, because all of a
+# group may wait decoded at the same time.
+_GROUP_BYTES = 2**30
+# Bytes of float32 audio from a byte of the file, at the usual bit rates.
+_EXPANSION = {".wav": 4, ".flac": 8}
+_LOSSY_EXPANSION = 24
 
 
 def is_undamaged(content: bytes) -> bool:
@@ -98,27 +126,6 @@ def _after_zero_row() -> list[int]:
     for _ in range(_ROW_BYTES):
         states = _next_states(states, np.uint8(0))
     return states.tolist()
-
-
-if TYPE_CHECKING:
-    import tensorflow as tf
-
-# What they decode rightly, as libsndfile names it. They take 32-bit integers
-# for floats, and know neither 64-bit floats nor the old telephone codes.
-KINDS = (
-    ("WAV", "PCM_U8"),
-    ("WAV", "PCM_16"),
-    ("WAV", "PCM_24"),
-    ("WAV", "FLOAT"),
-    ("FLAC", "PCM_16"),
-    ("FLAC", "PCM_24"),
-    ("OGG", "VORBIS"),
-    ("MP3", "MPEG_LAYER_III"),
-)
-SOUNDFILE = -1
-_BITS = {"PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "FLOAT": 32}
-# No speech is packed as tightly as this; a damaged header may say so.
-_MOST_SAMPLES_PER_BYTE = 100
 
 
 @functools.cache
@@ -270,17 +277,6 @@ def _wav_header(channels: int, rate: int, subtype: str, length: int) -> bytes:
         *(rate, rate * frame, frame, bits),
         *(b"data", length),
     )
-
-
-if TYPE_CHECKING:
-    import tensorflow as tf
-
-# Files are taken in groups that decode to about this much, because all of a
-# group may wait decoded at the same time.
-_GROUP_BYTES = 2**30
-# Bytes of float32 audio from a byte of the file, at the usual bit rates.
-_EXPANSION = {".wav": 4, ".flac": 8}
-_LOSSY_EXPANSION = 24
 
 
 def decoded(

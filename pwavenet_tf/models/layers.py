@@ -329,9 +329,7 @@ class GatedStack(keras.layers.Layer):
     def first(self, delayed, sinusoids=None):
         """What the first block reads, from the series delayed."""
         x = self.front(delayed)
-        if sinusoids is None or self.sinusoids is None:
-            return x
-        return x + self.sinusoids(sinusoids)
+        return x if sinusoids is None else x + self.sinusoids(sinusoids)
 
     def compute_output_shape(
         self,
