@@ -104,7 +104,7 @@ def export_onnx(student: ParallelWaveNet, out: Path) -> float:
     synthesizer = Synthesizer(in_precision(student, "float32"))
     graph = BlockGraph(synthesizer.student, None, None)
 
-    @tf.function(input_signature=list(graph.specs.values()))
+    @tf.function(input_signature=list(graph.specs.values()), autograph=False)
     def synthesize(*inputs):
         outputs = graph.synthesize(
             **dict(zip(graph.specs, inputs, strict=True))

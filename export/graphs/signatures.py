@@ -212,12 +212,14 @@ class Signatures(tf.Module):
             tf.TensorSpec((None,), tf.float32, "temperature"),
         ]
         audio = tf.TensorSpec((None, None), tf.float32, "audio")
-        self.synthesize = tf.function(self._synthesize, inputs)
+        self.synthesize = tf.function(self._synthesize, inputs, autograph=False)
         self.mel_spectrogram = tf.function(
-            self._mel_spectrogram, [audio, lengths]
+            self._mel_spectrogram, [audio, lengths], autograph=False
         )
         self.describe = tf.function(
-            self._describe, [tf.TensorSpec((None,), tf.int64, "row")]
+            self._describe,
+            [tf.TensorSpec((None,), tf.int64, "row")],
+            autograph=False,
         )
         self.stream = _stream_function(self._synthesizer, inputs)
 
@@ -327,4 +329,4 @@ def _stream_function(synthesizer: Synthesizer, inputs: list):
         for name, zero in zeros.items()
     }
     ended = tf.TensorSpec((None,), tf.bool, "end")
-    return tf.function(stream, [*inputs, ended, specs])
+    return tf.function(stream, [*inputs, ended, specs], autograph=False)

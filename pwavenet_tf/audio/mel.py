@@ -137,6 +137,7 @@ class LogMel:
         self._compute = tf.function(
             lambda audio: log_mel_spectrogram(audio[None], contract)[0],
             input_signature=[tf.TensorSpec((None,), tf.float32)],
+            autograph=False,
         )
 
     def __call__(self, audio: np.ndarray) -> np.ndarray:

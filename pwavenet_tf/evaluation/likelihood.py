@@ -121,7 +121,9 @@ class Likelihood:
     ) -> None:
         self._teacher = teacher
         self._windows = Windows.of(teacher, min(chunk_frames, _CHUNK_FRAMES))
-        self._probabilities = tf.function(self._window_probabilities)
+        self._probabilities = tf.function(
+            self._window_probabilities, autograph=False
+        )
 
     def __call__(self, audio: np.ndarray, features: Features) -> Score:
         """Scores a recording, every sample of it once.

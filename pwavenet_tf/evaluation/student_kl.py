@@ -94,7 +94,7 @@ class _Generator:
     def __init__(self, student: ParallelWaveNet) -> None:
         self._student = student
         self._windows = Windows.of(student, _CHUNK_FRAMES)
-        self._generate = tf.function(self._window)
+        self._generate = tf.function(self._window, autograph=False)
 
     def __call__(
         self, features: Features, seed: int, row: int

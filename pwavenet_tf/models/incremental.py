@@ -350,7 +350,9 @@ class ChunkConditioner:
             "conditioning": samples // conditioner.stride,
             "sinusoids": samples,
         }
-        self.compute = tf.function(self.of_chunk, reduce_retracing=True)
+        self.compute = tf.function(
+            self.of_chunk, reduce_retracing=True, autograph=False
+        )
 
     def __call__(self, features: dict, first: int, frames: int) -> dict:
         """The layers' conditioning for some of the frames.

@@ -156,7 +156,9 @@ class CachedInverse:
         self.condition = ChunkConditioner(
             student.conditioner, student.conditioner
         )
-        self._invert = tf.function(self._loop, jit_compile=jit_compile)
+        self._invert = tf.function(
+            self._loop, jit_compile=jit_compile, autograph=False
+        )
 
     def log_prob(self, audio: np.ndarray, features: Features) -> np.ndarray:
         """ln of the density of whole recordings.

@@ -188,7 +188,10 @@ class Synthesizer(StreamingSynthesizer):
         )
         self.context_frames = self._condition.context_frames
         self._advance = tf.function(
-            self.block, jit_compile=jit_compile, reduce_retracing=True
+            self.block,
+            jit_compile=jit_compile,
+            reduce_retracing=True,
+            autograph=False,
         )
 
     def initial_state(self, batch: int) -> FlowState:

@@ -53,8 +53,12 @@ class CachedSampler(StreamingSynthesizer):
             teacher.layer_conditioning, teacher.conditioner
         )
         self.context_frames = self.condition.context_frames
-        self._sample = tf.function(self._sample_chunk, jit_compile=jit_compile)
-        self._score = tf.function(self._score_chunk, jit_compile=jit_compile)
+        self._sample = tf.function(
+            self._sample_chunk, jit_compile=jit_compile, autograph=False
+        )
+        self._score = tf.function(
+            self._score_chunk, jit_compile=jit_compile, autograph=False
+        )
 
     def chunks(
         self, features: Features, seed: Seed = 0, temperature: float = 1.0

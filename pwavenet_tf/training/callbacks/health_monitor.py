@@ -55,7 +55,9 @@ def _compiled(function: Callable, model: keras.Model) -> Callable:
         return function
     import tensorflow as tf
 
-    return tf.function(function, jit_compile=not is_replicated(model))
+    return tf.function(
+        function, jit_compile=not is_replicated(model), autograph=False
+    )
 
 
 class HealthMonitor(keras.callbacks.Callback):
