@@ -28,8 +28,11 @@ _NEIGHBOURS_CORRELATION = 0.9
 class AudioContract:
     """The acoustic contract: how audio becomes a mel spectrogram and back.
 
-    It is written into the corpus card, every saved model and every export;
-    whoever loads one of these compares it and refuses a mismatch.
+    It is written into the corpus card, every saved model and every export.
+    Training, distillation and evaluation refuse a corpus, a teacher and a
+    student of unequal contracts. Synthesis resamples recordings to the
+    contract's rate; of a mel spectrogram from a file it can judge the width
+    and the values alone.
 
     Frame `f` of the mel spectrogram stands for the samples
     `[f * hop_length, (f + 1) * hop_length)`: audio is zero-padded by
@@ -245,7 +248,7 @@ class Conditioning:
         speakers: tuple[str, ...],
         mean_pitch_hz: float | None,
     ) -> "Conditioning":
-        """The same with what a corpus knows, as far as it is used.
+        """This conditioning with a corpus's phones, speakers and pitch.
 
         Raises:
             UserError: If the corpus lacks what an input needs.

@@ -63,14 +63,21 @@ class Window:
         return -(-frames // self.clip_frames)
 
     def cut(self, levels, features: dict, clips, lead) -> tuple:
-        """Cuts an utterance; the loss of the first clip starts at `-lead`.
+        """Cuts one utterance into clips, in a graph.
+
+        Args:
+            levels: int16 `(time,)`.
+            features: `(frames, channels)` each, and the speaker `()`.
+            clips: How many clips.
+            lead: Frames by which the first clip begins before the utterance:
+                the loss of clip i covers `clip_frames` frames from frame
+                `i * clip_frames - lead` on.
 
         Returns:
-            levels, int16 `(clips, samples)`; features, `(clips, frames,
-            channels)` each, and the speaker `(clips,)`; where in the utterance
-            each clip's first sample lies, int32 `(clips,)`; where the samples
-            in the loss begin, likewise; the utterance's length in samples,
-            likewise.
+            Levels, int16 `(clips, samples)`; features, `(clips, frames,
+            channels)` each, and the speaker `(clips,)`; and, each int32
+            `(clips,)` in samples of the utterance, the clip's first sample,
+            the first sample in the loss, and the utterance's length.
         """
         import tensorflow as tf
 
@@ -100,7 +107,11 @@ class Window:
         )
 
     def weight(self, first_sample, start_sample, samples):
-        """`(batch,)` each, from `cut`, to float32 `(batch, samples)`."""
+        """The loss mask, float32 `(batch, samples)`.
+
+        It is 1 on samples of the utterance that are in the clip's loss, else
+        0. The arguments are the last three results of `cut`, `(batch,)` each.
+        """
         import tensorflow as tf
 
         position = first_sample[:, None] + tf.range(self.samples)

@@ -35,11 +35,12 @@ class Corpus:
     is added to it (no dequantisation), because the heads give the
     probability of a whole level.
 
-    `weight` is 1 on the samples that count: real samples between context and
-    look-ahead. Where a recording has no past as long as the context, the clip
-    begins with the recording: its first samples are learnt from what
-    generation sees at its start, nothing at all. Behind the end audio is zero,
-    the last mel frame is repeated and nothing counts.
+    `weight` is the loss mask: 1 on samples of the recording between context
+    and look-ahead, else 0. A recording with too little audio before a clip to
+    fill the context gives a clip that starts at its own first sample, so that
+    the model learns to start from nothing, as in generation. After the end of
+    a recording the audio is zero, the last mel frame is repeated, and the
+    weight is 0.
 
     Attributes:
         card: The corpus card.
@@ -81,7 +82,7 @@ class Corpus:
             clip_length: Samples of each clip in the loss, a multiple of the hop
                 length.
             context_frames: Frames before them.
-            lookahead_frames: Frames behind them.
+            lookahead_frames: Frames after them.
             batch_size: Clips in a batch.
             seed: Any integer.
             first_batch: How many batches are left out: an interrupted run

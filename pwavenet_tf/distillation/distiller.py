@@ -145,7 +145,7 @@ class Distiller(ReplicatedModel):
         }
 
     def _names(self) -> list[str]:
-        """Of all metrics, causes before their effects."""
+        """The names of all metrics, in the order in which they are shown."""
         terms = ["entropy", "cross_entropy", "kl"]
         watched = ["kl"]
         if self.closed_form:
@@ -198,15 +198,15 @@ class Distiller(ReplicatedModel):
         weight = self.kl_weight
         if callable(weight):
             weight = weight(self.optimizer.iterations)
-        divergence = terms["kl"] + terms.get("regulariser", 0.0)
+        distance = terms["kl"] + terms.get("regulariser", 0.0)
         if self.contrastive:
-            divergence = divergence - self.contrastive * terms["contrastive"]
+            distance = distance - self.contrastive * terms["contrastive"]
         spectral = self.power_weight * terms["power"]
         if self.phone_classifier is not None:
             spectral = spectral + self.style_weight * terms["style"]
             spectral = spectral + self.feature_weight * terms["feature"]
         return (
-            weight * divergence * batch_share(valid_samples)
+            weight * distance * batch_share(valid_samples)
             + spectral * batch_share()
         )
 
@@ -264,18 +264,18 @@ class Distiller(ReplicatedModel):
         conditioning = {
             name: inputs[name] for name in _CONDITIONING if name in inputs
         }
-        conditionings = {"kl": conditioning}
+        by_term = {"kl": conditioning}
         if self.contrastive:
-            conditionings["contrastive"] = mismatched(conditioning)
+            by_term["contrastive"] = mismatched(conditioning)
         # The same samples for both: their difference is less noisy, and zero
         # for equal conditioning.
         key = next_key(self.seed_generator)
         terms = {"entropy": own}
-        for name, conditioning in conditionings.items():
+        for name, given in by_term.items():
             audio, location, log_scale = self._watched(
-                name, *(student_output[key] for key in _OUTPUTS)
+                name, *(student_output[output] for output in _OUTPUTS)
             )
-            teacher = self.teacher.distribution(conditioning | {"audio": audio})
+            teacher = self.teacher.distribution(given | {"audio": audio})
             teacher = cast(ContinuousHead, teacher)
             each = divergence(
                 teacher, location, log_scale, noise, self.inner_samples, key

@@ -5,6 +5,8 @@ by sampling, in closed form between Gaussians, and the contrastive term
 (section 4.3), by which another clip's conditioning must fit worse.
 """
 
+from typing import cast
+
 import keras
 from keras import ops
 
@@ -19,6 +21,13 @@ _SAMPLES_AT_ONCE = 4
 
 # Keeps the chunks' keys distinct from those of other generators.
 _KEY_STEP = 1_000_003
+
+# Narrower Gaussians are widened to this in the KL, or two that are almost
+# points next to each other would outweigh everything else.
+_LOG_SCALE_FLOOR = -7.0
+
+# λ of the regulariser between Gaussians.
+_REGULARISER_WEIGHT = 4.0
 
 
 def entropy(log_scale, noise: type[NoiseFamily]):
@@ -122,14 +131,6 @@ def _key_of_chunk(key, chunk) -> Key:
     return Key(key + ops.cast(offset, key.dtype))
 
 
-# Narrower Gaussians are widened to this in the KL, or two that are almost
-# points next to each other would outweigh everything else.
-_LOG_SCALE_FLOOR = -7.0
-
-# λ of the regulariser.
-_REGULARISER_WEIGHT = 4.0
-
-
 def gaussian_kl(teacher: Gaussian, location, log_scale):
     """KL(q ‖ p) of the student's q against the teacher's p (1807.07281, 3.2).
 
@@ -169,7 +170,7 @@ def scale_regulariser(teacher: Gaussian, log_scale):
 
 def has_closed_form(head: type[Head], noise: type[NoiseFamily]) -> bool:
     """Whether teacher and student are both Gaussian."""
-    return head is Gaussian and noise is GaussianNoise
+    return issubclass(head, Gaussian) and noise is GaussianNoise
 
 
 def divergence(
@@ -193,8 +194,8 @@ def divergence(
     Returns:
         `(batch, time)`, true nats.
     """
-    if isinstance(teacher, Gaussian) and noise is GaussianNoise:
-        return gaussian_kl(teacher, location, log_scale)
+    if has_closed_form(type(teacher), noise):
+        return gaussian_kl(cast(Gaussian, teacher), location, log_scale)
     crossed = cross_entropy(
         teacher, location, log_scale, noise, inner_samples, key
     )

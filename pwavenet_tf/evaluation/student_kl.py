@@ -18,7 +18,7 @@ _CHUNK_FRAMES = 80
 
 
 def pairs_of(models: dict[str, Model]) -> list[tuple[str, str]]:
-    """Names of students and of teachers that they can be held against.
+    """Names of students and of teachers that their KL can be taken to.
 
     Every pair of one acoustic contract, but for teachers whose output is
     codes: a density has no KL to those.

@@ -112,6 +112,8 @@ class ReplicatedModel(keras.Model):
 
     def make_train_function(self, force=False):
         """As in Keras, for several replicas too."""
+        if keras.backend.backend() == "tensorflow" and self.built:
+            self._build_optimizer()
         if not is_replicated(self):
             return super().make_train_function(force)
         if self.train_function is None or force:
@@ -146,7 +148,12 @@ class ReplicatedModel(keras.Model):
         # to learn its shapes; these models know theirs.
         if not (self.built and is_replicated(self)):
             super()._maybe_symbolic_build(iterator, data_batch)
-        elif not self.optimizer.built:
+        else:
+            self._build_optimizer()
+
+    def _build_optimizer(self) -> None:
+        # TensorFlow traces a step twice if it creates variables.
+        if self.optimizer is not None and not self.optimizer.built:
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)
 

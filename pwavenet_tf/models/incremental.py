@@ -36,7 +36,7 @@ class CachedState(NamedTuple):
     position: tf.Tensor
 
 
-class Walked(NamedTuple):
+class StepOutput(NamedTuple):
     """The outputs of one step through the blocks.
 
     Attributes:
@@ -115,7 +115,7 @@ class CachedBlocks:
         return bias + tf.stack(projections)
 
     def projected(self, weights: dict, conditioning: dict, position):
-        """What conditioning and biases add to every block, step by step.
+        """The conditioning and bias terms of every block, step by step.
 
         Args:
             weights: From `weights`.
@@ -124,13 +124,14 @@ class CachedBlocks:
             position: How many samples there have been.
 
         Returns:
-            A function of the step: what is added within every block, `(blocks,
-            1 or batch, channels)`, and what each stack's first block reads of
-            the sinusoids, `(stacks, batch, channels)`, or 0.
+            A function of the step that returns `(within, front)`: `within`,
+            `(blocks, 1 or batch, channels)`, is added before each gate;
+            `front`, `(stacks, batch, channels)` or 0, is the sinusoids' term at
+            each stack's input.
 
-        Vectors of frames are projected once for all samples of the frame;
-        vectors of samples are projected step by step, or else every block's
-        projection of every sample would be in memory.
+        Conditioning at the frame rate is projected once for all steps;
+        conditioning at the sample rate is projected at each step, which saves
+        memory.
         """
         within = self._projected_series(weights, conditioning, position)
         if "sinusoids" not in conditioning:
@@ -168,7 +169,7 @@ class CachedBlocks:
 
     def walk(
         self, newest: Sequence[tf.Tensor], state: CachedState, added, weights
-    ) -> Walked:
+    ) -> StepOutput:
         """One step through all blocks.
 
         Args:
@@ -198,7 +199,7 @@ class CachedBlocks:
         rings = tf.tensor_scatter_nd_update(
             state.rings, slots[:, :1], tf.stack(inputs)
         )
-        return Walked(gated, residuals, rings)
+        return StepOutput(gated, residuals, rings)
 
     def _past(self, rings, slots, weights):
         """The past's share of every block, `(blocks, batch, channels)`."""

@@ -292,7 +292,7 @@ def _write_wave(synthesizer, features, chunks, file, name, progress) -> None:
 
 
 def _wave_header(sample_rate: int, samples: int) -> bytes:
-    """Of 16-bit PCM that is still to come: a pipe is not seekable."""
+    """The header of 16-bit PCM that follows: a pipe is not seekable."""
     # Not soundfile: it reports a full disk as "System error" and no more.
     header = io.BytesIO()
     with wave.open(header, "wb") as sound:

@@ -31,8 +31,8 @@ class StreamingSynthesizer(abc.ABC):
         conditioning: The conditioning of its model.
         context_frames: Frames before and after a block that it depends on;
             those after it are the algorithmic look-ahead.
-        chunk_frames: Frames in a block by default.
-        block_frames: Frames in a block for low latency.
+        chunk_frames: Frames in a block where all features are known.
+        block_frames: Frames in a block where latency matters.
         uniforms_per_sample: Uniform random numbers that it takes for a sample.
         whole_blocks: Whether blocks of another length need a compilation, or
             are impossible.

@@ -36,7 +36,7 @@ def measure_mixed_precision() -> dict[str, float]:
 
 
 def _seconds(teacher, clips: tf.data.Dataset) -> float:
-    """Of a step; the first compiles."""
+    """Seconds for a step, after one that compiles."""
     teacher.compile("adam", jit_compile=True)
     settings = {"shuffle": False, "verbose": 0}
     teacher.fit(clips.take(1), **settings)

@@ -249,7 +249,7 @@ def _apart(
 
 
 def _median(run: Callable, times: int = 5) -> float:
-    """Of some runs behind a first one, which prepares."""
+    """The median time of some runs, after one that prepares."""
     run()
     spent = []
     for _ in range(times):

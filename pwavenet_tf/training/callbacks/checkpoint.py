@@ -137,7 +137,7 @@ class Checkpoint(keras.callbacks.Callback):
         # One call may stand for several batches.
         self._batches += batch - self._seen
         self._seen = batch
-        # The last step of an epoch is saved behind the validation, which draws
+        # The last step of an epoch is saved after the validation, which draws
         # random numbers too: a run that skipped it would continue differently.
         last = batch + 1 == self.params["steps"]
         if not last and time.monotonic() - self._saved_at > SECONDS_BETWEEN:

@@ -328,7 +328,7 @@ class ProgressChart(keras.callbacks.Callback):
     most one in ten seconds is. A chart that can't be written is reported once
     and does not end the run.
 
-    Place it behind `ReportLog`, whose file it draws.
+    Place it after `ReportLog`, whose file it draws.
 
     Args:
         folder: Of the run.
