@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import soxr
 from audit_signals import broken_files, noisy, written
+from drawn import paths, texts
 
 from pwavenet_tf.audio.files import to_pcm16
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.audit import audit
-from pwavenet_tf.corpus.audit import report as audit_report
 from pwavenet_tf.corpus.audit.report import (
     QUANTITIES,
     histogram,
@@ -209,32 +209,28 @@ def test_the_page_is_whole_and_fetches_nothing(files):
     assert page.rstrip().endswith("</html>")
 
 
-def test_histograms_hold_every_recording_once(found):
+def test_histograms_show_every_recording_and_the_limits(found):
     for quantity in QUANTITIES:
-        drawing = histogram(found, quantity)
-        counted = sum(bar["count"] for bar in drawing["bars"])
-        assert counted == drawing["count"] == values(found, quantity).size
-        for bar in drawing["bars"]:
-            assert 0 <= bar["x"] <= audit_report.WIDTH
-            assert bar["y"] + bar["height"] == pytest.approx(audit_report.FLOOR)
-        heights = [
-            bar["height"] / bar["count"] ** 0.5 for bar in drawing["bars"]
-        ]
-        np.testing.assert_allclose(heights, heights[0])
-    clipping = histogram(found, QUANTITIES[2])
-    assert [label for _, label in clipping["limits"]] == [
-        "most clipped",
-        "warn clipped",
-    ]
+        measured = values(found, quantity)
+        chart = histogram(quantity, measured, found.limits)
+        heights = [np.ptp(bar[:, 1]) for bar in paths(chart, "accent")]
+        counts, _ = np.histogram(measured, 30)
+        expected = np.sqrt(counts / counts.max()) * max(heights)
+        np.testing.assert_allclose(heights, expected, atol=0.21)
+        assert f'aria-label="{quantity.label}, {quantity.unit}: from' in chart
+    clipped = QUANTITIES[2]
+    chart = histogram(clipped, values(found, clipped), found.limits)
+    assert {"most clipped", "warn clipped"} < set(texts(chart))
+    assert len(paths(chart, "warm")) == 2
 
 
 def test_what_no_recording_has_is_not_drawn(tmp_path):
     written(tmp_path / "a.wav", np.zeros(RATE))
     found = audit(find_layout(tmp_path), Limits(), RATE)
-    labels = {one.label for one in QUANTITIES if histogram(found, one)}
-    assert "Speaking rate" not in labels and "Peak" not in labels
-    assert "Duration" in labels
     write_audit(found, tmp_path / "out", "silence")
+    page = (tmp_path / "out" / "audit.html").read_text("utf-8")
+    assert "Speaking rate" not in page and "Peak" not in page
+    assert "Duration" in page
 
 
 def test_nothing_readable_is_an_audit_too(tmp_path):

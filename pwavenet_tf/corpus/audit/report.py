@@ -4,17 +4,20 @@ import collections
 import csv
 import dataclasses
 import json
-import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pwavenet_tf.core.charts import ACCENT, WARM, chart
 from pwavenet_tf.core.files import atomic_write, require_free
 from pwavenet_tf.core.html import format_number, page_environment
 from pwavenet_tf.corpus.audit import CorpusAudit
-from pwavenet_tf.corpus.audit.verdict import Audit
+from pwavenet_tf.corpus.audit.verdict import Audit, Limits
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 FORMAT = 1
 
@@ -190,8 +193,7 @@ JSON_NAME, PAGE_NAME, LIST_NAME = "audit.json", "audit.html", "quarantine.csv"
 # The page stays one that a browser opens; the JSON file has them all.
 MOST_ROWS = 1_000
 
-WIDTH, HEIGHT, FLOOR = 420, 150, 126
-_LEFT, _TOP, _BARS = 8, 18, 30
+_BARS = 30
 _SHARES = {"most_clipped", "warn_clipped", "most_silence", "warn_silence"}
 
 
@@ -235,9 +237,6 @@ def write_audit(found: CorpusAudit, out: Path, title: str) -> None:
 
 def _page(found: CorpusAudit, title: str) -> str:
     environment = page_environment("pwavenet_tf.corpus.audit")
-    drawings = [
-        (quantity, histogram(found, quantity)) for quantity in QUANTITIES
-    ]
     return environment.get_template("audit.html.j2").render(
         title=title,
         found=found,
@@ -247,72 +246,63 @@ def _page(found: CorpusAudit, title: str) -> str:
             "quarantined": seconds(found.quarantined) / 60,
         },
         formats=formats(found),
-        histograms=[(one, drawing) for one, drawing in drawings if drawing],
-        width=WIDTH,
-        height=HEIGHT,
-        floor=FLOOR,
+        histograms=[
+            (
+                *(one, len(measured), np.median(measured)),
+                histogram(one, measured, found.limits),
+            )
+            for one in QUANTITIES
+            if (measured := values(found, one)).size
+        ],
         most_rows=MOST_ROWS,
     )
 
 
-def histogram(found: CorpusAudit, quantity: Quantity) -> dict | None:
-    """A histogram as the geometry of a small vector picture.
+def histogram(
+    quantity: Quantity, measured: np.ndarray, limits: Limits
+) -> "Markup":
+    """Draws how many recordings lie where, and the limits among them.
 
-    The bars' heights grow with the square root of the counts, so that a few
-    bad recordings among thousands are seen.
+    Heights grow with the square root of the counts, so that a few bad
+    recordings among thousands are seen.
 
-    Returns:
-        `bars` (x, y, width, height, from, to, count), `ticks` (x, label) and
-        `limits` (x, label) in the picture's units; None without values.
+    Args:
+        quantity: What was measured.
+        measured: Its values, `(recordings,)`, not empty.
+        limits: What it is held against.
     """
-    measured = values(found, quantity)
-    if not measured.size:
-        return None
-    lowest, highest = float(measured.min()), float(measured.max())
-    if highest == lowest:
-        margin = max(abs(lowest) * 0.05, 0.5)
-        lowest, highest = lowest - margin, highest + margin
-    counts, edges = np.histogram(measured, _BARS, (lowest, highest))
-    tallest = math.sqrt(counts.max())
-    scale = (WIDTH - 2 * _LEFT) / (highest - lowest)
+    lowest, median, highest = np.percentile(measured, [0, 50, 100])
 
-    def place(value: float) -> float:
-        return _LEFT + (value - lowest) * scale
+    def draw(axes) -> None:
+        from matplotlib.ticker import MaxNLocator
 
-    bars = []
-    for count, left, right in zip(counts, edges, edges[1:], strict=False):
-        height = (FLOOR - _TOP) * math.sqrt(count) / tallest
-        if count:
-            bars.append(
-                {
-                    "x": place(left),
-                    "y": FLOOR - height,
-                    "width": max(place(right) - place(left) - 1, 1),
-                    "height": height,
-                    "low": left,
-                    "high": right,
-                    "count": int(count),
-                }
-            )
-    return {
-        "bars": bars,
-        "ticks": [
-            (place(value), format_number(value))
-            for value in np.linspace(lowest, highest, 5)
-        ],
-        "limits": [
-            (place(value), name.replace("_", " "))
-            for name in quantity.limits
-            if (value := _limit(found, name)) is not None
-            and lowest <= value <= highest
-        ],
-        "median": float(np.median(measured)),
-        "count": int(measured.size),
-    }
+        axes.hist(measured, _BARS, color=ACCENT, rwidth=0.9)
+        axes.set_yscale("function", functions=(np.sqrt, np.square))
+        axes.set_ylim(0)
+        axes.yaxis.set_major_locator(
+            MaxNLocator(4, integer=True, min_n_ticks=1)
+        )
+        axes.xaxis.set_major_formatter("{x:,g}")
+        for name in quantity.limits:
+            limit = _limit(limits, name)
+            if limit is not None and lowest <= limit <= highest:
+                axes.axvline(limit, color=WARM, linestyle="--", linewidth=1)
+                axes.text(
+                    *(limit, 1.02, name.replace("_", " ")),
+                    color=WARM,
+                    transform=axes.get_xaxis_transform(),
+                )
+
+    low, middle, high = map(format_number, (lowest, median, highest))
+    return chart(
+        draw,
+        f"{quantity.label}, {quantity.unit}: from {low} to {high}, "
+        f"median {middle}",
+    )
 
 
-def _limit(found: CorpusAudit, name: str) -> float | None:
-    value = getattr(found.limits, name)
+def _limit(limits: Limits, name: str) -> float | None:
+    value = getattr(limits, name)
     if value is not None and name in _SHARES:
         return 100 * value
     return value

@@ -13,8 +13,8 @@ import numpy as np
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.html import page_environment
-from pwavenet_tf.evaluation.report import charts as curve_drawing
 from pwavenet_tf.evaluation.report import tables as measures
+from pwavenet_tf.evaluation.report.charts import Curve, draw_curve
 from pwavenet_tf.evaluation.report.figures import SHOWN_DB, draw_systems
 from pwavenet_tf.evaluation.report.tables import (
     explanation,
@@ -38,21 +38,6 @@ class Sentence:
     title: str
     text: str | None
     audio: dict[str, np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True)
-class Curve:
-    """A value over the steps of a training.
-
-    Attributes:
-        title: What it is, such as "Teacher: validation loss".
-        unit: Its unit; empty for a pure number.
-        points: (step, value); values that are not finite are not drawn.
-    """
-
-    title: str
-    unit: str
-    points: list[tuple[int, float]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,10 +111,7 @@ def write_report(
         },
         listening_tests=listening_tests,
         ablation=ablation,
-        curves=[
-            (curve, curve_drawing.draw_curve(curve.points)) for curve in curves
-        ],
-        curve_frame=curve_drawing,
+        curves=[(curve, draw_curve(curve)) for curve in curves],
         settings=settings,
     )
     with atomic_write(Path(path)) as temporary:

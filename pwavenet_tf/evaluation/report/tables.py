@@ -11,7 +11,7 @@ from pwavenet_tf.evaluation.perceptual_measures import (
     world_is_installed,
 )
 from pwavenet_tf.evaluation.quality import missing_measures
-from pwavenet_tf.evaluation.report import calibration
+from pwavenet_tf.evaluation.report.charts import draw_calibration
 from pwavenet_tf.evaluation.scores import OF_SAMPLES, Scoring, by_file
 
 _OF_KL = (
@@ -381,14 +381,9 @@ def score_section(scorings: Sequence[Scoring]) -> dict | None:
         "table": table,
         "comparable": comparable,
         "models": [one.model for one in scorings],
-        "calibration": calibration.draw_calibration(
+        "calibration": draw_calibration(
             {one.model: one.overall.calibration for one in scorings}
         ),
-        "frame": calibration,
-        "inside": {
-            one.model: (one.overall.inside_50, one.overall.inside_90)
-            for one in scorings
-        },
         "files": _files(scorings),
         "swapped": max(
             (one.sensitivity.recordings for one in scorings if one.sensitivity),
