@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.html import format_number
+from pwavenet_tf.core.screen import text_table
 from pwavenet_tf.evaluation.report.tables import REFERENCE
 from pwavenet_tf.training.ablation import Trained
 
@@ -186,11 +187,8 @@ def write_table(path: Path, rows: list[Row]) -> None:
 def screen_table(rows: list[Row]) -> str:
     """The table for a terminal of 80 columns."""
     shown = [column for column in COLUMNS if column.head]
-    lines = [f"{'':<13}" + "".join(f"{one.head:>8}" for one in shown)]
+    table = [("", *(one.head for one in shown))]
     for row in rows:
-        if row.problem:
-            lines.append(f"{row.name:<13}   failed")
-            continue
-        values = [format_number(row.values.get(one.name)) for one in shown]
-        lines.append(f"{row.name:<13}" + "".join(f"{v:>8}" for v in values))
-    return "\n".join(lines)
+        values = (format_number(row.values.get(one.name)) for one in shown)
+        table.append((row.name, *(("failed",) if row.problem else values)))
+    return "\n".join(text_table(table))

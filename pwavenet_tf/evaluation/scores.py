@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
+from pwavenet_tf.core.screen import text_table
 from pwavenet_tf.evaluation.conditioning import (
     ConditioningSensitivity,
     conditioning_sensitivity,
@@ -217,17 +218,23 @@ def by_file(scorings: list[Scoring]) -> list[tuple[str, list[Score]]]:
 
 def screen_table(scorings: list[Scoring]) -> str:
     """The scores in lines for a terminal, overall and of the first files."""
-    lines = [
-        f"{'model':<24}{'bits/sample':>16}{'inside 50 %':>13}"
-        f"{'inside 90 %':>13}"
-    ]
-    for one in scorings:
-        score = one.overall
-        bits = f"{_bits(score)} of {one.sample_bits}"
-        lines.append(
-            f"{one.model:<24}{bits:>16}{score.inside_50:>13.1%}"
-            f"{score.inside_90:>13.1%}"
-        )
+    head, *overall = text_table(
+        [
+            ("model", "bits/sample", "inside 50 %", "inside 90 %"),
+            *(
+                (
+                    one.model,
+                    f"{_bits(one.overall)} of {one.sample_bits}",
+                    f"{one.overall.inside_50:.1%}",
+                    f"{one.overall.inside_90:.1%}",
+                )
+                for one in scorings
+            ),
+        ]
+    )
+    lines = [head]
+    for one, line in zip(scorings, overall, strict=True):
+        lines.append(line)
         if one.impossible:
             lines.append(f"  {IMPOSSIBLE.format(one.impossible)}")
         if one.sensitivity:
@@ -238,9 +245,8 @@ def screen_table(scorings: list[Scoring]) -> str:
     rows = by_file(scorings)
     if len(rows) > 1:
         lines.append("bits/sample by file:")
-    for file, scores in rows[:_SHOWN] if len(rows) > 1 else ():
-        each = "".join(f"{_bits(score):>9}" for score in scores)
-        lines.append(f"  {file:<38}{each}")
+        shown = ((file, *map(_bits, scores)) for file, scores in rows[:_SHOWN])
+        lines += text_table(shown, "  ")
     if len(rows) > _SHOWN:
         lines.append(f"  and {len(rows) - _SHOWN} more in bits.csv")
     return "\n".join(lines)
