@@ -1,12 +1,10 @@
 """The table of an ablation: on screen, as a CSV file and in the report."""
 
-import csv
 import dataclasses
-import io
 import math
 from pathlib import Path
 
-from pwavenet_tf.core.files import atomic_write
+from pwavenet_tf.core.files import write_csv
 from pwavenet_tf.core.html import format_number
 from pwavenet_tf.core.screen import text_table
 from pwavenet_tf.evaluation.report.tables import REFERENCE
@@ -174,14 +172,17 @@ def write_table(path: Path, rows: list[Row]) -> None:
             + [name for row in rows for name in row.values]
         )
     )
-    content = io.StringIO(newline="")
-    writer = csv.writer(content, lineterminator="\n")
-    writer.writerow(["variant", "losses", *names, "problem"])
-    for row in rows:
-        values = [row.values.get(name) for name in names]
-        writer.writerow([row.name, row.losses, *values, row.problem])
-    with atomic_write(path) as temporary:
-        temporary.write_text(content.getvalue(), "utf-8")
+    values = (map(row.values.get, names) for row in rows)
+    write_csv(
+        path,
+        [
+            ("variant", "losses", *names, "problem"),
+            *(
+                (row.name, row.losses, *of, row.problem)
+                for row, of in zip(rows, values, strict=True)
+            ),
+        ],
+    )
 
 
 def screen_table(rows: list[Row]) -> str:

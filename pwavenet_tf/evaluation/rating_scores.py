@@ -11,14 +11,13 @@ often as its listener times its sentence was sampled. It errs on the wide side.
 """
 
 import dataclasses
-import json
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from pwavenet_tf.core.files import atomic_write
+from pwavenet_tf.core.files import write_json
 from pwavenet_tf.core.screen import text_table
 from pwavenet_tf.evaluation.ratings import (
     FORMAT,
@@ -348,7 +347,4 @@ def write_ratings(path: Path, ratings: Ratings) -> None:
         },
         "left_out": [path.name for path in ratings.replaced],
     }
-    with atomic_write(path) as temporary:
-        temporary.write_text(
-            json.dumps(content, indent=1, allow_nan=False) + "\n", "ascii"
-        )
+    write_json(path, content)

@@ -1,9 +1,7 @@
 """Recordings scored by models: overall, by file, on paper and screen."""
 
-import csv
 import dataclasses
 import functools
-import io
 import math
 import operator
 from collections.abc import Mapping
@@ -13,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import atomic_write
+from pwavenet_tf.core.files import write_csv
 from pwavenet_tf.core.screen import text_table
 from pwavenet_tf.evaluation.conditioning import (
     ConditioningSensitivity,
@@ -191,21 +189,13 @@ def write_bits(path: Path, scorings: list[Scoring]) -> None:
         UserError: If `path` can't be written.
     """
     names = [name for name in SCORES if name != "nats_per_sample"]
-    content = io.StringIO(newline="")
-    writer = csv.writer(content, lineterminator="\n")
-    writer.writerow(
-        ["file", "seconds"]
-        + [f"{one.model} {name}" for one in scorings for name in names]
-    )
+    columns = [f"{one.model} {name}" for one in scorings for name in names]
+    rows = [["file", "seconds", *columns]]
     for file, scores in by_file(scorings):
-        seconds = scores[0].samples / scorings[0].sample_rate
-        writer.writerow(
-            [file, f"{seconds:.3f}"]
-            + [f"{getattr(one, name):.5f}" for one in scores for name in names]
-        )
-    with atomic_write(path) as temporary:
-        # A file's name may be no Unicode.
-        temporary.write_bytes(content.getvalue().encode("utf-8", "replace"))
+        seconds = f"{scores[0].samples / scorings[0].sample_rate:.3f}"
+        values = (getattr(one, name) for one in scores for name in names)
+        rows.append([file, seconds, *(f"{value:.5f}" for value in values)])
+    write_csv(path, rows)
 
 
 def by_file(scorings: list[Scoring]) -> list[tuple[str, list[Score]]]:

@@ -46,8 +46,6 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 
 def run(flag_values: flags.FlagValues) -> None:
     """Prints the figures and writes them as JSON."""
-    import json
-
     from pwavenet_tf.cli.benchmark import (
         inner_draws,
         likelihood,
@@ -58,7 +56,7 @@ def run(flag_values: flags.FlagValues) -> None:
         synthesis,
         tflite,
     )
-    from pwavenet_tf.core.files import atomic_write
+    from pwavenet_tf.core.files import write_json
 
     figures = {}
     for name, title, measure in (
@@ -80,8 +78,7 @@ def run(flag_values: flags.FlagValues) -> None:
     ):
         figures[name] = measure()
         print("\n".join(["", *shown(title, figures[name])]))
-    with atomic_write(Path(flag_values.out)) as temporary:
-        temporary.write_text(json.dumps(figures, indent=1) + "\n", "ascii")
+    write_json(Path(flag_values.out), figures)
     print(f"\nThe figures are in {flag_values.out}.")
 
 
