@@ -1,13 +1,17 @@
 """Files and folders: atomic writes, and the lock of a run's folder."""
 
 import contextlib
+import csv
+import io
+import json
+import math
 import os
 import secrets
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from pwavenet_tf.core.errors import UserError
 
@@ -65,6 +69,40 @@ def atomic_write(path: Path) -> Iterator[Path]:
             for parent in missing:
                 with contextlib.suppress(OSError):
                     parent.rmdir()
+
+
+def write_json(path: Path, content: object) -> None:
+    """Writes JSON; numbers that it does not have become null.
+
+    Raises:
+        UserError: If the operating system refuses to write.
+    """
+    text = json.dumps(_finite(content), indent=1, allow_nan=False)
+    with atomic_write(path) as temporary:
+        temporary.write_text(text + "\n", "ascii")
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content
+
+
+def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
+    """Writes CSV; None is an empty cell.
+
+    Raises:
+        UserError: If the operating system refuses to write.
+    """
+    content = io.StringIO(newline="")
+    csv.writer(content, lineterminator="\n").writerows(rows)
+    with atomic_write(path) as temporary:
+        # A file's name may be no Unicode.
+        temporary.write_bytes(content.getvalue().encode("utf-8", "replace"))
 
 
 def _remove(path: Path) -> None:

@@ -10,14 +10,21 @@ NOT_MEASURED = "–"
 
 
 def page_environment(package: str) -> "Environment":
-    """Finds the templates that lie next to a package's modules.
+    """Finds the templates next to a package's modules, and `page.html.j2`.
 
     Text is escaped, and a name that a template does not know is an error.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import (
+        ChoiceLoader,
+        Environment,
+        PackageLoader,
+        StrictUndefined,
+    )
 
     environment = Environment(
-        loader=PackageLoader(package, "."),
+        loader=ChoiceLoader(
+            [PackageLoader(package, "."), PackageLoader(__package__, ".")]
+        ),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

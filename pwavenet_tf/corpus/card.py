@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import atomic_write
+from pwavenet_tf.core.files import write_json
 
 FILE_NAME = "corpus.json"
 FORMAT = 2
@@ -113,8 +113,7 @@ class CorpusCard:
                 "validation": round(self.seconds("validation"), 3),
             },
         } | dataclasses.asdict(self)
-        with atomic_write(Path(folder) / FILE_NAME) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n", "ascii")
+        write_json(Path(folder) / FILE_NAME, content)
 
     @classmethod
     def load(cls, folder: Path) -> "CorpusCard":

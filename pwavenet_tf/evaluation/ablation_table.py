@@ -1,13 +1,12 @@
 """The table of an ablation: on screen, as a CSV file and in the report."""
 
-import csv
 import dataclasses
-import io
 import math
 from pathlib import Path
 
-from pwavenet_tf.core.files import atomic_write
+from pwavenet_tf.core.files import write_csv
 from pwavenet_tf.core.html import format_number
+from pwavenet_tf.core.screen import text_table
 from pwavenet_tf.evaluation.report.tables import REFERENCE
 from pwavenet_tf.training.ablation import Trained
 
@@ -173,24 +172,24 @@ def write_table(path: Path, rows: list[Row]) -> None:
             + [name for row in rows for name in row.values]
         )
     )
-    content = io.StringIO(newline="")
-    writer = csv.writer(content, lineterminator="\n")
-    writer.writerow(["variant", "losses", *names, "problem"])
-    for row in rows:
-        values = [row.values.get(name) for name in names]
-        writer.writerow([row.name, row.losses, *values, row.problem])
-    with atomic_write(path) as temporary:
-        temporary.write_text(content.getvalue(), "utf-8")
+    values = (map(row.values.get, names) for row in rows)
+    write_csv(
+        path,
+        [
+            ("variant", "losses", *names, "problem"),
+            *(
+                (row.name, row.losses, *of, row.problem)
+                for row, of in zip(rows, values, strict=True)
+            ),
+        ],
+    )
 
 
 def screen_table(rows: list[Row]) -> str:
     """The table for a terminal of 80 columns."""
     shown = [column for column in COLUMNS if column.head]
-    lines = [f"{'':<13}" + "".join(f"{one.head:>8}" for one in shown)]
+    table = [("", *(one.head for one in shown))]
     for row in rows:
-        if row.problem:
-            lines.append(f"{row.name:<13}   failed")
-            continue
-        values = [format_number(row.values.get(one.name)) for one in shown]
-        lines.append(f"{row.name:<13}" + "".join(f"{v:>8}" for v in values))
-    return "\n".join(lines)
+        values = (format_number(row.values.get(one.name)) for one in shown)
+        table.append((row.name, *(("failed",) if row.problem else values)))
+    return "\n".join(text_table(table))

@@ -1,15 +1,13 @@
 """Models against recordings: metrics.json and the report."""
 
 import dataclasses
-import json
-import math
 from pathlib import Path
 
 from tqdm import tqdm
 
 from pwavenet_tf.audio.metrics import griffin_lim
 from pwavenet_tf.core.config import AudioContract
-from pwavenet_tf.core.files import atomic_write
+from pwavenet_tf.core.files import write_json
 from pwavenet_tf.evaluation.ablation_table import Ablation, section
 from pwavenet_tf.evaluation.listening_pages import write_listening_tests
 from pwavenet_tf.evaluation.per_recording import (
@@ -175,21 +173,8 @@ def evaluate(
         if scoring.sensitivity and scoring.sensitivity.speakers:
             matrix = scoring.sensitivity.speakers.matrix
             content[scoring.model]["speaker_matrix"] = matrix
-    with atomic_write(Path(out) / "metrics.json") as temporary:
-        finite = json.dumps(_finite(content), indent=1, allow_nan=False)
-        temporary.write_text(finite + "\n", "ascii")
+    write_json(Path(out) / "metrics.json", content)
     return Evaluation(metrics, scorings, values)
-
-
-def _finite(content: object) -> object:
-    """Null for numbers that JSON does not have."""
-    if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
-    if isinstance(content, list):
-        return [_finite(value) for value in content]
-    if isinstance(content, float) and not math.isfinite(content):
-        return None
-    return content
 
 
 def _names(models: dict[Path, Model]) -> dict[Path, str]:

@@ -1,7 +1,5 @@
 """Measures recording by recording: their means, intervals and files."""
 
-import csv
-import io
 import math
 from pathlib import Path
 
@@ -10,7 +8,7 @@ from tqdm import tqdm
 
 from pwavenet_tf.audio.metrics import level
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import atomic_write
+from pwavenet_tf.core.files import write_csv
 from pwavenet_tf.core.html import format_number
 from pwavenet_tf.evaluation.intervals import Interval, Series
 from pwavenet_tf.evaluation.quality import Quality, missing_measures
@@ -148,9 +146,7 @@ def write_recordings(
         UserError: If `path` can't be written.
     """
     names = list(dict.fromkeys(name for of in values.values() for name in of))
-    content = io.StringIO(newline="")
-    writer = csv.writer(content, lineterminator="\n")
-    writer.writerow(["file", "system", "seconds", *names])
+    rows = [["file", "system", "seconds", *names]]
     for index, one in enumerate(references):
         seconds = f"{len(one.audio) / sample_rate:.3f}"
         for system, of in values.items():
@@ -158,10 +154,8 @@ def write_recordings(
                 _cell(of[name].values[index]) if name in of else ""
                 for name in names
             ]
-            writer.writerow([one.name, system, seconds, *row])
-    with atomic_write(path) as temporary:
-        # A file's name may be no Unicode.
-        temporary.write_bytes(content.getvalue().encode("utf-8", "replace"))
+            rows.append([one.name, system, seconds, *row])
+    write_csv(path, rows)
 
 
 def _cell(value: float) -> str:

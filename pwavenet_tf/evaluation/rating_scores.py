@@ -11,14 +11,14 @@ often as its listener times its sentence was sampled. It errs on the wide side.
 """
 
 import dataclasses
-import json
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from pwavenet_tf.core.files import atomic_write
+from pwavenet_tf.core.files import write_json
+from pwavenet_tf.core.screen import text_table
 from pwavenet_tf.evaluation.ratings import (
     FORMAT,
     PAGE_VERSION,
@@ -221,21 +221,15 @@ def screen_table(ratings: Ratings) -> str:
     """Scores and preferences in lines for a terminal."""
     lines = []
     if ratings.scores:
-        scores = system_scores(ratings.scores)
-        width = max(24, *(len(one.system) + 2 for one in scores))
+        rows = [("system", "score of 100", "as a MOS of 1 to 5", "answers")]
+        for one in system_scores(ratings.scores):
+            score, opinion = _shown(one.score, 1), _shown(one.opinion, 2)
+            rows.append((one.system, score, opinion, one.answers))
         lines += [
             f"MUSHRA, {_people(ratings.scores)}",
-            f"{'system':<{width}}{'score of 100':>22}"
-            f"{'as a MOS of 1 to 5':>24}{'answers':>9}",
+            *text_table(rows),
+            "  as a MOS: 1 + score / 25, which is not a MOS that was asked for",
         ]
-        lines += [
-            f"{one.system:<{width}}{_shown(one.score, 1):>22}"
-            f"{_shown(one.opinion, 2):>24}{one.answers:>9}"
-            for one in scores
-        ]
-        lines.append(
-            "  as a MOS: 1 + score / 25, which is not a MOS that was asked for"
-        )
     lines += [
         f"  excluded: {one.listener[:8]} ({one.path.name}), who rated the "
         f"hidden recording below 90 in {one.failed_references} of "
@@ -245,21 +239,17 @@ def screen_table(ratings: Ratings) -> str:
     if ratings.excluded and not ratings.scores:
         lines.append("  no listener of the MUSHRA test is left")
     if ratings.comparisons:
-        pairs = preferences(ratings.comparisons)
-        names = [f"{one.system} against {one.against}" for one in pairs]
-        width = max(32, *(len(name) + 2 for name in names))
+        head = ("win-lose-neutral, %", "", "win", "lose", "neutral", "answers")
+        rows = [head]
+        for one in preferences(ratings.comparisons):
+            name = f"{one.system} against {one.against}"
+            shares = (one.win, one.lose, one.neutral)
+            ranges = map(_range, shares)
+            rows.append((name, _percents(shares), *ranges, one.answers))
         lines += [
             f"Preference, {_people(ratings.comparisons)}",
-            f"{'win-lose-neutral, %':<{width}}{'':>10}{'win':>9}{'lose':>9}"
-            f"{'neutral':>9}{'answers':>9}",
+            *text_table(rows),
         ]
-        for name, one in zip(names, pairs, strict=True):
-            shares = (one.win, one.lose, one.neutral)
-            lines.append(
-                f"{name:<{width}}{_percents(shares):>10}"
-                + "".join(f"{_range(share):>9}" for share in shares)
-                + f"{one.answers:>9}"
-            )
     lines += [
         f"  left out: {path}, another file has as many answers of its listener"
         for path in ratings.replaced
@@ -357,7 +347,4 @@ def write_ratings(path: Path, ratings: Ratings) -> None:
         },
         "left_out": [path.name for path in ratings.replaced],
     }
-    with atomic_write(path) as temporary:
-        temporary.write_text(
-            json.dumps(content, indent=1, allow_nan=False) + "\n", "ascii"
-        )
+    write_json(path, content)

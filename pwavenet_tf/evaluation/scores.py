@@ -1,9 +1,7 @@
 """Recordings scored by models: overall, by file, on paper and screen."""
 
-import csv
 import dataclasses
 import functools
-import io
 import math
 import operator
 from collections.abc import Mapping
@@ -13,7 +11,8 @@ import numpy as np
 from tqdm import tqdm
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import atomic_write
+from pwavenet_tf.core.files import write_csv
+from pwavenet_tf.core.screen import text_table
 from pwavenet_tf.evaluation.conditioning import (
     ConditioningSensitivity,
     conditioning_sensitivity,
@@ -190,21 +189,13 @@ def write_bits(path: Path, scorings: list[Scoring]) -> None:
         UserError: If `path` can't be written.
     """
     names = [name for name in SCORES if name != "nats_per_sample"]
-    content = io.StringIO(newline="")
-    writer = csv.writer(content, lineterminator="\n")
-    writer.writerow(
-        ["file", "seconds"]
-        + [f"{one.model} {name}" for one in scorings for name in names]
-    )
+    columns = [f"{one.model} {name}" for one in scorings for name in names]
+    rows = [["file", "seconds", *columns]]
     for file, scores in by_file(scorings):
-        seconds = scores[0].samples / scorings[0].sample_rate
-        writer.writerow(
-            [file, f"{seconds:.3f}"]
-            + [f"{getattr(one, name):.5f}" for one in scores for name in names]
-        )
-    with atomic_write(path) as temporary:
-        # A file's name may be no Unicode.
-        temporary.write_bytes(content.getvalue().encode("utf-8", "replace"))
+        seconds = f"{scores[0].samples / scorings[0].sample_rate:.3f}"
+        values = (getattr(one, name) for one in scores for name in names)
+        rows.append([file, seconds, *(f"{value:.5f}" for value in values)])
+    write_csv(path, rows)
 
 
 def by_file(scorings: list[Scoring]) -> list[tuple[str, list[Score]]]:
@@ -217,17 +208,23 @@ def by_file(scorings: list[Scoring]) -> list[tuple[str, list[Score]]]:
 
 def screen_table(scorings: list[Scoring]) -> str:
     """The scores in lines for a terminal, overall and of the first files."""
-    lines = [
-        f"{'model':<24}{'bits/sample':>16}{'inside 50 %':>13}"
-        f"{'inside 90 %':>13}"
-    ]
-    for one in scorings:
-        score = one.overall
-        bits = f"{_bits(score)} of {one.sample_bits}"
-        lines.append(
-            f"{one.model:<24}{bits:>16}{score.inside_50:>13.1%}"
-            f"{score.inside_90:>13.1%}"
-        )
+    head, *overall = text_table(
+        [
+            ("model", "bits/sample", "inside 50 %", "inside 90 %"),
+            *(
+                (
+                    one.model,
+                    f"{_bits(one.overall)} of {one.sample_bits}",
+                    f"{one.overall.inside_50:.1%}",
+                    f"{one.overall.inside_90:.1%}",
+                )
+                for one in scorings
+            ),
+        ]
+    )
+    lines = [head]
+    for one, line in zip(scorings, overall, strict=True):
+        lines.append(line)
         if one.impossible:
             lines.append(f"  {IMPOSSIBLE.format(one.impossible)}")
         if one.sensitivity:
@@ -238,9 +235,8 @@ def screen_table(scorings: list[Scoring]) -> str:
     rows = by_file(scorings)
     if len(rows) > 1:
         lines.append("bits/sample by file:")
-    for file, scores in rows[:_SHOWN] if len(rows) > 1 else ():
-        each = "".join(f"{_bits(score):>9}" for score in scores)
-        lines.append(f"  {file:<38}{each}")
+        shown = ((file, *map(_bits, scores)) for file, scores in rows[:_SHOWN])
+        lines += text_table(shown, "  ")
     if len(rows) > _SHOWN:
         lines.append(f"  and {len(rows) - _SHOWN} more in bits.csv")
     return "\n".join(lines)

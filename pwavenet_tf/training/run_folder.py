@@ -13,7 +13,7 @@ import numpy as np
 
 from pwavenet_tf.core.config import AudioContract, Conditioning
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import atomic_write
+from pwavenet_tf.core.files import write_json
 from pwavenet_tf.training.callbacks.checkpoint import batches_of
 from pwavenet_tf.training.distribution import is_chief
 
@@ -149,8 +149,7 @@ class RunFolder:
         if not is_chief():
             return
         content = {"steps": self.steps, "identity": dict(self.identity)}
-        with atomic_write(self._mark) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+        write_json(self._mark, content)
         # What a run that was killed while it wrote has left.
         for unfinished in self.backup.glob(".unfinished-*"):
             unfinished.unlink()

@@ -1,3 +1,4 @@
+import json
 import resource
 import struct
 from pathlib import Path
@@ -17,7 +18,12 @@ from pwavenet_tf.audio.files import (
     write_audio,
 )
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import atomic_write, require_free
+from pwavenet_tf.core.files import (
+    atomic_write,
+    require_free,
+    write_csv,
+    write_json,
+)
 
 FORMATS = Path("../shared/data/formats")
 RATE = 16_000
@@ -266,3 +272,18 @@ def test_no_audio_to_find_is_refused(tmp_path):
         find_audio(tmp_path)
     with pytest.raises(UserError, match="no such file or folder"):
         find_audio(tmp_path / "absent")
+
+
+def test_json_has_null_for_what_is_not_finite(tmp_path):
+    content = {"a": [1.5, np.nan], 2: {"b": (np.inf, "ə")}}
+    write_json(tmp_path / "a.json", content)
+    text = (tmp_path / "a.json").read_text("ascii")
+    expected = {"a": [1.5, None], "2": {"b": [None, "ə"]}}
+    assert json.loads(text) == expected and text.endswith("}\n")
+
+
+def test_csv_has_empty_cells_for_none_and_keeps_any_name(tmp_path):
+    rows = [("a, b", None, 1.5), ("ə\udcff", "", -1)]
+    write_csv(tmp_path / "a.csv", iter(rows))
+    content = (tmp_path / "a.csv").read_bytes()
+    assert content.decode() == '"a, b",,1.5\nə?,,-1\n'

@@ -8,20 +8,19 @@ import numpy as np
 import pytest
 import soxr
 from audit_signals import broken_files, noisy, written
+from drawn import paths, texts
 
 from pwavenet_tf.audio.files import to_pcm16
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.audit import audit
-from pwavenet_tf.corpus.audit import report as audit_report
 from pwavenet_tf.corpus.audit.report import (
-    QUANTITIES,
     histogram,
     screen_table,
     values,
     write_audit,
 )
-from pwavenet_tf.corpus.audit.verdict import Limits
+from pwavenet_tf.corpus.audit.verdict import CHECKS, Limits
 from pwavenet_tf.corpus.layouts import find_layout
 from pwavenet_tf.corpus.prepare import prepare
 
@@ -137,7 +136,7 @@ def test_real_speech_is_accepted_without_a_word(shared_data):
     found = audit(layout, Limits(), RATE)
     assert len(found.accepted) == 26 and not found.warned
     # It is of a quiet room, and its bandwidth is that of its rate.
-    assert values(found, QUANTITIES[5]).min() > 20
+    assert values(found, CHECKS[5]).min() > 20
 
 
 def test_one_recording_in_three_formats_is_told_of(shared_data):
@@ -205,36 +204,50 @@ def test_the_page_is_whole_and_fetches_nothing(files):
         assert name in page and message in page
     for name in ("noisy.wav", "upsampled.wav", "lost"):
         assert name in page
-    assert page.count("<svg") == page.count("</svg>") == len(QUANTITIES)
+    assert page.count("<svg") == page.count("</svg>") == len(CHECKS)
     assert page.rstrip().endswith("</html>")
 
 
-def test_histograms_hold_every_recording_once(found):
-    for quantity in QUANTITIES:
-        drawing = histogram(found, quantity)
-        counted = sum(bar["count"] for bar in drawing["bars"])
-        assert counted == drawing["count"] == values(found, quantity).size
-        for bar in drawing["bars"]:
-            assert 0 <= bar["x"] <= audit_report.WIDTH
-            assert bar["y"] + bar["height"] == pytest.approx(audit_report.FLOOR)
-        heights = [
-            bar["height"] / bar["count"] ** 0.5 for bar in drawing["bars"]
-        ]
-        np.testing.assert_allclose(heights, heights[0])
-    clipping = histogram(found, QUANTITIES[2])
-    assert [label for _, label in clipping["limits"]] == [
-        "most clipped",
-        "warn clipped",
-    ]
+def test_histograms_show_every_recording_and_the_limits(found):
+    for check in CHECKS:
+        measured = values(found, check)
+        chart = histogram(found, check, measured)
+        heights = [np.ptp(bar[:, 1]) for bar in paths(chart, "accent")]
+        counts, _ = np.histogram(measured, 30)
+        expected = np.sqrt(counts / counts.max()) * max(heights)
+        np.testing.assert_allclose(heights, expected, atol=0.21)
+        assert f'aria-label="{check.label}, {check.unit}: from' in chart
+
+
+@pytest.mark.parametrize(
+    ("number", "drawn"),
+    [
+        (2, {"most clipped": 10, "warn clipped": 0.1}),
+        (3, {"most offset": 10, "warn offset": 1}),
+        (5, {"warn snr": 15}),
+        (6, {"warn bandwidth": 6_400}),
+    ],
+)
+def test_histograms_show_the_limits_at_their_places(found, number, drawn):
+    measured = values(found, CHECKS[number])
+    chart = histogram(found, CHECKS[number], measured)
+    assert set(drawn) == {text for text in texts(chart) if " " in text}
+    bars = np.concatenate(paths(chart, "accent"))[:, 0]
+    ends = bars.min(), bars.max()
+    expected = np.interp(
+        list(drawn.values()), (measured.min(), measured.max()), ends
+    )
+    lines = [line[0, 0] for line in paths(chart, "warm")]
+    np.testing.assert_allclose(sorted(lines), sorted(expected), atol=1)
 
 
 def test_what_no_recording_has_is_not_drawn(tmp_path):
     written(tmp_path / "a.wav", np.zeros(RATE))
     found = audit(find_layout(tmp_path), Limits(), RATE)
-    labels = {one.label for one in QUANTITIES if histogram(found, one)}
-    assert "Speaking rate" not in labels and "Peak" not in labels
-    assert "Duration" in labels
     write_audit(found, tmp_path / "out", "silence")
+    page = (tmp_path / "out" / "audit.html").read_text("utf-8")
+    assert "Speaking rate" not in page and "Peak" not in page
+    assert "Duration" in page
 
 
 def test_nothing_readable_is_an_audit_too(tmp_path):

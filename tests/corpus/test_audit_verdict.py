@@ -154,6 +154,7 @@ def test_a_speaking_rate_that_cannot_be_is_a_mismatch(characters, accepted):
     text = " " + "a" * characters + " "
     found = judged(text=text)
     assert found.accepted == accepted
+    assert not judged(text="").accepted
     assert (
         accepted or "characters of transcript in a second" in found.reasons[0]
     )

@@ -6,10 +6,15 @@ import re
 
 import numpy as np
 import pytest
+from drawn import paths, texts
 from PIL import Image
 
 from pwavenet_tf.core.html import format_number
-from pwavenet_tf.evaluation.report.charts import HEIGHT, WIDTH, draw_curve
+from pwavenet_tf.evaluation.report.charts import (
+    Curve,
+    draw_calibration,
+    draw_curve,
+)
 from pwavenet_tf.evaluation.report.figures import draw_systems
 from pwavenet_tf.evaluation.report.tables import best_systems, format_setting
 
@@ -121,38 +126,85 @@ def _pixels(picture: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(picture)).convert("RGBA"))
 
 
-def test_curve_keeps_its_spike_and_stays_within_its_frame():
-    points = [(step, 5.0 + math.sin(step)) for step in range(50_000)]
-    points[31_234] = (31_234, 50.0)
-    points[40_000] = (40_000, math.nan)
-    drawing = draw_curve(points)
-    places = np.array(re.findall(r"[\d.]+ [\d.]+", drawing.path))
-    across, down = np.array([place.split() for place in places], float).T
-    assert len(places) < 1_000
-    assert (np.diff(across) >= 0).all()
-    assert across.min() >= 0 and across.max() <= WIDTH
-    assert down.min() >= 0 and down.max() <= HEIGHT
+def test_a_curve_of_20_000_points_keeps_its_spike_and_stays_small():
+    points = [(step, 5.0 + math.sin(step)) for step in range(20_000)]
+    points[12_345] = (12_345, 50.0)
+    chart = draw_curve(Curve("one", "dB", points))
+    assert len(chart) < 50_000
+    (line,) = paths(chart, "accent")
+    across, down = line.T
+    assert across.min() >= 0 and across.max() <= 420
+    assert down.min() >= 0 and down.max() <= 190
     assert across[down.argmin()] == pytest.approx(
-        np.interp(31_234, [0, 49_999], [across[0], across[-1]]), abs=0.1
+        np.interp(12_345, [0, 19_999], [across[0], across[-1]]), abs=0.6
     )
-    assert np.sort(down)[1] > down.min() + HEIGHT / 2
+    assert np.sort(down)[2] > down.min() + 190 / 2
+
+
+def test_values_that_are_not_finite_are_left_out():
+    finite = [(0, 1.0), (3, 2.5), (4, 2.0)]
+    others = [(2, math.inf), (1, math.nan), *reversed(finite)]
+    assert draw_curve(Curve("", "", others)) == draw_curve(
+        Curve("", "", finite)
+    )
+    assert draw_curve(Curve("", "", [])) is None
+    assert draw_curve(Curve("", "", [(3, math.inf)])) is None
 
 
 def test_curve_is_logarithmic_only_over_wide_positive_ranges():
-    assert draw_curve([(0, 1.0), (1, 101.0)]).logarithmic
-    assert not draw_curve([(0, 1.0), (1, 99.0)]).logarithmic
-    assert not draw_curve([(0, -1.0), (1, 1e6)]).logarithmic
-    wide = draw_curve([(0, 0.003), (1, 1.0)])
-    assert [tick.label for tick in wide.values] == [
-        "0.00100",
-        "0.0100",
-        "0.100",
-        "1",
-    ]
+    def logarithmic(*values):
+        curve = Curve("", "", list(enumerate(values)))
+        _, middle, _ = paths(draw_curve(curve), "accent")[0][:, 1]
+        top, bottom = paths(draw_curve(curve), "accent")[0][[2, 0], 1]
+        assert curve.logarithmic == (middle < (top + bottom) / 2 + 1)
+        return curve.logarithmic
+
+    assert logarithmic(1.0, 11.0, 101.0)
+    assert not logarithmic(1.0, 11.0, 99.0)
+    assert not logarithmic(-1.0, 1.0, 1e6)
+    wide = draw_curve(Curve("", "", [(0, 0.003), (1, 1.0)]))
+    assert {"0.01", "0.1", "1"} <= set(texts(wide))
 
 
-def test_curve_of_few_points_is_drawn():
-    assert draw_curve([]) is None
-    assert draw_curve([(3, math.inf)]) is None
-    assert draw_curve([(3, 1.5)]).steps[0].label == "3"
-    assert draw_curve([(3, 0.0), (4, 0.0)]).path.count("L") == 1
+def test_a_curve_of_one_point_is_a_dot():
+    chart = draw_curve(Curve("Loss", "", [(3, 1.5)]))
+    (dot,) = re.findall(r'<use [^>]*x="(\S+)" y="(\S+)"[^>]*accent', chart)
+    assert 100 < float(dot[0]) < 400 and 50 < float(dot[1]) < 150
+    assert texts(chart).count("3") == 1 and "1.500" in texts(chart)
+    assert 'role="img"' in chart
+    assert 'aria-label="Loss: 1.50 at step 3, ' in chart
+
+
+def test_a_chart_has_the_colours_and_the_font_of_its_page():
+    chart = draw_calibration({"one": {0.5: 0.25, 0.9: 0.75}})
+    assert chart == draw_calibration({"one": {0.5: 0.25, 0.9: 0.75}})
+    assert not re.search(
+        r"#[\da-f]{6}|font-family|<style|clip|url\(|<g id", chart
+    )
+    used = set(re.findall(r"var\(--(\w+)\)", chart))
+    assert used == {"accent", "soft", "line"}
+
+
+def test_names_are_written_as_they_are():
+    names = ["a$b$c", "_one", "<b>&amp;", 'style="font: 1.25'] * 2
+    chart = draw_calibration(
+        {
+            f"{name}{number}": {0.5: 0.5, 0.9: 0.9}
+            for number, name in enumerate(names)
+        }
+    )
+    for number, name in enumerate(names):
+        assert f"{name}{number}" in texts(chart)
+
+
+def test_a_calibrated_teacher_lies_on_the_diagonal():
+    own, wide = ({x: x**power for x in (0.1, 0.5, 0.9)} for power in (1, 0.5))
+    chart = draw_calibration({"own": own, "wide": wide})
+    diagonal = next(one for one in paths(chart, "soft") if len(one) == 2)
+    (calibrated,), (unsure,) = (
+        paths(chart, "accent")[:1],
+        paths(chart, "warm")[:1],
+    )
+    expected = diagonal[0] + np.outer(list(own), diagonal[1] - diagonal[0])
+    np.testing.assert_allclose(calibrated, expected, atol=0.11)
+    assert (unsure[:, 1] < calibrated[:, 1]).all()

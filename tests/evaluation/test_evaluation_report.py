@@ -19,7 +19,8 @@ from tiny_report import RATE, Page, scoring, tone, written
 
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.evaluation.report import tables as measures
-from pwavenet_tf.evaluation.report.page import Curve, ListeningTest, Sentence
+from pwavenet_tf.evaluation.report.charts import Curve
+from pwavenet_tf.evaluation.report.page import ListeningTest, Sentence
 
 ONE = [Sentence("one", None, {"recording": tone(300, 0.1)})]
 

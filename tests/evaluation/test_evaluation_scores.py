@@ -2,11 +2,7 @@
 
 import re
 
-import pytest
 from tiny_report import Page, scoring, written
-
-from pwavenet_tf.evaluation.likelihood import INTERVALS
-from pwavenet_tf.evaluation.report.calibration import draw_calibration
 
 
 def test_bits_of_levels_and_of_codes_are_not_compared(tmp_path):
@@ -36,17 +32,3 @@ def test_the_report_shows_every_score(tmp_path):
         "teacher, 0.354 inside 50 %, 0.854 inside 90 %"
         in (pictures[0]["aria-label"])
     )
-
-
-def test_a_calibrated_teacher_lies_on_the_diagonal():
-    drawing = draw_calibration({"own": {mass: mass for mass in INTERVALS}})
-    start, end = (
-        tuple(map(float, place.split()))
-        for place in drawing.diagonal[1:].split("L")
-    )
-    (line,) = drawing.lines
-    for mass, point in zip(INTERVALS, line.points, strict=True):
-        for axis in (0, 1):
-            expected = start[axis] + mass * (end[axis] - start[axis])
-            assert point[axis] == pytest.approx(expected, abs=0.06)
-    assert drawing.inside[2].place == pytest.approx(line.points[4][1], abs=0.1)

@@ -11,7 +11,8 @@ from pwavenet_tf.evaluation.conditioning import (
     Speakers,
 )
 from pwavenet_tf.evaluation.likelihood import INTERVALS, Score
-from pwavenet_tf.evaluation.report.page import Curve, Sentence, write_report
+from pwavenet_tf.evaluation.report.charts import Curve
+from pwavenet_tf.evaluation.report.page import Sentence, write_report
 from pwavenet_tf.evaluation.scores import Scoring
 
 RATE = 16_000

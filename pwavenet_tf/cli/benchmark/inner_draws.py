@@ -5,7 +5,6 @@ take.
 """
 
 import sys
-import time
 from collections.abc import Callable
 
 import keras
@@ -14,8 +13,8 @@ import tensorflow as tf
 
 from pwavenet_tf.cli.benchmark.peak_memory import (
     figures_apart,
-    peak,
-    peak_from_here,
+    median_seconds,
+    peak_growth,
     print_figures,
 )
 from pwavenet_tf.distillation.kl import cross_entropy
@@ -28,7 +27,6 @@ _SHAPE = (2, 10_000)
 # So long that what else a process holds does not matter.
 _LONG = (2, 40_000)
 _SHORT = (1, 200)
-_REPETITIONS = 5
 _ESTIMATES = 400
 
 
@@ -98,22 +96,14 @@ def _variance(draws: int) -> float:
 def _seconds(draws: int) -> float:
     step, inputs = _step(draws), _inputs(_SHAPE)
     key = keras.random.SeedGenerator(0).next()
-    step(key, *inputs)
-    taken = []
-    for _ in range(_REPETITIONS):
-        started = time.perf_counter()
-        step(key, *inputs)[0].numpy()
-        taken.append(time.perf_counter() - started)
-    return float(np.median(taken))
+    return median_seconds(lambda: step(key, *inputs)[0].numpy())
 
 
 def _peak_growth(draws: int) -> int:
     step, inputs = _step(draws), _inputs(_LONG)
     key = keras.random.SeedGenerator(0).next()
     step.experimental_get_compiler_ir(key, *inputs)(stage="optimized_hlo")
-    before = peak_from_here()
-    step(key, *inputs)[0].numpy()
-    return peak() - before
+    return peak_growth(lambda: step(key, *inputs)[0].numpy())
 
 
 if __name__ == "__main__":

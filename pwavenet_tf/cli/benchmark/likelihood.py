@@ -13,8 +13,7 @@ import tensorflow as tf
 
 from pwavenet_tf.cli.benchmark.peak_memory import (
     figures_apart,
-    peak,
-    peak_from_here,
+    peak_growth,
     print_figures,
 )
 from pwavenet_tf.models.distributions import MixtureOfLogistics
@@ -153,9 +152,7 @@ def _peak_growth(implementation: str, compiler: str) -> int:
             tf.TensorSpec([None, None]),
         )
     case(*_inputs(_TINY_SHAPE))
-    before = peak_from_here()
-    case(*inputs)[0].numpy()
-    return peak() - before
+    return peak_growth(lambda: case(*inputs)[0].numpy())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Peak memory of a computation, and untrained models to measure with.
+"""Memory and time of a computation, and untrained models to measure with.
 
 A peak can only be read off a process that has done nothing else: so a module
 that measures one runs itself again, and that process prints what it saw.
@@ -9,8 +9,11 @@ import math
 import os
 import pathlib
 import resource
+import statistics
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 
 from pwavenet_tf.core.training_config import Preset
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
@@ -54,6 +57,24 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+def peak_growth(run: Callable) -> int:
+    """By how many bytes a computation raises the peak."""
+    before = peak_from_here()
+    run()
+    return peak() - before
+
+
+def median_seconds(run: Callable, times: int = 5) -> float:
+    """Of some runs behind a first one, which prepares."""
+    run()
+    spent = []
+    for _ in range(times):
+        started = time.perf_counter()
+        run()
+        spent.append(time.perf_counter() - started)
+    return statistics.median(spent)
+
+
 # About as many as a language has.
 _PHONES = tuple(f"phone {number}" for number in range(1, 46))
 _SPEAKERS = ("one",)
@@ -65,6 +86,13 @@ def random_teacher(preset: Preset) -> WaveNet:
     teacher = WaveNet.from_preset(preset, conditioning=conditioning)
     teacher.build()
     return teacher
+
+
+def random_student(preset: Preset) -> ParallelWaveNet:
+    """An untrained student of a preset."""
+    student = ParallelWaveNet.from_preset(preset)
+    student.build()
+    return student
 
 
 def frames_of(model: WaveNet | ParallelWaveNet, seconds: float) -> int:

@@ -18,9 +18,11 @@ from tqdm import tqdm
 from pwavenet_tf.cli.benchmark.peak_memory import (
     figures_apart,
     frames_of,
+    median_seconds,
     peak,
     peak_from_here,
     print_figures,
+    random_student,
 )
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.models.inputs import random_features
@@ -53,8 +55,7 @@ def measure_routes(
         much a process grows that loads it and synthesizes ten minutes.
     """
     if student is None:
-        student = ParallelWaveNet.from_preset(preset("nano"))
-        student.build()
+        student = random_student(preset("nano"))
     figures = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -94,8 +95,7 @@ def measure_throughput() -> dict[int, float]:
     Returns:
         By batch: seconds of sound in a second.
     """
-    student = ParallelWaveNet.from_preset(preset("nano"))
-    student.build()
+    student = random_student(preset("nano"))
     frames = frames_of(student, 1)
     figures = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -107,7 +107,7 @@ def measure_throughput() -> dict[int, float]:
             features = random_features(
                 student.audio, student.conditioning, batch, frames
             )
-            figures[batch] = batch / _median(
+            figures[batch] = batch / median_seconds(
                 lambda f=features: synthesize(f, _SEED)
             )
     return figures
@@ -120,22 +120,20 @@ def _written(student, folder: Path, formats=None) -> dict:
     from pwavenet_tf.export.tflite import export_tflite
 
     writers = {
-        "keras": lambda path: student.save(path),
-        "saved_model": lambda path: export_saved_model(student, path),
-        "tflite": lambda path: export_tflite(student, path),
-        "onnx": lambda path: export_onnx(student, path),
-    }
-    names = {
-        "keras": "student.keras",
-        "saved_model": "voice",
-        "tflite": "voice.tflite",
-        "onnx": "voice.onnx",
+        "keras": ("student.keras", lambda path: student.save(path)),
+        "saved_model": (
+            "voice",
+            functools.partial(export_saved_model, student),
+        ),
+        "tflite": ("voice.tflite", functools.partial(export_tflite, student)),
+        "onnx": ("voice.onnx", functools.partial(export_onnx, student)),
     }
     written = {}
     for name in formats or writers:
-        path, started = folder / names[name], time.perf_counter()
-        writers[name](path)
-        written[name] = path, time.perf_counter() - started
+        file, write = writers[name]
+        started = time.perf_counter()
+        write(folder / file)
+        written[name] = folder / file, time.perf_counter() - started
     return written
 
 
@@ -235,28 +233,17 @@ def _apart(
     synthesize = _ROUTES[route][1](Path(path))
     synthesize(lasting(1), _SEED)
     cold = time.perf_counter() - started
-    short = _median(lambda: synthesize(lasting(1), _SEED))
+    short = median_seconds(lambda: synthesize(lasting(1), _SEED))
     np.save(sound, synthesize(lasting(10), _SEED))
     figures = {
         "cold_start_seconds": cold,
         "second_seconds": short,
-        "ten_seconds_seconds": _median(
+        "ten_seconds_seconds": median_seconds(
             lambda: synthesize(lasting(10), _SEED), 3
         ),
     }
     synthesize(whole, _SEED)
     return figures | {"long_bytes": peak() - before}
-
-
-def _median(run: Callable, times: int = 5) -> float:
-    """The median time of some runs, after one that prepares."""
-    run()
-    spent = []
-    for _ in range(times):
-        started = time.perf_counter()
-        run()
-        spent.append(time.perf_counter() - started)
-    return float(np.median(spent))
 
 
 def _bytes(path: Path) -> int:

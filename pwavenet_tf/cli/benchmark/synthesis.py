@@ -8,10 +8,13 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from pwavenet_tf.cli.benchmark.peak_memory import frames_of, random_teacher
+from pwavenet_tf.cli.benchmark.peak_memory import (
+    frames_of,
+    random_student,
+    random_teacher,
+)
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.models.inputs import random_features
-from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.wavenet import WaveNet
 from pwavenet_tf.synthesis.student import Synthesizer
 from pwavenet_tf.synthesis.teacher import CachedSampler
@@ -50,19 +53,18 @@ def measure_teachers() -> dict[str, dict[str, float]]:
     return figures
 
 
-def measure_batches() -> dict[int, float]:
-    """Samples per second of `nano`'s cached loop, over all streams.
+def measure_batches() -> dict[int, dict[str, float]]:
+    """Samples per second of `nano`'s cached loop.
 
     Returns:
-        By the number of streams.
+        By the number of streams: of `all` of them, and of `each`.
     """
-    teacher = random_teacher(preset("nano"))
-    return {
-        streams: _cached(
-            teacher, streams, max(5, _CHUNK_FRAMES["nano"] // streams)
-        )
-        for streams in tqdm(_BATCHES, desc="batches", disable=None)
-    }
+    teacher, figures = random_teacher(preset("nano")), {}
+    for streams in tqdm(_BATCHES, desc="batches", disable=None):
+        chunk_frames = max(5, _CHUNK_FRAMES["nano"] // streams)
+        speed = _cached(teacher, streams, chunk_frames)
+        figures[streams] = {"all": speed, "each": speed / streams}
+    return figures
 
 
 def measure_length() -> dict[str, float]:
@@ -105,8 +107,7 @@ def measure_student() -> dict[str, float]:
     Returns:
         By how it is run.
     """
-    student = ParallelWaveNet.from_preset(preset("nano"))
-    student.build()
+    student = random_student(preset("nano"))
     mel = random_features(
         student.audio, student.conditioning, 1, frames_of(student, _SECONDS)
     )

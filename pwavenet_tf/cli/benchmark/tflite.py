@@ -19,6 +19,7 @@ from pwavenet_tf.cli.benchmark.peak_memory import (
     peak,
     peak_from_here,
     print_figures,
+    random_student,
 )
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.export.lite.card import with_card
@@ -48,9 +49,7 @@ def measure_presets() -> dict[str, dict[str, dict[str, float]]]:
     """
     figures = {}
     for name in ("nano", "paper"):
-        student = ParallelWaveNet.from_preset(preset(name))
-        student.build()
-        figures[name] = measure(student)
+        figures[name] = measure(random_student(preset(name)))
     return figures
 
 

@@ -283,9 +283,9 @@ class Measures:
         offset: The mean of the samples (DC), of the worst channel; full scale
             is 1.
         silent: Whether no 16-bit level differs from another.
-        silence_share: See `noise_level.Levels`.
+        silence_share: See `Levels`.
         snr_db: Likewise.
-        bandwidth_hz: See `bandwidth.bandwidth`.
+        bandwidth_hz: See `bandwidth`.
         content: A digest of the sample rate and of the decoded samples, mixed
             to one channel.
     """

@@ -5,101 +5,44 @@ import csv
 import dataclasses
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pwavenet_tf.core.charts import ACCENT, WARM, chart
 from pwavenet_tf.core.files import atomic_write, require_free
 from pwavenet_tf.core.html import format_number, page_environment
+from pwavenet_tf.core.screen import text_table
 from pwavenet_tf.corpus.audit import CorpusAudit
-from pwavenet_tf.corpus.audit.verdict import Audit
+from pwavenet_tf.corpus.audit.verdict import (
+    CHECKS,
+    Audit,
+    Check,
+    limits_by_name,
+    measured,
+)
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 FORMAT = 1
 
 
-@dataclasses.dataclass(frozen=True)
-class Quantity:
-    """Something that was measured of every recording.
-
-    Attributes:
-        label: Its name in words.
-        unit: Its unit.
-        of: Its value for a recording; None where there is none.
-        limits: Names of the limits that it is held against.
-    """
-
-    label: str
-    unit: str
-    of: Callable[[Audit], float | None]
-    limits: tuple[str, ...] = ()
+def values(found: CorpusAudit, check: Check) -> np.ndarray:
+    """What is checked, of all recordings that have it, `(recordings,)`."""
+    every = (
+        measured(one.source, one.measures)[check.measure]
+        for one in found.audits
+        if one.measures
+    )
+    return _scale(check) * np.array(
+        [one for one in every if one is not None], np.float64
+    )
 
 
-def _measured(name: str) -> Callable[[Audit], float | None]:
-    return lambda one: getattr(one.measures, name, None)
-
-
-def characters_per_second(one: Audit) -> float | None:
-    """The speaking rate that a transcript implies."""
-    if one.measures is None or one.source.text is None:
-        return None
-    return len(one.source.text.strip()) / one.measures.seconds
-
-
-def _percent(name: str) -> Callable[[Audit], float | None]:
-    value = _measured(name)
-    return lambda one: None if value(one) is None else 100 * value(one)
-
-
-def _peak_db(one: Audit) -> float | None:
-    peak = _measured("peak")(one)
-    return 20 * float(np.log10(peak)) if peak else None
-
-
-QUANTITIES = (
-    Quantity(
-        "Duration",
-        "s",
-        _measured("seconds"),
-        ("shortest_seconds", "longest_seconds"),
-    ),
-    Quantity("Peak", "dB of full scale", _peak_db),
-    Quantity(
-        "Clipped samples",
-        "%",
-        _percent("clipped_share"),
-        ("most_clipped", "warn_clipped"),
-    ),
-    Quantity("Offset (DC)", "% of full scale", _percent("offset")),
-    Quantity(
-        "Pauses",
-        "% of the time",
-        _percent("silence_share"),
-        ("most_silence", "warn_silence"),
-    ),
-    Quantity(
-        "Signal-to-noise ratio",
-        "dB",
-        _measured("snr_db"),
-        ("least_snr", "warn_snr"),
-    ),
-    Quantity(
-        "Bandwidth", "Hz", _measured("bandwidth_hz"), ("least_bandwidth",)
-    ),
-    Quantity(
-        "Speaking rate",
-        "characters per second",
-        characters_per_second,
-        ("slowest_speech", "fastest_speech"),
-    ),
-)
-
-
-def values(found: CorpusAudit, quantity: Quantity) -> np.ndarray:
-    """A quantity of all recordings that have it, `(recordings,)`."""
-    every = (quantity.of(one) for one in found.audits)
-    return np.array([one for one in every if one is not None], np.float64)
+def _scale(check: Check) -> int:
+    return 100 if check.unit.startswith("%") else 1
 
 
 def seconds(audits: tuple[Audit, ...]) -> float:
@@ -147,52 +90,52 @@ def _file(one: Audit) -> dict[str, Any]:
         "verdict": "accepted" if one.accepted else "quarantined",
         "reasons": list(one.reasons),
         "warnings": list(one.warnings),
-        "characters_per_second": characters_per_second(one),
+        "characters_per_second": one.measures
+        and measured(one.source, one.measures)["characters_per_second"],
         "measures": one.measures and dataclasses.asdict(one.measures),
     }
 
 
 def screen_table(found: CorpusAudit) -> str:
     """What is printed: totals, and the quarantine."""
-    rows = [("", "least", "median", "most")]
-    for quantity in QUANTITIES:
-        if (measured := values(found, quantity)).size:
-            spread = np.percentile(measured, [0, 50, 100])
-            label = f"{quantity.label}, {quantity.unit}"
-            rows.append(
-                (label, *(format_number(float(value)) for value in spread))
-            )
-    width = max(len(row[0]) for row in rows)
-    lines = [str(found.layout)]
-    lines += [f"  {text}: {count}" for text, count in formats(found)]
-    if len(rows) > 1:
-        lines += [
-            f"{label:<{width}}" + "".join(f"{cell:>10}" for cell in cells)
-            for label, *cells in rows
-        ]
-    for title, audits in (
-        ("accepted:", found.accepted),
-        ("  with warnings:", found.warned),
-        ("quarantined:", found.quarantined),
-    ):
-        lines.append(
-            f"{title:<18}{len(audits):>7} recordings"
-            f"{seconds(audits) / 60:>9.1f} minutes"
+    rows = []
+    for check in CHECKS:
+        if (every := values(found, check)).size:
+            spread = np.percentile(every, [0, 50, 100])
+            label = f"{check.label}, {check.unit}"
+            rows.append((label, *map(format_number, spread)))
+    head = [("", "least", "median", "most")] if rows else []
+    totals = (
+        (
+            title,
+            f"{len(audits)} recordings",
+            f"{seconds(audits) / 60:.1f} minutes",
         )
-    lines += [
-        f"  {one.source.name}: {'; '.join(one.reasons)}"
-        for one in found.quarantined
-    ]
-    return "\n".join(lines)
+        for title, audits in (
+            ("accepted:", found.accepted),
+            ("  with warnings:", found.warned),
+            ("quarantined:", found.quarantined),
+        )
+    )
+    return "\n".join(
+        [
+            str(found.layout),
+            *(f"  {text}: {count}" for text, count in formats(found)),
+            *text_table(head + rows),
+            *text_table(totals),
+            *(
+                f"  {one.source.name}: {'; '.join(one.reasons)}"
+                for one in found.quarantined
+            ),
+        ]
+    )
 
 
 JSON_NAME, PAGE_NAME, LIST_NAME = "audit.json", "audit.html", "quarantine.csv"
 # The page stays one that a browser opens; the JSON file has them all.
 MOST_ROWS = 1_000
 
-WIDTH, HEIGHT, FLOOR = 420, 150, 126
-_LEFT, _TOP, _BARS = 8, 18, 30
-_SHARES = {"most_clipped", "warn_clipped", "most_silence", "warn_silence"}
+_BARS = 30
 
 
 def write_audit(found: CorpusAudit, out: Path, title: str) -> None:
@@ -235,9 +178,6 @@ def write_audit(found: CorpusAudit, out: Path, title: str) -> None:
 
 def _page(found: CorpusAudit, title: str) -> str:
     environment = page_environment("pwavenet_tf.corpus.audit")
-    drawings = [
-        (quantity, histogram(found, quantity)) for quantity in QUANTITIES
-    ]
     return environment.get_template("audit.html.j2").render(
         title=title,
         found=found,
@@ -247,72 +187,56 @@ def _page(found: CorpusAudit, title: str) -> str:
             "quarantined": seconds(found.quarantined) / 60,
         },
         formats=formats(found),
-        histograms=[(one, drawing) for one, drawing in drawings if drawing],
-        width=WIDTH,
-        height=HEIGHT,
-        floor=FLOOR,
+        histograms=[
+            (
+                *(check, len(every), np.median(every)),
+                histogram(found, check, every),
+            )
+            for check in CHECKS
+            if (every := values(found, check)).size
+        ],
         most_rows=MOST_ROWS,
     )
 
 
-def histogram(found: CorpusAudit, quantity: Quantity) -> dict | None:
-    """A histogram as the geometry of a small vector picture.
+def histogram(found: CorpusAudit, check: Check, every: np.ndarray) -> "Markup":
+    """Draws how many recordings lie where, and the limits among them.
 
-    The bars' heights grow with the square root of the counts, so that a few
-    bad recordings among thousands are seen.
+    Heights grow with the square root of the counts, so that a few bad
+    recordings among thousands are seen.
 
-    Returns:
-        `bars` (x, y, width, height, from, to, count), `ticks` (x, label) and
-        `limits` (x, label) in the picture's units; None without values.
+    Args:
+        found: The audit.
+        check: What is drawn.
+        every: Its `values`, not empty.
     """
-    measured = values(found, quantity)
-    if not measured.size:
-        return None
-    lowest, highest = float(measured.min()), float(measured.max())
-    if highest == lowest:
-        margin = max(abs(lowest) * 0.05, 0.5)
-        lowest, highest = lowest - margin, highest + margin
-    counts, edges = np.histogram(measured, _BARS, (lowest, highest))
-    tallest = math.sqrt(counts.max())
-    scale = (WIDTH - 2 * _LEFT) / (highest - lowest)
+    limits = limits_by_name(found.limits, found.sample_rate)
+    lowest, median, highest = np.percentile(every, [0, 50, 100])
 
-    def place(value: float) -> float:
-        return _LEFT + (value - lowest) * scale
+    def draw(axes) -> None:
+        from matplotlib.ticker import MaxNLocator
 
-    bars = []
-    for count, left, right in zip(counts, edges, edges[1:], strict=False):
-        height = (FLOOR - _TOP) * math.sqrt(count) / tallest
-        if count:
-            bars.append(
-                {
-                    "x": place(left),
-                    "y": FLOOR - height,
-                    "width": max(place(right) - place(left) - 1, 1),
-                    "height": height,
-                    "low": left,
-                    "high": right,
-                    "count": int(count),
-                }
-            )
-    return {
-        "bars": bars,
-        "ticks": [
-            (place(value), format_number(value))
-            for value in np.linspace(lowest, highest, 5)
-        ],
-        "limits": [
-            (place(value), name.replace("_", " "))
-            for name in quantity.limits
-            if (value := _limit(found, name)) is not None
-            and lowest <= value <= highest
-        ],
-        "median": float(np.median(measured)),
-        "count": int(measured.size),
-    }
+        axes.hist(every, _BARS, color=ACCENT, rwidth=0.9)
+        axes.set_yscale("function", functions=(np.sqrt, np.square))
+        axes.set_ylim(0)
+        axes.yaxis.set_major_locator(
+            MaxNLocator(4, integer=True, min_n_ticks=1)
+        )
+        axes.xaxis.set_major_formatter("{x:,g}")
+        for name in (check.least, check.most, check.warn):
+            limit = (limits.get(name) or math.inf) * _scale(check)
+            # An offset has a sign, and its limits have none.
+            for place in (limit, -limit) if check.above else (limit,):
+                if lowest <= place <= highest:
+                    axes.axvline(place, color=WARM, linestyle="--", linewidth=1)
+                    axes.text(
+                        *(place, 1.02, name.replace("_", " ")),
+                        color=WARM,
+                        transform=axes.get_xaxis_transform(),
+                    )
 
-
-def _limit(found: CorpusAudit, name: str) -> float | None:
-    value = getattr(found.limits, name)
-    if value is not None and name in _SHARES:
-        return 100 * value
-    return value
+    low, middle, high = map(format_number, (lowest, median, highest))
+    return chart(
+        draw,
+        f"{check.label}, {check.unit}: from {low} to {high}, median {middle}",
+    )

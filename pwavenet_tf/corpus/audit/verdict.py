@@ -1,6 +1,7 @@
 """The audit's limits and its verdict: accepted, or quarantined with reasons."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
 
 from pwavenet_tf.corpus.audit.measures import Measures
@@ -74,6 +75,105 @@ class Limits:
 
 
 @dataclasses.dataclass(frozen=True)
+class Check:
+    """Something that is measured of every recording, held against limits.
+
+    Attributes:
+        label: Its name in words.
+        unit: Its unit; limits and messages have shares of 1 in place of %.
+        measure: Its name among `measured`.
+        least: Name of the limit below which a recording is quarantined.
+        most: Name of the limit above which it is.
+        warn: Name of the limit, on the same side, beyond which it is warned of.
+        below: What is wrong with one below, in words, to be formatted with all
+            that is `measured` and all limits.
+        above: What is wrong with one above.
+    """
+
+    label: str
+    unit: str
+    measure: str
+    least: str = ""
+    most: str = ""
+    warn: str = ""
+    below: str = ""
+    above: str = ""
+
+
+_MISMATCH = (
+    "has {characters_per_second:.1f} characters of transcript in a second: it "
+    "is that of another recording, or one of them is cut off"
+)
+CHECKS = (
+    Check(
+        *("Duration", "s", "seconds"),
+        least="shortest_seconds",
+        most="longest_seconds",
+        below="is shorter than {shortest_seconds:g} s ({seconds:.3f} s)",
+        above="is longer than {longest_seconds:g} s ({seconds:.0f} s); cut it "
+        "into pieces",
+    ),
+    Check("Peak", "dB of full scale", "peak_db"),
+    Check(
+        *("Clipped samples", "%", "clipped_share"),
+        most="most_clipped",
+        warn="warn_clipped",
+        above="is clipped ({clipped_share:.2%} of its samples)",
+    ),
+    Check(
+        *("Offset (DC)", "% of full scale", "offset"),
+        most="most_offset",
+        warn="warn_offset",
+        above="has an offset of {offset:.3f} of full scale (DC)",
+    ),
+    Check(
+        *("Pauses", "% of the time", "silence_share"),
+        most="most_silence",
+        warn="warn_silence",
+        above="is mostly pauses ({silence_share:.0%})",
+    ),
+    Check(
+        *("Signal-to-noise ratio", "dB", "snr_db"),
+        least="least_snr",
+        warn="warn_snr",
+        below="is noisy (SNR {snr_db:.1f} dB)",
+    ),
+    Check(
+        *("Bandwidth", "Hz", "bandwidth_hz"),
+        least="least_bandwidth",
+        warn="warn_bandwidth",
+        below="holds nothing above {bandwidth_hz:.0f} Hz{origin}",
+    ),
+    Check(
+        *("Speaking rate", "characters per second", "characters_per_second"),
+        least="slowest_speech",
+        most="fastest_speech",
+        below=_MISMATCH,
+        above=_MISMATCH,
+    ),
+)
+
+
+def measured(source: Source, measures: Measures) -> dict[str, float | None]:
+    """What `CHECKS` need, by name; None where there is none."""
+    found = vars(measures) | {"peak_db": None, "characters_per_second": None}
+    if measures.peak:
+        found["peak_db"] = 20 * math.log10(measures.peak)
+    if source.text is not None:
+        characters = len(source.text.strip())
+        found["characters_per_second"] = characters / measures.seconds
+    return found
+
+
+def limits_by_name(limits: Limits, rate: int) -> dict[str, float | None]:
+    """The limits, that of the bandwidth in Hz for a sample rate in Hz."""
+    share = limits.warn_bandwidth
+    return vars(limits) | {
+        "warn_bandwidth": None if share is None else share * rate / 2
+    }
+
+
+@dataclasses.dataclass(frozen=True)
 class Audit:
     """What became of one recording.
 
@@ -123,33 +223,50 @@ class Judge:
 
     def __call__(self, source: Source, measures: Measures) -> Audit:
         """The verdict on a recording that could be read."""
+        if measures.silent:
+            return Audit(source, measures, ("is digitally silent",))
         reasons, warnings = [], []
         for refuses, text in (
-            *_length(measures, self._limits),
-            *_sound(measures, self._limits),
-            *_frequencies(measures, self._limits, self._sample_rate),
-            *self._transcript(source, measures),
-            *self._duplicate(source, measures),
+            *self._compared(source, measures),
+            *self._otherwise(source, measures),
         ):
             (reasons if refuses else warnings).append(text)
         return Audit(source, measures, tuple(reasons), tuple(warnings))
 
-    def _transcript(self, source: Source, measures: Measures) -> Iterator:
-        if source.text is None:
-            if self._transcribed:
-                yield False, "has no transcript"
-            return
-        rate = len(source.text.strip()) / measures.seconds
-        if _below(rate, self._limits.slowest_speech) or _above(
-            rate, self._limits.fastest_speech
-        ):
-            yield (
-                self._check_transcripts,
-                f"has {rate:.1f} characters of transcript in a second: it is "
-                "that of another recording, or one of them is cut off",
-            )
+    def _compared(self, source: Source, measures: Measures) -> Iterator:
+        rate = max(measures.sample_rate, self._sample_rate)
+        found = measured(source, measures)
+        limits = limits_by_name(self._limits, rate)
+        words = found | limits | {"origin": self._origin(measures)}
+        for check in CHECKS:
+            value, warn = found[check.measure], limits.get(check.warn)
+            for message, beyond, limit in (
+                (check.below, _below, limits.get(check.least)),
+                (check.above, _above, limits.get(check.most)),
+            ):
+                refuses = beyond(value, limit)
+                if message and (refuses or beyond(value, warn)):
+                    may = self._check_transcripts or message != _MISMATCH
+                    yield refuses and may, message.format(**words)
 
-    def _duplicate(self, source: Source, measures: Measures) -> Iterator:
+    def _origin(self, measures: Measures) -> str:
+        """Why the bandwidth is less than the sample rate allows."""
+        for rate, origin in (
+            (
+                measures.sample_rate,
+                " though sampled at {} Hz: it was sampled lower before, or "
+                "compressed with loss",
+            ),
+            (self._sample_rate, ", and is brought to {} Hz"),
+        ):
+            least = limits_by_name(self._limits, rate)["warn_bandwidth"]
+            if _below(measures.bandwidth_hz, least):
+                return origin.format(rate)
+        return ""
+
+    def _otherwise(self, source: Source, measures: Measures) -> Iterator:
+        if source.text is None and self._transcribed:
+            yield False, "has no transcript"
         first = self._originals.setdefault(measures.content, source.name)
         if first != source.name:
             yield (
@@ -158,74 +275,9 @@ class Judge:
             )
 
 
-def _length(measures: Measures, limits: Limits) -> Iterator:
-    seconds = measures.seconds
-    if seconds < limits.shortest_seconds:
-        yield (
-            True,
-            f"is shorter than {limits.shortest_seconds:g} s ({seconds:.3f} s)",
-        )
-    if seconds > limits.longest_seconds:
-        yield (
-            True,
-            f"is longer than {limits.longest_seconds:g} s "
-            f"({seconds / 3600:.2f} h); cut it into pieces",
-        )
-
-
-def _sound(measures: Measures, limits: Limits) -> Iterator:
-    if measures.silent:
-        yield True, "is digitally silent"
-        return
-    for value, most, warned, text in (
-        (
-            measures.clipped_share,
-            limits.most_clipped,
-            limits.warn_clipped,
-            f"is clipped ({measures.clipped_share:.2%} of its samples)",
-        ),
-        (
-            abs(measures.offset),
-            limits.most_offset,
-            limits.warn_offset,
-            f"has an offset of {measures.offset:.3f} of full scale (DC)",
-        ),
-        (
-            measures.silence_share,
-            limits.most_silence,
-            limits.warn_silence,
-            f"is mostly pauses ({measures.silence_share:.0%})",
-        ),
-    ):
-        if _above(value, most) or _above(value, warned):
-            yield _above(value, most), text
-    snr = measures.snr_db
-    if _below(snr, limits.least_snr) or _below(snr, limits.warn_snr):
-        yield _below(snr, limits.least_snr), f"is noisy (SNR {snr:.1f} dB)"
-
-
-def _frequencies(
-    measures: Measures, limits: Limits, sample_rate: int
-) -> Iterator:
-    if measures.silent:
-        return
-    highest, share = measures.bandwidth_hz, limits.warn_bandwidth or 0.0
-    text = f"holds nothing above {highest:.0f} Hz"
-    if highest < share * measures.sample_rate / 2:
-        text += (
-            f" though sampled at {measures.sample_rate} Hz: it was sampled "
-            "lower before, or compressed with loss"
-        )
-    elif highest < share * sample_rate / 2:
-        text += f", and is brought to {sample_rate} Hz"
-    elif not _below(highest, limits.least_bandwidth):
-        return
-    yield _below(highest, limits.least_bandwidth), text
-
-
 def _below(value: float | None, limit: float | None) -> bool:
     return value is not None and limit is not None and value < limit
 
 
-def _above(value: float, limit: float | None) -> bool:
-    return limit is not None and value > limit
+def _above(value: float | None, limit: float | None) -> bool:
+    return value is not None and limit is not None and abs(value) > limit

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 from pwavenet_tf.audio import files as audio
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import atomic_write
+from pwavenet_tf.core.files import write_csv
 from pwavenet_tf.corpus.phones.phones import SILENCE, Phone, in_order
 
 SUFFIXES = (".csv", ".lab", ".txt")
@@ -74,15 +74,10 @@ def write_labels(path: Path, phones: Iterable[Phone]) -> None:
     Raises:
         UserError: If `path` cannot be written.
     """
-    content = io.StringIO(newline="")
-    writer = csv.writer(content, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for phone in phones:
-        writer.writerow(
-            [f"{phone.start:.6f}", f"{phone.end:.6f}", phone.symbol]
-        )
-    with atomic_write(Path(path)) as temporary:
-        temporary.write_bytes(content.getvalue().encode())
+    rows = (
+        (f"{one.start:.6f}", f"{one.end:.6f}", one.symbol) for one in phones
+    )
+    write_csv(Path(path), [_COLUMNS, *rows])
 
 
 def find_labels(folder: Path, recording: PurePath | str) -> Path | None:

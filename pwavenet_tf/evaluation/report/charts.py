@@ -1,131 +1,95 @@
-"""Training curves as the geometry of a small vector picture."""
+"""The report's charts: training curves and calibration."""
 
 import dataclasses
 import math
+from typing import TYPE_CHECKING
 
+from pwavenet_tf.core.charts import ACCENT, SOFT, WARM, chart
 from pwavenet_tf.core.html import format_number
 
-WIDTH, HEIGHT = 420, 190
-LEFT, RIGHT, _TOP, _BOTTOM = 52, 12, 10, 24
-_MOST_BUCKETS = 180
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 
 @dataclasses.dataclass(frozen=True)
-class Tick:
-    """A labelled place on an axis, in the picture's units."""
-
-    place: float
-    label: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Drawing:
-    """A curve, ready to draw within `WIDTH` by `HEIGHT`.
+class Curve:
+    """A value over the steps of a training.
 
     Attributes:
-        path: The line, as an SVG path; one point gives a dot.
-        steps: Ticks of the horizontal axis.
-        values: Ticks of the vertical axis.
-        logarithmic: Whether the vertical axis is.
-        first: The first (step, value).
-        last: The last (step, value).
+        title: What it is, such as "Teacher: validation loss".
+        unit: Its unit; empty for a pure number.
+        points: (step, value), in any order.
     """
 
-    path: str
-    steps: list[Tick]
-    values: list[Tick]
-    logarithmic: bool
-    first: tuple[int, float]
-    last: tuple[int, float]
+    title: str
+    unit: str
+    points: list[tuple[int, float]]
+
+    @property
+    def finite(self) -> list[tuple[int, float]]:
+        """The points that are drawn."""
+        return sorted(one for one in self.points if math.isfinite(one[1]))
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether the values are positive and span a factor above 100."""
+        values = [value for _, value in self.finite]
+        return bool(values) and 0 < 100 * min(values) < max(values)
 
 
-def draw_curve(points: list[tuple[int, float]]) -> Drawing | None:
-    """Lays out a curve; None where no point has a finite value.
-
-    The vertical axis is logarithmic where all values are positive and span
-    more than a factor of 100. Long curves are thinned so that every peak and
-    every dip stays.
-
-    Args:
-        points: (step, value), in any order; values that are not finite are
-            left out.
-    """
-    finite = sorted(point for point in points if math.isfinite(point[1]))
-    if not finite:
-        return None
-    lowest = min(value for _, value in finite)
-    highest = max(value for _, value in finite)
-    logarithmic = lowest > 0 and highest > 100 * lowest
-    thin = _thinned(finite)
-    scale = math.log10 if logarithmic else float
-    first, last = finite[0], finite[-1]
-    step_ticks = [
-        tick
-        for tick in _ticks(first[0], last[0], 5, whole=True)
-        if first[0] <= tick <= last[0]
-    ]
-    if logarithmic:
-        value_ticks = _decades(lowest, highest)
-    else:
-        value_ticks = _ticks(lowest, highest, 4)
-    across = _axis(first[0], last[0], LEFT, WIDTH - RIGHT)
-    upward = _axis(
-        scale(min(lowest, value_ticks[0])),
-        scale(max(highest, value_ticks[-1])),
-        HEIGHT - _BOTTOM,
-        _TOP,
-    )
-    places = [
-        f"{across(step):.1f} {upward(scale(value)):.1f}" for step, value in thin
-    ]
-    # A line back to its own start is a dot, given round caps.
-    places = places if len(places) > 1 else places * 2
-    return Drawing(
-        path="M" + "L".join(places),
-        steps=[Tick(across(step), format_number(step)) for step in step_ticks],
-        values=[
-            Tick(upward(scale(value)), format_number(value))
-            for value in value_ticks
-        ],
-        logarithmic=logarithmic,
-        first=first,
-        last=last,
-    )
-
-
-def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
-    if len(points) <= 2 * _MOST_BUCKETS:
-        return points
-    size = math.ceil(len(points) / _MOST_BUCKETS)
-    kept = set()
-    for start in range(0, len(points), size):
-        bucket = points[start : start + size]
-        kept.add(min(bucket, key=lambda point: point[1]))
-        kept.add(max(bucket, key=lambda point: point[1]))
-    return sorted(kept | {points[0], points[-1]})
-
-
-def _ticks(
-    lowest: float, highest: float, number: int, whole: bool = False
-) -> list[float]:
+def draw_curve(curve: Curve) -> "Markup | None":
+    """Draws a curve; None where no point has a finite value."""
     from matplotlib.ticker import MaxNLocator
 
-    if lowest == highest:
-        return [lowest]
-    locator = MaxNLocator(number, integer=whole, steps=[1, 2, 5, 10])
-    return [float(tick) for tick in locator.tick_values(lowest, highest)]
+    points = curve.finite
+    if not points:
+        return None
 
+    def draw(axes) -> None:
+        marker = "o" if len(points) == 1 else ""
+        axes.plot(*zip(*points, strict=True), color=ACCENT, marker=marker)
+        locator = MaxNLocator(5, integer=True, min_n_ticks=1)
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        if curve.logarithmic:
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
 
-def _decades(lowest: float, highest: float) -> list[float]:
-    first = math.floor(math.log10(lowest))
-    last = math.ceil(math.log10(highest))
-    stride = math.ceil((last - first) / 5)
-    return [10.0**exponent for exponent in range(first, last + 1, stride)]
-
-
-def _axis(lowest: float, highest: float, start: float, end: float):
-    if lowest == highest:
-        return lambda value: (start + end) / 2
-    return lambda value: (
-        start + (value - lowest) / (highest - lowest) * (end - start)
+    ends = ", ".join(
+        f"{format_number(value)} at step {format_number(step)}"
+        for step, value in (points[0], points[-1])
     )
+    return chart(draw, f"{curve.title}: {ends}")
+
+
+def draw_calibration(models: dict[str, dict[float, float]]) -> "Markup":
+    """Draws the fraction of samples inside over the mass that was claimed.
+
+    Args:
+        models: The fraction inside by the mass of the interval, by model.
+    """
+    from cycler import cycler
+    from matplotlib.ticker import PercentFormatter
+
+    def draw(axes) -> None:
+        axes.plot([0, 1], [0, 1], color=SOFT, linestyle=":", linewidth=1)
+        axes.set_prop_cycle(
+            cycler(linestyle=["-", "--", ":"]) * cycler(color=[ACCENT, WARM])
+        )
+        lines = [
+            axes.plot(*zip(*inside.items(), strict=True), marker=".")[0]
+            for inside in models.values()
+        ]
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1))
+        axes.figure.legend(
+            lines, list(models), loc="outside lower left", frameon=False
+        )
+
+    shares = "; ".join(
+        f"{model}, {format_number(inside[0.5])} inside 50 %, "
+        f"{format_number(inside[0.9])} inside 90 %"
+        for model, inside in models.items()
+    )
+    return chart(draw, f"Calibration: {shares}", height=300 + 16 * len(models))

@@ -1,7 +1,6 @@
 """The HTML report: models next to the recordings, with players and curves."""
 
 import base64
-import csv
 import dataclasses
 import io
 import math
@@ -13,8 +12,8 @@ import numpy as np
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.html import page_environment
-from pwavenet_tf.evaluation.report import charts as curve_drawing
 from pwavenet_tf.evaluation.report import tables as measures
+from pwavenet_tf.evaluation.report.charts import Curve, draw_curve
 from pwavenet_tf.evaluation.report.figures import SHOWN_DB, draw_systems
 from pwavenet_tf.evaluation.report.tables import (
     explanation,
@@ -22,6 +21,7 @@ from pwavenet_tf.evaluation.report.tables import (
     score_section,
 )
 from pwavenet_tf.evaluation.scores import Scoring
+from pwavenet_tf.training.callbacks.progress import read_log
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,21 +38,6 @@ class Sentence:
     title: str
     text: str | None
     audio: dict[str, np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True)
-class Curve:
-    """A value over the steps of a training.
-
-    Attributes:
-        title: What it is, such as "Teacher: validation loss".
-        unit: Its unit; empty for a pure number.
-        points: (step, value); values that are not finite are not drawn.
-    """
-
-    title: str
-    unit: str
-    points: list[tuple[int, float]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,10 +111,7 @@ def write_report(
         },
         listening_tests=listening_tests,
         ablation=ablation,
-        curves=[
-            (curve, curve_drawing.draw_curve(curve.points)) for curve in curves
-        ],
-        curve_frame=curve_drawing,
+        curves=[(curve, draw_curve(curve)) for curve in curves],
         settings=settings,
     )
     with atomic_write(Path(path)) as temporary:
@@ -239,75 +221,54 @@ def training_curves(model: Path, name: str | None = None) -> list[Curve]:
         model: The model's file.
         name: The model's name in the report; that of its file if left out.
     """
-    title = name or model.stem
-    log = model.with_suffix(".csv")
-    if not log.is_file():
-        return []
-    with log.open(newline="", encoding="utf-8", errors="replace") as file:
-        rows = list(csv.DictReader(file))
-    names = [name for name in (rows[0] if rows else ()) if name is not None]
+    rows = read_log(model.with_suffix(".csv"))
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+
+    def curve(what: str, unit: str, column: str, less: str = "") -> Curve:
+        points = [
+            (int(row["step"]), row[column] - (row[less] if less else 0.0))
+            for row in rows
+            if {column, less or column} <= row.keys()
+        ]
+        finite = [point for point in points if math.isfinite(point[1])]
+        return Curve(f"{name or model.stem}: {what}", unit, finite)
+
     losses = [
-        Curve(
-            f"{title}: {name.removeprefix('val_').replace('_', ' ')} on "
-            "held-out recordings",
-            _UNITS.get(name.removeprefix("val_"), ""),
-            [point for row in rows for point in _point(row, name)],
+        curve(
+            f"{loss.replace('_', ' ')} on held-out recordings",
+            _UNITS.get(loss, ""),
+            f"val_{loss}",
         )
-        for name in names
-        if name.startswith("val_")
+        for loss in _behind("val_", columns)
     ]
     distances = [
-        Curve(
-            f"{title}: log-spectral distance to held-out recordings",
-            "dB",
-            [
-                (step, value)
-                for row in rows
-                for step, value in _point(row, _DISTANCE)
-                if math.isfinite(value)
-            ],
-        )
-        for name in names
-        if name == _DISTANCE
+        curve("log-spectral distance to held-out recordings", "dB", column)
+        for column in columns
+        if column == _DISTANCE
     ]
-    return [*losses, *distances] + [
-        Curve(
-            f"{title}: {_measured(name)} over the recordings'",
+    levels = [
+        curve(
+            f"{_measured(level)} over the recordings'",
             "dB",
-            [point for row in rows for point in _excess(row, name)],
+            f"health_{level}",
+            less=f"health_recorded_{level}",
         )
-        for name in names
-        if _is_level(name) and _recorded(name) in names
+        for level in _behind("health_", columns)
+        if level.endswith("_db") and f"health_recorded_{level}" in columns
     ]
+    return losses + distances + levels
 
 
-def _is_level(name: str) -> bool:
-    return name.startswith("health_") and name.endswith("_db")
-
-
-def _recorded(name: str) -> str:
-    """The recordings' own column for a column of the student's."""
-    return name.replace("health_", "health_recorded_", 1)
-
-
-def _measured(name: str) -> str:
-    """`level`, or `band above 6000 Hz`, as the report shows it."""
-    words = name.removeprefix("health_").removesuffix("_db").replace("_", " ")
-    return f"{words} Hz" if words.startswith("band") else words
-
-
-def _excess(row: dict[str, str], name: str) -> list[tuple[int, float]]:
-    """How far the student was above the recordings, in dB."""
+def _behind(prefix: str, columns: list[str]) -> list[str]:
+    """What follows a prefix in those names that have it."""
     return [
-        (step, own - theirs)
-        for step, own in _point(row, name)
-        for _, theirs in _point(row, _recorded(name))
+        column.removeprefix(prefix)
+        for column in columns
+        if column.startswith(prefix)
     ]
 
 
-def _point(row: dict[str, str], name: str) -> list[tuple[int, float]]:
-    """The point in a line of the log; none if it was cut off."""
-    try:
-        return [(int(row["step"]), float(row[name]))]
-    except (KeyError, TypeError, ValueError):
-        return []
+def _measured(level: str) -> str:
+    """`level`, or `band above 6000 Hz`, as the report shows it."""
+    words = level.removesuffix("_db").replace("_", " ")
+    return f"{words} Hz" if words.startswith("band") else words

@@ -11,8 +11,8 @@ from pwavenet_tf.evaluation.perceptual_measures import (
     world_is_installed,
 )
 from pwavenet_tf.evaluation.quality import missing_measures
-from pwavenet_tf.evaluation.report import calibration
-from pwavenet_tf.evaluation.scores import OF_SAMPLES, Scoring, by_file
+from pwavenet_tf.evaluation.report.charts import draw_calibration
+from pwavenet_tf.evaluation.scores import KL, OF_SAMPLES, Scoring, by_file
 
 _OF_KL = (
     "What the student misses of this teacher's distribution: 0 if it has "
@@ -100,7 +100,7 @@ _EXPLANATIONS = {
 
 def explanation(name: str) -> str:
     """The meaning of a measure, in a line; empty for one that is not known."""
-    if name.startswith("kl_to_"):
+    if name.startswith(KL):
         return _OF_KL
     return _EXPLANATIONS.get(name, "")
 
@@ -108,8 +108,7 @@ def explanation(name: str) -> str:
 _CLOSER = "closer to the recording"
 _BITS = "bits per sample"
 
-# Prefixes of names that end in a teacher's name, or an octave's centre.
-_KL = "kl_to_"
+# The prefix of an octave's centre.
 OCTAVE = "octave_"
 
 
@@ -186,8 +185,8 @@ _MEASURES = {
 
 def measure(name: str) -> Measure:
     """The explanation of a metric; its bare name where there is none."""
-    if name.startswith(_KL):
-        label = f"KL(student ‖ {name.removeprefix(_KL)})"
+    if name.startswith(KL):
+        label = f"KL(student ‖ {name.removeprefix(KL)})"
         return Measure(label, "nats per sample", "lower")
     if name.startswith(OCTAVE) and name.removeprefix(OCTAVE).isdecimal():
         label = f"{int(name.removeprefix(OCTAVE)):,} Hz"
@@ -345,23 +344,18 @@ def _difference_table(
     model: str, others: dict[str, dict[str, Interval]]
 ) -> dict:
     """A model's measures less those of the systems in the columns."""
-    names = dict.fromkeys(
-        name
-        for of in others.values()
-        for name, one in of.items()
-        if not is_octave(name) and not math.isnan(one.mean)
-    )
-    return {
-        "model": model,
-        "systems": list(others),
-        "rows": [
-            {
-                "measure": measure(name),
-                "cells": [of.get(name) for of in others.values()],
-            }
-            for name in names
-        ],
+    means = {
+        other: {
+            name: one.mean
+            for name, one in of.items()
+            if not is_octave(name) and not math.isnan(one.mean)
+        }
+        for other, of in others.items()
     }
+    table = metric_table(means, others)
+    for row in table["rows"]:
+        row |= {"name": "", "best": set(), "missing": ""}
+    return table | {"model": model}
 
 
 def score_section(scorings: Sequence[Scoring]) -> dict | None:
@@ -381,14 +375,9 @@ def score_section(scorings: Sequence[Scoring]) -> dict | None:
         "table": table,
         "comparable": comparable,
         "models": [one.model for one in scorings],
-        "calibration": calibration.draw_calibration(
+        "calibration": draw_calibration(
             {one.model: one.overall.calibration for one in scorings}
         ),
-        "frame": calibration,
-        "inside": {
-            one.model: (one.overall.inside_50, one.overall.inside_90)
-            for one in scorings
-        },
         "files": _files(scorings),
         "swapped": max(
             (one.sensitivity.recordings for one in scorings if one.sensitivity),

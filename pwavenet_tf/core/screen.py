@@ -1,0 +1,27 @@
+"""Tables for a terminal."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+
+
+def text_table(rows: Iterable[Sequence[object]], indent: str = "") -> list[str]:
+    """Lines in columns: the first to the left, the others to the right.
+
+    Args:
+        rows: The cells, at least one in each row; a row may end early.
+        indent: What each line starts with.
+    """
+    texts = [[str(cell) for cell in row] for row in rows]
+    widths = [
+        max(map(len, column))
+        for column in itertools.zip_longest(*texts, fillvalue="")
+    ]
+    return [
+        "  ".join(
+            [
+                indent + first.ljust(widths[0]),
+                *map(str.rjust, others, widths[1:]),
+            ]
+        ).rstrip()
+        for first, *others in texts
+    ]
