@@ -14,6 +14,15 @@ from pwavenet_tf.core.errors import UserError
 # more digits and needs its loss scaled, which Keras does.
 PRECISIONS = ("float32", "bfloat16", "float16")
 
+# Adam's learning rate rises over this share of a run, or so many steps.
+WARMUP_SHARE = 1 / 20
+LONGEST_WARMUP = 1_000
+
+# Weights are averaged over this share of a run: a longer average of a short run
+# would still hold the initial weights.
+AVERAGED_SHARE = 1 / 20
+HIGHEST_MOMENTUM = 0.9999
+
 # Lowest and highest value of each setting, both allowed.
 BOUNDS = {
     "steps": (1, 100_000_000),

@@ -63,10 +63,7 @@ def measure_systems(
             own = audio[index][: len(one.audio)]
             found[name].append(measured | level(own))
     return {
-        name: {
-            measure: Series.of([one[measure] for one in each])
-            for measure in each[0]
-        }
+        name: {key: Series.of([one[key] for one in each]) for key in each[0]}
         for name, each in found.items()
     }
 

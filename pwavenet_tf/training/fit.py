@@ -6,7 +6,13 @@ from pathlib import Path
 import keras
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.training_config import TeacherTraining
+from pwavenet_tf.core.training_config import (
+    AVERAGED_SHARE,
+    HIGHEST_MOMENTUM,
+    LONGEST_WARMUP,
+    WARMUP_SHARE,
+    TeacherTraining,
+)
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.distillation.distiller import Distiller
 from pwavenet_tf.models.backend import GlobalClipAdam, replica_count
@@ -235,7 +241,7 @@ def _full_clips(
 
 def _optimizer(settings: TeacherTraining, steps: int):
     """Adam with a short warm-up, cosine decay and averaged weights."""
-    warmup = max(1, min(1_000, steps // 20))
+    warmup = max(1, min(LONGEST_WARMUP, int(steps * WARMUP_SHARE)))
     return GlobalClipAdam(
         keras.optimizers.schedules.CosineDecay(
             settings.learning_rate / warmup,
@@ -245,7 +251,7 @@ def _optimizer(settings: TeacherTraining, steps: int):
         ),
         global_clipnorm=settings.clip_norm / replica_count(),
         use_ema=True,
-        # A twentieth of the run: a longer average of a short run would still
-        # hold the initial weights.
-        ema_momentum=max(0.0, min(0.9999, 1.0 - 20.0 / steps)),
+        ema_momentum=max(
+            0.0, min(HIGHEST_MOMENTUM, 1.0 - 1.0 / (AVERAGED_SHARE * steps))
+        ),
     )

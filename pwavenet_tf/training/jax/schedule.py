@@ -9,14 +9,15 @@ import dataclasses
 
 import numpy as np
 
-# As in `pwavenet train-teacher`: a twentieth of the run, or so many steps.
-_WARMUP_SHARE = 1 / 20
-_LONGEST_WARMUP = 1_000
+from pwavenet_tf.core.training_config import (
+    AVERAGED_SHARE,
+    HIGHEST_MOMENTUM,
+    LONGEST_WARMUP,
+    WARMUP_SHARE,
+)
+
 # Where the steps are not known, the rise begins at so much of the peak.
 _FIRST_RATE = 0.01
-
-_AVERAGED_SHARE = 1 / 20
-_HIGHEST_MOMENTUM = 0.9999
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,13 +31,13 @@ class Schedule:
     """
 
     peak: float
-    warmup: float = _WARMUP_SHARE
+    warmup: float = WARMUP_SHARE
     first: float = _FIRST_RATE
 
     @classmethod
     def of_steps(cls, peak: float, steps: int) -> "Schedule":
         """That of `pwavenet train-teacher` and `distill`, step for step."""
-        warmup = max(1, min(_LONGEST_WARMUP, int(steps * _WARMUP_SHARE)))
+        warmup = max(1, min(LONGEST_WARMUP, int(steps * WARMUP_SHARE)))
         return cls(peak, warmup / steps, 1 / warmup)
 
     def rates(self, shares: np.ndarray) -> np.ndarray:
@@ -64,8 +65,8 @@ def momenta(first_step: int, steps: int) -> np.ndarray:
         float32 `(steps,)`, 0 to 0.9999.
     """
     done = first_step + 1.0 + np.arange(steps)
-    kept = 1.0 - 1.0 / (_AVERAGED_SHARE * done)
-    return np.float32(np.clip(kept, 0.0, _HIGHEST_MOMENTUM))
+    kept = 1.0 - 1.0 / (AVERAGED_SHARE * done)
+    return np.float32(np.clip(kept, 0.0, HIGHEST_MOMENTUM))
 
 
 @dataclasses.dataclass(frozen=True)
