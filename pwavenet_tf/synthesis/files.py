@@ -3,13 +3,13 @@
 import io
 import wave
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from pwavenet_tf.audio.files import SUFFIXES, read_audio, to_pcm16
+from pwavenet_tf.audio.files import read_audio, to_pcm16, with_undecodable
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.corpus.describe import (
@@ -45,11 +45,7 @@ def find_inputs(place: Path) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise UserError(f"{place}: no such file or folder")
-    paths = sorted(
-        path
-        for path in place.iterdir()
-        if path.suffix.lower() in (*SUFFIXES, *ARRAY_SUFFIXES)
-    )
+    paths = input_files(path for path in place.iterdir() if path.is_file())
     if not paths:
         raise no_inputs(place)
     by_stem: dict[str, Path] = {}
@@ -58,6 +54,16 @@ def find_inputs(place: Path) -> list[Path]:
             raise same_output(by_stem[path.stem], path, f"{path.stem}.wav")
         by_stem[path.stem] = path
     return paths
+
+
+def input_files(paths: Iterable[Path]) -> list[Path]:
+    """Recordings and features among files, sorted.
+
+    Recordings that cannot be decoded are among them; see `find_audio`.
+    """
+    paths = list(paths)
+    arrays = [path for path in paths if path.suffix.lower() in ARRAY_SUFFIXES]
+    return sorted(with_undecodable(paths) + arrays)
 
 
 def no_inputs(place: Path) -> UserError:

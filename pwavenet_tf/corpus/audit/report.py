@@ -14,9 +14,11 @@ import numpy as np
 from pwavenet_tf.core.files import atomic_write, require_free
 from pwavenet_tf.core.html import format_number, page_environment
 from pwavenet_tf.corpus.audit import CorpusAudit
-from pwavenet_tf.corpus.audit.verdict import Audit
+from pwavenet_tf.corpus.audit.verdict import Audit, channel_faults
 
 FORMAT = 1
+# On the screen; the page and the JSON file have more.
+_MOST_LINES = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,7 +185,20 @@ def screen_table(found: CorpusAudit) -> str:
         f"  {one.source.name}: {'; '.join(one.reasons)}"
         for one in found.quarantined
     ]
-    return "\n".join(lines)
+    return "\n".join(lines + channel_lines(found))
+
+
+def channel_lines(found: CorpusAudit) -> list[str]:
+    """The accepted recordings that lose level when their channels are mixed."""
+    lines = [
+        f"  {one.source.name}: {text}"
+        for one in found.accepted
+        if one.measures
+        for _, text in channel_faults(one.measures)
+    ]
+    if len(lines) > _MOST_LINES:
+        lines[_MOST_LINES:] = [f"  and {len(lines) - _MOST_LINES:,} more"]
+    return ["channels:", *lines] if lines else []
 
 
 JSON_NAME, PAGE_NAME, LIST_NAME = "audit.json", "audit.html", "quarantine.csv"

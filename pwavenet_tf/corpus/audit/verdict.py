@@ -1,6 +1,7 @@
 """The audit's limits and its verdict: accepted, or quarantined with reasons."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
 
 from pwavenet_tf.corpus.audit.measures import Measures
@@ -126,6 +127,7 @@ class Judge:
         reasons, warnings = [], []
         for refuses, text in (
             *_length(measures, self._limits),
+            *channel_faults(measures),
             *_sound(measures, self._limits),
             *_frequencies(measures, self._limits, self._sample_rate),
             *self._transcript(source, measures),
@@ -173,9 +175,36 @@ def _length(measures: Measures, limits: Limits) -> Iterator:
         )
 
 
+def channel_faults(measures: Measures) -> Iterator[tuple[bool, str]]:
+    """What the mean of the channels loses, and whether that is all."""
+    silent, inverted = measures.silent_channels, measures.inverted_channels
+    if silent:
+        loss = 20 * math.log10(1 - len(silent) / measures.channels)
+        yield (
+            False,
+            f"{_listed(silent, measures)} silent, which lowers the mean of the "
+            f"channels by {-loss:.1f} dB; keep the others alone",
+        )
+    if inverted:
+        yield (
+            measures.silent,
+            f"{_listed(inverted, measures)} inverted against the loudest, so "
+            "that their mean cancels; keep one channel alone",
+        )
+
+
+def _listed(numbers: tuple[int, ...], measures: Measures) -> str:
+    several = len(numbers) > 1
+    return (
+        f"channel{'s' * several} {', '.join(map(str, numbers))} of "
+        f"{measures.channels} {'are' if several else 'is'}"
+    )
+
+
 def _sound(measures: Measures, limits: Limits) -> Iterator:
     if measures.silent:
-        yield True, "is digitally silent"
+        if not measures.inverted_channels:
+            yield True, "is digitally silent"
         return
     for value, most, warned, text in (
         (
