@@ -242,10 +242,10 @@ def _decode(path: Path) -> tuple[np.ndarray, int]:
             rate = file.samplerate
     # soundfile raises TypeError for a suffix that it takes for headerless.
     except (soundfile.SoundFileError, TypeError) as error:
-        fault = undecodable(path) or (
+        reason = undecodable(path) or (
             "is damaged or not audio; libsndfile does not decode it"
         )
-        raise UserError(f"{path}: {fault}") from error
+        raise UserError(f"{path}: {reason}") from error
     if fault := scale.fault:
         raise UserError(f"{path}: {fault}")
     return audio, rate

@@ -2,7 +2,6 @@
 
 import io
 import wave
-import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
@@ -12,6 +11,7 @@ import numpy as np
 from pwavenet_tf.audio.files import read_audio, to_pcm16, with_undecodable
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
+from pwavenet_tf.core.sizes import load_arrays
 from pwavenet_tf.corpus.describe import (
     Description,
     FeatureExtractor,
@@ -200,19 +200,16 @@ def inputs_to_extract(
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
-        arrays = np.load(path, allow_pickle=False)
-        if isinstance(arrays, np.ndarray):
-            return {"mel": arrays}
-        with arrays:
-            features = {name: arrays[name] for name in arrays}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        arrays = load_arrays(path)
+    except OSError as error:
         raise UserError(
-            f"{path}: is not a NumPy array file; save one with numpy.save or "
-            "numpy.savez"
+            f"{path}: cannot be read ({error.strerror or error})"
         ) from error
-    if not features:
+    if isinstance(arrays, np.ndarray):
+        return {"mel": arrays}
+    if not arrays:
         raise UserError(f"{path}: holds no arrays; save some with numpy.savez")
-    return features
+    return arrays
 
 
 def synthesizer_of(model: WaveNet | ParallelWaveNet) -> StreamingSynthesizer:
