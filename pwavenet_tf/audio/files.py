@@ -11,7 +11,7 @@ import numpy as np
 
 from pwavenet_tf.audio.formats import SUFFIXES, undecodable
 from pwavenet_tf.audio.mp3 import counted
-from pwavenet_tf.audio.whole import require_whole
+from pwavenet_tf.audio.whole import UNKNOWN_FRAMES, require_whole
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
 
@@ -253,7 +253,9 @@ def _decode(path: Path) -> tuple[np.ndarray, int]:
 
 @contextlib.contextmanager
 def open_sound(path: Path) -> Iterator["soundfile.SoundFile"]:
-    """Opens a sound file, of which all can be decoded and `frames` is right.
+    """Opens a sound file, so that reading gives all of it.
+
+    Its `frames` are right, or at least `UNKNOWN_FRAMES`.
 
     Raises:
         UserError: If it is an MP3 that is cut off, or joined of parts of
@@ -269,7 +271,20 @@ def open_sound(path: Path) -> Iterator["soundfile.SoundFile"]:
             file = opened.enter_context(
                 soundfile.SoundFile(io.BytesIO(content))
             )
+        if file.frames >= UNKNOWN_FRAMES:
+            file = opened.enter_context(_forward_only(path))
         yield file
+
+
+def _forward_only(path: Path) -> "soundfile.SoundFile":
+    """Of FLAC from a pipe; to seek to its end, as soundfile does, fails."""
+    import soundfile
+
+    class ForwardOnly(soundfile.SoundFile):
+        def seekable(self) -> bool:
+            return False
+
+    return ForwardOnly(soundfile_path(path))
 
 
 def blocks(file: "soundfile.SoundFile", frames: int) -> Iterator[np.ndarray]:

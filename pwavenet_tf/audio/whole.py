@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # Programs that write into a pipe cannot know the length and state one of at
 # least this, which tells nothing about the actual length.
 _UNKNOWN_LENGTH = 0x7FFFF000
+# What libsndfile states then.
+UNKNOWN_FRAMES = 2**62
 # libsndfile corrects the length that a header states, and only logs that it
 # did. Of WAV, not that of the whole file, which many programs get wrong.
 _CORRECTED = re.compile(
@@ -49,7 +51,7 @@ def require_whole(
     Raises:
         UserError: If it is truncated, or several files joined end to end.
     """
-    stated = file.frames
+    stated = file.frames if file.frames < UNKNOWN_FRAMES else 0
     if file.format == "NIST":
         stated = _nist_count(path) or stated
     corrected = _CORRECTED.search(file.extra_info)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from pwavenet_tf.audio.decoding import decoded
 from pwavenet_tf.audio.files import (
     HIGHEST_SAMPLE,
     find_audio,
@@ -18,6 +19,7 @@ from pwavenet_tf.audio.files import (
 )
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write, require_free
+from pwavenet_tf.corpus.audit.measures import measure
 
 FORMATS = Path("../shared/data/formats")
 RATE = 16_000
@@ -223,6 +225,23 @@ def test_wav_with_the_length_unknown_is_read(tmp_path):
     content[at : at + 4] = struct.pack("<I", 0xFFFFFFFF)
     path.write_bytes(content)
     assert read_audio(path).shape == tone().shape
+
+
+def test_flac_with_the_length_unknown_is_read(tmp_path):
+    """As a program leaves it that writes FLAC into a pipe."""
+    path = tmp_path / "a.flac"
+    soundfile.write(path, tone(2), RATE)
+    content = bytearray(path.read_bytes())
+    # The length has 36 bits of the stream's description.
+    content[21:26] = bytes([content[21] & 0xF0]) + bytes(4)
+    path.write_bytes(content)
+    audio = read_audio(path)
+    np.testing.assert_allclose(audio, tone(2), atol=1 / 32768)
+    ((_, decoded_audio),) = decoded([path], None)
+    np.testing.assert_array_equal(decoded_audio, audio)
+    assert measure(path).seconds == 2
+    path.write_bytes(content[: len(content) * 3 // 4])
+    assert "damaged" in refusal(path)
 
 
 def test_wav_with_a_trailing_chunk_is_read(tmp_path):
