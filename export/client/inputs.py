@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from pwavenet_tf.audio.files import require_full_scale
 from pwavenet_tf.core.config import INPUT_ARRAYS, AudioContract, Conditioning
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.models.inputs import (
@@ -85,15 +86,22 @@ def one_channel(audio: np.ndarray) -> np.ndarray:
 
     Raises:
         UserError: If it has another shape, no samples, or some that are not
-            finite.
+            finite or far beyond full scale.
     """
-    audio = np.asarray(audio, np.float32)
-    if audio.ndim != 1 or not audio.size or not np.isfinite(audio).all():
+    audio = np.asarray(audio)
+    if (
+        audio.ndim != 1
+        or not audio.size
+        or audio.dtype.kind not in "fiu"
+        or not np.isfinite(audio).all()
+    ):
         raise UserError(
             "audio must be (time,), finite and not empty, but its shape is "
-            f"{audio.shape}; give one channel of a sound recording"
+            f"{audio.shape} ({audio.dtype}); give one channel of a sound "
+            "recording"
         )
-    return audio
+    require_full_scale(audio, "audio")
+    return audio.astype(np.float32)
 
 
 def chunk_frames(contract: AudioContract) -> int:

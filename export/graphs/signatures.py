@@ -8,6 +8,7 @@ import json
 
 import tensorflow as tf
 
+from pwavenet_tf.audio.files import HIGHEST_PEAK
 from pwavenet_tf.audio.mel import log_mel_spectrogram
 from pwavenet_tf.core.config import FRAME_ARRAYS
 from pwavenet_tf.export.graphs.features import (
@@ -287,6 +288,12 @@ class Signatures(tf.Module):
         )
         lengths = required_lengths(lengths, batch, time, least=1)
         audio = finite(mask_padding(audio, lengths), "audio")
+        audio = required(
+            audio,
+            tf.reduce_max(tf.abs(audio)) <= HIGHEST_PEAK,
+            "audio lies far beyond full scale, which is 1; divide 16-bit "
+            "integers by 32768",
+        )
         contract, hop = self._contract, self._contract.hop_length
         margin = contract.margin_frames
 

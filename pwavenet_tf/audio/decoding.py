@@ -23,6 +23,7 @@ import numpy as np
 
 from pwavenet_tf.audio import files as audio_files
 from pwavenet_tf.audio.files import finish_decoded, read_audio
+from pwavenet_tf.audio.whole import require_whole
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.imports import hold_back_stderr
 
@@ -34,19 +35,19 @@ _ROW_BYTES = 256
 _POLYNOMIAL = 0x8005
 
 # What tensorflow-io decodes rightly, as libsndfile names it. It takes 32-bit
-# integers for floats, and knows neither 64-bit floats nor telephone codes.
+# integers for floats, and knows neither 64-bit floats nor telephone codes;
+# 32-bit floats are left to `read_audio`, which judges their scale.
 KINDS = (
     ("WAV", "PCM_U8"),
     ("WAV", "PCM_16"),
     ("WAV", "PCM_24"),
-    ("WAV", "FLOAT"),
     ("FLAC", "PCM_16"),
     ("FLAC", "PCM_24"),
     ("OGG", "VORBIS"),
     ("MP3", "MPEG_LAYER_III"),
 )
 SOUNDFILE = -1
-_BITS = {"PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "FLOAT": 32}
+_BITS = {"PCM_U8": 8, "PCM_16": 16, "PCM_24": 24}
 # No speech is packed as tightly as this; a damaged header may say so.
 _MOST_SAMPLES_PER_BYTE = 100
 
@@ -162,7 +163,7 @@ def inspect_file(name: bytes) -> tuple[np.int32, np.int64, np.int64]:
 
     path = Path(os.fsdecode(name))
     try:
-        with soundfile.SoundFile(audio_files.soundfile_path(path)) as file:
+        with audio_files.open_sound(path) as file:
             if _is_intact(file, path):
                 kind = KINDS.index((file.format, file.subtype))
                 return (
@@ -171,7 +172,7 @@ def inspect_file(name: bytes) -> tuple[np.int32, np.int64, np.int64]:
                     np.int64(file.frames),
                 )
     # `read_audio` reports the reason.
-    except (OSError, soundfile.SoundFileError, TypeError):
+    except (UserError, OSError, soundfile.SoundFileError, TypeError):
         pass
     return np.int32(SOUNDFILE), np.int64(0), np.int64(0)
 
@@ -211,7 +212,6 @@ def _decoder(container: str, subtype: str):
         "PCM_U8": (tf.uint8, 2.0**7, 1.0),
         "PCM_16": (tf.int16, 2.0**15, 0.0),
         "PCM_24": (tf.int32, 2.0**31, 0.0),
-        "FLOAT": (tf.float32, 1.0, 0.0),
     }[subtype]
 
     def decoded(content: "tf.Tensor") -> "tf.Tensor":
@@ -231,7 +231,9 @@ def _is_intact(file, path: Path) -> bool:
     if file.format == "MP3":
         return True
     if file.format == "OGG":
-        return not audio_files.is_truncated(file, file.frames, path)
+        # What it raises, `read_audio` raises again.
+        require_whole(file, file.frames, path)
+        return True
     content = path.read_bytes()
     if file.format == "FLAC":
         # The checksums are the frames' alone; libFLAC looks at the tags too,
@@ -273,7 +275,7 @@ def _wav_header(channels: int, rate: int, subtype: str, length: int) -> bytes:
     return struct.pack(
         "<4sI4s4sIHHIIHH4sI",
         *(b"RIFF", 36 + length, b"WAVE", b"fmt ", 16),
-        *(3 if subtype == "FLOAT" else 1, channels),
+        *(1, channels),
         *(rate, rate * frame, frame, bits),
         *(b"data", length),
     )
@@ -289,7 +291,7 @@ def decoded(
     number of recordings.
 
     Args:
-        paths: WAV, FLAC, MP3 and OGG files; read as they are needed.
+        paths: Sound files; read as they are needed.
         sample_rate: The rate to resample to, Hz; each file's own if None.
         native: Whether tensorflow-io's native operations decode what they
             can; if they load, if None.

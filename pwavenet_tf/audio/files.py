@@ -1,26 +1,31 @@
 """Audio files in and out."""
 
+import contextlib
 import io
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pwavenet_tf.audio.formats import SUFFIXES, undecodable
+from pwavenet_tf.audio.mp3 import counted
+from pwavenet_tf.audio.whole import UNKNOWN_FRAMES, require_whole
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
 
-SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")
+if TYPE_CHECKING:
+    import soundfile
+
 HIGHEST_SAMPLE = 1 - 2**-15
 
-# Programs that write WAV into a pipe cannot know its length and state one of
-# at least this, which tells nothing about the actual length.
-_UNKNOWN_WAV_LENGTH = 0x7FFFF000
-# An MP3 may state its length wrongly by as much as a frame.
-_MP3_TOLERANCE = 1152
+# What is coded with loss overshoots full scale, but never by so much.
+HIGHEST_PEAK = 2.0
+_WORDS = (8, 16, 24, 32)
 # A damaged header may state any length, so no file is read at once.
 _CHUNK_FRAMES = 2**20
+_CHUNK_SAMPLES = 2**24
 # And any rate: from 1 Hz a second would become hours.
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
 
@@ -28,10 +33,12 @@ LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
 def find_audio(place: Path) -> list[Path]:
     """Finds the audio files below a folder; a file stands for itself.
 
-    Hidden files and folders are skipped.
+    Hidden files and folders are skipped. Files that `read_audio` refuses for
+    their format alone are among them, so that whoever reads them learns of it,
+    unless one that it reads lies next to them under the same name.
 
     Returns:
-        Paths of WAV, FLAC, MP3 and OGG files, sorted.
+        Paths, sorted.
 
     Raises:
         UserError: If there is no such place, or no audio in it.
@@ -41,20 +48,32 @@ def find_audio(place: Path) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise UserError(f"{place}: no such file or folder")
-    paths = sorted(
-        path
-        for path in place.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and not any(
-            part.startswith(".") for part in path.relative_to(place).parts
-        )
-        and path.is_file()
-    )
+    paths = with_undecodable(visible_files(place))
     if not paths:
         raise UserError(
             f"{place}: holds no audio; put {', '.join(SUFFIXES)} files in it"
         )
-    return paths
+    return sorted(paths)
+
+
+def visible_files(folder: Path) -> Iterator[Path]:
+    """The files below a folder that are not hidden, in no order."""
+    for path in folder.rglob("*"):
+        parts = path.relative_to(folder).parts
+        if path.is_file() and not any(part.startswith(".") for part in parts):
+            yield path
+
+
+def with_undecodable(paths: Iterable[Path]) -> list[Path]:
+    """The audio files among others; see `find_audio`."""
+    paths = list(paths)
+    decodable = [path for path in paths if path.suffix.lower() in SUFFIXES]
+    converted = {path.with_suffix("") for path in decodable}
+    return decodable + [
+        path
+        for path in paths
+        if undecodable(path) and path.with_suffix("") not in converted
+    ]
 
 
 def read_audio(path: Path, sample_rate: int | None = None) -> np.ndarray:
@@ -63,7 +82,7 @@ def read_audio(path: Path, sample_rate: int | None = None) -> np.ndarray:
     Channels are averaged.
 
     Args:
-        path: A WAV, FLAC, MP3 or OGG file of any rate.
+        path: A file that libsndfile decodes, of any rate.
         sample_rate: The rate to resample to, Hz; the file's own if None.
 
     Returns:
@@ -71,7 +90,8 @@ def read_audio(path: Path, sample_rate: int | None = None) -> np.ndarray:
 
     Raises:
         UserError: If the file is missing, empty, not audio, truncated or
-            otherwise undecodable, or holds NaN or infinite samples.
+            otherwise undecodable, or holds samples that are NaN, infinite or
+            far beyond full scale.
     """
     path = Path(path)
     _require_content(path)
@@ -111,6 +131,47 @@ def finish_decoded(
     if not audio.size:
         raise UserError(f"{path}: holds no samples")
     return np.clip(audio, -1, np.float32(HIGHEST_SAMPLE))
+
+
+def full_scale_fault(peak: float, whole_numbers: bool) -> str | None:
+    """Why audio is not on the scale where full scale is 1, if it is not.
+
+    Args:
+        peak: Highest |x|, before anything is clipped.
+        whole_numbers: Whether all samples are.
+
+    Returns:
+        The cause and what helps; None up to a peak of `HIGHEST_PEAK`.
+    """
+    if not peak > HIGHEST_PEAK:
+        return None
+    bits = next((one for one in _WORDS if peak <= 2 ** (one - 1)), None)
+    if whole_numbers and bits:
+        return (
+            f"peak {peak:,.0f} times full scale: {bits}-bit integers stored as "
+            f"floating point; divide by {2 ** (bits - 1):,}"
+        )
+    return (
+        f"peak {peak:.4g} times full scale: normalised by another measure than "
+        "its peak, such as its standard deviation; divide by its peak"
+    )
+
+
+def require_full_scale(audio: np.ndarray, source: str) -> None:
+    """Refuses audio that is far beyond full scale.
+
+    Args:
+        audio: Of any shape.
+        source: What it is, for the message.
+
+    Raises:
+        UserError: If it is, with the cause; see `full_scale_fault`.
+    """
+    audio = np.asarray(audio)
+    peak = float(np.abs(audio).max(initial=0))
+    whole = peak > HIGHEST_PEAK and bool((audio == np.rint(audio)).all())
+    if fault := full_scale_fault(peak, whole):
+        raise UserError(f"{source}: {fault}")
 
 
 def soundfile_path(path: Path) -> str | bytes:
@@ -170,47 +231,85 @@ def _decode(path: Path) -> tuple[np.ndarray, int]:
     import soundfile
 
     try:
-        with soundfile.SoundFile(soundfile_path(path)) as file:
-            audio = np.concatenate(list(_mono_chunks(file)))
-            truncated = is_truncated(file, len(audio), path)
+        with open_sound(path) as file:
+            chunks, scale = [], _Scale()
+            for chunk in blocks(file, _CHUNK_FRAMES):
+                scale.add(chunk)
+                with np.errstate(over="ignore"):
+                    chunks.append(chunk.mean(axis=1))
+            audio = np.concatenate(chunks or [np.zeros(0, np.float32)])
+            require_whole(file, len(audio), path)
             rate = file.samplerate
     # soundfile raises TypeError for a suffix that it takes for headerless.
     except (soundfile.SoundFileError, TypeError) as error:
-        raise UserError(
-            f"{path}: is damaged or not audio; it does not decode as "
-            "WAV, FLAC, MP3 or OGG"
-        ) from error
-    if truncated:
-        raise UserError(
-            f"{path}: is truncated, it ends before the length it states; "
-            "copy it again"
+        reason = undecodable(path) or (
+            "is damaged or not audio; libsndfile does not decode it"
         )
+        raise UserError(f"{path}: {reason}") from error
+    if fault := scale.fault:
+        raise UserError(f"{path}: {fault}")
     return audio, rate
 
 
-def _mono_chunks(file) -> Iterator[np.ndarray]:
-    """The channels' mean, float32 `(time,)` each, the last one empty."""
-    while True:
-        chunk = file.read(_CHUNK_FRAMES, dtype="float32", always_2d=True)
-        yield chunk.mean(axis=1)
-        if not len(chunk):
-            return
+@contextlib.contextmanager
+def open_sound(path: Path) -> Iterator["soundfile.SoundFile"]:
+    """Opens a sound file, so that reading gives all of it.
 
+    Its `frames` are right, or at least `UNKNOWN_FRAMES`.
 
-def is_truncated(file, decoded: int, path: Path) -> bool:
-    """Whether a decoded `soundfile.SoundFile` ends before it should.
-
-    libsndfile itself refuses truncated FLAC only.
+    Raises:
+        UserError: If it is an MP3 that is cut off, or joined of parts of
+            different formats.
+        soundfile.SoundFileError: If it can't be decoded; TypeError likewise.
+        OSError: If it can't be read.
     """
-    if file.format == "OGG":
-        return not _has_last_ogg_page(path)
-    # WAV: libsndfile corrects the stated length and only logs that it did.
-    if stated := re.search(r"^data : (\d+) \(should be", file.extra_info, re.M):
-        return int(stated[1]) < _UNKNOWN_WAV_LENGTH
-    return decoded < file.frames - _MP3_TOLERANCE
+    import soundfile
+
+    with contextlib.ExitStack() as opened:
+        file = opened.enter_context(soundfile.SoundFile(soundfile_path(path)))
+        if file.format == "MP3" and (content := counted(path)) is not None:
+            file = opened.enter_context(
+                soundfile.SoundFile(io.BytesIO(content))
+            )
+        if file.frames >= UNKNOWN_FRAMES:
+            file = opened.enter_context(_forward_only(path))
+        yield file
 
 
-def _has_last_ogg_page(path: Path) -> bool:
-    content = path.read_bytes()
-    flags = content.rfind(b"OggS") + 5
-    return flags < len(content) and bool(content[flags] & 4)
+def _forward_only(path: Path) -> "soundfile.SoundFile":
+    """Of FLAC from a pipe; to seek to its end, as soundfile does, fails."""
+    import soundfile
+
+    class ForwardOnly(soundfile.SoundFile):
+        def seekable(self) -> bool:
+            return False
+
+    return ForwardOnly(soundfile_path(path))
+
+
+def blocks(file: "soundfile.SoundFile", frames: int) -> Iterator[np.ndarray]:
+    """The samples of a file, float32 `(up to frames, channels)` each."""
+    # A file may state any number of channels.
+    frames = max(min(frames, _CHUNK_SAMPLES // file.channels), 1)
+    while len(block := file.read(frames, dtype="float32", always_2d=True)):
+        yield block
+
+
+class _Scale:
+    """What `full_scale_fault` judges, block by block."""
+
+    def __init__(self) -> None:
+        self._peak, self._whole_numbers = 0.0, True
+
+    def add(self, block: np.ndarray) -> None:
+        self._peak = max(self._peak, float(np.abs(block).max()))
+        self._whole_numbers = self._whole_numbers and bool(
+            (block == np.rint(block)).all()
+        )
+
+    @property
+    def fault(self) -> str | None:
+        """None where a sample is not finite, which is another fault."""
+        if not np.isfinite(self._peak):
+            return None
+        return full_scale_fault(self._peak, self._whole_numbers)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from pwavenet_tf.audio.files import require_full_scale
 from pwavenet_tf.core.config import AudioContract
 
 if TYPE_CHECKING:
@@ -141,7 +142,12 @@ class LogMel:
         )
 
     def __call__(self, audio: np.ndarray) -> np.ndarray:
-        """float32 `(time,)` in [-1, 1) to `(frames, mels)`."""
+        """float32 `(time,)` in [-1, 1) to `(frames, mels)`.
+
+        Raises:
+            UserError: If the audio is far beyond full scale.
+        """
+        require_full_scale(audio, "audio")
         hop = self._contract.hop_length
         margin = self._contract.margin_frames
         frames = self._contract.frames(len(audio))

@@ -1,5 +1,7 @@
 """The one exception that a user's mistake raises."""
 
+from pathlib import Path
+
 
 class UserError(ValueError):
     """Something that the user can fix: bad input, not a fault of the code.
@@ -8,3 +10,11 @@ class UserError(ValueError):
     setting), and how to fix it. The command line prints it without a
     traceback and exits with status 2.
     """
+
+
+def truncated(path: Path) -> UserError:
+    """The error of a file that ends before the length it states."""
+    return UserError(
+        f"{path}: is truncated, it ends before the length it states; "
+        "copy it again"
+    )

@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import shutil
-import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from pwavenet_tf.core.beam import (
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write, require_free, run_lock
+from pwavenet_tf.core.sizes import load_arrays
 from pwavenet_tf.core.training_config import Preset
 from pwavenet_tf.core.version import __version__
 from pwavenet_tf.corpus.audit import CorpusAudit, judged, shuffle_key, shuffled
@@ -151,13 +151,13 @@ def load_description(path: Path) -> Extracted:
         UserError: If it is missing or damaged.
     """
     try:
-        with np.load(path) as arrays:
-            content = json.loads(arrays["told"].tobytes())
-            pitch = arrays.get("pitch")
-            levels, mel = arrays["levels"], arrays["mel"]
+        arrays = load_arrays(path)
+        content = json.loads(arrays["told"].tobytes())
+        pitch = arrays.get("pitch")
+        levels, mel = arrays["levels"], arrays["mel"]
     except FileNotFoundError:
         return _load_fault(path)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, LookupError) as error:
         raise _damaged(path) from error
     phones = content["phones"] and [Phone(*one) for one in content["phones"]]
     return levels, Description(mel, phones, pitch, content["speaker"])

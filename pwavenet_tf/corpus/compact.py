@@ -13,12 +13,14 @@ import scipy.fft
 from pwavenet_tf.audio.mel import hann, normalised
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.sizes import load_arrays
 
 LEVELS = "levels.flac"
 FILTERBANK = "mel_filterbank.npz"
 
 # Of FLAC's levels the one that makes the smallest files.
 _SMALLEST = 1.0
+_BLOCK = 2**20
 
 
 class FlacWriter:
@@ -84,14 +86,13 @@ def unpacked(
             f"{lengths.sum()}; copy or export it again"
         )
     try:
-        with np.load(filterbank) as file:
-            bank = file["filterbank"]
+        bank = load_arrays(filterbank)["filterbank"]
         if bank.shape != (contract.fft_length // 2 + 1, contract.mels):
             raise ValueError(f"its shape is {bank.shape}")
-    # A file that is no archive has exceptions of NumPy, zipfile and zlib.
-    except Exception as error:
+    except (OSError, ValueError, LookupError) as error:
+        reason = str(error).removeprefix(f"{filterbank}: ")
         raise UserError(
-            f"{filterbank}: is damaged ({error}); copy or export it again"
+            f"{filterbank}: is damaged ({reason}); copy or export it again"
         ) from error
     return {"levels": samples, "mel": _mel(samples, lengths, contract, bank)}
 
@@ -130,17 +131,20 @@ def _decoded(path: Path, sample_rate: int) -> np.ndarray:
             "has written"
         )
     try:
-        samples, rate = soundfile.read(path, dtype="int16")
+        with soundfile.SoundFile(path) as file:
+            rate, channels = file.samplerate, file.channels
+            # Its header may state any length.
+            samples = list(file.blocks(_BLOCK, dtype="int16"))
     except soundfile.SoundFileError as error:
         raise UserError(
             f"{path}: is damaged ({error}); copy or export it again"
         ) from error
-    if rate != sample_rate or samples.ndim != 1:
+    if rate != sample_rate or channels != 1:
         raise UserError(
             f"{path}: has {rate} Hz and not {sample_rate}, or several "
             "channels; copy or export it again"
         )
-    return samples
+    return np.concatenate(samples or [np.zeros(0, np.int16)])
 
 
 def numpy_log_mel(

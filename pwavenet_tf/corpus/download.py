@@ -18,6 +18,8 @@ _CHUNK = 1 << 18
 _TIMEOUT_SECONDS = 30
 # Without a single byte more, so many times in a row, it is given up.
 _ATTEMPTS_WITHOUT_PROGRESS = 3
+# Of what is unpacked, with the archive's own headers, over what is expected.
+_MOST_EXCESS = 1.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +85,7 @@ def download(dataset: Dataset, out: Path, pause_seconds: float = 2.0) -> None:
     _require_room(dataset, part)
     _fetch_all(dataset, part, pause_seconds)
     _require_whole(dataset, part)
-    unpack(part, out)
+    unpack(part, out, dataset.unpacked_size)
     part.unlink()
 
 
@@ -222,16 +224,17 @@ def _unreachable(dataset: Dataset, part: Path, fault: str) -> UserError:
     )
 
 
-def unpack(archive: Path, out: Path) -> None:
+def unpack(archive: Path, out: Path, expected_bytes: int) -> None:
     """Unpacks a tar archive of one folder; that folder becomes `out`.
 
     Args:
         archive: A tar file, compressed in any way that Python knows.
         out: The folder; it appears only when it is complete.
+        expected_bytes: Of what is in it.
 
     Raises:
-        UserError: If the archive is damaged or would write elsewhere, or if
-            `out` cannot be written.
+        UserError: If the archive is damaged, holds far more than expected or
+            would write elsewhere, or if `out` cannot be written.
     """
     from tqdm import tqdm
 
@@ -247,18 +250,33 @@ def unpack(archive: Path, out: Path) -> None:
         ) as bar,
     ):
         folder.mkdir()
+        unpacked = 0
         try:
             # As a stream: seeking in it would decompress it again and again.
             with tarfile.open(fileobj=file, mode="r|*") as members:
                 for member in members:
+                    # A file without content takes room as well.
+                    unpacked += member.size + tarfile.BLOCKSIZE
+                    if unpacked > _MOST_EXCESS * expected_bytes:
+                        raise _too_large(archive, expected_bytes)
                     inside = _inside(member)
                     if inside is not None:
                         members.extract(inside, folder, filter="data")
                     bar.update(file.tell() - bar.n)
+        except UserError:
+            raise
         except (tarfile.TarError, EOFError, ValueError) as error:
             raise UserError(
                 f"{archive}: cannot be unpacked ({error}); fetch it again"
             ) from error
+
+
+def _too_large(archive: Path, expected_bytes: int) -> UserError:
+    return UserError(
+        f"{archive}: unpacks to far more than the {expected_bytes:,} bytes "
+        "expected, and is not the archive that it should be; remove it and "
+        "fetch it again"
+    )
 
 
 def _inside(member: tarfile.TarInfo) -> tarfile.TarInfo | None:

@@ -15,6 +15,7 @@ from pwavenet_tf.audio.pitch import relative_pitch, sinusoid_track
 from pwavenet_tf.core.config import ARRAY_WIDTHS, INPUT_ARRAYS, Conditioning
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write, require_free
+from pwavenet_tf.core.sizes import require_whole_array
 from pwavenet_tf.corpus.card import CorpusCard, Split
 from pwavenet_tf.corpus.clips import Window
 from pwavenet_tf.corpus.compact import FILTERBANK, LEVELS, FlacWriter, unpacked
@@ -253,15 +254,17 @@ class _ValidationClips(_Clips):
 
 def _mapped(path: Path, kind: str, shape: tuple) -> np.ndarray:
     try:
+        require_whole_array(path)
         array = np.load(path, mmap_mode="r")
     except FileNotFoundError as error:
         raise UserError(
             f"{path}: is missing; name a folder that `pwavenet "
             "export-corpus` has written"
         ) from error
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError) as error:
+        reason = str(error).removeprefix(f"{path}: ")
         raise UserError(
-            f"{path}: is damaged ({error}); copy or export it again"
+            f"{path}: is damaged ({reason}); copy or export it again"
         ) from error
     if (array.dtype.str, array.shape) != (kind, shape):
         raise UserError(

@@ -52,8 +52,8 @@ def prepare(
     `validation_pattern` holds out what it names instead.
 
     Args:
-        corpus: Folder of WAV, FLAC, MP3 and OGG files, searched recursively,
-            or a CSV manifest; or what `audit` found out about it.
+        corpus: Folder of recordings, searched recursively, or a CSV manifest;
+            or what `audit` found out about it.
         out: Folder to write; it appears only when it is complete.
         preset: Its acoustic contract is followed.
         inputs: Conditioning inputs, as in `Conditioning.inputs`. The mel

@@ -1,5 +1,6 @@
 """Loading saved models, with a reason where that fails."""
 
+import io
 import zipfile
 from pathlib import Path
 
@@ -7,11 +8,15 @@ import keras
 
 from pwavenet_tf.core.config import Conditioning
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.sizes import open_archive, require_weights
 from pwavenet_tf.corpus.card import FILE_NAME, CorpusCard
 from pwavenet_tf.corpus.statistics import GivenStatistics
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.phone_classifier import PhoneClassifier
 from pwavenet_tf.models.wavenet import WaveNet
+
+# What Keras calls them within the archive.
+_WEIGHTS = "model.weights.h5"
 
 
 def load_model(path: Path) -> WaveNet | ParallelWaveNet:
@@ -90,7 +95,10 @@ def _load(path: Path, origin: str = "train-teacher or distill"):
             f"{origin} wrote"
         )
     try:
+        _require_sizes(path)
         return keras.saving.load_model(path, compile=False)
+    except UserError:
+        raise
     # Keras, h5py, zipfile and json each have their own exceptions for a file
     # that is not what it should be.
     except Exception as error:
@@ -99,6 +107,13 @@ def _load(path: Path, origin: str = "train-teacher or distill"):
             f"{path}: is not a model that this version can load ({reason}); "
             f"name a .keras file that {origin} wrote"
         ) from error
+
+
+def _require_sizes(path: Path) -> None:
+    """Refuses a model that would unpack to far more than its file has."""
+    with path.open("rb") as file, open_archive(file, path) as archive:
+        weights = io.BytesIO(archive.read(_WEIGHTS))
+    require_weights(weights, weights.getbuffer().nbytes, path)
 
 
 def _of_kind(path: Path, kind: type, actual: str, wanted: str):

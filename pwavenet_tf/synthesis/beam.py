@@ -16,7 +16,7 @@ from apache_beam.ml.inference.base import (
     RunInference,
 )
 
-from pwavenet_tf.audio.files import SUFFIXES
+from pwavenet_tf.audio.files import visible_files
 from pwavenet_tf.core.beam import (
     Progress,
     Runner,
@@ -114,17 +114,10 @@ def find_utterances(place: Path, out: Path) -> tuple[Path, list[Utterance]]:
 
 
 def _names(folder: Path) -> Iterator[str]:
-    from pwavenet_tf.synthesis.files import ARRAY_SUFFIXES
+    from pwavenet_tf.synthesis.files import input_files
 
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in name.parts)
-        if (
-            path.suffix.lower() in (*SUFFIXES, *ARRAY_SUFFIXES)
-            and not hidden
-            and path.is_file()
-        ):
-            yield name.as_posix()
+    for path in input_files(visible_files(folder)):
+        yield path.relative_to(folder).as_posix()
 
 
 def _sound(name: str) -> PurePosixPath:

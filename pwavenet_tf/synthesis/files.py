@@ -2,16 +2,16 @@
 
 import io
 import wave
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from pwavenet_tf.audio.files import SUFFIXES, read_audio, to_pcm16
+from pwavenet_tf.audio.files import read_audio, to_pcm16, with_undecodable
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
+from pwavenet_tf.core.sizes import load_arrays
 from pwavenet_tf.corpus.describe import (
     Description,
     FeatureExtractor,
@@ -45,11 +45,7 @@ def find_inputs(place: Path) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise UserError(f"{place}: no such file or folder")
-    paths = sorted(
-        path
-        for path in place.iterdir()
-        if path.suffix.lower() in (*SUFFIXES, *ARRAY_SUFFIXES)
-    )
+    paths = input_files(path for path in place.iterdir() if path.is_file())
     if not paths:
         raise no_inputs(place)
     by_stem: dict[str, Path] = {}
@@ -58,6 +54,16 @@ def find_inputs(place: Path) -> list[Path]:
             raise same_output(by_stem[path.stem], path, f"{path.stem}.wav")
         by_stem[path.stem] = path
     return paths
+
+
+def input_files(paths: Iterable[Path]) -> list[Path]:
+    """Recordings and features among files, sorted.
+
+    Recordings that cannot be decoded are among them; see `find_audio`.
+    """
+    paths = list(paths)
+    arrays = [path for path in paths if path.suffix.lower() in ARRAY_SUFFIXES]
+    return sorted(with_undecodable(paths) + arrays)
 
 
 def no_inputs(place: Path) -> UserError:
@@ -194,19 +200,16 @@ def inputs_to_extract(
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
-        arrays = np.load(path, allow_pickle=False)
-        if isinstance(arrays, np.ndarray):
-            return {"mel": arrays}
-        with arrays:
-            features = {name: arrays[name] for name in arrays}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        arrays = load_arrays(path)
+    except OSError as error:
         raise UserError(
-            f"{path}: is not a NumPy array file; save one with numpy.save or "
-            "numpy.savez"
+            f"{path}: cannot be read ({error.strerror or error})"
         ) from error
-    if not features:
+    if isinstance(arrays, np.ndarray):
+        return {"mel": arrays}
+    if not arrays:
         raise UserError(f"{path}: holds no arrays; save some with numpy.savez")
-    return features
+    return arrays
 
 
 def synthesizer_of(model: WaveNet | ParallelWaveNet) -> StreamingSynthesizer:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from pwavenet_tf.audio.decoding import decoded
 from pwavenet_tf.audio.files import (
     HIGHEST_SAMPLE,
     find_audio,
@@ -24,6 +25,7 @@ from pwavenet_tf.core.files import (
     write_csv,
     write_json,
 )
+from pwavenet_tf.corpus.audit.measures import measure
 
 FORMATS = Path("../shared/data/formats")
 RATE = 16_000
@@ -99,9 +101,32 @@ def test_resampling_keeps_a_tone(tmp_path, rate):
 
 
 def test_audio_beyond_full_scale_is_clipped(tmp_path):
-    soundfile.write(tmp_path / "a.wav", tone(amplitude=3), RATE, "FLOAT")
+    soundfile.write(tmp_path / "a.wav", tone(amplitude=1.5), RATE, "FLOAT")
     audio = read_audio(tmp_path / "a.wav")
     assert audio.min() == -1 and audio.max() == HIGHEST_SAMPLE
+
+
+@pytest.mark.parametrize("bits", [8, 16, 24])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_integers_stored_as_floats_are_refused_by_name(
+    tmp_path, bits, channels
+):
+    scale = 2 ** (bits - 1)
+    integers = np.rint(scale * tone(amplitude=1))
+    path = tmp_path / "a.wav"
+    audio = np.stack(channels * [integers], axis=1)
+    soundfile.write(path, audio, RATE, "FLOAT")
+    message = refusal(path)
+    assert f"peak {scale:,} times full scale: {bits}-bit integers" in message
+    assert f"divide by {scale:,}" in message
+
+
+@pytest.mark.parametrize("factor", [1, 1e30])
+def test_audio_on_another_scale_is_refused(tmp_path, factor):
+    audio = factor * tone() / tone().std() * [[2.5], [-2.5]]
+    soundfile.write(tmp_path / "a.wav", audio.T, RATE, "FLOAT")
+    message = refusal(tmp_path / "a.wav")
+    assert "times full scale: normalised by another measure" in message
 
 
 def test_missing_file_is_refused(tmp_path):
@@ -122,7 +147,7 @@ def test_file_without_samples_is_refused(tmp_path):
     assert "holds no samples" in refusal(tmp_path / "a.wav")
 
 
-@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".ogg", ".raw"])
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".ogg", ".caf"])
 def test_text_named_as_audio_is_refused(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     path.write_text("This is a letter, not a recording.\n" * 50)
@@ -141,6 +166,62 @@ def test_truncated_file_is_refused(tmp_path, name, share):
     assert "truncated" in message or "damaged" in message
 
 
+CONTAINERS = {
+    "a.aiff": "PCM_16",
+    "a.au": "PCM_16",
+    "a.caf": "PCM_16",
+    "a.w64": "PCM_16",
+    "a.rf64": "PCM_16",
+    "a.sph": "PCM_16",
+    "a.opus": "OPUS",
+    "a.oga": "VORBIS",
+}
+
+
+def contained(path, subtype):
+    format = {".sph": "NIST", ".opus": "OGG", ".oga": "OGG"}.get(path.suffix)
+    format = format or path.suffix[1:].upper()
+    soundfile.write(path, tone(2), RATE, subtype, format=format)
+    return path
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_other_containers_are_read_whole_and_refused_cut(tmp_path, name):
+    path = contained(tmp_path / name, CONTAINERS[name])
+    audio = read_audio(path)
+    assert np.corrcoef(audio, tone(2))[0, 1] > 0.99
+    content = path.read_bytes()
+    for share in (0.5, 0.9):
+        path.write_bytes(content[: int(share * len(content))])
+        message = refusal(path)
+        assert "truncated" in message or "damaged" in message
+
+
+@pytest.mark.parametrize("name", ["a.ogg", "a.opus", "a.flac"])
+def test_files_joined_end_to_end_are_refused(tmp_path, name):
+    """Of which libsndfile decodes the first alone, silently."""
+    subtypes = CONTAINERS | {"a.ogg": "VORBIS", "a.flac": "PCM_16"}
+    path = contained(tmp_path / name, subtypes[name])
+    path.write_bytes(2 * path.read_bytes())
+    assert "joined end to end" in refusal(path)
+
+
+@pytest.mark.parametrize("suffix", ["m4a", "WMA", "aac", "mp4"])
+def test_undecodable_formats_are_refused_with_what_converts_them(
+    tmp_path, suffix
+):
+    path = tmp_path / f"one take.{suffix}"
+    path.write_bytes(bytes(1000))
+    message = refusal(path)
+    assert f"ffmpeg -i 'one take.{suffix}' 'one take.flac'" in message
+
+
+def test_audio_without_a_header_is_refused_for_what_it_lacks(tmp_path):
+    path = tmp_path / "a.raw"
+    path.write_bytes(to_pcm16(tone()).tobytes())
+    assert "states neither rate nor coding" in refusal(path)
+
+
 def test_wav_with_the_length_unknown_is_read(tmp_path):
     """As a program leaves it that writes WAV into a pipe."""
     path = tmp_path / "a.wav"
@@ -150,6 +231,23 @@ def test_wav_with_the_length_unknown_is_read(tmp_path):
     content[at : at + 4] = struct.pack("<I", 0xFFFFFFFF)
     path.write_bytes(content)
     assert read_audio(path).shape == tone().shape
+
+
+def test_flac_with_the_length_unknown_is_read(tmp_path):
+    """As a program leaves it that writes FLAC into a pipe."""
+    path = tmp_path / "a.flac"
+    soundfile.write(path, tone(2), RATE)
+    content = bytearray(path.read_bytes())
+    # The length has 36 bits of the stream's description.
+    content[21:26] = bytes([content[21] & 0xF0]) + bytes(4)
+    path.write_bytes(content)
+    audio = read_audio(path)
+    np.testing.assert_allclose(audio, tone(2), atol=1 / 32768)
+    ((_, decoded_audio),) = decoded([path], None)
+    np.testing.assert_array_equal(decoded_audio, audio)
+    assert measure(path).seconds == 2
+    path.write_bytes(content[: len(content) * 3 // 4])
+    assert "damaged" in refusal(path)
 
 
 def test_wav_with_a_trailing_chunk_is_read(tmp_path):
@@ -264,6 +362,18 @@ def test_audio_is_found_recursively_and_sorted(tmp_path):
         (tmp_path / name).touch()
     assert find_audio(tmp_path) == sorted(tmp_path / name for name in names)
     assert find_audio(tmp_path / "b.WAV") == [tmp_path / "b.WAV"]
+
+
+def test_undecodable_audio_is_found_until_it_is_converted(tmp_path):
+    names = ["a.m4a", "b.aac", "b.txt", "c/b.flac", "d.wav"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = [path.name for path in find_audio(tmp_path)]
+    assert found == ["a.m4a", "b.aac", "b.flac", "d.wav"]
+    (tmp_path / "a.flac").touch()
+    found = [path.name for path in find_audio(tmp_path)]
+    assert found == ["a.flac", "b.aac", "b.flac", "d.wav"]
 
 
 def test_no_audio_to_find_is_refused(tmp_path):

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from audit_signals import noisy, written
+from audit_signals import broken_files, noisy, written
 
 from pwavenet_tf import cli
 
@@ -138,3 +138,40 @@ def test_no_tensorflow_is_loaded_for_it(recordings):
     )
     process = subprocess.run([sys.executable, "-c", code], capture_output=True)
     assert process.returncode == 0, process.stderr
+
+
+def test_no_file_stops_the_others_and_none_is_left_out_silently(
+    recordings, tmp_path, capsys
+):
+    """Whatever the folder holds, `left out` is the truth."""
+    for path in broken_files(tmp_path / "broken"):
+        if path.is_file():
+            path.rename(recordings / path.name)
+    sounds = {path.name for path in recordings.iterdir()}
+    status, text, _ = run(capsys, "audit", f"--corpus={recordings}")
+    assert status == 0
+    assert f"plain folder: {len(sounds)} recordings" in text
+    assert "film.mp4: mp4 cannot be decoded; convert it: ffmpeg -i" in text
+    assert "16-bit integers stored as floating point" in text
+    out = f"--out={tmp_path / 'data'}"
+    status, text, _ = run(capsys, "prepare", f"--corpus={recordings}", out)
+    assert status == 0
+    kept = {"0.wav", "1.wav", "2.wav", "noisy.wav"}
+    assert f"left out: {len(sounds - kept)} files" in " ".join(text.split())
+    for name in sounds - kept:
+        assert f"  {name}: " in text
+
+
+def test_a_dead_channel_is_named_by_audit_and_prepare(
+    recordings, tmp_path, capsys
+):
+    speech = noisy(30, seconds=1.5)
+    for number in range(30):
+        stereo = np.stack([speech, 0 * speech], axis=1)
+        written(recordings / f"stereo-{number:02}.wav", stereo)
+    for command in ("audit", "prepare"):
+        places = [f"--corpus={recordings}", f"--out={tmp_path / command}"]
+        status, text, _ = run(capsys, command, *places)
+        assert status == 0
+        assert "  stereo-00.wav: channel 2 of 2 is silent" in text
+        assert "  and 10 more" in text

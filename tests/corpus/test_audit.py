@@ -73,6 +73,10 @@ QUARANTINED = {
     "nothing.wav": "empty file",
     "none.wav": "no samples",
     "nan.wav": "NaN",
+    "integers.wav": "16-bit integers stored as floating point",
+    "huge.wav": "times full scale",
+    "infinite.wav": "NaN or infinite",
+    "film.mp4": "convert it: ffmpeg -i film.mp4 film.flac",
 }
 WARNED = {
     "noisy.wav": "is noisy (SNR 8",
@@ -166,8 +170,8 @@ def files(found, tmp_path_factory):
 
 def test_the_json_has_every_figure_of_every_file(files, found):
     content = json.loads((files / "audit.json").read_text("ascii"))
-    assert content["recordings"] == len(content["files"]) == 19
-    assert (content["accepted"], content["quarantined"]) == (5, 14)
+    assert content["recordings"] == len(content["files"]) == 23
+    assert (content["accepted"], content["quarantined"]) == (5, 18)
     assert content["transcripts_without_recording"] == ["lost"]
     assert content["limits"]["shortest_seconds"] == 0.25
     by_name = {one["file"]: one for one in content["files"]}
@@ -260,9 +264,9 @@ def test_nothing_readable_is_an_audit_too(tmp_path):
 
 def test_the_screen_tells_totals_and_the_quarantine(found):
     text = screen_table(found)
-    assert text.startswith("plain folder: 19 recordings, 2 with a transcript")
+    assert text.startswith("plain folder: 23 recordings, 2 with a transcript")
     assert re.search(r"^accepted: +5 recordings", text, re.M)
-    assert re.search(r"^quarantined: +14 recordings", text, re.M)
+    assert re.search(r"^quarantined: +18 recordings", text, re.M)
     for name, message in QUARANTINED.items():
         assert re.search(rf"^  {name}: .*{re.escape(message)}", text, re.M)
     assert "noisy.wav" not in text

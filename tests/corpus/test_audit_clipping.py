@@ -69,3 +69,14 @@ def test_one_clipped_channel_is_enough(tmp_path):
     channels = np.stack([clean, np.clip(9 * clean, -1, 1)], 1)
     found = measure(written(tmp_path / "a.wav", channels))
     assert found.clipped_share > 0.1
+
+
+def test_samples_beyond_full_scale_count_as_clipped(tmp_path):
+    """They have no flat tops yet; preparation gives them some."""
+    audio = noisy(20)
+    audio *= 1.6 / np.abs(audio).max()
+    found = measure(written(tmp_path / "a.wav", audio, subtype="FLOAT"))
+    beyond = np.mean(np.abs(audio) > 1)
+    assert beyond > 0.001
+    assert found.clipped_share == pytest.approx(beyond, abs=1e-5)
+    assert found.peak == pytest.approx(1.6, abs=1e-6)

@@ -58,6 +58,22 @@ def test_the_offset_of_whole_periods_is_what_was_added(offset, level, periods):
     assert meter._sums[0] / len(audio) == pytest.approx(offset, abs=1e-6)
 
 
+@pytest.mark.parametrize("size", [1e-45, 1e-30, 1e-9, 1.9])
+@pytest.mark.parametrize("shape", ["tone", "impulse", "steps"])
+def test_every_measure_of_any_finite_audio_is_finite(tmp_path, size, shape):
+    audio = np.zeros(RATE)
+    if shape == "impulse":
+        audio[777] = size
+    elif shape == "steps":
+        audio[:] = np.where(np.arange(RATE) % 2, size, -size)
+    else:
+        audio[:] = size * np.sin(np.arange(RATE))
+    found = measure(written(tmp_path / "a.wav", audio, subtype="DOUBLE"))
+    numbers = [value for value in vars(found).values() if value is not None]
+    numbers = [value for value in numbers if isinstance(value, float)]
+    assert len(numbers) >= 6 and np.isfinite(numbers).all()
+
+
 class Header:
     """What a meter asks of an open file."""
 
@@ -125,7 +141,7 @@ def test_a_recording_of_one_level_is_silent(tmp_path):
 
 def test_whatever_cannot_be_read_has_the_reason_that_read_audio_gives(tmp_path):
     paths = broken_files(tmp_path / "broken")
-    assert len(paths) == 10
+    assert len(paths) == 14
     for path in paths:
         with pytest.raises(UserError) as expected:
             read_audio(path)

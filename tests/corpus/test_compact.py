@@ -96,7 +96,11 @@ def test_a_damaged_part_is_refused_with_the_file(place, tmp_path):
     shutil.copytree(place / "compact", copied)
     levels = copied / "training" / "levels.flac"
     whole = levels.read_bytes()
-    for content in (b"", whole[: len(whole) // 2], b"x" * 1_000):
+    promising = bytearray(whole)
+    # The length, 36 bits of the stream's description.
+    promising[21:26] = bytes([whole[21] | 0x0F]) + b"\xff" * 4
+    cut = whole[: len(whole) // 2]
+    for content in (b"", cut, b"x" * 1_000, promising):
         levels.write_bytes(content)
         with pytest.raises(UserError, match=r"training/levels\.flac: (is|hol)"):
             NumpyCorpus(copied)

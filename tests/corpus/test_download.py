@@ -219,6 +219,22 @@ def test_an_archive_writes_nowhere_else(tmp_path, name):
     assert not list(place.glob(".unfinished*"))
 
 
+@pytest.mark.parametrize(
+    "files",
+    [{"zeros": bytes(200_000)}, {str(number): b"" for number in range(500)}],
+)
+def test_an_archive_of_more_than_expected_is_refused(tmp_path, files):
+    """Many files without content take room as well."""
+    bomb = archive(files)
+    assert len(bomb) < 20_000
+    with (
+        RangeServer(bomb) as server,
+        pytest.raises(UserError, match="far more than the 100,000 bytes"),
+    ):
+        download(dataset(server, bomb), tmp_path / "corpus")
+    assert set(contents(tmp_path)) == {"corpus.tar.bz2.part"}
+
+
 def test_what_is_no_archive_leaves_no_folder(tmp_path):
     letter = b"This is not the file that you are looking for." * 50
     with (

@@ -1,7 +1,10 @@
 """Loading saved models."""
 
+import io
 import shutil
+import zipfile
 
+import h5py
 import keras
 import pytest
 import tiny_models
@@ -74,6 +77,42 @@ def test_a_damaged_file_is_named_in_one_line(files, tmp_path):
         assert message.startswith(f"{path}: is ")
         assert "\n" not in message
         assert "name a .keras file that" in message
+
+
+def written(path, parts):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for one, content in parts.items():
+            archive.writestr(one, content)
+    return path
+
+
+def parts_of(path):
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.weights.h5", "more"])
+def test_a_model_that_expands_beyond_measure_is_refused(files, tmp_path, name):
+    """Whichever part of the archive does."""
+    parts = parts_of(files / "student.keras")
+    parts[name] = parts.get(name, b"") + bytes(2**27)
+    path = written(tmp_path / "bomb.keras", parts)
+    with pytest.raises(UserError, match="would unpack to 134,") as caught:
+        load_model(path)
+    assert str(caught.value).startswith(f"{path}: has ")
+
+
+def test_weights_that_store_nothing_are_refused(files, tmp_path):
+    """HDF5 may state any shape and store none of it."""
+    parts = parts_of(files / "student.keras")
+    weights = io.BytesIO(parts["model.weights.h5"])
+    with h5py.File(weights, "a") as file:
+        chunked = {"dtype": "f4", "chunks": (2**10,)}
+        file.create_dataset("more/vars/0", (2**29,), **chunked)
+    parts["model.weights.h5"] = weights.getvalue()
+    path = written(tmp_path / "bomb.keras", parts)
+    with pytest.raises(UserError, match="would unpack to 2,147,"):
+        load_model(path)
 
 
 def test_another_kind_of_model_is_named(tmp_path):

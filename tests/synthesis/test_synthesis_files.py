@@ -201,9 +201,9 @@ def bad_arrays() -> dict[str, np.ndarray | bytes]:
         "is not a NumPy": np.array([{"a": 1}] * 6, dtype=object)[None],
         "not a NumPy array": b"garbage",
         "a NumPy array": b"",
-        "NumPy array": saved.getvalue()[:-8],
+        "is truncated": saved.getvalue()[:-8],
         "NumPy array file": b"PK\x03\x04 garbage",
-        "compute it with": archive(),
+        "save one with numpy.save": archive(),
     }
 
 

@@ -1,11 +1,12 @@
 """Turns a folder of recordings into data to train on.
 
-Every WAV, FLAC, MP3 and OGG file in the folder and its subfolders is mixed to
-one channel, brought to the preset's sample rate and analysed into a mel
-spectrogram. Each is audited first, as by pwavenet audit: one that cannot be
-used (silent, too short, damaged, badly clipped) is left out and reported with
-the reason; the others are prepared all the same. One recording in ten is held
-out to measure progress on, or those that --validation_pattern finds.
+Every recording in the folder and its subfolders (WAV, FLAC, MP3, Ogg, AIFF and
+whatever else libsndfile decodes) is mixed to one channel, brought to the
+preset's sample rate and analysed into a mel spectrogram. Each is audited first,
+as by pwavenet audit: one that cannot be used (silent, too short, damaged, badly
+clipped) is left out and reported with the reason; the others are prepared all
+the same. One recording in ten is held out to measure progress on, or those that
+--validation_pattern finds.
 
 The layouts of LJ Speech, VCTK and LibriTTS are known by themselves, with their
 texts and speakers, and so is a CSV manifest with the columns path, speaker and
@@ -131,6 +132,8 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 
 def run(flag_values: flags.FlagValues) -> None:
     """Prepares the corpus and prints a summary."""
+    from pwavenet_tf.corpus.audit.report import channel_lines
+
     settings = preset(flag_values.preset)
     inputs = chosen_inputs(flag_values, settings)
     for flag, needed in _NEEDED.items():
@@ -141,6 +144,8 @@ def run(flag_values: flags.FlagValues) -> None:
     _print_card(card)
     if warned := len(found.warned):
         print(f"{'warnings:':<12}{warned:>6} files; pwavenet audit lists them")
+    for line in channel_lines(found):
+        print(line)
     print(f"The data is in {Path(flag_values.out)}. Next:")
     chosen = initial = ""
     if (flag_values.statistics_of or "").endswith("teacher.keras"):

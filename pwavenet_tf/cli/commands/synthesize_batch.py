@@ -1,6 +1,6 @@
 """Synthesizes a whole corpus as a job of Apache Beam.
 
-Every recording (WAV, FLAC, MP3, OGG), mel spectrogram (.npy) and .npz file in
+Every recording (WAV, FLAC, MP3, Ogg), mel spectrogram (.npy) and .npz file in
 the folder and its subfolders, or that a CSV manifest names in its column path,
 becomes a sound file of the same name, exactly as pwavenet synthesize makes it.
 The job runs where --runner says, on several processes or machines

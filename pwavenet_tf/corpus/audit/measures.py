@@ -16,13 +16,15 @@ from pathlib import Path
 import numpy as np
 
 from pwavenet_tf.audio.files import (
+    HIGHEST_PEAK,
     HIGHEST_RATE,
     LOWEST_RATE,
-    is_truncated,
+    blocks,
+    open_sound,
     read_audio,
-    soundfile_path,
     to_pcm16,
 )
+from pwavenet_tf.audio.whole import require_whole
 from pwavenet_tf.core.errors import UserError
 
 # Two equal samples at a peak are chance, and three of them are not.
@@ -253,6 +255,40 @@ def bandwidth(frequencies: np.ndarray, decibels: np.ndarray) -> float:
     return highest if edge > FULL_SHARE * highest else edge
 
 
+# A channel so far below the loudest has no part in the sound, dB.
+_SILENT_DB = 40
+# Channels that correlate so, or more strongly, cancel by 13 dB at least.
+_INVERTED_CORRELATION = -0.9
+# Below it the difference of two sums is their rounding.
+_NO_POWER = 1e-12
+
+
+def channel_faults(
+    covariance: np.ndarray,
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Channels that take level from the mean of all.
+
+    Args:
+        covariance: Of the channels, `(channels, channels)`.
+
+    Returns:
+        The numbers, from 1 on, of those that are silent next to the loudest,
+        and of those that are inverted against it.
+    """
+    power = np.maximum(np.diagonal(covariance), 0)
+    loudest = int(power.argmax())
+    if power[loudest] < _NO_POWER:
+        return (), ()
+    silent = power < power[loudest] * 10 ** (-_SILENT_DB / 10)
+    scale = np.sqrt(power * power[loudest])
+    inverted = ~silent & (covariance[loudest] < _INVERTED_CORRELATION * scale)
+    return _numbers(silent), _numbers(inverted)
+
+
+def _numbers(which: np.ndarray) -> tuple[int, ...]:
+    return tuple((np.flatnonzero(which) + 1).tolist())
+
+
 _BLOCK_SECONDS = 10
 _BITS = {
     "PCM_S8": 8,
@@ -272,14 +308,15 @@ class Measures:
     """What was measured of one recording.
 
     Attributes:
-        container: WAV, FLAC, MP3 or OGG.
+        container: WAV, FLAC, MP3, OGG or another, as libsndfile names it.
         subtype: How samples are coded, as libsndfile names it.
         bits: Bits of a coded sample; None if coded with loss.
         sample_rate: Hz.
         channels: Their number.
         seconds: Duration.
         peak: Highest |x| of any channel; full scale is 1.
-        clipped_share: Share of samples in flat tops, of the worst channel.
+        clipped_share: Share of samples in flat tops or beyond full scale, of
+            the worst channel.
         offset: The mean of the samples (DC), of the worst channel; full scale
             is 1.
         silent: Whether no 16-bit level differs from another.
@@ -288,6 +325,9 @@ class Measures:
         bandwidth_hz: See `bandwidth`.
         content: A digest of the sample rate and of the decoded samples, mixed
             to one channel.
+        silent_channels: Numbers, from 1 on, of channels without sound next to
+            one with sound.
+        inverted_channels: Numbers of channels that cancel the loudest one.
     """
 
     container: str
@@ -304,13 +344,20 @@ class Measures:
     snr_db: float | None
     bandwidth_hz: float
     content: str
+    silent_channels: tuple[int, ...] = ()
+    inverted_channels: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        # JSON has lists where Python has tuples.
+        for name in ("silent_channels", "inverted_channels"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
 
 
 def measure(path: Path) -> Measures:
     """Measures a recording; memory does not grow with its length.
 
     Args:
-        path: A WAV, FLAC, MP3 or OGG file.
+        path: A file that libsndfile decodes.
 
     Raises:
         UserError: As `read_audio` has it.
@@ -319,11 +366,11 @@ def measure(path: Path) -> Measures:
 
     path = Path(path)
     try:
-        with soundfile.SoundFile(soundfile_path(path)) as file:
+        with open_sound(path) as file:
             if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:
                 raise _Broken
             meter = _Meter(file)
-            for block in _blocks(file):
+            for block in _usable_blocks(file):
                 meter.add(block)
             return meter.measures(path)
     # Where a file cannot be read completely, the reason comes from the one
@@ -337,13 +384,10 @@ class _Broken(Exception):
     """Something that `read_audio` refuses with a better reason."""
 
 
-def _blocks(file) -> Iterator[np.ndarray]:
-    samples = _BLOCK_SECONDS * file.samplerate
-    while True:
-        block = file.read(samples, dtype="float32", always_2d=True)
-        if not len(block):
-            return
-        if not np.isfinite(block).all():
+def _usable_blocks(file) -> Iterator[np.ndarray]:
+    for block in blocks(file, _BLOCK_SECONDS * file.samplerate):
+        # NaN is not below it either.
+        if not np.abs(block).max() <= HIGHEST_PEAK:
             raise _Broken
         yield block
 
@@ -355,7 +399,9 @@ class _Meter:
         self._file = file
         self._samples = 0
         self._peak = 0.0
+        self._beyond = np.zeros(file.channels, np.int64)
         self._sums = np.zeros(file.channels)
+        self._products = np.zeros((file.channels, file.channels))
         self._lowest, self._highest = np.inf, -np.inf
         self._tops = [FlatTops() for _ in range(file.channels)]
         self._spectrum = AverageSpectrum(file.samplerate)
@@ -369,7 +415,10 @@ class _Meter:
         """Takes the next block, `(time, channels)`."""
         self._samples += len(block)
         self._peak = max(self._peak, float(np.abs(block).max()))
+        self._beyond += (np.abs(block) > 1).sum(axis=0)
         self._sums += block.sum(axis=0, dtype=np.float64)
+        precise = block.astype(np.float64)
+        self._products += precise.T @ precise
         for tops, channel in zip(self._tops, block.T, strict=True):
             tops.add(channel)
         mono = block.mean(axis=1)
@@ -382,9 +431,15 @@ class _Meter:
 
     def measures(self, path: Path) -> Measures:
         file, samples = self._file, self._samples
-        if not samples or is_truncated(file, samples, path):
+        if not samples:
             raise _Broken
+        require_whole(file, samples, path)
         powers = levels(np.concatenate(self._powers))
+        tops = np.array([tops.samples for tops in self._tops])
+        clipped = np.maximum(tops, self._beyond).max()
+        means = self._sums / samples
+        covariance = self._products / samples - np.outer(means, means)
+        silent, inverted = channel_faults(covariance)
         extremes = np.array([self._lowest, self._highest])
         lowest, highest = to_pcm16(extremes)
         return Measures(
@@ -395,11 +450,13 @@ class _Meter:
             channels=file.channels,
             seconds=samples / file.samplerate,
             peak=self._peak,
-            clipped_share=max(tops.samples for tops in self._tops) / samples,
-            offset=float(max(self._sums / samples, key=abs)),
+            clipped_share=float(clipped / samples),
+            offset=float(max(means, key=abs)),
             silent=bool(lowest == highest),
             silence_share=powers.silence_share,
             snr_db=powers.snr_db,
             bandwidth_hz=bandwidth(*self._spectrum.decibels()),
             content=self._digest.hexdigest(),
+            silent_channels=silent,
+            inverted_channels=inverted,
         )

@@ -224,9 +224,14 @@ class Judge:
     def __call__(self, source: Source, measures: Measures) -> Audit:
         """The verdict on a recording that could be read."""
         if measures.silent:
-            return Audit(source, measures, ("is digitally silent",))
+            cancelled = [
+                text for lost, text in channel_faults(measures) if lost
+            ]
+            reasons = tuple(cancelled) or ("is digitally silent",)
+            return Audit(source, measures, reasons)
         reasons, warnings = [], []
         for refuses, text in (
+            *channel_faults(measures),
             *self._compared(source, measures),
             *self._otherwise(source, measures),
         ):
@@ -273,6 +278,32 @@ class Judge:
                 self._limits.quarantine_duplicates,
                 f"has the same samples as {first}",
             )
+
+
+def channel_faults(measures: Measures) -> Iterator[tuple[bool, str]]:
+    """What the mean of the channels loses, and whether that is all."""
+    silent, inverted = measures.silent_channels, measures.inverted_channels
+    if silent:
+        loss = 20 * math.log10(1 - len(silent) / measures.channels)
+        yield (
+            False,
+            f"{_listed(silent, measures)} silent, which lowers the mean of the "
+            f"channels by {-loss:.1f} dB; keep the others alone",
+        )
+    if inverted:
+        yield (
+            measures.silent,
+            f"{_listed(inverted, measures)} inverted against the loudest, so "
+            "that their mean cancels; keep one channel alone",
+        )
+
+
+def _listed(numbers: tuple[int, ...], measures: Measures) -> str:
+    several = len(numbers) > 1
+    return (
+        f"channel{'s' * several} {', '.join(map(str, numbers))} of "
+        f"{measures.channels} {'are' if several else 'is'}"
+    )
 
 
 def _below(value: float | None, limit: float | None) -> bool:

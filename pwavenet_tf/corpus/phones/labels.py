@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
-from pwavenet_tf.audio import files as audio
+from pwavenet_tf.audio import formats
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import write_csv
 from pwavenet_tf.corpus.phones.phones import SILENCE, Phone, in_order
@@ -92,7 +92,7 @@ def find_labels(folder: Path, recording: PurePath | str) -> Path | None:
         in `folder` itself; None if there is neither.
     """
     name = PurePath(recording)
-    if name.suffix.lower() in audio.SUFFIXES:
+    if name.suffix.lower() in formats.SUFFIXES:
         name = name.with_suffix("")
     candidates = [
         Path(folder) / f"{place}{suffix}"

@@ -9,6 +9,7 @@ import h5py
 import keras
 
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.sizes import require_weights
 from pwavenet_tf.training.distribution import written_by_chief
 
 _RANDOM_STATES = "random_states"
@@ -36,6 +37,7 @@ def load_checkpoint(model: keras.Model, path: Path) -> int:
         model.optimizer.build(model.trainable_variables)
     if path.exists():
         try:
+            require_weights(path, path.stat().st_size, path)
             with warnings.catch_warnings():
                 # Keras continues without the optimiser's state, with a warning.
                 warnings.filterwarnings("error", message="Skipping variable")

@@ -9,6 +9,7 @@ import numpy as np
 
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
+from pwavenet_tf.core.sizes import load_arrays
 from pwavenet_tf.training.run_folder import LATER
 
 # Lists of arrays, in the order of the model's and the optimiser's variables.
@@ -84,20 +85,20 @@ def load_state(path: Path, fresh: dict, model: str) -> tuple[dict, Progress]:
         UserError: If the file is missing, damaged or of another model.
     """
     try:
-        with np.load(path) as file:
-            progress = Progress(**json.loads(str(file[_PROGRESS])))
-            state = {
-                group: [
-                    file[f"{group}/{number}"]
-                    for number in range(len(fresh[group]))
-                ]
-                for group in GROUPS
-            }
-            count = len(file.files) - 1
-    # A file that is no archive has exceptions of NumPy, zipfile and json.
-    except Exception as error:
+        arrays = load_arrays(path)
+        progress = Progress(**json.loads(str(arrays[_PROGRESS])))
+        state = {
+            group: [
+                arrays[f"{group}/{number}"]
+                for number in range(len(fresh[group]))
+            ]
+            for group in GROUPS
+        }
+        count = len(arrays) - 1
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        reason = str(error).removeprefix(f"{path}: ")
         raise UserError(
-            f"{path}: is damaged or of another version ({error}); remove it "
+            f"{path}: is damaged or of another version ({reason}); remove it "
             "to begin again, or name another --out"
         ) from error
     found = [value.shape for group in GROUPS for value in state[group]]
