@@ -8,8 +8,8 @@ from pwavenet_tf.core.presets import preset
 from pwavenet_tf.core.training_config import Preset
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.corpus.demo import synthesize_corpus
-from pwavenet_tf.corpus.manifest import read_texts
 from pwavenet_tf.corpus.prepare import prepare
+from pwavenet_tf.corpus.transcripts import Transcripts
 from pwavenet_tf.evaluation.evaluate import evaluate
 from pwavenet_tf.export.saved_model import export_saved_model
 from pwavenet_tf.export.voices import load_voice
@@ -53,7 +53,8 @@ def run_demo(out: Path, recordings: Path | None = None) -> None:
     held_out = [recordings / one.file for one in shortest[:_SENTENCES]]
     _announce("5/6 Audio: held-out sentences, and the report")
     models = {run / "teacher.keras": teacher, run / "student.keras": student}
-    evaluate(models, held_out, out, read_texts(recordings))
+    texts = Transcripts(recordings).written(held_out)
+    evaluate(models, held_out, out, texts)
     _announce("6/6 Export: a SavedModel for TensorFlow Serving")
     exported = export_saved_model(student, out / "served" / "voice")
     print(
