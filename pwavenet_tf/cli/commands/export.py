@@ -135,6 +135,11 @@ def _saved_model(student, out: Path, flag_values: flags.FlagValues) -> None:
 
     version = export_saved_model(student, out)
     print(f"The SavedModel is in {version}; its output equals the student's.")
+    if set("[\\").intersection(str(version.absolute())):
+        print(
+            "Move it before use: TensorFlow can't load from a path that holds "
+            "a bracket or a backslash."
+        )
 
 
 def _tflite(student, out: Path, flag_values: flags.FlagValues) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from absl import flags
 
 from pwavenet_tf.cli.flags import define_data, define_out
+from pwavenet_tf.cli.usage import next_command
 from pwavenet_tf.core.errors import UserError
 
 
@@ -71,4 +72,4 @@ def run(flag_values: flags.FlagValues) -> None:
         f"{(card.seconds('training') + card.seconds('validation')) / 60:.1f} "
         f"minutes in {written / 1e6:.1f} MB. Where JAX is:"
     )
-    print(f"  pwavenet train-jax --data={out} --out=RUN")
+    print(next_command("train-jax", data=out, out="RUN"))

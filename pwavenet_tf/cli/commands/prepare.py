@@ -72,6 +72,7 @@ from pwavenet_tf.cli.flags import (
     define_speaker_pattern,
     existing,
 )
+from pwavenet_tf.cli.usage import next_command
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.core.training_config import Preset
@@ -142,14 +143,20 @@ def run(flag_values: flags.FlagValues) -> None:
     if warned := len(found.warned):
         print(f"{'warnings:':<12}{warned:>6} files; pwavenet audit lists them")
     print(f"The data is in {Path(flag_values.out)}. Next:")
-    chosen = initial = ""
+    chosen = initial = None
     if (flag_values.statistics_of or "").endswith("teacher.keras"):
-        initial = f" --initial={flag_values.statistics_of}"
+        initial = flag_values.statistics_of
     if inputs != settings.conditioning.inputs:
-        chosen = f" --conditioning={','.join(inputs) or 'none'}"
+        chosen = ",".join(inputs) or "none"
     print(
-        f"  pwavenet train-teacher --data={Path(flag_values.out)} --out=RUN "
-        f"--preset={flag_values.preset}{chosen}{initial}"
+        next_command(
+            "train-teacher",
+            data=Path(flag_values.out),
+            out="RUN",
+            preset=flag_values.preset,
+            conditioning=chosen,
+            initial=initial,
+        )
     )
 
 
