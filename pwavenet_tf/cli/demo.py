@@ -6,6 +6,7 @@ from pathlib import Path
 from pwavenet_tf.core.files import require_free
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.core.training_config import Preset
+from pwavenet_tf.corpus.audit.verdict import by_reason
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.corpus.demo import synthesize_corpus
 from pwavenet_tf.corpus.prepare import prepare
@@ -42,8 +43,8 @@ def run_demo(out: Path, recordings: Path | None = None) -> None:
         _announce(f"1/6 A corpus: the recordings in {recordings}")
     _announce("2/6 Prepare: mel spectrograms and clips")
     card = prepare(recordings, out / "data", settings)
-    for refusal in card.refused:
-        print(f"left out: {refusal.file}: {refusal.reason}")
+    for line in by_reason((one.file, one.reason) for one in card.refused):
+        print(f"left out: {line}")
     corpus, run = Corpus(out / "data"), out / "run"
     _announce("3/6 Teacher: learns how probable every next sample is")
     teacher = train_teacher(corpus, settings, run)

@@ -51,6 +51,7 @@ Example:
       --direct_running_mode=multi_processing'
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -140,8 +141,13 @@ def run(flag_values: flags.FlagValues) -> None:
     layout, card, found = _prepared(flag_values, settings, inputs)
     print(layout)
     _print_card(card)
-    if warned := len(found.warned):
-        print(f"{'warnings:':<12}{warned:>6} files; pwavenet audit lists them")
+    if warned := found.warned:
+        print(
+            f"{'warnings:':<12}{len(warned):>6} files; pwavenet audit lists them"
+        )
+        _print_reasons(
+            (one.source.name, text) for one in warned for text in one.warnings
+        )
     print(f"The data is in {Path(flag_values.out)}. Next:")
     chosen = initial = None
     if (flag_values.statistics_of or "").endswith("teacher.keras"):
@@ -216,5 +222,11 @@ def _print_card(card: "CorpusCard") -> None:
         if listed:
             print(f"{name:<12}{len(listed):>6} ({' '.join(listed)})")
     print(f"{'left out:':<12}{len(card.refused):>6} files")
-    for refusal in card.refused:
-        print(f"  {refusal.file}: {refusal.reason}")
+    _print_reasons((one.file, one.reason) for one in card.refused)
+
+
+def _print_reasons(files: Iterable[tuple[str, str]]) -> None:
+    from pwavenet_tf.corpus.audit.verdict import by_reason
+
+    for line in by_reason(files):
+        print(f"  {line}")

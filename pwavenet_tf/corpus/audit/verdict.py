@@ -1,7 +1,8 @@
 """The audit's limits and its verdict: accepted, or quarantined with reasons."""
 
 import dataclasses
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
 from pwavenet_tf.corpus.audit.measures import Measures
 from pwavenet_tf.corpus.layouts import Source
@@ -156,6 +157,33 @@ class Judge:
                 self._limits.quarantine_duplicates,
                 f"has the same samples as {first}",
             )
+
+
+# What differs between files with one reason: figures, quotations, remarks in
+# parentheses, the other file.
+_PARTICULARS = re.compile(
+    r" ?\([^()]*\)|'[^']*'|[\d.,]+|(?<=same samples as ).+"
+)
+
+
+def by_reason(files: Iterable[tuple[str, str]]) -> list[str]:
+    """Files in groups of one reason, the largest first, a line for each.
+
+    Args:
+        files: Names with their reasons.
+
+    Returns:
+        How many there are, with the first of them as an example.
+    """
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for name, text in files:
+        groups.setdefault(_PARTICULARS.sub("", text), []).append((name, text))
+    ordered = sorted(groups.values(), key=len, reverse=True)
+    return [
+        (f"{len(group)} like " if len(group) > 1 else "")
+        + "{}: {}".format(*group[0])
+        for group in ordered
+    ]
 
 
 def _length(measures: Measures, limits: Limits) -> Iterator:
