@@ -142,9 +142,8 @@ def run(flag_values: flags.FlagValues) -> None:
     print(layout)
     _print_card(card)
     if warned := found.warned:
-        print(
-            f"{'warnings:':<12}{len(warned):>6} files; pwavenet audit lists them"
-        )
+        count = f"{len(warned):>6} files; pwavenet audit lists them"
+        print(f"{'warnings:':<12}{count}")
         _print_reasons(
             (one.source.name, text) for one in warned for text in one.warnings
         )
