@@ -17,7 +17,7 @@ from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.imports import hold_back_stderr
 from pwavenet_tf.export.card import model_card
 from pwavenet_tf.export.graphs.block import BlockGraph
-from pwavenet_tf.export.lite.card import VARIANTS, with_card
+from pwavenet_tf.export.lite.card import MOST_FRAMES, VARIANTS, with_card
 from pwavenet_tf.export.lite.gate import Quality, require_quality
 from pwavenet_tf.export.lite.voice import SIGNATURE, LiteVoice
 from pwavenet_tf.models.backend import in_precision
@@ -237,8 +237,11 @@ def _checked(student, variant, block_frames, speech) -> list[dict]:
             f"variant {variant!r} is not known; choose from "
             f"{', '.join(VARIANTS)}"
         )
-    if block_frames < 1:
-        raise UserError(f"a block has {block_frames} frames; choose 1 or more")
+    if not 1 <= block_frames <= MOST_FRAMES:
+        raise UserError(
+            f"a block has {block_frames} frames; choose from 1 to "
+            f"{MOST_FRAMES:,}"
+        )
     if variant in _QUANTISED and not speech:
         raise UserError(
             f"{variant} loses so much that it must be measured on speech; "

@@ -8,6 +8,8 @@ from pwavenet_tf.export.card_format import require_format
 
 # Number formats of a .tflite.
 VARIANTS = ("float32", "float16", "int8-dynamic", "int8")
+# Of a block, whose activations are all in memory at once.
+MOST_FRAMES = 1_000
 
 _NAME = b"pwavenet_tf"
 _IDENTIFIER = b"TFL3"

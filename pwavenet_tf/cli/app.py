@@ -103,6 +103,9 @@ def _run(name: str, arguments: list[str]) -> None:
     values = flags.FlagValues()
     values.set_gnu_getopt(True)
     command.define_flags(values)
+    for flag in values:
+        if not isinstance(values[flag], flags.MultiFlag):
+            _require_one_value(values[flag])
     if _HELP.intersection(arguments):
         print(usage.command_help(name, command, values))
         return
@@ -111,6 +114,22 @@ def _run(name: str, arguments: list[str]) -> None:
         import_tensorflow()
         _log_errors_only()
     command.run(values)
+
+
+def _require_one_value(flag: flags.Flag) -> None:
+    """Makes a flag refuse a second value, of which absl takes the last."""
+    parse = flag.parse
+
+    def parse_once(argument: object) -> None:
+        first, given = flag.value, flag.present
+        parse(argument)
+        if given and flag.value != first:
+            raise UserError(
+                f"--{flag.name} is given twice, as {first} and {flag.value}; "
+                "leave one of them out"
+            )
+
+    flag.parse = parse_once
 
 
 def _needs_tensorflow(command: ModuleType, values: flags.FlagValues) -> bool:

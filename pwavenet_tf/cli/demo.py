@@ -6,10 +6,11 @@ from pathlib import Path
 from pwavenet_tf.core.files import require_free
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.core.training_config import Preset
+from pwavenet_tf.corpus.audit.verdict import by_reason
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.corpus.demo import synthesize_corpus
-from pwavenet_tf.corpus.manifest import read_texts
 from pwavenet_tf.corpus.prepare import prepare
+from pwavenet_tf.corpus.transcripts import Transcripts
 from pwavenet_tf.evaluation.evaluate import evaluate
 from pwavenet_tf.export.saved_model import export_saved_model
 from pwavenet_tf.export.voices import load_voice
@@ -42,8 +43,8 @@ def run_demo(out: Path, recordings: Path | None = None) -> None:
         _announce(f"1/6 A corpus: the recordings in {recordings}")
     _announce("2/6 Prepare: mel spectrograms and clips")
     card = prepare(recordings, out / "data", settings)
-    for refusal in card.refused:
-        print(f"left out: {refusal.file}: {refusal.reason}")
+    for line in by_reason((one.file, one.reason) for one in card.refused):
+        print(f"left out: {line}")
     corpus, run = Corpus(out / "data"), out / "run"
     _announce("3/6 Teacher: learns how probable every next sample is")
     teacher = train_teacher(corpus, settings, run)
@@ -53,7 +54,8 @@ def run_demo(out: Path, recordings: Path | None = None) -> None:
     held_out = [recordings / one.file for one in shortest[:_SENTENCES]]
     _announce("5/6 Audio: held-out sentences, and the report")
     models = {run / "teacher.keras": teacher, run / "student.keras": student}
-    evaluate(models, held_out, out, read_texts(recordings))
+    texts = Transcripts(recordings).written(held_out)
+    evaluate(models, held_out, out, texts)
     _announce("6/6 Export: a SavedModel for TensorFlow Serving")
     exported = export_saved_model(student, out / "served" / "voice")
     print(

@@ -5,7 +5,6 @@ path is answered at once instead of after seconds.
 """
 
 import dataclasses
-import math
 import os
 import shlex
 from collections.abc import Callable
@@ -14,13 +13,15 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
+from pwavenet_tf.audio.files import SUFFIXES
+from pwavenet_tf.cli.numbers import define_number
 from pwavenet_tf.core.beam import import_beam
 from pwavenet_tf.core.config import CONDITIONING_INPUTS
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset_names
-from pwavenet_tf.core.training_config import Preset
+from pwavenet_tf.core.training_config import BOUNDS, Preset
 from pwavenet_tf.corpus.audit.verdict import Limits
-from pwavenet_tf.models.inputs import require_temperature
+from pwavenet_tf.models.inputs import HIGHEST_TEMPERATURE
 from pwavenet_tf.voices import voice_file, voice_names
 
 
@@ -58,6 +59,13 @@ def define_path(
     flags.register_validator(name, checker, flag_values=flag_values)
 
 
+# What nobody calls a folder.
+_OF_FILES = (
+    *SUFFIXES,
+    *(".csv", ".html", ".json", ".keras", ".npy", ".npz", ".onnx", ".tflite"),
+)
+
+
 def existing(name: str, path: str) -> None:
     """Refuses a path where there is neither a file nor a folder."""
     if not os.path.exists(path):
@@ -79,8 +87,15 @@ def existing_file(name: str, path: str) -> None:
 
 
 def writable_folder(name: str, path: str) -> None:
-    """Refuses a folder that can neither be written to nor be made."""
+    """Refuses a folder that can neither be written to nor be made.
+
+    One that is called like a file is refused too, unless it is there.
+    """
     place = os.path.abspath(path)
+    if Path(place).suffix.lower() in _OF_FILES and not os.path.isdir(place):
+        raise UserError(
+            f"--{name}={path} is called like a file; give the name of a folder"
+        )
     while not os.path.lexists(place):
         place = os.path.dirname(place)
     if not os.path.isdir(place):
@@ -172,8 +187,8 @@ def define_preset(
 
 def define_steps(meaning: str, flag_values: flags.FlagValues) -> None:
     """Defines --steps."""
-    flags.DEFINE_integer(
-        "steps", None, meaning, lower_bound=1, flag_values=flag_values
+    define_number(
+        "steps", None, meaning, BOUNDS["steps"], flag_values, whole=True
     )
 
 
@@ -293,67 +308,50 @@ def chosen_runner(flag_values: flags.FlagValues) -> "Runner | None":
 def define_limits(flag_values: flags.FlagValues) -> None:
     """Defines a flag for each field of `Limits`."""
     for field in dataclasses.fields(Limits):
-        define = (
-            flags.DEFINE_boolean
-            if isinstance(field.default, bool)
-            else flags.DEFINE_float
-        )
-        define(
-            field.name,
-            field.default,
-            field.metadata["help"],
-            flag_values=flag_values,
-        )
+        flag = field.name, field.default, field.metadata["help"]
+        if bounds := field.metadata["bounds"]:
+            define_number(*flag, bounds, flag_values)
+        else:
+            flags.DEFINE_boolean(*flag, flag_values=flag_values)
 
 
 def chosen_limits(flag_values: flags.FlagValues) -> Limits:
     """The limits that the flags set.
 
     Raises:
-        UserError: If a limit is not a number, or no recording could be both
-            long enough and short enough.
+        UserError: If no recording could be both long enough and short enough.
     """
-    chosen = {
-        field.name: flag_values[field.name].value
-        for field in dataclasses.fields(Limits)
-    }
-    for name, value in chosen.items():
-        if value is not None and not math.isfinite(value):
-            raise UserError(f"--{name}={value} is not a number; give one")
-    limits = Limits(**chosen)
-    if not 0 < limits.shortest_seconds <= limits.longest_seconds:
+    limits = Limits(
+        **{
+            field.name: flag_values[field.name].value
+            for field in dataclasses.fields(Limits)
+        }
+    )
+    if limits.shortest_seconds > limits.longest_seconds:
         raise UserError(
-            f"--shortest_seconds={limits.shortest_seconds:g} must be more "
-            "than 0 and no more than --longest_seconds="
-            f"{limits.longest_seconds:g}"
+            f"--shortest_seconds={limits.shortest_seconds:g} must be no more "
+            f"than --longest_seconds={limits.longest_seconds:g}"
         )
     return limits
 
 
 def define_sampling(flag_values: flags.FlagValues) -> None:
     """Defines --seed and --temperature."""
-    flags.DEFINE_integer(
+    define_number(
         "seed",
         0,
         "N: Seed of the random noise.",
-        lower_bound=0,
-        upper_bound=2**63 - 1,
-        flag_values=flag_values,
+        (0, 2**63 - 1),
+        flag_values,
+        whole=True,
     )
-    flags.DEFINE_float(
+    define_number(
         "temperature",
         1.0,
         "T: Scale of the noise.",
-        flag_values=flag_values,
+        (0.0, HIGHEST_TEMPERATURE),
+        flag_values,
     )
-    flags.register_validator(
-        "temperature", _require_temperature, flag_values=flag_values
-    )
-
-
-def _require_temperature(temperature: float) -> bool:
-    require_temperature(temperature, "--temperature")
-    return True
 
 
 def define_model(

@@ -12,11 +12,11 @@ from pwavenet_tf.cli.flags import (
     existing_file,
     writable_folder,
 )
+from pwavenet_tf.cli.numbers import define_number
 from pwavenet_tf.core.training_config import (
     BOUNDS,
     PRECISIONS,
     TeacherTraining,
-    require_within,
 )
 from pwavenet_tf.training.distribution import STRATEGIES
 
@@ -93,23 +93,18 @@ def chosen_tensorboard(flag_values: flags.FlagValues) -> Path | None:
 
 
 _PRESET = "The preset's own, if left out."
-# By the flag's name: what defines it, and its help without the bounds.
 _SETTINGS = {
-    "batch_size": (flags.DEFINE_integer, f"N: Clips a step. {_PRESET}"),
+    "batch_size": f"N: Clips a step. {_PRESET}",
     "clip_length": (
-        flags.DEFINE_integer,
-        "SAMPLES: Length of each clip, a multiple of the hop length. "
-        f"{_PRESET}",
+        f"SAMPLES: Length of each clip, a multiple of the hop length. {_PRESET}"
     ),
     "learning_rate": (
-        flags.DEFINE_float,
         "RATE: Adam's at its peak, from which it decays to zero by a cosine. "
-        f"{_PRESET}",
+        f"{_PRESET}"
     ),
     "report_every": (
-        flags.DEFINE_integer,
         "STEPS: Steps between two reports. A tenth of the run, and 1,000 at "
-        "most, if left out.",
+        "most, if left out."
     ),
 }
 
@@ -139,32 +134,23 @@ def define_training(
         existing_file,
         required=False,
     )
-    for name, (define, meaning) in _SETTINGS.items():
-        meaning = f"{meaning} {_bounds(name)}."
-        define(name, None, meaning, flag_values=flag_values)
-        _check_bounds(name, flag_values)
-    flags.DEFINE_integer(
+    for name, meaning in _SETTINGS.items():
+        define_setting(name, None, meaning, flag_values)
+    define_setting(
         "seed",
         0,
-        f"N: Determines {seeded}: the same seed gives the same {model}. "
-        f"{_bounds('seed')}.",
-        flag_values=flag_values,
+        f"N: Determines {seeded}: the same seed gives the same {model}.",
+        flag_values,
     )
-    _check_bounds("seed", flag_values)
 
 
-def _bounds(name: str) -> str:
-    lowest, highest = BOUNDS[name]
-    return f"From {lowest:,} to {highest:,}"
-
-
-def _check_bounds(name: str, flag_values: flags.FlagValues) -> None:
-    def checker(value: float | None) -> bool:
-        if value is not None:
-            require_within(name, value, f"--{name}={value}")
-        return True
-
-    flags.register_validator(name, checker, flag_values=flag_values)
+def define_setting(
+    name: str, usual: float | None, meaning: str, flag_values: flags.FlagValues
+) -> None:
+    """Defines the flag of one of `BOUNDS`."""
+    bounds = BOUNDS[name]
+    whole = isinstance(bounds[0], int)
+    define_number(name, usual, meaning, bounds, flag_values, whole)
 
 
 def with_training(

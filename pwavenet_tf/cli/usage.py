@@ -1,6 +1,7 @@
 """What `pwavenet --help` and `pwavenet COMMAND --help` print."""
 
 import inspect
+import shlex
 import textwrap
 from collections.abc import Mapping
 from types import ModuleType
@@ -62,6 +63,21 @@ def command_help(
             "Flags:\n" + "\n".join(shown),
         ]
     )
+
+
+def next_command(name: str, **values: object) -> str:
+    """The line of a command, as a shell takes it whatever its paths hold.
+
+    Args:
+        name: Of the command.
+        values: Of its flags; those that are None are left out.
+    """
+    given = [
+        f"--{flag}={value}"
+        for flag, value in values.items()
+        if value is not None
+    ]
+    return f"  {shlex.join(['pwavenet', name, *given])}"
 
 
 def placeholder(flag: flags.Flag) -> str:

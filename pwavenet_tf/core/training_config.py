@@ -34,13 +34,12 @@ BOUNDS = {
 }
 
 
-def require_within(name: str, value: float, written: str = "") -> None:
+def require_within(name: str, value: float) -> None:
     """Refuses a setting outside of its bounds, and what is no number.
 
     Args:
         name: One of `BOUNDS`.
         value: Its value.
-        written: How the message begins; the name and the value if left out.
 
     Raises:
         UserError: If it is outside.
@@ -48,8 +47,8 @@ def require_within(name: str, value: float, written: str = "") -> None:
     lowest, highest = BOUNDS[name]
     if not lowest <= value <= highest:
         raise UserError(
-            f"{written or f'{name} {value}'} is out of bounds; give a number "
-            f"from {lowest:,} to {highest:,}"
+            f"{name} {value} is out of bounds; give a number from {lowest:,} "
+            f"to {highest:,}"
         )
 
 

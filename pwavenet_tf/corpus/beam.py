@@ -48,6 +48,7 @@ from pwavenet_tf.corpus.prepare import (
     without_statistics,
 )
 from pwavenet_tf.corpus.statistics import GivenStatistics
+from pwavenet_tf.corpus.transcripts import TABLE
 
 _FAULT = ".fault"
 
@@ -227,8 +228,7 @@ class _Job:
         files = []
         if "linguistic" in self.inputs:
             labels = self.labels or self.folder / "labels"
-            texts = self.folder / "metadata.csv"
-            files = [find_labels(labels, source.name), texts]
+            files = [find_labels(labels, source.name), self.folder / TABLE]
         stamps = [(file, stamp(file)) for file in files]
         return file_name(source, ".npz", self, stamps)
 

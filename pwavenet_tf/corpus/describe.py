@@ -14,11 +14,14 @@ from pwavenet_tf.audio.pitch import (
 )
 from pwavenet_tf.core.config import AudioContract, Conditioning
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.corpus.layouts import Layout, Source, find_layout
+from pwavenet_tf.corpus.layouts import (
+    Layout,
+    Source,
+    find_layout_or_none,
+)
 from pwavenet_tf.corpus.manifest import (
     FOLDER,
     compiled,
-    read_normalised_texts,
     speaker_of,
 )
 from pwavenet_tf.corpus.phones.alignment import Aligner
@@ -30,6 +33,7 @@ from pwavenet_tf.corpus.phones.phones import (
     phone_frames,
     phone_ids,
 )
+from pwavenet_tf.corpus.transcripts import Transcripts
 
 # Labels may end a little later than a recording that was cut or resampled.
 _LABEL_TOLERANCE = 0.1
@@ -70,7 +74,8 @@ class FeatureExtractor:
         layout: Gives texts and speakers; detected, if left out.
 
     Raises:
-        UserError: If the pattern is not valid.
+        UserError: If the pattern is not valid, or a table of texts or a
+            manifest is broken.
     """
 
     def __init__(
@@ -89,12 +94,12 @@ class FeatureExtractor:
         self._log_mel = LogMel(contract)
         self._has_pattern = speaker_pattern is not None
         self._sources: dict[str, Source] = {}
-        self._texts: dict[str, str] = {}
+        self._texts: Transcripts | None = None
         if {"linguistic", "speaker"}.intersection(inputs):
             self._sources = _sources(folder, layout)
         if "linguistic" in inputs:
             # Used for recordings too that do not lie in the folder.
-            self._texts = read_normalised_texts(folder)
+            self._texts = Transcripts(folder)
         self._aligner: Aligner | None = None
 
     def __call__(self, name: str, audio: np.ndarray) -> Description:
@@ -126,7 +131,7 @@ class FeatureExtractor:
     def _text(self, name: str) -> str | None:
         source = self._sources.get(name)
         if source is None or source.text is None:
-            return self._texts.get(Path(name).stem)
+            return None if self._texts is None else self._texts.spoken(name)
         return source.text
 
     def _phones(self, name: str, audio: np.ndarray) -> list[Phone]:
@@ -149,12 +154,8 @@ class FeatureExtractor:
 
 def _sources(folder: Path, layout: Layout | None) -> dict[str, Source]:
     """Recordings by name; none where the folder holds none."""
-    if layout is None:
-        try:
-            layout = find_layout(folder)
-        except UserError:
-            return {}
-    return {source.name: source for source in layout.sources}
+    layout = layout or find_layout_or_none(folder)
+    return {source.name: source for source in layout.sources} if layout else {}
 
 
 def _require_fit(phones: list[Phone], seconds: float, source: Path) -> None:

@@ -7,7 +7,7 @@ Recognised are, in this order:
 - VCTK: `wav48*/p225/p225_001*.flac` and `txt/p225/p225_001.txt`;
 - LibriTTS: `84/121123/84_121123_1_0.wav` with `….normalized.txt` next to it,
   perhaps in folders of subsets;
-- LJ Speech: `metadata.csv` (`pwavenet_tf.corpus.manifest`) and `wavs/`;
+- LJ Speech: `metadata.csv` (`pwavenet_tf.corpus.transcripts`) and `wavs/`;
 - a plain folder, where the outermost folder that a recording lies in is its
   speaker, and which may have a `metadata.csv` too.
 """
@@ -22,8 +22,9 @@ from pwavenet_tf.corpus.manifest import (
     compiled,
     is_manifest,
     read_manifest,
-    read_normalised_texts,
 )
+from pwavenet_tf.corpus.tables import read_text
+from pwavenet_tf.corpus.transcripts import Transcripts
 
 MANIFEST = "manifest.csv"
 # Of the two microphones of VCTK 0.92 the first has rumble; of two speakers
@@ -41,12 +42,17 @@ class Source:
         name: Its path within the corpus, with `/`.
         speaker: The speaker, if the layout gives it.
         text: The transcript, normalised, if the layout gives it.
+        origin: The manifest's line that names it, if there is a manifest.
     """
 
     path: Path
     name: str
     speaker: str | None = None
     text: str | None = None
+    # Of no account to what is computed from the recording.
+    origin: str | None = dataclasses.field(
+        default=None, compare=False, repr=False
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +63,8 @@ class Layout:
         kind: `manifest`, `VCTK`, `LibriTTS`, `LJ Speech` or `plain folder`.
         folder: What names are relative to.
         sources: The recordings, sorted by name.
-        unrecorded: Transcripts without a recording, by name.
+        unrecorded: Transcripts without a recording: their files, or the lines
+            of the table.
         passed_over: Audio files in the folder that are no recordings of the
             corpus: a second microphone, or what a manifest does not name.
     """
@@ -106,8 +113,9 @@ def find_layout(corpus: Path) -> Layout:
         corpus: A folder, a CSV manifest, or a single audio file.
 
     Raises:
-        UserError: If there is no such place or no audio in it, or if its
-            manifest or a transcript cannot be read.
+        UserError: If there is no such place or no audio in it, if its manifest
+            or a transcript cannot be read, or if no recording is there that a
+            manifest or a table of texts names.
     """
     corpus = Path(corpus)
     manifest = corpus if is_manifest(corpus) else corpus / MANIFEST
@@ -118,12 +126,19 @@ def find_layout(corpus: Path) -> Layout:
     layout = (
         _vctk(folder, found)
         or _libritts(folder, found)
-        or _by_table(folder, found)
+        or _by_table(folder, found, whole=corpus.is_dir())
     )
     if corpus.is_dir():
         return layout
     # With a single recording the others' transcripts are no mismatch.
     return dataclasses.replace(layout, unrecorded=())
+
+
+def find_layout_or_none(folder: Path) -> Layout | None:
+    """As `find_layout`; None for a folder without recordings or a manifest."""
+    if (folder / MANIFEST).is_file() or _audio_or_none(folder):
+        return find_layout(folder)
+    return None
 
 
 def _name(path: Path, folder: Path) -> str:
@@ -138,9 +153,21 @@ def _layout(kind: str, folder: Path, sources: list, **others) -> Layout:
 def _manifest(manifest: Path, corpus: Path) -> Layout:
     folder = manifest.parent
     sources = [
-        Source(folder / row.path, row.path, row.speaker, row.text)
+        Source(
+            folder / row.path,
+            row.path,
+            row.speaker,
+            row.text,
+            f"{manifest.name}:{row.line}",
+        )
         for row in read_manifest(manifest)
     ]
+    if not any(source.path.is_file() for source in sources):
+        raise UserError(
+            f"{manifest.parent / str(sources[0].origin)}: there is no "
+            f"{sources[0].path}, nor any other recording that the manifest "
+            "names; paths are relative to its folder"
+        )
     unnamed = 0
     if corpus.is_dir():
         named = {source.path.resolve() for source in sources}
@@ -148,7 +175,7 @@ def _manifest(manifest: Path, corpus: Path) -> Layout:
             path.resolve() not in named for path in _audio_or_none(corpus)
         )
     unrecorded = [
-        source.name
+        f"{source.origin}: {source.name}"
         for source in sources
         if source.text is not None and not source.path.is_file()
     ]
@@ -156,7 +183,7 @@ def _manifest(manifest: Path, corpus: Path) -> Layout:
         "manifest",
         folder,
         sources,
-        unrecorded=tuple(sorted(unrecorded)),
+        unrecorded=tuple(unrecorded),
         passed_over=unnamed,
     )
 
@@ -245,9 +272,9 @@ def _libritts(folder: Path, found: list[Path]) -> Layout | None:
     )
 
 
-def _by_table(folder: Path, found: list[Path]) -> Layout:
-    texts = read_normalised_texts(folder)
-    is_lj = bool(texts) and (folder / "wavs").is_dir()
+def _by_table(folder: Path, found: list[Path], whole: bool) -> Layout:
+    texts = Transcripts(folder)
+    is_lj = texts.table.is_file() and (folder / "wavs").is_dir()
     pattern = compiled(FOLDER)
     sources = []
     for path in found:
@@ -258,15 +285,16 @@ def _by_table(folder: Path, found: list[Path]) -> Layout:
                 path,
                 name,
                 outermost and outermost[1],
-                texts.get(path.stem),
+                texts.spoken(name),
             )
         )
-    recorded = {path.stem for path in found}
     return _layout(
         "LJ Speech" if is_lj else "plain folder",
         folder,
         sources,
-        unrecorded=tuple(sorted(set(texts) - recorded)),
+        unrecorded=texts.unrecorded(one.name for one in sources)
+        if whole
+        else (),
     )
 
 
@@ -278,4 +306,4 @@ def _read(path: Path | None) -> str | None:
     """A transcript on one line."""
     if path is None:
         return None
-    return " ".join(path.read_text("utf-8", errors="replace").split())
+    return " ".join(read_text(path).split())

@@ -1,15 +1,16 @@
-"""Tables of recordings: manifests, transcripts and speakers' names."""
+"""CSV manifests, and speakers' names."""
 
-import csv
 import dataclasses
 import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.corpus.tables import csv_rows, read_text, split_lines
 
 _SUFFIXES = (".csv", ".tsv")
 _DELIMITERS = ",\t;|"
-_PATH, _SPEAKER, _TEXT = "path", "speaker", "text"
+_COLUMNS = _PATH, _SPEAKER, _TEXT = "path", "speaker", "text"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,11 +21,13 @@ class Row:
         path: As it is written, relative to the manifest's folder.
         speaker: None where the field is empty or there is no such column.
         text: Likewise.
+        line: Where its row begins.
     """
 
     path: str
     speaker: str | None
     text: str | None
+    line: int
 
 
 def is_manifest(path: Path) -> bool:
@@ -40,84 +43,59 @@ def read_manifest(manifest: Path) -> list[Row]:
     separated by commas, tabs, semicolons or bars.
 
     Raises:
-        UserError: If it is not text, has no `path` column or no rows, or if a
-            row has no path or one that another row has too.
+        UserError: If it is not text or not CSV, has no `path` column or no
+            rows, or if a row has another number of fields, no path, or one
+            that another row has too.
     """
-    try:
-        with open(manifest, encoding="utf-8-sig", newline="") as file:
-            delimiter = _delimiter(file.readline())
-            file.seek(0)
-            rows = list(
-                _manifest_rows(csv.reader(file, delimiter=delimiter), manifest)
-            )
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{manifest}: is not UTF-8 text; save it as UTF-8"
-        ) from error
-    except csv.Error as error:
-        raise UserError(f"{manifest}: is not CSV ({error})") from error
-    if not rows:
-        raise UserError(f"{manifest}: names no recordings; add a line for each")
-    return rows
-
-
-def _delimiter(header: str) -> str:
-    return max(_DELIMITERS, key=header.count)
-
-
-def _manifest_rows(lines, manifest: Path):
-    header = [name.strip().lower() for name in next(lines, [])]
-    if _PATH not in header:
+    text = read_text(manifest)
+    header, *_ = split_lines(text)
+    delimiter = next(filter(_names_path(header), _DELIMITERS), ",")
+    rows = csv_rows(manifest, text, delimiter)
+    columns = [name.casefold() for name in next(rows, (1, []))[1]]
+    if _PATH not in columns:
         raise UserError(
             f"{manifest}: its first line names no column {_PATH!r}; let it "
-            f"begin with a line like {_PATH},{_SPEAKER},{_TEXT}"
+            f"begin with a line like {_PATH},{_SPEAKER},{_TEXT}, or name the "
+            "folder if this is its table of texts"
         )
+    if twice := [one for one in _COLUMNS if columns.count(one) > 1]:
+        raise UserError(
+            f"{manifest}:1: names the column {twice[0]!r} twice; drop one"
+        )
+    found = list(_manifest_rows(manifest, columns, rows))
+    if not found:
+        raise UserError(f"{manifest}: names no recordings; add a line for each")
+    return found
+
+
+def _names_path(header: str) -> Callable[[str], bool]:
+    def is_delimiter(one: str) -> bool:
+        names = header.casefold().split(one)
+        return _PATH in [name.strip('" \t') for name in names]
+
+    return is_delimiter
+
+
+def _manifest_rows(
+    manifest: Path,
+    columns: list[str],
+    rows: Iterable[tuple[int, list[str]]],
+) -> Iterator[Row]:
     seen: dict[str, int] = {}
-    for fields in lines:
-        if not any(field.strip() for field in fields):
-            continue
-        row = dict(zip(header, map(str.strip, fields), strict=False))
-        where = f"{manifest}:{lines.line_num}"
-        if not row.get(_PATH) or "\0" in row[_PATH]:
-            raise UserError(f"{where}: has no path; fill it in or drop the row")
+    for line, fields in rows:
+        row = dict(zip(columns, fields, strict=False))
+        if not row[_PATH]:
+            raise UserError(
+                f"{manifest}:{line}: has no path; fill it in or drop the row"
+            )
         path = PurePosixPath(row[_PATH]).as_posix()
         if path in seen:
             raise UserError(
-                f"{where}: names {path} again, as line {seen[path]} does; "
-                "drop one of them"
+                f"{manifest}:{line}: names {path} again, as line {seen[path]} "
+                "does; drop one of them"
             )
-        seen[path] = lines.line_num
-        yield Row(path, row.get(_SPEAKER) or None, row.get(_TEXT) or None)
-
-
-def read_texts(folder: Path) -> dict[str, str]:
-    """Texts by the stem of the recording's file name, as they are written.
-
-    The file has a line `name|text` or `name|text|normalised text` for each
-    recording, as in the LJ Speech corpus. Lines of another form are passed
-    over.
-    """
-    return {row[0]: row[1] for row in _rows(folder)}
-
-
-def read_normalised_texts(folder: Path) -> dict[str, str]:
-    """Texts by name: the normalised text where there is one.
-
-    It has numbers and abbreviations in full, so it is the one to align.
-    """
-    return {
-        row[0]: next(filter(str.strip, row[2:3]), row[1])
-        for row in _rows(folder)
-    }
-
-
-def _rows(folder: Path) -> list[list[str]]:
-    table = Path(folder) / "metadata.csv"
-    if not table.is_file():
-        return []
-    lines = table.read_text("utf-8", errors="replace").splitlines()
-    fields = [line.split("|") for line in lines]
-    return [row for row in fields if len(row) > 1]
+        seen[path] = line
+        yield Row(path, row.get(_SPEAKER) or None, row.get(_TEXT) or None, line)
 
 
 # The folder that a recording lies in, as the corpora VCTK and LibriTTS have

@@ -14,7 +14,7 @@ from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write, require_free
 from pwavenet_tf.core.training_config import Preset
 from pwavenet_tf.corpus.audit import CorpusAudit, audit, reason, shuffled
-from pwavenet_tf.corpus.audit.verdict import Limits
+from pwavenet_tf.corpus.audit.verdict import Limits, by_reason
 from pwavenet_tf.corpus.card import CorpusCard, Recording, Refusal
 from pwavenet_tf.corpus.describe import (
     Description,
@@ -329,7 +329,8 @@ def _require_enough(
             f"{layout.folder}: no speaker has two recordings, one to train on "
             "and one to hold out; is the speaker pattern right?"
         )
-    reasons = "; ".join(f"{one.file}: {one.reason}" for one in refused[:3])
+    groups = by_reason((one.file, one.reason) for one in refused)
+    reasons = "; ".join(groups[:3])
     raise UserError(
         f"{layout.folder}: {usable} of {usable + len(refused)} recordings can "
         "be used and two are needed, one to train on and one to hold out"

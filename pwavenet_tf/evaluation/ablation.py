@@ -9,7 +9,7 @@ from pwavenet_tf.audio.files import find_audio
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.core.training_config import Distillation
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.corpus.manifest import read_texts
+from pwavenet_tf.corpus.transcripts import Transcripts
 from pwavenet_tf.distillation.distiller import Distiller
 from pwavenet_tf.evaluation.ablation_table import Ablation, Row, write_table
 from pwavenet_tf.evaluation.evaluate import evaluate
@@ -123,6 +123,7 @@ def run_ablation(
     # Faults in them are reported now, not after hours of training.
     require_distinct(recordings)
     read_references(recordings, [teacher], folder, labels, speaker_pattern)
+    texts = Transcripts(folder).written(recordings)
     trained = ablate(corpus, teacher, phone_classifier, settings, out, steps)
     successful = [one for one in trained if one.student is not None]
     students = {one.variant.name: one.student for one in successful}
@@ -136,7 +137,7 @@ def run_ablation(
         {one.path: one.student for one in successful} | {teacher_file: teacher},
         recordings,
         out,
-        read_texts(folder),
+        texts,
         folder=folder,
         labels=labels,
         speaker_pattern=speaker_pattern,

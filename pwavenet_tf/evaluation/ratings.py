@@ -108,9 +108,11 @@ def rating_files(places: Iterable[str]) -> list[Path]:
 def _matching(pattern: Path) -> list[Path]:
     import glob
 
-    return sorted(
-        path for path in map(Path, glob.glob(str(pattern))) if path.is_file()
-    )
+    # Most often only the name is a pattern, whatever characters its folder has.
+    found = pattern.parent.glob(pattern.name)
+    if not pattern.parent.is_dir():
+        found = map(Path, glob.glob(str(pattern)))
+    return sorted(path for path in found if path.is_file())
 
 
 def read_ratings(files: Sequence[Path]) -> Ratings:

@@ -1,6 +1,5 @@
 """Synthesis of a whole folder as a Beam job: `RunInference` with a model."""
 
-import contextlib
 import csv
 import dataclasses
 import hashlib
@@ -26,13 +25,15 @@ from pwavenet_tf.core.beam import (
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write, require_free, run_lock
 from pwavenet_tf.corpus import beam as corpus_beam
-from pwavenet_tf.corpus.layouts import MANIFEST, Layout, find_layout
-from pwavenet_tf.corpus.manifest import (
-    is_manifest,
-    read_manifest,
-    read_normalised_texts,
+from pwavenet_tf.corpus.layouts import (
+    MANIFEST,
+    Layout,
+    find_layout,
+    find_layout_or_none,
 )
+from pwavenet_tf.corpus.manifest import is_manifest, read_manifest
 from pwavenet_tf.corpus.phones.labels import find_labels
+from pwavenet_tf.corpus.transcripts import Transcripts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,7 +176,7 @@ class FileSynthesizer:
         self._folder = folder
         self._describe = self._describer()
         # The layout does not have those of recordings elsewhere.
-        self._texts = read_normalised_texts(folder)
+        self._texts = Transcripts(folder)
 
     def synthesize(self, utterance: Utterance) -> str | None:
         """Writes an audio file; returns the reason if that fails."""
@@ -213,7 +214,7 @@ class FileSynthesizer:
             label_file = find_labels(labels, name)
             parts += [label_file and label_file.name]
             parts += [corpus_beam.stamp(label_file)]
-            parts += [source and source.text, self._texts.get(Path(name).stem)]
+            parts += [source and source.text, self._texts.spoken(name)]
         return corpus_beam.digest(*parts)
 
     def _require_speaker(self) -> None:
@@ -255,10 +256,10 @@ def _layout(
     """The layout with texts and speakers; empty if unneeded or unknown."""
     if manifest:
         return find_layout(manifest)
+    found = None
     if {"linguistic", "speaker"}.intersection(inputs):
-        with contextlib.suppress(UserError):
-            return find_layout(folder)
-    return Layout("", folder, ())
+        found = find_layout_or_none(folder)
+    return found or Layout("", folder, ())
 
 
 SETTINGS_NAME = "synthesis.json"

@@ -1,6 +1,7 @@
 """The machines to train on, as a `tf.distribute` strategy."""
 
 import contextlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -56,13 +57,7 @@ def choose_strategy(name: str = "auto") -> "tf.distribute.Strategy":
         devices = gpus or tf.config.list_logical_devices("CPU")
         return tf.distribute.MirroredStrategy([one.name for one in devices])
     if name == "multiworker":
-        if not os.environ.get("TF_CONFIG"):
-            raise UserError(
-                "strategy multiworker: the environment variable TF_CONFIG is "
-                "not set; it lists the workers, as TensorFlow's guide to "
-                "distributed training describes"
-            )
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        return _multiworker()
     return _tpu()
 
 
@@ -75,6 +70,24 @@ def _available() -> str:
         return "multiworker"
     several = len(tf.config.list_physical_devices("GPU")) > 1
     return "mirrored" if several else "single"
+
+
+def _multiworker() -> "tf.distribute.Strategy":
+    import tensorflow as tf
+
+    workers, fault = os.environ.get("TF_CONFIG"), "is not set"
+    if workers:
+        try:
+            if not isinstance(json.loads(workers), dict):
+                raise ValueError("it is no JSON object")
+            return tf.distribute.MultiWorkerMirroredStrategy()
+        except (ValueError, TypeError, KeyError, AttributeError) as problem:
+            fault = f"lists no workers ({problem})"
+    raise UserError(
+        f"strategy multiworker: the environment variable TF_CONFIG {fault}; "
+        "write it as TensorFlow's guide to distributed training describes, or "
+        "choose --strategy=single"
+    )
 
 
 def _tpu() -> "tf.distribute.Strategy":

@@ -1,6 +1,7 @@
 """The command `audit`, and `prepare` with the same limits."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -63,7 +64,7 @@ def test_the_limits_of_audit_and_prepare_are_the_same(
     places[1] = f"--out={tmp_path / 'b'}"
     status, text, _ = run(capsys, "prepare", *places, limit)
     assert status == 0
-    assert "  noisy.wav: is noisy (SNR" in text
+    assert "\n  noisy.wav: is noisy (SNR" in text
     assert "left out: 2 files" in " ".join(text.split())
     assert "plain folder: 5 recordings" in text
     places[1] = f"--out={tmp_path / 'c'}"
@@ -72,13 +73,39 @@ def test_the_limits_of_audit_and_prepare_are_the_same(
     assert "left out: 1 files" in words and "warnings: 1 files" in words
 
 
+def test_prepare_groups_what_it_left_out_and_warned_of(tmp_path, capsys):
+    folder = tmp_path / "recordings"
+    for number in range(3):
+        written(folder / f"{number}.wav", noisy(30, seed=number, seconds=1.5))
+        short = noisy(30, seed=number, seconds=0.1 + 0.01 * number)
+        written(folder / f"short{number}.wav", short)
+        written(folder / f"noise{number}.wav", noisy(7 + number, seconds=1.5))
+    written(folder / "copy.wav", noisy(30, seed=0, seconds=1.5))
+    written(folder / "silent.wav", np.zeros(16_000))
+    status, text, _ = run(
+        capsys, "prepare", f"--corpus={folder}", f"--out={tmp_path / 'out'}"
+    )
+    assert status == 0
+    shown = [re.sub(r"\(.*\)", "()", line) for line in text.splitlines()]
+    first = next(n for n, line in enumerate(shown) if "left out:" in line)
+    assert shown[first : first + 6] == [
+        "left out:        4 files",
+        "  3 like short0.wav: is shorter than 0.25 s ()",
+        "  silent.wav: is digitally silent",
+        "warnings:        4 files; pwavenet audit lists them",
+        "  3 like noise0.wav: is noisy ()",
+        shown[first + 5],
+    ]
+    assert "has the same samples as" in shown[first + 5]
+
+
 def test_a_manifest_is_audited(recordings, capsys):
     manifest = recordings / "list.csv"
     manifest.write_text("path,speaker\n0.wav,anna\ngone.wav,ben\n")
     status, text, _ = run(capsys, "audit", f"--corpus={manifest}")
     assert status == 0
     assert text.startswith("manifest: 2 recordings, 2 speakers")
-    assert "  gone.wav: no such file\n" in text
+    assert "  gone.wav: no such file (list.csv:3)\n" in text
 
 
 @pytest.mark.parametrize(

@@ -95,8 +95,6 @@ CASES = {
     SYNTHESIZE + "--input={wav} --text=hello": "give either --input=PATH or",
     SYNTHESIZE + "--text=hello": "this model reads a mel spectrogram",
     SYNTHESIZE + "--input={wav} --speaker=ben": "has one speaker only",
-    SYNTHESIZE + "--input={wav} --temperature=nan": "--temperature is nan",
-    SYNTHESIZE + "--input={wav} --temperature=inf": "--temperature is inf",
     "synthesize --model={student} --input={bad}/own/a.wav --out={bad}/own": (
         "would be overwritten"
     ),
@@ -132,9 +130,6 @@ CASES = {
     ),
     EXPORT + "--out={out}.tflite --format=tflite --speech={bad}/empty": (
         "empty: holds neither recordings"
-    ),
-    EXPORT + "--out={out}.tflite --format=tflite --block_frames=0": (
-        "--block_frames=0"
     ),
     "synthesize --model={bad}/text.tflite --input={wav} --out={out}": (
         "text.tflite: is not a .tflite file"

@@ -1,10 +1,13 @@
 """The front of the command line: help, mistakes and exit statuses."""
 
+import importlib
+import math
 import os
 import subprocess
 import sys
 
 import pytest
+from absl import flags
 
 import pwavenet_tf
 from pwavenet_tf.cli import app
@@ -112,14 +115,6 @@ def test_missing_flags_are_all_named(capsys):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["train-teacher", "--steps=abc"], "--steps=abc is not a positive"),
-        (["train-teacher", "--steps=0"], "--steps=0 is not a positive"),
-        (["train-teacher", "--steps=1.5"], "--steps=1.5 is not a positive"),
-        (["synthesize", "--temperature=hot"], "--temperature=hot is not a"),
-        (
-            ["synthesize", "--voice=kathleen", "--temperature=-1"],
-            "--temperature is -1.0, but",
-        ),
         (["prepare", "--preset=nanoo"], "did you mean --preset=nano?"),
         (["prepare", "--preset=x"], "is not one of nano, v1, paper"),
         (["train-teacher", "--head=gauss"], "did you mean --head=gaussian?"),
@@ -132,6 +127,65 @@ def test_missing_flags_are_all_named(capsys):
 )
 def test_value_of_the_wrong_kind_is_named(arguments, expected, capsys):
     assert expected in complaint(capsys, *arguments)
+
+
+def flags_of(name: str) -> list[flags.Flag]:
+    values = flags.FlagValues()
+    importlib.import_module(
+        f"pwavenet_tf.cli.commands.{name.replace('-', '_')}"
+    ).define_flags(values)
+    return [values[flag] for flag in values]
+
+
+NUMBERS = [
+    (name, flag.name, flag.parser)
+    for name in app.COMMANDS
+    for flag in flags_of(name)
+    if flag.flag_type() in ("int", "float")
+]
+
+
+@pytest.mark.parametrize(("name", "flag", "parser"), NUMBERS)
+def test_a_number_is_within_bounds_that_the_message_names(
+    name, flag, parser, capsys
+):
+    lowest, highest = parser.bounds
+    assert -math.inf < lowest < highest < math.inf
+    step = 1 if isinstance(lowest, int) else 1e-4
+    wrong = [lowest - step, 2 * highest, 10**30, "nan", "inf", "abc", ""]
+    for value in [*wrong, 1.5] if step == 1 else wrong:
+        line = complaint(capsys, name, f"--{flag}={value}")
+        assert f"--{flag}={value} is not a" in line
+        assert f"number from {lowest:,} to {highest:,};" in line
+    for value in lowest, highest:
+        line = complaint(capsys, name, f"--{flag}={value}", "--nonsense")
+        assert "there is no flag --nonsense" in line
+    assert app.main([name, "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"From {lowest:,} to {highest:,}." in shown
+
+
+def test_there_are_many_numbers():
+    assert len(NUMBERS) > 40
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--steps=3", "--steps=4"], "--steps is given twice, as 3 and 4"),
+        (["--seed=3", "--seed", "4"], "--seed is given twice, as 3 and 4"),
+        (["--out=a", "--out=b"], "--out is given twice, as a and b"),
+        (["--head=mu_law", "--head=gaussian"], "--head is given twice"),
+        (["--steps=3", "--steps=3", "--nonsense"], "no flag --nonsense"),
+    ],
+)
+def test_a_flag_given_twice_with_two_values_is_refused(given, message, capsys):
+    assert message in complaint(capsys, "train-teacher", *given)
+
+
+def test_a_switch_thrown_both_ways_is_refused(capsys):
+    line = complaint(capsys, "audit", "--transcripts", "--notranscripts")
+    assert "--transcripts is given twice, as True and False" in line
 
 
 def test_argument_that_is_no_flag_is_named(tmp_path, capsys):
@@ -181,6 +235,45 @@ def test_path_of_the_wrong_kind_is_named(tmp_path, capsys):
     assert "a file's name" in complaint(
         capsys, "benchmark", f"--out={tmp_path}"
     )
+
+
+FOLDERS = [
+    (name, flag.name)
+    for name in app.COMMANDS
+    for flag in flags_of(name)
+    if flag.name in ("data", "out", "labels", "tensorboard")
+    and (name, flag.name) not in (("export", "out"), ("benchmark", "out"))
+]
+
+
+@pytest.mark.parametrize(("name", "flag"), [*FOLDERS, ("demo", "corpus")])
+def test_a_recording_is_no_folder(name, flag, tmp_path, capsys):
+    sound, folder = tmp_path / "a.wav", tmp_path / "c.wav"
+    sound.touch()
+    model = ["--voice=kathleen"] if name.startswith("synthesize") else []
+    line = complaint(capsys, name, f"--{flag}={sound}", *model)
+    assert f"--{flag}={sound} is " in line and "folder" in line
+    if flag in ("out", "tensorboard"):
+        new = f"--{flag}={tmp_path / 'b.wav'}"
+        line = complaint(capsys, name, new, *model)
+        assert "b.wav is called like a file; give the name of a folder" in line
+    if name == "audit" and flag == "out":
+        folder.mkdir()
+        assert "c.wav" not in complaint(capsys, name, f"--{flag}={folder}")
+
+
+@pytest.mark.parametrize(
+    ("name", "flag"),
+    [
+        (name, flag.name)
+        for name in app.COMMANDS
+        for flag in flags_of(name)
+        if flag.name in ("model", "teacher", "phones", "initial")
+    ],
+)
+def test_a_folder_is_no_model(name, flag, tmp_path, capsys):
+    line = complaint(capsys, name, f"--{flag}={tmp_path}")
+    assert f"--{flag}={tmp_path} is a folder; give a file in it" in line
 
 
 def test_each_repetition_of_a_flag_is_checked(tmp_path, capsys):

@@ -8,7 +8,7 @@ import pytest
 from pwavenet_tf.audio.files import read_audio
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.demo import SENTENCES
-from pwavenet_tf.corpus.manifest import read_normalised_texts
+from pwavenet_tf.corpus.layouts import find_layout
 from pwavenet_tf.corpus.phones.alignment import LONGEST_SECONDS, Aligner
 from pwavenet_tf.corpus.phones.espeak import Espeak
 from pwavenet_tf.corpus.phones.phones import SILENCE
@@ -133,10 +133,10 @@ def test_noise_and_sample_rate_matter_little(aligner, noise, sample_rate):
 
 def test_real_speech_is_covered_and_its_silence_found(aligner, shared_data):
     corpus = shared_data / "ljspeech-mini"
-    for name, text in list(read_normalised_texts(corpus).items())[:8]:
+    for recording in find_layout(corpus).sources[:8]:
         rate = 22_050
-        audio = read_audio(corpus / "wavs" / f"{name}.flac")
-        phones = aligner.align(text, audio, rate)
+        audio = read_audio(recording.path)
+        phones = aligner.align(recording.text, audio, rate)
         assert phones[0].start == 0
         assert phones[-1].end == pytest.approx(len(audio) / rate)
         levels = {True: [], False: []}
@@ -161,11 +161,11 @@ def test_sibilants_of_real_speech_are_where_it_hisses(aligner, shared_data):
 
     corpus = shared_data / "ljspeech-mini"
     hisses = {True: [], False: []}
-    for name, text in list(read_normalised_texts(corpus).items())[:8]:
-        audio = read_audio(corpus / "wavs" / f"{name}.flac")
+    for recording in find_layout(corpus).sources[:8]:
+        audio = read_audio(recording.path)
         power = np.abs(librosa.stft(audio, n_fft=1024, hop_length=220)) ** 2
         high = power[186:].sum(axis=0) / (power.sum(axis=0) + 1e-9)
-        for phone in phones_in(aligner.align(text, audio, 22_050)):
+        for phone in phones_in(aligner.align(recording.text, audio, 22_050)):
             frame = round((phone.start + phone.end) / 2 * 22_050 / 220)
             hisses[phone.symbol in {"s", "z", "ʃ", "tʃ"}].append(high[frame])
     sibilant, other = hisses[True], hisses[False]

@@ -105,7 +105,7 @@ def test_everything_that_is_wrong_is_found_and_nothing_else(found):
     twins = {"good.wav", "twin.flac"}
     assert sum("same samples" in warnings[name] for name in twins) == 1
     assert {one.source.name for one in found.accepted} == {*twins, *WARNED}
-    assert found.layout.unrecorded == ("lost",)
+    assert found.layout.unrecorded == ("metadata.csv:3: lost",)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -172,7 +172,7 @@ def test_the_json_has_every_figure_of_every_file(files, found):
     content = json.loads((files / "audit.json").read_text("ascii"))
     assert content["recordings"] == len(content["files"]) == 23
     assert (content["accepted"], content["quarantined"]) == (5, 18)
-    assert content["transcripts_without_recording"] == ["lost"]
+    assert content["transcripts_without_recording"] == ["metadata.csv:3: lost"]
     assert content["limits"]["shortest_seconds"] == 0.25
     by_name = {one["file"]: one for one in content["files"]}
     assert list(by_name) == sorted(by_name)

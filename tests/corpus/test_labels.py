@@ -128,7 +128,9 @@ def test_marks_of_silence_become_one(tmp_path, mark):
         ("a.lab", "the words spoken\n", "a.lab:1: 'the' is not a time"),
         ("a.lab", "x\n#\n1.0\n", "a.lab:3: is not `end colour phone`"),
         ("a.lab", "#\n1.0 125 a\n0.5 125 b", "a.lab:3: ends before it starts"),
-        ("a.lab", "0 1.0 \xe9", "a.lab: is not UTF-8 text"),
+        ("a.csv", 'start,end,phone\n0,1,"a\n1,2,b\n', "a.csv:2: is not CSV"),
+        ("a.csv", "start,end,phone\n0,0,1,a\n", "a.csv:2: has 4 fields"),
+        ("a.lab", "0 1.0 \xe9", "a.lab:1: is not UTF-8 text"),
     ],
 )
 def test_unreadable_labels_name_file_and_line(tmp_path, name, content, message):

@@ -57,7 +57,7 @@ def test_a_plain_folder_may_have_a_table_of_texts(tmp_path):
         "a.wav": (None, "It is two."),
         "b.wav": (None, None),
     }
-    assert layout.unrecorded == ("z",)
+    assert layout.unrecorded == ("metadata.csv:2: z",)
 
 
 def test_lj_speech_is_known(tmp_path):
@@ -72,7 +72,7 @@ def test_lj_speech_is_known(tmp_path):
         "wavs/LJ001-0001.wav": (None, "In fourteen seventy-six."),
         "wavs/LJ001-0002.wav": (None, "Yes"),
     }
-    assert layout.unrecorded == ("LJ001-0003",)
+    assert layout.unrecorded == ("metadata.csv:3: LJ001-0003",)
     assert str(layout) == (
         "LJ Speech: 2 recordings, 2 with a transcript, 1 transcript without "
         "a recording"
@@ -182,7 +182,7 @@ def test_a_manifest_may_name_what_is_elsewhere_or_not_there(tmp_path):
         "../outside/o.wav": (None, "Two"),
         "gone.wav": (None, "Three"),
     }
-    assert layout.unrecorded == ("gone.wav",)
+    assert layout.unrecorded == ("manifest.csv:4: gone.wav",)
     assert layout.passed_over == 1
 
 
@@ -249,7 +249,7 @@ def test_prepare_takes_what_the_manifest_names(tmp_path):
     held = {one.file: one.speaker for one in card.training + card.validation}
     assert held == {"1.wav": "anna", "2.wav": "anna", "4.wav": "ben"}
     assert [one.file for one in card.refused] == ["gone.wav"]
-    assert card.refused[0].reason == "no such file"
+    assert card.refused[0].reason == "no such file (some.csv:5)"
 
 
 def test_phones_come_from_the_layouts_text(tmp_path, shared_data):

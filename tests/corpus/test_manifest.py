@@ -51,9 +51,29 @@ def test_a_line_break_within_quotes_is_part_of_the_text(tmp_path):
     path = tmp_path / "m.csv"
     path.write_text('path,text\na.wav,"one\ntwo"\n\n b.wav , three\n')
     assert read_manifest(path) == [
-        Row("a.wav", None, "one\ntwo"),
-        Row("b.wav", None, "three"),
+        Row("a.wav", None, "one\ntwo", 2),
+        Row("b.wav", None, "three", 5),
     ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_where_files_end_them_and_nowhere_else(
+    tmp_path, encoding, end
+):
+    path, text = tmp_path / "m.csv", "of\u2028a\u0085line\vor\fa\x1epage"
+    content = f'path;text{end}a.wav;Étude {text}{end}b.wav;"5"" wide"{end}'
+    path.write_bytes(content.encode(encoding))
+    assert read_manifest(path) == [
+        Row("a.wav", None, f"Étude {text}", 2),
+        Row("b.wav", None, '5" wide', 3),
+    ]
+
+
+def test_the_delimiter_is_the_one_that_sets_off_the_path(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_text("text, in full, read aloud|path\nYes, no, so|a.wav\n")
+    assert [one.path for one in read_manifest(path)] == ["a.wav"]
 
 
 @pytest.mark.parametrize(
@@ -63,11 +83,19 @@ def test_a_line_break_within_quotes_is_part_of_the_text(tmp_path):
         (b"a.wav,anna,Yes\n", "names no column 'path'"),
         (b"path,text\n", "names no recordings"),
         (b"path,text\na.wav,x\n,y\n", "m.csv:3: has no path"),
-        (b"text,path\nx\n", "m.csv:2: has no path"),
+        (b"text,path\nx,\n", "m.csv:2: has no path"),
         (b"path\na.wav\nb.wav\n./a.wav\n", "m.csv:4: names a.wav again"),
-        (b"path\n\xff\xfe.wav\n", "not UTF-8"),
-        (b"path\na\0.wav\n", "m.csv"),
-        (b"path\n" + b"a" * 200_000, "is not CSV"),
+        (b"path\na.wav\n\xff\xfe.wav\n", "m.csv:3: is not UTF-8"),
+        ("path\na.wav\n".encode("utf-16-le"), "m.csv:1: is not UTF-8"),
+        (b"path\na\0.wav\n", "m.csv:2: is not UTF-8"),
+        (b"path\n" + b"a" * 200_000, "m.csv:2: is not CSV"),
+        (b"path,text,text\na.wav,One,Two\n", "m.csv:1: names the column"),
+        (b"path,text\na.wav,Yes, indeed\n", "m.csv:2: has 3 fields"),
+        (b"path,speaker,text\n\na.wav,Yes\n", "m.csv:3: has 2 fields"),
+        (b'path,text\na.wav,"Yes\nb.wav,No\n', "m.csv:2: is not CSV"),
+        (b'path,text\na.wav,"Yes"s\nb.wav,No\n', "m.csv:2: is not CSV"),
+        (b'path,text\na.wav,"Yes\nb.wav,No"\n', "m.csv:2: a quotation mark"),
+        (b"path,text\na.wav,Yes\nb.wav,No\n", "m.csv:2: there is no a.wav"),
     ],
 )
 def test_a_manifest_that_is_none_is_one_clear_line(tmp_path, content, message):

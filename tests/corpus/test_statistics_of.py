@@ -149,28 +149,6 @@ def test_statistics_of_another_contract_are_refused_before_any_work(
     assert contents(tmp_path) == before
 
 
-@pytest.mark.parametrize(
-    ("flag", "words"),
-    [
-        ("batch_size=0", "from 1 to 4,096"),
-        ("clip_length=0", "from 1 to 10,000,000"),
-        ("learning_rate=-0.1", "from 0.0 to 1.0"),
-        ("learning_rate=nan", "from 0.0 to 1.0"),
-        ("seed=-1", "from 0 to 2,147,483,647"),
-        ("report_every=0", "from 1 to 1,000,000"),
-    ],
-)
-@pytest.mark.parametrize("name", ["train-teacher", "distill"])
-def test_training_flags_name_their_bounds(tiny_run, name, flag, words, capsys):
-    arguments = [f"--data={tiny_run.data}", "--out=nowhere", f"--{flag}"]
-    if name == "distill":
-        arguments.append(f"--teacher={tiny_run.teacher}")
-    assert cli.main([name, *arguments]) == 2
-    line = capsys.readouterr().err
-    assert f"--{flag} is out of bounds; give a number {words}" in line
-    assert line.count("\n") == 1
-
-
 def test_clips_of_broken_frames_are_refused_and_nothing_is_written(
     tiny_run, tmp_path, capsys
 ):

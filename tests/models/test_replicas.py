@@ -73,6 +73,24 @@ def test_machines_that_are_not_there_are_refused(monkeypatch) -> None:
         choose_strategy("gpu")
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        *("worker0:1,worker1:1", '["worker0:1"]', '{"cluster": "worker0:1"}'),
+        '{"cluster": {"worker": ["worker0:1"]}}',
+        '{"cluster": {"worker": ["worker0:1"]}, "task": 0}',
+        '{"cluster": {"worker": []}, "task": {"type": "worker", "index": 0}}',
+    ],
+)
+@pytest.mark.parametrize("strategy", ["auto", "multiworker"])
+def test_workers_that_are_badly_listed_are_refused(
+    config, strategy, monkeypatch
+) -> None:
+    monkeypatch.setenv("TF_CONFIG", config)
+    with pytest.raises(UserError, match="TF_CONFIG lists no workers"):
+        choose_strategy(strategy)
+
+
 @pytest.mark.slow
 def test_a_teacher_and_a_student_are_trained_over_two_devices(
     tiny_run, tmp_path

@@ -232,7 +232,7 @@ def test_a_worker_loads_the_model_once(student, tmp_path, monkeypatch):
         (("--input={place}/empty",), "holds neither recordings nor"),
         (("--input={place}/twice",), "would both become"),
         (("--model={place}/in/tone-0.wav",), "is damaged or not a model"),
-        (("--temperature=nan",), "--temperature is nan, but"),
+        (("--temperature=nan",), "--temperature=nan is not a number from 0.0"),
     ],
 )
 def test_bad_input_is_one_line(student, tmp_path, capsys, arguments, message):

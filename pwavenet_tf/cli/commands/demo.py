@@ -20,7 +20,7 @@ from pathlib import Path
 
 from absl import flags
 
-from pwavenet_tf.cli.flags import define_out, define_path, existing
+from pwavenet_tf.cli.flags import define_out, define_path, existing_folder
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
@@ -30,7 +30,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "corpus",
         "DIR: Folder of your own recordings to learn from.",
         flag_values,
-        existing,
+        existing_folder,
         required=False,
     )
 

@@ -48,6 +48,7 @@ from pwavenet_tf.cli.training_flags import (
     with_precision,
     with_training,
 )
+from pwavenet_tf.cli.usage import next_command
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
@@ -103,8 +104,10 @@ def run(flag_values: flags.FlagValues) -> None:
             initial and load_student(Path(initial)),
             flag_values.seed,
         )
-    print(f"The student is {out / 'student.keras'}. Next:")
+    model = out / "student.keras"
+    print(f"The student is {model}. Next:")
     print(
-        f"  pwavenet synthesize --model={out / 'student.keras'} "
-        "--input=RECORDING.wav --out=SOUND"
+        next_command(
+            "synthesize", model=model, input="RECORDING.wav", out="SOUND"
+        )
     )

@@ -23,6 +23,7 @@ from pathlib import Path
 from absl import flags
 
 from pwavenet_tf.cli.flags import define_out
+from pwavenet_tf.cli.usage import next_command
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.download import DATASETS
 
@@ -68,4 +69,4 @@ def run(flag_values: flags.FlagValues) -> None:
         dataset = dataclasses.replace(dataset, url=flag_values.url)
     download(dataset, out)
     print(f"{dataset.name} ({dataset.licence}) is in {out}. Next:")
-    print(f"  pwavenet audit --corpus={out} --out=audit")
+    print(next_command("audit", corpus=out, out="audit"))

@@ -152,7 +152,7 @@ def _run_ratings(places: list[str], out: Path) -> None:
 
 def _run_models(flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.audio.files import find_audio
-    from pwavenet_tf.corpus.manifest import read_texts
+    from pwavenet_tf.corpus.transcripts import Transcripts
     from pwavenet_tf.evaluation.evaluate import evaluate
     from pwavenet_tf.evaluation.per_recording import screen_table
     from pwavenet_tf.evaluation.scores import screen_table as score_table
@@ -163,11 +163,12 @@ def _run_models(flag_values: flags.FlagValues) -> None:
     require_outside(out, reference)
     recordings = find_audio(reference)
     folder = reference if reference.is_dir() else reference.parent
+    texts = Transcripts(folder).written(recordings)
     found = evaluate(
         models,
         recordings,
         out,
-        read_texts(folder),
+        texts,
         folder=folder,
         labels=flag_values.labels and Path(flag_values.labels),
         speaker_pattern=flag_values.speaker_pattern,

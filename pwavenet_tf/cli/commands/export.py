@@ -35,8 +35,9 @@ from pwavenet_tf.cli.flags import (
     writable_file,
     writable_folder,
 )
+from pwavenet_tf.cli.numbers import define_number
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.export.lite.card import VARIANTS
+from pwavenet_tf.export.lite.card import MOST_FRAMES, VARIANTS
 
 _FORMATS = ("saved_model", "tflite", "onnx")
 # The flags of a .tflite, and their defaults.
@@ -69,13 +70,14 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "Of a .tflite: how its numbers are stored.",
         flag_values=flag_values,
     )
-    flags.DEFINE_integer(
+    define_number(
         "block_frames",
         _OF_TFLITE["block_frames"],
         "N: Frames that a .tflite synthesizes at a time; fewer have less "
         "latency, more are faster.",
-        lower_bound=1,
-        flag_values=flag_values,
+        (1, MOST_FRAMES),
+        flag_values,
+        whole=True,
     )
     define_path(
         "speech",
@@ -135,6 +137,11 @@ def _saved_model(student, out: Path, flag_values: flags.FlagValues) -> None:
 
     version = export_saved_model(student, out)
     print(f"The SavedModel is in {version}; its output equals the student's.")
+    if set("[\\").intersection(str(version.absolute())):
+        print(
+            "Move it before use: TensorFlow can't load from a path that holds "
+            "a bracket or a backslash."
+        )
 
 
 def _tflite(student, out: Path, flag_values: flags.FlagValues) -> None:

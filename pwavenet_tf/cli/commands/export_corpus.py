@@ -19,6 +19,8 @@ from pathlib import Path
 from absl import flags
 
 from pwavenet_tf.cli.flags import define_data, define_out
+from pwavenet_tf.cli.numbers import define_number
+from pwavenet_tf.cli.usage import next_command
 from pwavenet_tf.core.errors import UserError
 
 
@@ -37,13 +39,13 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "spectrograms left out; --compact alone means true.",
         flag_values=flag_values,
     )
-    flags.DEFINE_float(
+    define_number(
         "megabytes",
         None,
         "MB: With --compact: take only as many recordings, chosen at random, "
         "as fit into so many millions of bytes.",
-        lower_bound=0.1,
-        flag_values=flag_values,
+        (0.1, 10_000_000.0),
+        flag_values,
     )
 
 
@@ -71,4 +73,4 @@ def run(flag_values: flags.FlagValues) -> None:
         f"{(card.seconds('training') + card.seconds('validation')) / 60:.1f} "
         f"minutes in {written / 1e6:.1f} MB. Where JAX is:"
     )
-    print(f"  pwavenet train-jax --data={out} --out=RUN")
+    print(next_command("train-jax", data=out, out="RUN"))

@@ -52,6 +52,7 @@ Example:
       --direct_running_mode=multi_processing'
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,7 @@ from pwavenet_tf.cli.flags import (
     define_speaker_pattern,
     existing,
 )
+from pwavenet_tf.cli.usage import next_command
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.core.training_config import Preset
@@ -132,8 +134,6 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 
 def run(flag_values: flags.FlagValues) -> None:
     """Prepares the corpus and prints a summary."""
-    from pwavenet_tf.corpus.audit.report import channel_lines
-
     settings = preset(flag_values.preset)
     inputs = chosen_inputs(flag_values, settings)
     for flag, needed in _NEEDED.items():
@@ -142,19 +142,27 @@ def run(flag_values: flags.FlagValues) -> None:
     layout, card, found = _prepared(flag_values, settings, inputs)
     print(layout)
     _print_card(card)
-    if warned := len(found.warned):
-        print(f"{'warnings:':<12}{warned:>6} files; pwavenet audit lists them")
-    for line in channel_lines(found):
-        print(line)
+    if warned := found.warned:
+        count = f"{len(warned):>6} files; pwavenet audit lists them"
+        print(f"{'warnings:':<12}{count}")
+        _print_reasons(
+            (one.source.name, text) for one in warned for text in one.warnings
+        )
     print(f"The data is in {Path(flag_values.out)}. Next:")
-    chosen = initial = ""
+    chosen = initial = None
     if (flag_values.statistics_of or "").endswith("teacher.keras"):
-        initial = f" --initial={flag_values.statistics_of}"
+        initial = flag_values.statistics_of
     if inputs != settings.conditioning.inputs:
-        chosen = f" --conditioning={','.join(inputs) or 'none'}"
+        chosen = ",".join(inputs) or "none"
     print(
-        f"  pwavenet train-teacher --data={Path(flag_values.out)} --out=RUN "
-        f"--preset={flag_values.preset}{chosen}{initial}"
+        next_command(
+            "train-teacher",
+            data=Path(flag_values.out),
+            out="RUN",
+            preset=flag_values.preset,
+            conditioning=chosen,
+            initial=initial,
+        )
     )
 
 
@@ -214,5 +222,11 @@ def _print_card(card: "CorpusCard") -> None:
         if listed:
             print(f"{name:<12}{len(listed):>6} ({' '.join(listed)})")
     print(f"{'left out:':<12}{len(card.refused):>6} files")
-    for refusal in card.refused:
-        print(f"  {refusal.file}: {refusal.reason}")
+    _print_reasons((one.file, one.reason) for one in card.refused)
+
+
+def _print_reasons(files: Iterable[tuple[str, str]]) -> None:
+    from pwavenet_tf.corpus.audit.verdict import by_reason
+
+    for line in by_reason(files):
+        print(f"  {line}")

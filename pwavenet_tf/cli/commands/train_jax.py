@@ -39,7 +39,8 @@ from pwavenet_tf.cli.flags import (
     define_teacher,
     existing_file,
 )
-from pwavenet_tf.cli.training_flags import define_precision
+from pwavenet_tf.cli.numbers import define_number
+from pwavenet_tf.cli.training_flags import define_precision, define_setting
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.core.training_config import Preset
@@ -75,12 +76,12 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         flag_values,
         usual=None,
     )
-    flags.DEFINE_float(
+    define_number(
         "minutes",
         None,
         "N: Minutes of training; until --steps are done, if left out.",
-        lower_bound=0.01,
-        flag_values=flag_values,
+        (0.01, 100_000.0),
+        flag_values,
     )
     define_steps(
         "N: Optimiser steps; without --minutes as many as the preset says, if "
@@ -96,30 +97,17 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         required=False,
     )
     for name, meaning in (
-        ("batch_size", "Clips a step"),
-        ("clip_length", "Samples of each clip that count in the loss"),
+        ("batch_size", "N: Clips a step"),
+        ("clip_length", "N: Samples of each clip that count in the loss"),
+        ("learning_rate", "RATE: Adam's, at its peak"),
     ):
-        flags.DEFINE_integer(
-            name,
-            None,
-            f"N: {meaning}; as the preset says, if left out.",
-            lower_bound=1,
-            flag_values=flag_values,
-        )
-    flags.DEFINE_float(
-        "learning_rate",
-        None,
-        "RATE: Adam's, at its peak; as the preset says, if left out.",
-        lower_bound=0.0,
-        flag_values=flag_values,
-    )
-    flags.DEFINE_integer(
+        meaning = f"{meaning}; as the preset says, if left out."
+        define_setting(name, None, meaning, flag_values)
+    define_setting(
         "seed",
         0,
         "N: Seed of the first weights and of the order of the clips.",
-        lower_bound=0,
-        upper_bound=2**32 - 1,
-        flag_values=flag_values,
+        flag_values,
     )
     define_precision(flag_values)
 

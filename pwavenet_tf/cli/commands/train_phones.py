@@ -29,6 +29,7 @@ from pathlib import Path
 from absl import flags
 
 from pwavenet_tf.cli.flags import define_data, define_out, define_steps
+from pwavenet_tf.cli.usage import next_command
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
@@ -60,6 +61,11 @@ def run(flag_values: flags.FlagValues) -> None:
     )
     print(f"The phone classifier is {out / 'phones.keras'}. Next:")
     print(
-        f"  pwavenet distill --data={data} --teacher=TEACHER.keras "
-        f"--phones={out / 'phones.keras'} --out={out}"
+        next_command(
+            "distill",
+            data=data,
+            teacher="TEACHER.keras",
+            phones=out / "phones.keras",
+            out=out,
+        )
     )

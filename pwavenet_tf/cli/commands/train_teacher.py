@@ -54,6 +54,7 @@ from pwavenet_tf.cli.training_flags import (
     with_precision,
     with_training,
 )
+from pwavenet_tf.cli.usage import next_command
 from pwavenet_tf.core.config import HEADS
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.core.training_config import Preset
@@ -120,11 +121,12 @@ def run(flag_values: flags.FlagValues) -> None:
     print(f"The teacher is {model}. Next:")
     distillable = issubclass(teacher.head_class, ContinuousHead)
     if settings.student and distillable:
-        print(f"  pwavenet distill --data={data} --teacher={model} --out={out}")
+        print(next_command("distill", data=data, teacher=model, out=out))
     else:
         print(
-            f"  pwavenet evaluate --model={model} --reference=HELD_OUT "
-            "--out=REPORT"
+            next_command(
+                "evaluate", model=model, reference="HELD_OUT", out="REPORT"
+            )
         )
 
 

@@ -115,9 +115,10 @@ def judged(
 
 
 def reason(source: Source, fault: UserError) -> str:
-    """The message of a fault, without the name of its file."""
+    """The message of a fault, without its file, with the manifest's line."""
     text = str(fault).removeprefix(f"{source.path}: ")
-    return text.removeprefix(f"{source.name}: ")
+    text = text.removeprefix(f"{source.name}: ")
+    return f"{text} ({source.origin})" if source.origin else text
 
 
 def shuffled(sources: Iterable[Source]) -> list[Source]:

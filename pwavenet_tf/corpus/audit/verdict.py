@@ -2,75 +2,96 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
 from pwavenet_tf.corpus.audit.measures import Measures
 from pwavenet_tf.corpus.layouts import Source
 
+_SECONDS = 0.001, 1_000_000.0
+_SHARE = 0.0, 1.0
+_DECIBELS = -200.0, 200.0
+_HERTZ = 0.0, 1_000_000.0
+_RATE = 0.0, 10_000.0
 
-def _limit(default: object, text: str) -> dataclasses.Field:
-    return dataclasses.field(default=default, metadata={"help": text})
+
+def _limit(
+    default: object, text: str, bounds: tuple[float, float] | None
+) -> dataclasses.Field:
+    return dataclasses.field(
+        default=default, metadata={"help": text, "bounds": bounds}
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
     """What sends a recording to quarantine, and what is a warning.
 
-    The help of each field is that of its flag. None means that there is no
-    such limit.
+    The help of each field is that of its flag, and so are the bounds. None
+    means that there is no such limit.
     """
 
     shortest_seconds: float = _limit(
-        0.25, "SECONDS: Shorter recordings are quarantined."
+        0.25, "SECONDS: Shorter recordings are quarantined.", _SECONDS
     )
     longest_seconds: float = _limit(
-        3600.0, "SECONDS: Longer recordings are quarantined."
+        3600.0, "SECONDS: Longer recordings are quarantined.", _SECONDS
     )
     most_clipped: float | None = _limit(
-        0.1, "SHARE: More clipped samples, of 1, are quarantined."
+        0.1, "SHARE: More clipped samples, of 1, are quarantined.", _SHARE
     )
     warn_clipped: float | None = _limit(
-        0.001, "SHARE: More clipped samples are a warning."
+        0.001, "SHARE: More clipped samples are a warning.", _SHARE
     )
     most_offset: float | None = _limit(
-        0.1, "LEVEL: A larger mean of the samples (DC) is quarantined."
+        0.1,
+        "LEVEL: A larger mean of the samples (DC) is quarantined.",
+        _SHARE,
     )
     warn_offset: float | None = _limit(
-        0.01, "LEVEL: A larger mean of the samples is a warning."
+        0.01, "LEVEL: A larger mean of the samples is a warning.", _SHARE
     )
     most_silence: float | None = _limit(
-        0.95, "SHARE: A larger share of pauses is quarantined."
+        0.95, "SHARE: A larger share of pauses is quarantined.", _SHARE
     )
     warn_silence: float | None = _limit(
-        0.6, "SHARE: A larger share of pauses is a warning."
+        0.6, "SHARE: A larger share of pauses is a warning.", _SHARE
     )
     least_snr: float | None = _limit(
         None,
         "DB: A lower signal-to-noise ratio is quarantined; none, if left out.",
+        _DECIBELS,
     )
     warn_snr: float | None = _limit(
-        15.0, "DB: A lower signal-to-noise ratio is a warning."
+        15.0, "DB: A lower signal-to-noise ratio is a warning.", _DECIBELS
     )
     least_bandwidth: float | None = _limit(
-        None, "HZ: A narrower bandwidth is quarantined; none, if left out."
+        None,
+        "HZ: A narrower bandwidth is quarantined; none, if left out.",
+        _HERTZ,
     )
     warn_bandwidth: float | None = _limit(
         0.8,
         "SHARE: A bandwidth of less than this share of what the sample rate "
         "allows is a warning.",
+        _SHARE,
     )
     slowest_speech: float | None = _limit(
         2.0,
         "RATE: Fewer characters of transcript in a second mean that it "
         "belongs to another recording, which is quarantined.",
+        _RATE,
     )
     fastest_speech: float | None = _limit(
-        40.0, "RATE: More characters of transcript in a second, likewise."
+        40.0,
+        "RATE: More characters of transcript in a second, likewise.",
+        _RATE,
     )
     quarantine_duplicates: bool = _limit(
         False,
         "<true|false>: Whether a recording with the samples of another is "
         "quarantined; it is a warning otherwise.",
+        None,
     )
 
 
@@ -278,6 +299,33 @@ class Judge:
                 self._limits.quarantine_duplicates,
                 f"has the same samples as {first}",
             )
+
+
+# What differs between files with one reason: figures, quotations, remarks in
+# parentheses, the other file.
+_PARTICULARS = re.compile(
+    r" ?\([^()]*\)|'[^']*'|[\d.,]+|(?<=same samples as ).+"
+)
+
+
+def by_reason(files: Iterable[tuple[str, str]]) -> list[str]:
+    """Files in groups of one reason, the largest first, a line for each.
+
+    Args:
+        files: Names with their reasons.
+
+    Returns:
+        How many there are, with the first of them as an example.
+    """
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for name, text in files:
+        groups.setdefault(_PARTICULARS.sub("", text), []).append((name, text))
+    ordered = sorted(groups.values(), key=len, reverse=True)
+    return [
+        (f"{len(group)} like " if len(group) > 1 else "")
+        + "{}: {}".format(*group[0])
+        for group in ordered
+    ]
 
 
 def channel_faults(measures: Measures) -> Iterator[tuple[bool, str]]:

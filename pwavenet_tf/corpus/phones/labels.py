@@ -1,7 +1,5 @@
 """Phone labels of recordings, in the file formats that label tools write."""
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
@@ -9,6 +7,7 @@ from pwavenet_tf.audio import formats
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import write_csv
 from pwavenet_tf.corpus.phones.phones import SILENCE, Phone, in_order
+from pwavenet_tf.corpus.tables import csv_rows, read_text, split_lines
 
 SUFFIXES = (".csv", ".lab", ".txt")
 _COLUMNS = ("start", "end", "phone")
@@ -42,13 +41,14 @@ def read_labels(path: Path) -> list[Phone]:
             cannot be read or contradicts another.
     """
     path = Path(path)
-    text = _text(path)
+    text = read_text(path)
+    lines = split_lines(text)
     if path.suffix.lower() == ".csv":
         rows = _csv_rows(path, text)
-    elif any(line.strip() == "#" for line in text.splitlines()):
-        rows = _xwaves_rows(path, text)
+    elif any(line.strip() == "#" for line in lines):
+        rows = _xwaves_rows(path, lines)
     else:
-        rows = _htk_rows(path, text)
+        rows = _htk_rows(path, lines)
     phones = []
     for line, start, end, mark in rows:
         if end < start:
@@ -106,14 +106,8 @@ _Row = tuple[int, float, float, str]
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[_Row]:
-    reader = csv.reader(io.StringIO(text, newline=""))
-    try:
-        rows = [(reader.line_num, row) for row in reader]
-    except csv.Error as error:
-        raise UserError(
-            f"{path}:{reader.line_num}: is not CSV ({error})"
-        ) from error
-    header = [name.strip().casefold() for name in rows[0][1]] if rows else []
+    rows = csv_rows(path, text, ",")
+    header = [name.casefold() for name in next(rows, (1, []))[1]]
     missing = [name for name in _COLUMNS if name not in header]
     if missing:
         raise UserError(
@@ -121,14 +115,7 @@ def _csv_rows(path: Path, text: str) -> Iterator[_Row]:
             "the columns start, end and phone"
         )
     start, end, mark = map(header.index, _COLUMNS)
-    for line, row in rows[1:]:
-        if not any(row):
-            continue
-        if len(row) <= max(start, end, mark):
-            raise UserError(
-                f"{path}:{line}: has {len(row)} fields where the header has "
-                f"{len(header)}"
-            )
+    for line, row in rows:
         yield (
             line,
             _number(path, line, row[start]),
@@ -137,8 +124,7 @@ def _csv_rows(path: Path, text: str) -> Iterator[_Row]:
         )
 
 
-def _xwaves_rows(path: Path, text: str) -> Iterator[_Row]:
-    lines = text.splitlines()
+def _xwaves_rows(path: Path, lines: list[str]) -> Iterator[_Row]:
     header = next(i for i, line in enumerate(lines) if line.strip() == "#")
     previous = 0.0
     for line, content in enumerate(lines[header + 1 :], start=header + 2):
@@ -155,9 +141,9 @@ def _xwaves_rows(path: Path, text: str) -> Iterator[_Row]:
         previous = end
 
 
-def _htk_rows(path: Path, text: str) -> Iterator[_Row]:
+def _htk_rows(path: Path, lines: list[str]) -> Iterator[_Row]:
     rows = []
-    for line, content in enumerate(text.splitlines(), start=1):
+    for line, content in enumerate(lines, start=1):
         # Between tabs a label may be empty or hold spaces.
         fields = content.split("\t" if "\t" in content else None)
         if not content.strip():
@@ -186,19 +172,4 @@ def _number(path: Path, line: int, field: str) -> float:
     except ValueError as error:
         raise UserError(
             f"{path}:{line}: {field.strip()!r} is not a time"
-        ) from error
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror or error})"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path}: is not UTF-8 text; convert it to UTF-8"
         ) from error
