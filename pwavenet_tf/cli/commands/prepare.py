@@ -2,11 +2,11 @@
 
 Every recording in the folder and its subfolders (WAV, FLAC, MP3, Ogg, AIFF and
 whatever else libsndfile decodes) is mixed to one channel, brought to the
-preset's sample rate and analysed into a mel spectrogram. Each is audited first,
-as by pwavenet audit: one that cannot be used (silent, too short, damaged, badly
-clipped) is left out and reported with the reason; the others are prepared all
-the same. One recording in ten is held out to measure progress on, or those that
---validation_pattern finds.
+preset's sample rate and analysed into a mel spectrogram. Each is audited
+first, as by pwavenet audit: one that cannot be used (silent, too short,
+damaged or badly clipped) is left out and reported with the reason; the others
+are prepared all the same. One recording in ten is held out to measure progress
+on, or those that --validation_pattern finds.
 
 The layouts of LJ Speech, VCTK and LibriTTS are known by themselves, with their
 texts and speakers, and so is a CSV manifest with the columns path, speaker and
