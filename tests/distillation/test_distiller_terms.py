@@ -8,7 +8,9 @@ from tensorflow_probability import distributions as tfd
 from tiny_distiller import FRAMES, GRADIENTS, clips, distiller
 
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.training_config import PowerLoss
 from pwavenet_tf.distillation.distiller import Distiller
+from pwavenet_tf.distillation.power import power_loss
 
 
 @pytest.fixture(scope="module")
@@ -73,16 +75,27 @@ def test_one_clip_has_no_neighbour() -> None:
         model.loss_terms(inputs, recording, model(inputs), weight)
 
 
-def test_between_gaussians_the_kl_is_clarinets_in_closed_form() -> None:
-    """Against TFP, the regulariser by hand, whatever the inner samples."""
+@pytest.fixture(scope="module")
+def gaussians() -> tuple[Distiller, dict]:
+    """Teacher and student that are both Gaussian, and the student's output."""
     model = Distiller(
         tiny_models.teacher(head="gaussian"),
         tiny_models.student(noise="gaussian"),
+        kl_weight=0.5,
         contrastive=0.0,
+        power_weight=2.0,
     )
     model.build()
+    noise = tiny_models.noise(2, FRAMES)
+    return model, model(clips()[0] | {"noise": noise})
+
+
+def test_between_gaussians_the_kl_is_clarinets_in_closed_form(
+    gaussians,
+) -> None:
+    """Against TFP, the regulariser by hand, whatever the inner samples."""
+    model, output = gaussians
     inputs, recording, _ = clips()
-    output = model(inputs | {"noise": tiny_models.noise(2, FRAMES)})
     terms = model.loss_terms(inputs, recording, output)
     teacher = model.teacher.distribution(inputs | {"audio": output["audio"]})
     student = tfd.Normal(
@@ -97,6 +110,38 @@ def test_between_gaussians_the_kl_is_clarinets_in_closed_form() -> None:
     np.testing.assert_allclose(
         terms["regulariser"], 4.0 * tf.reduce_mean(difference**2), rtol=1e-4
     )
+
+
+def test_between_gaussians_the_loss_has_the_regulariser_in_it(
+    gaussians,
+) -> None:
+    """With the KL's own weight; without it the loss would be far smaller."""
+    model, output = gaussians
+    inputs, recording, weight = clips()
+    terms = model.loss_terms(inputs, recording, output, weight)
+    divergence = 0.5 * (terms["kl"] + terms["regulariser"])
+    found = model.compute_loss(inputs, recording, output, weight)
+    np.testing.assert_allclose(
+        found, divergence + 2.0 * terms["power"], rtol=1e-5
+    )
+    assert 0.5 * terms["regulariser"] > 1e-2 * found
+
+
+def test_the_power_loss_is_taken_against_the_recording(gaussians) -> None:
+    """It is zero where that is matched, and not elsewhere."""
+    model, output = gaussians
+    inputs, recording, weight = clips()
+    matched = output["audio"].numpy()
+    for target in (recording, matched):
+        found = model.loss_terms(inputs, target, output, weight)["power"]
+        expected = power_loss(
+            matched * weight,
+            target * weight,
+            tiny_models.CONTRACT.sample_rate,
+            PowerLoss(),
+        )
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+        assert (found == 0.0) == (target is matched)
 
 
 def test_the_perceptual_losses_train_the_student_alone() -> None:

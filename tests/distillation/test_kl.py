@@ -88,6 +88,24 @@ def test_inner_samples_are_fresh_at_every_timestep_and_call() -> None:
     assert len(np.unique(calls)) > 95
 
 
+def test_no_two_chunks_of_inner_samples_are_drawn_alike() -> None:
+    """Nor two samples of a chunk: all 11 x̃ of each timestep are new."""
+    drawn = []
+
+    class Recorded(LogisticNoise):
+        @staticmethod
+        def from_uniforms(uniforms):
+            drawn.extend(uniforms.numpy())
+            return LogisticNoise.from_uniforms(uniforms)
+
+    zeros = np.zeros((1, 50), "float32")
+    teacher = MixtureOfLogistics(raw_teacher(50))
+    cross_entropy(teacher, zeros, zeros - 3.0, Recorded, 11, key())
+    assert len(drawn) == 11
+    # Of 550 numbers out of 2^23 two are the same once in fifty times.
+    assert len(np.unique(drawn)) >= 549
+
+
 @pytest.mark.parametrize("raw_log_scale", [-1.0, 1.0, 3.0])
 def test_kl_is_zero_where_student_and_teacher_agree(raw_log_scale) -> None:
     """Within 4 · 0.8427 / √(M T), the standard deviation of -ln p."""

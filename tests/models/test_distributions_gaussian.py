@@ -57,6 +57,17 @@ def test_pmf_sums_to_one(location, log_scale) -> None:
     assert abs(np.exp(logs.astype("float64")).sum() - 1.0) <= 1e-4
 
 
+@pytest.mark.parametrize("location", [-1.5, -0.9, 0.9, 1.3])
+def test_the_outermost_levels_hold_scipys_tails(location) -> None:
+    """All of Φ below the lowest bin's upper edge, all above the highest's."""
+    head = Gaussian(raw_for(location, -1.0))
+    normal = scipy.stats.norm(np.float32(location), std(head))
+    logs = head.log_prob(PCM_VALUES[[0, -1]])
+    edges = [-32_767.5 / 32_768, 32_766.5 / 32_768]
+    tails = [normal.logcdf(edges[0]), normal.logsf(edges[1])]
+    np.testing.assert_allclose(logs, tails, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("x", [-1.7, 0.3, 0.99998, 1.2])
 def test_unbounded_log_prob_is_the_integral_around_any_number(x) -> None:
     head = Gaussian(raw_for(x + 0.01, -5.0))

@@ -26,6 +26,25 @@ def test_log_prob_is_the_log_softmax_at_the_code_of_the_audio() -> None:
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_the_codes_of_all_levels_sum_to_one_with_the_edges_tails() -> None:
+    """The outermost codes have the softmax's first and last probability.
+
+    The lowest takes the levels down to -32,768, the highest those up to
+    32,767: none has a code of its own beyond, or that of a neighbour.
+    """
+    raw = raw_logits()
+    logs = MuLaw(raw).log_prob(PCM_VALUES).numpy().astype("float64")
+    # Levels of one code follow each other, and no two codes are as likely.
+    firsts = np.flatnonzero(np.diff(logs, prepend=np.inf))
+    exact = scipy.special.softmax(raw.astype("float64"))
+    np.testing.assert_allclose(np.exp(logs[firsts]), exact, rtol=1e-4)
+    assert np.exp(logs[firsts]).sum() == pytest.approx(1.0, abs=1e-6)
+    below, _ = MuLaw(raw).cumulative(PCM_VALUES[:1])
+    _, up_to = MuLaw(raw).cumulative(PCM_VALUES[-1:])
+    assert below == 0.0
+    np.testing.assert_allclose(up_to, 1.0, atol=1e-6)
+
+
 def test_gradient_is_the_code_minus_the_softmax() -> None:
     raw = raw_logits(40)
     audio = np.random.default_rng(3).choice(PCM_VALUES, 40)
