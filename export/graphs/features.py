@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from pwavenet_tf.audio import mel_scale
 from pwavenet_tf.core.config import ARRAY_WIDTHS, FRAME_ARRAYS, INPUT_ARRAYS
 from pwavenet_tf.models.inputs import HIGHEST_TEMPERATURE
 
@@ -17,7 +18,7 @@ def required(x, condition, message: str):
     Args:
         x: Any tensor.
         condition: A boolean scalar.
-        message: Of the error.
+        message: Of the error; a string, or a tensor of one.
     """
     with tf.control_dependencies([tf.debugging.Assert(condition, [message])]):
         return tf.identity(x)
@@ -172,10 +173,11 @@ def require_batch(features, conditioning):
     return features, batch, frames
 
 
-def valid_features(features, lengths, conditioning):
-    """Features, or an error for values that are not finite or unknown phones.
+def valid_features(features, lengths, contract, conditioning):
+    """Features, or an error for what no model of the contract reads.
 
-    Padding is not checked, and becomes 0.
+    That is values that are not finite, unknown phones and a mel spectrogram of
+    another scale. Padding is not checked, and becomes 0.
     """
     checked = {}
     for name, x in features.items():
@@ -188,7 +190,37 @@ def valid_features(features, lengths, conditioning):
             checked[name] = known_phones(x, name, conditioning)
         else:
             checked[name] = finite(x, name)
+        if name == "mel":
+            checked[name] = on_scale(checked[name], lengths, own, contract)
     return checked
+
+
+def on_scale(mel, lengths, own, contract):
+    """A mel spectrogram, or an error if it is not on the contract's scale."""
+    largest = mel.dtype.max
+    lowest = tf.reduce_min(tf.where(own, mel, largest), axis=1)
+    highest = tf.reduce_max(tf.where(own, mel, -largest), axis=1)
+    mean, deviation = (
+        tf.constant(one, mel.dtype) for one in mel_scale.statistics(contract)
+    )
+    count = tf.cast(tf.maximum(lengths, 1) * contract.mels, mel.dtype)
+    conditions = mel_scale.faults(
+        mel_scale.Extremes(
+            lengths,
+            tf.reduce_min(lowest, axis=1),
+            tf.reduce_max(highest, axis=1),
+            tf.reduce_sum(mel, axis=[1, 2]) / count,
+            tf.reduce_min(lowest * deviation + mean, axis=1),
+            tf.reduce_max(highest * deviation + mean, axis=1),
+        ),
+        contract,
+    )
+    cause, faulty = tf.constant(""), tf.constant(False)
+    # The first that holds is to win.
+    for found, words in reversed(conditions):
+        holds = tf.reduce_any(found)
+        cause, faulty = tf.where(holds, words, cause), faulty | holds
+    return required(mel, ~faulty, tf.strings.join(["mel ", cause]))
 
 
 def known_phones(x, name: str, conditioning):

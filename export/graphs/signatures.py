@@ -69,7 +69,9 @@ def stream_graph(
     """
     features, batch, frames = require_batch(features, synthesizer.conditioning)
     lengths = required_lengths(lengths, batch, frames, least=0)
-    features = valid_features(features, lengths, synthesizer.conditioning)
+    features = valid_features(
+        features, lengths, synthesizer.contract, synthesizer.conditioning
+    )
     seed, temperature = noise_settings(seed, temperature, batch)
     end = for_each_row(end, batch, "end")
     state = _checked_state(state, batch, synthesizer.conditioning)
@@ -246,7 +248,9 @@ class Signatures(tf.Module):
             frames, frames > 0, "there is not one frame; give one at least"
         )
         lengths = required_lengths(lengths, batch, frames, least=1)
-        features = valid_features(features, lengths, conditioning)
+        features = valid_features(
+            features, lengths, self._contract, conditioning
+        )
         seed, temperature = noise_settings(seed, temperature, batch)
         context, hop = (
             self._synthesizer.context_frames,

@@ -7,19 +7,21 @@ command is sure to run.
 
 import difflib
 import errno
+import functools
 import importlib
 import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 
 import absl.logging
 from absl import flags
 
 from pwavenet_tf.cli import usage
-from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.errors import OddInput, UserError
 from pwavenet_tf.core.imports import import_tensorflow
 from pwavenet_tf.core.version import __version__
 
@@ -113,7 +115,20 @@ def _run(name: str, arguments: list[str]) -> None:
     if _needs_tensorflow(command, values):
         import_tensorflow()
         _log_errors_only()
-    command.run(values)
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+        warnings.showwarning = functools.partial(_show_warning, name, show)
+        command.run(values)
+
+
+def _show_warning(
+    name: str, show: Callable, message: Warning | str, category: type, *rest
+) -> None:
+    """Odd input in one line, as errors are; whatever else as Python does."""
+    if issubclass(category, OddInput):
+        print(f"pwavenet {name}: warning: {message}", file=sys.stderr)
+    else:
+        show(message, category, *rest)
 
 
 def _require_one_value(flag: flags.Flag) -> None:

@@ -1,4 +1,4 @@
-"""The one exception that a user's mistake raises."""
+"""The one exception that a user's mistake raises, and the one warning."""
 
 from pathlib import Path
 
@@ -9,6 +9,13 @@ class UserError(ValueError):
     The message is one line that says what is wrong, where (the file or the
     setting), and how to fix it. The command line prints it without a
     traceback and exits with status 2.
+    """
+
+
+class OddInput(UserWarning):
+    """Input that looks wrong and is used all the same.
+
+    The message is one line that says what looks wrong and how to tell.
     """
 
 

@@ -5,18 +5,20 @@ alone stands for `{"mel": it}`.
 """
 
 import operator
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 import numpy as np
 
+from pwavenet_tf.audio import mel_scale
 from pwavenet_tf.core.config import (
     ARRAY_WIDTHS,
     INPUT_ARRAYS,
     AudioContract,
     Conditioning,
 )
-from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.errors import OddInput, UserError
 
 Seed = int | Sequence[int]
 
@@ -97,7 +99,9 @@ def require_features(
         with a batch axis; frames are axis 1.
 
     Raises:
-        UserError: If something is missing, ill-shaped, not finite or unknown.
+        UserError: If something is missing, ill-shaped, not finite or unknown,
+            or the mel spectrogram is not on the contract's scale; where it
+            only looks odd, `OddInput` is warned of.
     """
     given: dict = dict(features) if isinstance(features, Mapping) else {}
     given = given or {"mel": features}
@@ -115,7 +119,10 @@ def require_features(
                     )
             else:
                 width = ARRAY_WIDTHS.get(key, audio.mels)
-                checked[key] = _frames(given[key], key, width, single, name)
+                value = _frames(given[key], key, width, single, name)
+                if key == "mel" and kind in conditioning.inputs:
+                    _require_scale(value, audio, name)
+                checked[key] = _as_read(key, value, name)
                 if key == "phones" and kind in conditioning.inputs:
                     _require_known(given[key], conditioning.phones, name)
     _require_one_shape(checked, name)
@@ -145,14 +152,42 @@ def _frames(
             f"{width}) for this model, but it is {given.shape}; compute it "
             "with the model's own contract"
         )
-    if not np.issubdtype(given.dtype, np.number) or (
-        not np.isfinite(given).all()
-    ):
+    if given.dtype.kind == "c":
+        raise UserError(
+            f"{name}{key} holds complex numbers, as a Fourier transform does; "
+            "compute it from their magnitudes"
+        )
+    if given.dtype.kind not in "fiu" or not np.isfinite(given).all():
         raise UserError(
             f"{name}{key} holds values that are not finite numbers; compute "
             "it again"
         )
-    return batched.astype(np.int32 if key == "phones" else np.float32)
+    return batched
+
+
+def _as_read(key: str, value: np.ndarray, name: str) -> np.ndarray:
+    """Features in the type that models read."""
+    if key == "phones":
+        return value.astype(np.int32)
+    with np.errstate(over="ignore"):
+        value = value.astype(np.float32)
+    if not np.isfinite(value).all():
+        raise UserError(
+            f"{name}{key} holds values beyond 1e38; compute it again"
+        )
+    return value
+
+
+def _require_scale(mel: np.ndarray, audio: AudioContract, name: str) -> None:
+    """Refuses a mel spectrogram that is not the contract's; warns of others."""
+    found = mel_scale.extremes(mel, audio)
+    values = f"{name}mel (from {found.lowest.min():.4g} to " + (
+        f"{found.highest.max():.4g})"
+    )
+    if cause := mel_scale.first_cause(mel_scale.faults(found, audio)):
+        raise UserError(f"{values} {cause}")
+    if cause := mel_scale.first_cause(mel_scale.oddities(found, audio)):
+        warnings.warn(f"{values} {cause}", OddInput, stacklevel=4)
 
 
 def _require_known(ids: np.ndarray, phones: tuple[str, ...], name: str) -> None:
@@ -274,8 +309,9 @@ def random_features(
         shape = (rows, frames, channels)
         return random.standard_normal(shape, np.float32)
 
+    mel = np.clip(normal(contract.mels), *mel_scale.reachable(contract))
     return {
-        "mel": normal(contract.mels),
+        "mel": mel.astype(np.float32),
         "phones": random.integers(0, 1 + phones, (rows, frames, 3), "int32"),
         "timing": normal(2),
         "pitch": normal(2),

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+import soundfile
 from tiny_run import contents, copied
 
 from pwavenet_tf import cli
@@ -91,6 +92,11 @@ CASES = {
     SYNTHESIZE + "--input={bad}/nan.npy": "nan.npy: mel holds values",
     SYNTHESIZE + "--input={bad}/pickled.npy": "is not a NumPy array file",
     SYNTHESIZE + "--input={bad}/garbage.npy": "is not a NumPy array file",
+    SYNTHESIZE + "--input={bad}/cut.npy": "cut.npy: is truncated",
+    SYNTHESIZE + "--input={bad}/decibels.npy": "to 0) holds decibels",
+    SYNTHESIZE + "--input={bad}/complex.npy": "mel holds complex numbers",
+    SYNTHESIZE + "--input={bad}/integers.wav": "divide by 32,768",
+    SYNTHESIZE + "--input={bad}/one.m4a": "ffmpeg -i one.m4a one.flac",
     SYNTHESIZE: "give either --input=PATH or --text=TEXT",
     SYNTHESIZE + "--input={wav} --text=hello": "give either --input=PATH or",
     SYNTHESIZE + "--text=hello": "this model reads a mel spectrogram",
@@ -171,6 +177,12 @@ def places(tiny_run, other_run, tmp_path) -> dict[str, str]:
     np.save(bad / "rank.npy", mel[0])
     np.save(bad / "nan.npy", np.where(mel == 0, np.nan, mel))
     np.save(bad / "pickled.npy", np.array([{"a": 1}], object))
+    np.save(bad / "decibels.npy", np.linspace(-80, 0, 8_000).reshape(-1, 80))
+    np.save(bad / "complex.npy", mel + 1j)
+    (bad / "cut.npy").write_bytes((bad / "complex.npy").read_bytes()[:-1])
+    (bad / "one.m4a").write_bytes(bytes(1_000))
+    integers = np.arange(-16_000, 16_000, dtype=np.float32)
+    soundfile.write(bad / "integers.wav", integers, 16_000, "FLOAT")
     return {
         "bad": bad,
         "out": tmp_path / "out" / "deep",
@@ -274,3 +286,15 @@ def test_an_interrupted_command_leaves_nothing(places, tmp_path):
     assert (process.returncode, output) == (130, "")
     assert error == "pwavenet synthesize: interrupted\n"
     assert contents(tmp_path) == before
+
+
+def test_odd_input_is_told_in_one_line_and_used(places, capfd):
+    mel = np.tanh(np.random.default_rng(0).normal(size=(120, 80)))
+    np.save(places["bad"] / "odd.npy", mel)
+    case = SYNTHESIZE + "--input={bad}/odd.npy"
+    assert cli.main(arguments(case, places)) == 0
+    (line,) = capfd.readouterr().err.splitlines()
+    name = f"{places['bad']}/odd.npy"
+    assert line.startswith(f"pwavenet synthesize: warning: {name}: mel (from")
+    assert line.endswith("lies between -1 and 1: was it scaled to that?")
+    assert (places["out"] / "odd.wav").is_file()

@@ -257,7 +257,20 @@ def test_input_that_does_not_suit_is_refused(host, tmp_path):
     ):
         with pytest.raises(UserError, match=message):
             synthesize(speech, host, model)
-    for audio in (np.zeros((2, 9)), np.zeros(0), np.full(9, np.inf)):
+    for scale, words in ((-90, "holds decibels"), (1e300, "no mel spec")):
+        with pytest.raises(UserError, match=words):
+            synthesize(tiny_models.mel()[0].astype(float) + scale, host)
+    integers = np.array([0, 30_000, -32_768], np.int16)
+    with (
+        pytest.raises(UserError, match="16-bit integers stored as"),
+        Client(host) as client,
+    ):
+        client.mel_spectrogram(integers)
+    audios = (
+        *(np.zeros((2, 9)), np.zeros(0), np.full(9, np.inf)),
+        np.full(9, 0.1j),
+    )
+    for audio in audios:
         with (
             pytest.raises(UserError, match="audio must be"),
             Client(host) as client,

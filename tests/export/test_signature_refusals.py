@@ -1,9 +1,13 @@
 """What a served student refuses, inside the graph and in words."""
 
+import mel_scales
 import numpy as np
 import pytest
 import tensorflow as tf
 from test_signatures import FRAMES, answer_of, frames_of, served
+
+from pwavenet_tf.audio.mel_scale import extremes, faults, first_cause
+from pwavenet_tf.export.graphs import features as features_graph
 
 
 def changed(features, name, value):
@@ -39,6 +43,49 @@ def test_bad_input_is_refused_in_the_graph(
         features = changed(features, *change)
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         answer_of(getattr(signatures, name), features, **given)
+
+
+@pytest.mark.parametrize("words", mel_scales.foreign(np.eye(2)))
+def test_a_foreign_scale_is_told_in_the_graph_as_outside(words) -> None:
+    """By the same function, whatever else is in the batch."""
+    contract = mel_scales.contract()
+    audio = mel_scales.speech(seed=7)
+    own = mel_scales.right(audio, contract)
+    other = mel_scales.foreign(mel_scales.logarithms(audio))[words]
+    other = np.clip(other, -1e38, 1e38).astype(np.float32)
+    cause = first_cause(faults(extremes(other[None], contract), contract))
+    assert words in cause
+    frames = len(own)
+    rows = np.stack([own, other])
+    check = tf.function(features_graph.on_scale)
+
+    def checked(rows, lengths):
+        own = tf.sequence_mask(lengths, rows.shape[1])[..., tf.newaxis]
+        masked = tf.where(own, rows, tf.zeros_like(rows))
+        return check(masked, lengths, own, contract)
+
+    lengths = tf.constant([frames, frames], tf.int64)
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        checked(tf.constant(rows), lengths)
+    assert f"mel {cause}" in str(caught.value)
+    # A row without frames and what pads a row are not judged.
+    for shorter in ([frames, 0], [frames // 2, 0]):
+        lengths = tf.constant(shorter, tf.int64)
+        checked(tf.constant(rows), lengths)
+
+
+@pytest.mark.parametrize("name", ["synthesize", "stream"])
+def test_a_signature_refuses_another_scale(name) -> None:
+    _, signatures, features, _ = served("mel")
+    decibels = {"mel": features["mel"] - 90.0}
+    with pytest.raises(tf.errors.InvalidArgumentError, match="holds decibels"):
+        answer_of(getattr(signatures, name), decibels)
+
+
+def test_audio_of_another_scale_is_refused_in_the_graph() -> None:
+    _, signatures, _, _ = served("mel")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="full scale"):
+        signatures.mel_spectrogram(tf.constant([[0.0, 3e4, -3e4]]))
 
 
 def test_features_that_differ_in_frames_are_refused() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pwavenet_tf.audio.signal import standard_logistic
 from pwavenet_tf.core.config import AudioContract, Conditioning
-from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.errors import OddInput, UserError
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.synthesis.noise import positional_uniforms
 from pwavenet_tf.synthesis.student import Synthesizer
@@ -152,6 +152,34 @@ def test_export_is_clipped_and_a_seed_repeats_itself(student) -> None:
 def test_an_invalid_mel_spectrogram_is_refused(student, mel) -> None:
     with pytest.raises(UserError, match="^mel .*; compute it"):
         synthesizer(student, 5)(mel)
+
+
+@pytest.mark.parametrize(
+    ("mel", "message"),
+    [
+        (tiny_models.mel(1, 40) - 90, r"mel \(from -9.* holds decibels"),
+        (tiny_models.mel(1, 40) * 1e6, "no mel spectrogram has"),
+        (tiny_models.mel(1, 1).astype(float) * 1e300, "no mel spectrogram has"),
+        (np.exp(4 * tiny_models.mel(1, 40)), "linear magnitudes"),
+        (tiny_models.mel(1, 4) + 1j, "mel holds complex numbers"),
+    ],
+)
+def test_a_mel_spectrogram_of_another_scale_is_refused(
+    student, mel, message
+) -> None:
+    for synthesize in (synthesizer(student, 5), Synthesizer(student)):
+        with pytest.raises(UserError, match=message) as caught:
+            synthesize(mel)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match=message):
+        generate(tiny_models.teacher(), mel)
+
+
+def test_a_mel_spectrogram_that_looks_odd_is_warned_of(student) -> None:
+    mel = np.tanh(tiny_models.mel(1, 120))
+    with pytest.warns(OddInput, match="between -1 and 1: was it scaled"):
+        audio = synthesizer(student, 160)(mel)
+    assert audio.shape == (1, 120 * HOP)
 
 
 @pytest.mark.parametrize("temperature", [np.nan, np.inf, -np.inf])
