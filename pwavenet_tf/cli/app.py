@@ -5,14 +5,18 @@ fault of this code shows its traceback. TensorFlow is loaded only once a
 command is sure to run.
 """
 
+import contextlib
 import difflib
 import errno
 import importlib
 import logging
 import os
 import re
+import signal
 import sys
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from types import ModuleType
 
 import absl.logging
@@ -20,7 +24,9 @@ from absl import flags
 
 from pwavenet_tf.cli import usage
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.files import UNFINISHED, remove_unfinished
 from pwavenet_tf.core.imports import import_tensorflow
+from pwavenet_tf.core.locks import run_lock
 from pwavenet_tf.core.version import __version__
 
 COMMANDS = (
@@ -64,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0 if all went well, 2 after a user's mistake or if a file could not
-        be read or written, 130 after an interruption from the keyboard.
+        be read or written, 130 after an interruption from the keyboard, 143
+        after SIGTERM.
     """
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or [
         "help"
@@ -77,14 +84,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif name == "--version":
             print(f"pwavenet {__version__}")
         else:
-            _run(name, rest)
+            with _termination_raised():
+                _run(name, rest)
     except UserError as error:
         return _complain(name, str(error))
     except OSError as error:
         return _complain(name, _storage_message(error))
+    except _Terminated:
+        _complain(name, "terminated")
+        return 128 + signal.SIGTERM
     except KeyboardInterrupt:
         _complain(name, "interrupted")
-        return 130
+        return 128 + signal.SIGINT
     except Exception as error:
         # TensorFlow has exceptions of its own for what the disk refuses.
         if any(f"; {fault}" in str(error) for fault in _STORAGE_FAULTS):
@@ -110,10 +121,48 @@ def _run(name: str, arguments: list[str]) -> None:
         print(usage.command_help(name, command, values))
         return
     _parse(name, values, _with_flag(command, arguments))
-    if _needs_tensorflow(command, values):
-        import_tensorflow()
-        _log_errors_only()
-    command.run(values)
+    with _place_locked(values):
+        if _needs_tensorflow(command, values):
+            import_tensorflow()
+            _log_errors_only()
+        command.run(values)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, as an exception, so that everything is cleaned up."""
+
+
+@contextlib.contextmanager
+def _termination_raised() -> Iterator[None]:
+    def terminate(number, frame):
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _place_locked(values: flags.FlagValues) -> Iterator[None]:
+    """Keeps --out for this run, and clears away what a killed one left."""
+    place = values["out"].value if "out" in values else None
+    # The workers of one run, which TF_CONFIG lists, share its folder.
+    if place in (None, "-") or os.environ.get("TF_CONFIG"):
+        yield
+        return
+    out = Path(place).resolve()
+    with run_lock(out):
+        for folder, pattern in (
+            *((out.parent, UNFINISHED), (out, UNFINISHED)),
+            (out, f"*/{UNFINISHED}"),
+        ):
+            remove_unfinished(list(folder.glob(pattern)))
+        yield
 
 
 def _require_one_value(flag: flags.Flag) -> None:

@@ -151,9 +151,6 @@ class RunFolder:
         content = {"steps": self.steps, "identity": dict(self.identity)}
         with atomic_write(self._mark) as temporary:
             temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
-        # What a run that was killed while it wrote has left.
-        for unfinished in self.backup.glob(".unfinished-*"):
-            unfinished.unlink()
 
     @property
     def _mark(self) -> Path:
