@@ -20,8 +20,8 @@ JAX_INSTALLED := .venv-jax/.installed
 JAX_PIP := .venv-jax/bin/python -m pip -qq --disable-pip-version-check
 
 # What a machine with JAX may lack, for wheels-jax.
-WHEELS ?= keras namex optree soundfile cffi pycparser h5py absl-py tqdm rich \
-	markdown-it-py mdurl pygments
+WHEELS ?= keras namex optree soundfile cffi pycparser filelock h5py absl-py \
+	tqdm rich markdown-it-py mdurl pygments
 WHEELS_PYTHON ?= 3.12
 WHEELS_OUT ?= wheels-jax
 PLATFORMS := $(foreach one,manylinux_2_28 manylinux_2_27 manylinux_2_17 \

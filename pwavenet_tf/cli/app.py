@@ -5,6 +5,7 @@ fault of this code shows its traceback. TensorFlow is loaded only once a
 command is sure to run.
 """
 
+import contextlib
 import difflib
 import errno
 import functools
@@ -12,9 +13,12 @@ import importlib
 import logging
 import os
 import re
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from types import ModuleType
 
 import absl.logging
@@ -22,7 +26,9 @@ from absl import flags
 
 from pwavenet_tf.cli import usage
 from pwavenet_tf.core.errors import OddInput, UserError
+from pwavenet_tf.core.files import UNFINISHED, remove_unfinished
 from pwavenet_tf.core.imports import import_tensorflow
+from pwavenet_tf.core.locks import run_lock
 from pwavenet_tf.core.version import __version__
 
 COMMANDS = (
@@ -66,7 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0 if all went well, 2 after a user's mistake or if a file could not
-        be read or written, 130 after an interruption from the keyboard.
+        be read or written, 130 after an interruption from the keyboard, 143
+        after SIGTERM.
     """
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or [
         "help"
@@ -79,14 +86,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif name == "--version":
             print(f"pwavenet {__version__}")
         else:
-            _run(name, rest)
+            with _termination_raised():
+                _run(name, rest)
     except UserError as error:
         return _complain(name, str(error))
     except OSError as error:
         return _complain(name, _storage_message(error))
+    except _Terminated:
+        _complain(name, "terminated")
+        return 128 + signal.SIGTERM
     except KeyboardInterrupt:
         _complain(name, "interrupted")
-        return 130
+        return 128 + signal.SIGINT
     except Exception as error:
         # TensorFlow has exceptions of its own for what the disk refuses.
         if any(f"; {fault}" in str(error) for fault in _STORAGE_FAULTS):
@@ -112,13 +123,14 @@ def _run(name: str, arguments: list[str]) -> None:
         print(usage.command_help(name, command, values))
         return
     _parse(name, values, _with_flag(command, arguments))
-    if _needs_tensorflow(command, values):
-        import_tensorflow()
-        _log_errors_only()
-    with warnings.catch_warnings():
-        show = warnings.showwarning
-        warnings.showwarning = functools.partial(_show_warning, name, show)
-        command.run(values)
+    with _place_locked(values):
+        if _needs_tensorflow(command, values):
+            import_tensorflow()
+            _log_errors_only()
+        with warnings.catch_warnings():
+            show = warnings.showwarning
+            warnings.showwarning = functools.partial(_show_warning, name, show)
+            command.run(values)
 
 
 def _show_warning(
@@ -129,6 +141,43 @@ def _show_warning(
         print(f"pwavenet {name}: warning: {message}", file=sys.stderr)
     else:
         show(message, category, *rest)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, as an exception, so that everything is cleaned up."""
+
+
+@contextlib.contextmanager
+def _termination_raised() -> Iterator[None]:
+    def terminate(number, frame):
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _place_locked(values: flags.FlagValues) -> Iterator[None]:
+    """Keeps --out for this run, and clears away what a killed one left."""
+    place = values["out"].value if "out" in values else None
+    # The workers of one run, which TF_CONFIG lists, share its folder.
+    if place in (None, "-") or os.environ.get("TF_CONFIG"):
+        yield
+        return
+    out = Path(place).resolve()
+    with run_lock(out):
+        for folder, pattern in (
+            *((out.parent, UNFINISHED), (out, UNFINISHED)),
+            (out, f"*/{UNFINISHED}"),
+        ):
+            remove_unfinished(list(folder.glob(pattern)))
+        yield
 
 
 def _require_one_value(flag: flags.Flag) -> None:

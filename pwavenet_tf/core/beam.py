@@ -55,8 +55,6 @@ if TYPE_CHECKING:
     from apache_beam.runners.runner import PipelineResult
 
 _WORKERS_LOG_LEVEL = "default_sdk_harness_log_level"
-# What Beam makes of an interruption that comes while it works.
-_INTERRUPTED = re.compile(r"^(\S+: )?KeyboardInterrupt\b", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +112,9 @@ def run_job(
                 _start(pipeline, runner).wait_until_finish()
         finally:
             inputs.unlink(missing_ok=True)
+            # Where nothing was done its folder is empty.
+            with contextlib.suppress(OSError):
+                inputs.parent.rmdir()
 
 
 class Progress(contextlib.ExitStack):
@@ -259,27 +260,34 @@ def _errors_only() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _interruption_kept() -> Iterator[None]:
-    """Raises an interruption at the end if it was swallowed on the way.
+    """Raises an interruption at the end, whatever became of it on the way.
 
-    One that arrives while a library calls Python is only printed.
+    One that arrives while a library calls Python is only printed, and Beam
+    makes another exception of it.
     """
-    interrupted = False
+    interruption: KeyboardInterrupt | None = None
 
     def interrupt(number, frame):
-        nonlocal interrupted
-        interrupted = True
-        raise KeyboardInterrupt
+        nonlocal interruption
+        try:
+            before[number](number, frame)
+        except KeyboardInterrupt as error:
+            interruption = error
+            raise
 
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, interrupt)
+    before: dict = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if callable(handler := signal.getsignal(number)):
+                before[number] = handler
+                signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-    if interrupted:
-        raise KeyboardInterrupt
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if interruption is not None:
+            raise interruption
 
 
 @contextlib.contextmanager
@@ -288,8 +296,6 @@ def _worker_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if _INTERRUPTED.search(str(error)):
-            raise KeyboardInterrupt from error
         if isinstance(error, UserError):
             message = str(error)
         # From another process it comes as the text of its traceback.

@@ -27,7 +27,8 @@ from pwavenet_tf.core.beam import (
 )
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import atomic_write, require_free, run_lock
+from pwavenet_tf.core.files import atomic_write, require_free
+from pwavenet_tf.core.locks import run_lock
 from pwavenet_tf.core.sizes import load_arrays
 from pwavenet_tf.core.training_config import Preset
 from pwavenet_tf.core.version import __version__

@@ -118,8 +118,7 @@ def find_layout(corpus: Path) -> Layout:
             manifest or a table of texts names.
     """
     corpus = Path(corpus)
-    manifest = corpus if is_manifest(corpus) else corpus / MANIFEST
-    if manifest.is_file():
+    if manifest := find_manifest(corpus):
         return _manifest(manifest, corpus)
     found = find_audio(corpus)
     folder = corpus if corpus.is_dir() else corpus.parent
@@ -134,9 +133,15 @@ def find_layout(corpus: Path) -> Layout:
     return dataclasses.replace(layout, unrecorded=())
 
 
+def find_manifest(place: Path) -> Path | None:
+    """The CSV manifest that a place is, or that is in it; None without one."""
+    manifest = place if is_manifest(place) else place / MANIFEST
+    return manifest if manifest.is_file() else None
+
+
 def find_layout_or_none(folder: Path) -> Layout | None:
     """As `find_layout`; None for a folder without recordings or a manifest."""
-    if (folder / MANIFEST).is_file() or _audio_or_none(folder):
+    if find_manifest(folder) or _audio_or_none(folder):
         return find_layout(folder)
     return None
 

@@ -23,15 +23,21 @@ from pwavenet_tf.core.beam import (
     run_job,
 )
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.files import atomic_write, require_free, run_lock
+from pwavenet_tf.core.files import (
+    UNFINISHED,
+    atomic_write,
+    remove_unfinished,
+    require_free,
+)
+from pwavenet_tf.core.locks import run_lock
 from pwavenet_tf.corpus import beam as corpus_beam
 from pwavenet_tf.corpus.layouts import (
-    MANIFEST,
     Layout,
     find_layout,
     find_layout_or_none,
+    find_manifest,
 )
-from pwavenet_tf.corpus.manifest import is_manifest, read_manifest
+from pwavenet_tf.corpus.manifest import read_manifest
 from pwavenet_tf.corpus.phones.labels import find_labels
 from pwavenet_tf.corpus.transcripts import Transcripts
 
@@ -60,12 +66,6 @@ class Utterance:
         """The inverse of `line`."""
         path, name, sound = json.loads(line)
         return cls(Path(path), name, Path(sound))
-
-
-def find_manifest(place: Path) -> Path | None:
-    """The CSV manifest that a place is, or that is in it; None without one."""
-    manifest = place if is_manifest(place) else place / MANIFEST
-    return manifest if manifest.is_file() else None
 
 
 def find_utterances(place: Path, out: Path) -> tuple[Path, list[Utterance]]:
@@ -335,7 +335,7 @@ def drop_outdated(
 
 
 FAILURES_NAME = "failed.csv"
-_INPUTS = ".unfinished-inputs.jsonl"
+_INPUTS = ".inputs.jsonl"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -416,9 +416,7 @@ def synthesize_on_beam(
     require_output_folder(out)
     with run_lock(out):
         check_settings(out, dataclasses.asdict(job))
-        # Left behind by workers that were killed.
-        for path in out.rglob(".unfinished-*"):
-            path.unlink()
+        remove_unfinished(list(out.rglob(UNFINISHED)))
         drop_outdated(out, utterances, synthesizer.digest)
         to_do = [one for one in utterances if not one.sound.exists()]
         run_job(

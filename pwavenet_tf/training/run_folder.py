@@ -150,9 +150,6 @@ class RunFolder:
             return
         content = {"steps": self.steps, "identity": dict(self.identity)}
         write_json(self._mark, content)
-        # What a run that was killed while it wrote has left.
-        for unfinished in self.backup.glob(".unfinished-*"):
-            unfinished.unlink()
 
     @property
     def _mark(self) -> Path:

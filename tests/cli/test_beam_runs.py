@@ -86,7 +86,7 @@ def test_an_interruption_is_one_line(tmp_path):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from pwavenet_tf.core.files import run_lock
+from pwavenet_tf.core.locks import run_lock
 with run_lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(99)

@@ -42,9 +42,9 @@ CASES = {
         ".wav: has neither labels nor a text; put a label file into "
     ),
     PREPARE + "--conditioning=linguistic --labels={bad}/labels": (
-        "tone-0.lab:1: 'neither' is not a time"
+        ".lab:1: 'neither' is not a time"
     ),
-    PREPARE + "--conditioning=speaker": "tone-0.wav: the speaker pattern",
+    PREPARE + "--conditioning=speaker": ".wav: the speaker pattern",
     PREPARE + "--speaker_pattern=(tone)": "needs speaker",
     PREPARE + "--conditioning=speaker --speaker_pattern=(tone": (
         "'(tone' is no regular expression"
@@ -273,7 +273,16 @@ def test_tensorflow_adds_nothing_to_the_one_line(places, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_an_interrupted_command_leaves_nothing(places, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "status", "word"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "terminated"),
+    ],
+)
+def test_an_interrupted_command_leaves_nothing(
+    number, status, word, places, tmp_path
+):
     mel = np.zeros((200_000, 80), np.float32)
     np.save(tmp_path / "long.npy", mel)
     before = contents(tmp_path)
@@ -281,10 +290,10 @@ def test_an_interrupted_command_leaves_nothing(places, tmp_path):
     process = started(case, places)
     while process.poll() is None and not (tmp_path / "out").exists():
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     output, error = process.communicate()
-    assert (process.returncode, output) == (130, "")
-    assert error == "pwavenet synthesize: interrupted\n"
+    assert (process.returncode, output) == (status, "")
+    assert error == f"pwavenet synthesize: {word}\n"
     assert contents(tmp_path) == before
 
 

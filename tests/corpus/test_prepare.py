@@ -253,7 +253,11 @@ def test_killed_halfway_there_is_no_corpus(tmp_path):
     finally:
         child.kill()
     assert child.wait() == -signal.SIGKILL
-    assert not out.exists()
+    assert not out.exists() and list(tmp_path.glob(".unfinished-*"))
+    for link in source.glob("more-*"):
+        link.unlink()
+    prepare(source, out, NANO)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 
 
 def test_many_recordings_fill_several_shards(tmp_path):

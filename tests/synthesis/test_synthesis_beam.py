@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_models
+from filelock import FileLock
 from tiny_run import RATE, contents, write_recordings
 
 pytest.importorskip("apache_beam", reason="apache-beam is not installed")
 
 from pwavenet_tf import cli  # noqa: E402
 from pwavenet_tf.audio.files import write_audio  # noqa: E402
-from pwavenet_tf.core.files import run_lock  # noqa: E402
 from pwavenet_tf.corpus import beam as corpus_beam
 from pwavenet_tf.synthesis import beam as synthesis_beam  # noqa: E402
 from pwavenet_tf.training.fit import save_model  # noqa: E402
@@ -82,7 +82,8 @@ def test_a_bad_file_is_reported_and_the_rest_is_synthesized_once(
     before = {path: corpus_beam.stamp(path) for path in out.rglob("*.wav")}
     (out / "deep/mel.wav").unlink()
     os.utime(place / "named.npz", ns=(0, 0))
-    (out / ".unfinished-1-x.wav").touch()
+    (out / "deep" / ".unfinished-x.wav").touch()
+    (out / "deep" / ".unfinished-x.wav.lock").touch()
     shutil.copy(place / "tone-0.wav", place / "letter.wav")
     status, text, _ = run(capsys, *flags)
     assert status == 0 and "5 of 5 files, 2 of an earlier run" in text
@@ -182,14 +183,10 @@ def test_a_second_run_is_refused_while_one_runs(student, tmp_path, capsys):
     out = tmp_path / "sound"
     flags = f"--model={student}", f"--input={tmp_path / 'in'}", f"--out={out}"
     assert run(capsys, "synthesize-batch", *flags)[0] == 0
-    temporary = out / ".unfinished-x.wav"
-    temporary.touch()
-    with run_lock(out):
+    with FileLock(tmp_path / ".running-sound"):
         status, _, error = run(capsys, "synthesize-batch", *flags)
-        assert temporary.exists()
     assert status == 2 and "is at work there" in error
     assert run(capsys, "synthesize-batch", *flags)[0] == 0
-    assert not temporary.exists() and not (out / ".running").exists()
 
 
 def test_a_worker_loads_the_model_once(student, tmp_path, monkeypatch):
@@ -242,10 +239,16 @@ def test_bad_input_is_one_line(student, tmp_path, capsys, arguments, message):
     for suffix in (".wav", ".npy"):
         (tmp_path / "twice/one").with_suffix(suffix).touch()
     write_recordings(tmp_path / "in", 1)
-    flags = f"--model={student}", f"--input={tmp_path / 'in'}"
-    flags = *flags, f"--out={tmp_path / 'out'}"
-    given = (one.format(place=tmp_path) for one in arguments)
-    status, text, error = run(capsys, "synthesize-batch", *flags, *given)
+    flags = {
+        "--model": student,
+        "--input": tmp_path / "in",
+        "--out": tmp_path / "out",
+    }
+    for one in arguments:
+        name, _, value = one.partition("=")
+        flags[name] = value.format(place=tmp_path)
+    given = [f"{name}={value}" for name, value in flags.items()]
+    status, text, error = run(capsys, "synthesize-batch", *given)
     assert (status, text) == (2, "")
     assert error.startswith("pwavenet synthesize-batch: ") and message in error
     assert error.count("\n") == 1
