@@ -140,6 +140,6 @@ def test_one_other_field_is_refused_by_its_name(meeting, field) -> None:
 def test_no_kl_is_taken_between_models_that_differ_in_one_field() -> None:
     models = {"teacher": teacher(CONTRACT), "student": student(CONTRACT)}
     assert pairs_of(models) == [("student", "teacher")]
-    for field, value in OTHERS.items():
-        other = dataclasses.replace(CONTRACT, **{field: value})
+    for field in OTHERS.keys() - EMPHASIS:
+        other = dataclasses.replace(CONTRACT, **{field: OTHERS[field]})
         assert pairs_of(models | {"student": student(other)}) == [], field
