@@ -83,11 +83,12 @@ def _load(path: Path, origin: str = "train-teacher or distill"):
     """Any Keras model; `origin` is the command that writes the right one."""
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"{path}: no such file; name a .keras file")
-    if not zipfile.is_zipfile(path):
+        fault = "is a folder" if path.is_dir() else "no such file"
+        raise UserError(f"{path}: {fault}; name a .keras file")
+    if fault := _fault(path):
         raise UserError(
-            f"{path}: is damaged or not a model; name a .keras file that "
-            f"{origin} wrote"
+            f"{path}: is damaged or not a model ({fault}); name a .keras file "
+            f"that {origin} wrote"
         )
     try:
         return keras.saving.load_model(path, compile=False)
@@ -99,6 +100,20 @@ def _load(path: Path, origin: str = "train-teacher or distill"):
             f"{path}: is not a model that this version can load ({reason}); "
             f"name a .keras file that {origin} wrote"
         ) from error
+
+
+def _fault(path: Path) -> str | None:
+    """What is wrong with a zip archive, or with a member's CRC-32, if anything.
+
+    It reads all members, whichever of them Keras does.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            member = archive.testzip()
+    # A damaged header may ask zipfile and zlib for anything.
+    except Exception as error:
+        return (str(error) or repr(error)).splitlines()[0][:120]
+    return member and f"the checksum of {member} does not match"
 
 
 def _of_kind(path: Path, kind: type, actual: str, wanted: str):
