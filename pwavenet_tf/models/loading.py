@@ -83,8 +83,8 @@ def _load(path: Path, origin: str = "train-teacher or distill"):
     """Any Keras model; `origin` is the command that writes the right one."""
     path = Path(path)
     if not path.is_file():
-        fault = "is a folder" if path.is_dir() else "no such file"
-        raise UserError(f"{path}: {fault}; name a .keras file")
+        what = "is a folder" if path.is_dir() else "no such file"
+        raise UserError(f"{path}: {what}; name a .keras file")
     if fault := _fault(path):
         raise UserError(
             f"{path}: is damaged or not a model ({fault}); name a .keras file "
