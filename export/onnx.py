@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from pwavenet_tf.core.checksum import append_checksum, require_intact
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.imports import hold_back_stderr
@@ -39,6 +40,8 @@ class OnnxVoice(FileVoice):
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         runtime = _package("onnxruntime")
+        if Path(path).is_file():
+            require_intact(Path(path), "export the student again")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
         try:
@@ -122,6 +125,7 @@ def export_onnx(student: ParallelWaveNet, out: Path) -> float:
             model, {_KEY: json.dumps(model_card(synthesizer))}
         )
         onnx.save(model, temporary)
+        append_checksum(temporary)
         difference = _difference(synthesizer, OnnxVoice(temporary))
         if not difference <= _TOLERANCE:
             raise UserError(

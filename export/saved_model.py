@@ -1,5 +1,6 @@
 """The student as a SavedModel that runs without this package."""
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -21,6 +22,7 @@ from pwavenet_tf.synthesis.student import Synthesizer
 
 # TensorFlow Serving looks for it in assets.extra.
 WARMUP_FILE = "tf_serving_warmup_requests"
+CHECKSUM_FILE = "SHA256SUMS"
 
 
 def write_warmup_requests(student, model: str, path: Path) -> None:
@@ -69,8 +71,8 @@ def export_saved_model(student: ParallelWaveNet, out: Path) -> Path:
     `mel_spectrogram` (audio to what the student reads), `stream` (features as
     they arrive, with the state as tensors) and `describe`; see `Signatures`.
     Long input is computed in chunks: memory grows only with the audio itself.
-    `assets.extra` holds `contract.json`, `model_card.json`, `MODEL_CARD.md`
-    and the requests that warm the server up.
+    `assets.extra` holds `contract.json`, `model_card.json`, `MODEL_CARD.md`,
+    the requests that warm the server up, and `SHA256SUMS` of all files.
 
     Before it is moved to its place it is loaded and compared with the student.
 
@@ -118,7 +120,22 @@ def export_saved_model(student: ParallelWaveNet, out: Path) -> Path:
         page = card_page(synthesizer, difference)
         (extra / "MODEL_CARD.md").write_text(page, "utf-8")
         write_warmup_requests(student, out.absolute().name, extra / WARMUP_FILE)
+        _write_checksums(temporary, extra / CHECKSUM_FILE)
     return version
+
+
+def _write_checksums(folder: Path, path: Path) -> None:
+    """Every file's SHA-256, as `sha256sum --check` reads them.
+
+    TensorFlow compares the checksums of the variables, not the graph's.
+    """
+    lines = [
+        f"{hashlib.sha256(one.read_bytes()).hexdigest()}  "
+        f"{one.relative_to(folder).as_posix()}\n"
+        for one in sorted(folder.rglob("*"))
+        if one.is_file()
+    ]
+    path.write_text("".join(lines), "ascii")
 
 
 def _listed(student: ParallelWaveNet) -> str:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from pwavenet_tf.core.checksum import require_intact
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.export.card_format import require_format
 
@@ -55,6 +56,7 @@ def read_card(path: Path) -> dict:
         ) from error
     if content[4:8] != _IDENTIFIER:
         raise UserError(f"{path}: is not a .tflite file; {_ADVICE}")
+    require_intact(Path(path), "export the student again")
     # A damaged flatbuffer may contain any offsets and any text.
     try:
         card = json.loads(_text(content))

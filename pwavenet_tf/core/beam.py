@@ -135,22 +135,25 @@ class Progress(contextlib.ExitStack):
         self._count = count
 
     def __enter__(self) -> "Progress":
-        from tqdm import tqdm
+        from pwavenet_tf.core.progress import Bar
 
+        print(
+            f"{self._description}: {self._total:,} files; the workers take "
+            "about 20 s to start",
+            flush=True,
+        )
         bar = self.enter_context(
-            tqdm(
+            Bar(
                 desc=self._description,
                 total=self._total,
                 unit="file",
-                disable=None,
             )
         )
-        if not bar.disable:
-            done = threading.Event()
-            watcher = threading.Thread(target=self._watch, args=(bar, done))
-            watcher.start()
-            self.callback(watcher.join)
-            self.callback(done.set)
+        done = threading.Event()
+        watcher = threading.Thread(target=self._watch, args=(bar, done))
+        watcher.start()
+        self.callback(watcher.join)
+        self.callback(done.set)
         return self
 
     def _watch(self, bar, done: threading.Event) -> None:

@@ -104,7 +104,7 @@ def _mel(
     filterbank: np.ndarray,
 ) -> np.ndarray:
     """On all cores: an hour takes half a minute of one."""
-    from tqdm import tqdm
+    from pwavenet_tf.core.progress import Bar
 
     def of_recording(levels):
         audio = levels.astype(np.float32) / 32768
@@ -112,12 +112,11 @@ def _mel(
 
     recordings = np.split(samples, np.cumsum(lengths)[:-1])
     with ThreadPoolExecutor() as pool:
-        found = tqdm(
+        found = Bar(
             pool.map(of_recording, recordings),
             desc="mel spectrograms",
             total=len(recordings),
             unit="file",
-            disable=None,
         )
         return np.concatenate(list(found))
 

@@ -71,7 +71,8 @@ def synthesize_corpus(out: Path, sample_rate: int = 16_000) -> None:
             something or cannot be written.
     """
     import soxr
-    from tqdm import tqdm
+
+    from pwavenet_tf.core.progress import Bar
 
     require_free(Path(out))
     espeak = Espeak()
@@ -80,7 +81,7 @@ def synthesize_corpus(out: Path, sample_rate: int = 16_000) -> None:
     with atomic_write(Path(out)) as folder:
         (folder / "wavs").mkdir(parents=True)
         for number, text in enumerate(
-            tqdm(SENTENCES, desc="eSpeak NG", unit="sentence", disable=None),
+            Bar(SENTENCES, desc="eSpeak NG", unit="sentence"),
             start=1,
         ):
             speech = _trimmed(espeak.synthesize(text))

@@ -108,16 +108,15 @@ def _require_room(dataset: Dataset, part: Path) -> None:
 
 def _fetch_all(dataset: Dataset, part: Path, pause_seconds: float) -> None:
     """Fetches until all has arrived."""
-    from tqdm import tqdm
+    from pwavenet_tf.core.progress import Bar
 
     without_progress = 0
-    with tqdm(
+    with Bar(
         total=dataset.size,
         initial=_arrived(part),
         desc=dataset.archive,
         unit="B",
         unit_scale=True,
-        disable=None,
     ) as bar:
         while (before := _arrived(part)) < dataset.size:
             try:
@@ -175,15 +174,13 @@ def _write(file, chunk: bytes, part: Path) -> None:
 
 def _require_whole(dataset: Dataset, part: Path) -> None:
     """Refuses an archive that is not the one it should be."""
-    from tqdm import tqdm
+    from pwavenet_tf.core.progress import Bar
 
     size = _arrived(part)
     digest = hashlib.sha256()
     with (
         open(part, "rb") as file,
-        tqdm(
-            total=size, desc="check", unit="B", unit_scale=True, disable=None
-        ) as bar,
+        Bar(total=size, desc="check", unit="B", unit_scale=True) as bar,
     ):
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
@@ -236,17 +233,16 @@ def unpack(archive: Path, out: Path, expected_bytes: int) -> None:
         UserError: If the archive is damaged, holds far more than expected or
             would write elsewhere, or if `out` cannot be written.
     """
-    from tqdm import tqdm
+    from pwavenet_tf.core.progress import Bar
 
     with (
         atomic_write(out) as folder,
         open(archive, "rb") as file,
-        tqdm(
+        Bar(
             total=archive.stat().st_size,
             desc="unpack",
             unit="B",
             unit_scale=True,
-            disable=None,
         ) as bar,
     ):
         folder.mkdir()

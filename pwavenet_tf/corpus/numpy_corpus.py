@@ -425,14 +425,13 @@ def _write(corpus: Corpus, split: Split, folder: Path) -> None:
 
 def _shown(corpus: Corpus, split: Split):
     """The recordings of a split, with a progress bar."""
-    from tqdm import tqdm
+    from pwavenet_tf.core.progress import Bar
 
-    return tqdm(
+    return Bar(
         corpus.utterances(split),
         desc=f"export {split}",
         total=len(corpus.card.recordings(split)),
         unit="file",
-        disable=None,
     )
 
 

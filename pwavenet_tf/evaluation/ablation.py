@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import keras
-from tqdm import tqdm
 
 from pwavenet_tf.audio.files import find_audio
 from pwavenet_tf.core.presets import preset
+from pwavenet_tf.core.progress import Bar
 from pwavenet_tf.core.training_config import Distillation
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.corpus.transcripts import Transcripts
@@ -70,7 +70,7 @@ def held_out_measures(
     monitor = HealthMonitor(list(clips.as_numpy_iterator()))
     monitor.set_model(judge)
     found = {}
-    bar = tqdm(students.items(), desc="held-out clips", disable=None)
+    bar = Bar(students.items(), desc="held-out clips")
     for name, student in bar:
         stand_in.set_weights(student.get_weights())
         for drawer in (judge, stand_in):

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
-from tqdm import tqdm
 
 from pwavenet_tf.core.config import INPUT_ARRAYS
+from pwavenet_tf.core.progress import Bar
 from pwavenet_tf.evaluation.likelihood import (
     Likelihood,
     Score,
@@ -109,17 +109,15 @@ def conditioning_sensitivity(
         for index in {*swapped, *by_speaker}
     }
     scored = swapped * len(inputs) + by_speaker * wrong
-    with tqdm(
-        total=sum(len(references[index].audio) for index in scored),
+    with Bar(
+        total=len(scored),
         desc=f"{name}: sensitivity",
-        unit="sample",
-        unit_scale=True,
-        disable=None,
+        unit="recording",
     ) as bar:
 
         def score(index: int, inputs: _Features) -> Score:
             found = likelihood(references[index].audio, inputs)
-            bar.update(found.samples)
+            bar.update()
             return found
 
         penalties = {

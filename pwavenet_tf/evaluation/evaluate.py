@@ -3,11 +3,10 @@
 import dataclasses
 from pathlib import Path
 
-from tqdm import tqdm
-
 from pwavenet_tf.audio.metrics import griffin_lim
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.files import write_json
+from pwavenet_tf.core.progress import Bar, duration
 from pwavenet_tf.evaluation.ablation_table import Ablation, section
 from pwavenet_tf.evaluation.listening_pages import write_listening_tests
 from pwavenet_tf.evaluation.per_recording import (
@@ -116,6 +115,7 @@ def evaluate(
         recordings, list(models.values()), folder, labels, speaker_pattern
     )
     names = names or _names(models)
+    _announce(references, models, contract.sample_rate, sound)
     by_name = {names[path]: model for path, model in models.items()}
     scorings = score_models(by_name, references)
     systems, speeds, measured = {}, {}, {}
@@ -177,6 +177,24 @@ def evaluate(
     return Evaluation(metrics, scorings, values)
 
 
+def _announce(
+    references: list[ReferenceRecording],
+    models: dict[Path, Model],
+    sample_rate: int,
+    sound: bool,
+) -> None:
+    """Says what follows; the speeds are those of nano on two cores."""
+    seconds = sum(len(one.audio) for one in references) / sample_rate
+    print(
+        f"Evaluating on {seconds:.1f} s of speech "
+        f"(recordings: {len(references)}): scores"
+        f"{', synthesis, measures' if sound else ''}; "
+        f"about {duration(20 + 3 * seconds * len(models))} with nano models "
+        "on two cores, hours with larger teachers",
+        flush=True,
+    )
+
+
 def _names(models: dict[Path, Model]) -> dict[Path, str]:
     """Each model's name in the report, its whole path where names clash."""
     names: dict[Path, str] = {}
@@ -198,12 +216,12 @@ def _synthesize(
         systems[name], speeds[name] = synthesize_all(model, references, name)
     systems[BASELINE] = [
         griffin_lim(one.description.mel, contract)
-        for one in tqdm(references, desc=BASELINE, unit="file", disable=None)
+        for one in Bar(references, desc=BASELINE, unit="file")
     ]
     if world_is_installed():
         systems[WORLD] = [
             world_copy_synthesis(one.audio, contract.sample_rate)
-            for one in tqdm(references, desc=WORLD, unit="file", disable=None)
+            for one in Bar(references, desc=WORLD, unit="file")
         ]
     return systems, speeds
 

@@ -4,12 +4,12 @@ import math
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from pwavenet_tf.audio.metrics import level
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import write_csv
 from pwavenet_tf.core.html import format_number
+from pwavenet_tf.core.progress import Bar
 from pwavenet_tf.evaluation.intervals import Interval, Series
 from pwavenet_tf.evaluation.quality import Quality, missing_measures
 from pwavenet_tf.evaluation.recordings import ReferenceRecording
@@ -51,9 +51,7 @@ def measure_systems(
         UserError: If some audio is not finite.
     """
     found: dict[str, list[dict[str, float]]] = {name: [] for name in systems}
-    for index, one in enumerate(
-        tqdm(references, desc="measures", unit="file", disable=None)
-    ):
+    for index, one in enumerate(Bar(references, desc="measures", unit="file")):
         quality = Quality(one.audio, sample_rate)
         for name, audio in systems.items():
             try:

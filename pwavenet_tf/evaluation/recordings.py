@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from pwavenet_tf.audio.files import read_audio, to_pcm16, write_audio
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.progress import Bar
 from pwavenet_tf.corpus.describe import (
     Description,
     FeatureExtractor,
@@ -102,7 +102,7 @@ def read_references(
         contract, tuple(sorted(asked)), folder, labels, speaker_pattern
     )
     references = []
-    for path in tqdm(recordings, desc="recordings", unit="file", disable=None):
+    for path in Bar(recordings, desc="recordings", unit="file"):
         name = path.relative_to(folder).as_posix()
         levels = to_pcm16(read_audio(path, contract.sample_rate))
         audio = levels.astype(np.float32) / 32_768
@@ -155,15 +155,18 @@ def synthesize_all(
     synthesizer = synthesizer_of(model)
     frames = [model.audio.frames(len(one.audio)) for one in references]
     outputs, timed_samples, seconds, seconds_before = [], 0, 0.0, 0.0
-    with tqdm(
+    with Bar(
         total=sum(frames) * hop,
         desc=name,
         unit="sample",
         unit_scale=True,
-        disable=None,
     ) as bar:
         for first in range(0, len(references), _BATCH):
             batch = references[first : first + _BATCH]
+            last = min(first + _BATCH, len(references))
+            bar.set_postfix_str(
+                f"recordings {first + 1} to {last} of {len(references)}"
+            )
             chunks, started = [], None
             for chunk in synthesizer.chunks(_padded(model, batch)):
                 chunks.append(chunk)

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import write_csv
+from pwavenet_tf.core.progress import Bar
 from pwavenet_tf.core.screen import text_table
 from pwavenet_tf.evaluation.conditioning import (
     ConditioningSensitivity,
@@ -125,12 +125,10 @@ def score_all(
     """
     likelihood = likelihood_of(model, max(len(one.audio) for one in references))
     each = []
-    with tqdm(
-        total=sum(len(one.audio) for one in references),
+    with Bar(
+        total=len(references),
         desc=f"{name}: score",
-        unit="sample",
-        unit_scale=True,
-        disable=None,
+        unit="recording",
     ) as bar:
         for one in references:
             try:
@@ -138,7 +136,7 @@ def score_all(
             except UserError as fault:
                 raise UserError(f"{name} on {one.path}: {fault}") from fault
             each.append(score)
-            bar.update(score.samples)
+            bar.update()
     is_coarse = isinstance(model, WaveNet) and model.head == "mu_law"
     scoring = Scoring(
         model=name,

@@ -2,9 +2,9 @@
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from pwavenet_tf.audio.signal import quantise
+from pwavenet_tf.core.progress import Bar
 from pwavenet_tf.distillation.kl import entropy, true_kl
 from pwavenet_tf.evaluation.likelihood import Likelihood, Windows
 from pwavenet_tf.evaluation.recordings import Model, ReferenceRecording
@@ -72,19 +72,17 @@ def student_kl(
     longest = max(student.audio.frames(len(one.audio)) for one in references)
     likelihood = Likelihood(teacher, longest)
     found = []
-    with tqdm(
-        total=sum(len(one.audio) for one in references),
+    with Bar(
+        total=len(references),
         desc=name,
-        unit="sample",
-        unit_scale=True,
-        disable=None,
+        unit="recording",
     ) as bar:
         for row, one in enumerate(references):
             audio, log_scale = generate(one.features(student), seed, row)
             score = likelihood(audio, one.features(teacher))
             own = entropy(log_scale, student.noise_family)
             found.append(true_kl(score.nats / score.samples, own))
-            bar.update(len(one.audio))
+            bar.update()
     return np.array(found)
 
 

@@ -11,16 +11,16 @@ noise of audio within rounding of the audio given, but for such a student that
 noise may be unbounded and the density of the audio zero.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from pwavenet_tf.audio.signal import HALF_BIN, HIGHEST_SAMPLE, LOWEST_SAMPLE
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.progress import Bar
 from pwavenet_tf.models.flows import affine_step, inverse_affine_step
 from pwavenet_tf.models.incremental import (
     CachedFlows,
@@ -199,12 +199,10 @@ class CachedInverse:
         audio = _require_audio(audio, batch, frames, self.contract.hop_length)
         samples = self.chunk_frames * self.contract.hop_length
         state = self.initial_state(batch)
-        for start in tqdm(
-            range(0, audio.shape[1], samples),
-            desc="likelihood",
-            leave=False,
-            disable=None if progress else True,
-        ):
+        starts: Iterable[int] = range(0, audio.shape[1], samples)
+        if progress:
+            starts = Bar(starts, desc="likelihood", leave=False, unit="chunk")
+        for start in starts:
             chunk = audio[:, start : start + samples]
             steps = chunk.shape[1]
             conditioning = self.condition(

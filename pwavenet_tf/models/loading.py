@@ -1,7 +1,6 @@
 """Loading saved models, with a reason where that fails."""
 
 import io
-import zipfile
 from pathlib import Path
 
 import keras
@@ -88,11 +87,12 @@ def _load(path: Path, origin: str = "train-teacher or distill"):
     """Any Keras model; `origin` is the command that writes the right one."""
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"{path}: no such file; name a .keras file")
-    if not zipfile.is_zipfile(path):
+        what = "is a folder" if path.is_dir() else "no such file"
+        raise UserError(f"{path}: {what}; name a .keras file")
+    if fault := _fault(path):
         raise UserError(
-            f"{path}: is damaged or not a model; name a .keras file that "
-            f"{origin} wrote"
+            f"{path}: is damaged or not a model ({fault}); name a .keras file "
+            f"that {origin} wrote"
         )
     try:
         _require_sizes(path)
@@ -114,6 +114,22 @@ def _require_sizes(path: Path) -> None:
     with path.open("rb") as file, open_archive(file, path) as archive:
         weights = io.BytesIO(archive.read(_WEIGHTS))
     require_weights(weights, weights.getbuffer().nbytes, path)
+
+
+def _fault(path: Path) -> str | None:
+    """What is wrong with a zip archive, or with a member's CRC-32, if anything.
+
+    It reads all members, whichever of them Keras does.
+    """
+    try:
+        with path.open("rb") as file, open_archive(file, path) as archive:
+            member = archive.testzip()
+    except UserError:
+        raise
+    # A damaged header may ask zipfile and zlib for anything.
+    except Exception as error:
+        return (str(error) or repr(error)).splitlines()[0][:120]
+    return member and f"the checksum of {member} does not match"
 
 
 def _of_kind(path: Path, kind: type, actual: str, wanted: str):

@@ -19,6 +19,7 @@ from pwavenet_tf.models.backend import GlobalClipAdam, replica_count
 from pwavenet_tf.models.wavenet import WaveNet
 from pwavenet_tf.training.callbacks.checkpoint import (
     Checkpoint,
+    batches_of,
     load_checkpoint,
 )
 from pwavenet_tf.training.callbacks.health_monitor import (
@@ -119,6 +120,7 @@ def fit(
     if tensorboard:
         folder = tensorboard / run.target.stem
         watchers.append(_board(folder, corpus, clips))
+    _announce(run)
     while (step := load_checkpoint(model, run.checkpoint)) < steps:
         report, done = divmod(step, steps_per_report)
         # Epochs are of equal length: what is left of one goes first, and a
@@ -145,6 +147,20 @@ def fit(
         )
     # The checkpoint holds the last step's weights, the run ends with averages.
     model.optimizer.finalize_variable_values(model.trainable_variables)
+
+
+def _announce(run: RunFolder) -> None:
+    """Says what follows, and how its reports are to be read."""
+    done = batches_of(run.checkpoint)
+    if not is_chief() or done >= run.steps:
+        return
+    print(
+        f"{run.target.stem}: compiling the training step, about 20 s for a "
+        f"nano model and minutes for a large one, then {run.steps - done:,} "
+        f"steps{f' after {done:,} of before' if done else ''}; reports give "
+        "means over training clips (in brackets: over held-out clips)",
+        flush=True,
+    )
 
 
 def _callbacks(

@@ -94,16 +94,15 @@ def held_out_scores(classifier: PhoneClassifier, corpus: Corpus) -> PhoneScores:
         classifier: Trained on this corpus.
         corpus: A prepared corpus with phones, of the same contract.
     """
-    from tqdm import tqdm
+    from pwavenet_tf.core.progress import Bar
 
     symbols = np.array(["", *classifier.phones], object)
     pairs = []
-    for _, audio, features in tqdm(
+    for _, audio, features in Bar(
         corpus.utterances("validation"),
         total=len(corpus.card.validation),
         desc="held out",
         unit="recording",
-        disable=None,
     ):
         labelled = features["phones"][:, 1]
         short = len(labelled) * classifier.audio.hop_length - len(audio)

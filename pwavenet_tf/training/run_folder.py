@@ -149,7 +149,8 @@ class RunFolder:
         if not is_chief():
             return
         content = {"steps": self.steps, "identity": dict(self.identity)}
-        write_json(self._mark, content)
+        checksum = {"checksum": fingerprint(content)}
+        write_json(self._mark, content | checksum)
 
     @property
     def _mark(self) -> Path:
@@ -159,10 +160,20 @@ class RunFolder:
         """Steps and identity of the run that began here."""
         try:
             content = json.loads(self._mark.read_text("utf-8"))
+            # Files from before have none.
+            checksum = content.pop("checksum", None)
+            if checksum not in (None, fingerprint(content)):
+                raise ValueError("it is damaged: its checksum does not match")
             return int(content["steps"]), dict(content["identity"])
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as problem:
+        except (
+            AttributeError,
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+        ) as problem:
             raise UserError(
                 f"{self._mark}: cannot be read ({problem}); choose another "
                 "--out, or remove the folder to train again"

@@ -37,6 +37,8 @@ def test_the_verdict_is_on_the_screen_and_in_the_folder(
         capsys, "audit", f"--corpus={recordings}", f"--out={out}"
     )
     assert status == 0
+    announced, _, text = text.partition("\n")
+    assert announced.startswith("Auditing 5 recordings (plain folder), about")
     assert text.startswith("plain folder: 5 recordings\n")
     assert "  silent.wav: is digitally silent\n" in text
     assert f"The page is {out}/audit.html" in text
@@ -105,7 +107,9 @@ def test_a_manifest_is_audited(recordings, capsys):
     manifest.write_text("path,speaker\n0.wav,anna\ngone.wav,ben\n")
     status, text, _ = run(capsys, "audit", f"--corpus={manifest}")
     assert status == 0
-    assert text.startswith("manifest: 2 recordings, 2 speakers")
+    assert text.partition("\n")[2].startswith(
+        "manifest: 2 recordings, 2 speakers"
+    )
     assert "  gone.wav: no such file (list.csv:3)\n" in text
 
 
@@ -152,7 +156,8 @@ def test_a_full_disk_is_one_line_and_no_folder(recordings, tmp_path, capsys):
         )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert (status, text) == (2, "")
+    assert status == 2 and text.count("\n") == 1
+    assert text.startswith("Auditing 5 recordings")
     assert error.count("\n") == 1 and "out: cannot be written" in error
     assert list(tmp_path.iterdir()) == [recordings]
 

@@ -215,6 +215,8 @@ def test_command_prepares_all_and_prints_what_it_found(
     )
     assert Corpus(out).card == corpus.card
     lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Auditing ") and ", about 10 s" in lines[0]
+    assert lines[1].startswith("Preparing ") and ", about 10 s" in lines[1]
     found = [" ".join(line.split()) for line in lines]
     assert f"phones: 7 ({' '.join(corpus.card.phones)})" in found
     assert f"speakers: 3 ({' '.join(corpus.card.speakers)})" in found

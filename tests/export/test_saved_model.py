@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -121,6 +123,20 @@ def test_contract_and_card_lie_next_to_the_graph(version, voice) -> None:
     assert json.loads(described.numpy()[0]) == card
     page = (extra / "MODEL_CARD.md").read_text("utf-8")
     assert "16000 Hz" in page and "(batch, frames, 6)" in page
+
+
+@pytest.mark.skipif(not shutil.which("sha256sum"), reason="no sha256sum")
+def test_sha256sum_finds_a_changed_byte(version, tmp_path) -> None:
+    """In the graph too, whose checksum TensorFlow does not compare."""
+    copy = shutil.copytree(version, tmp_path / "copy")
+    command = ["sha256sum", "--check", "--quiet", "assets.extra/SHA256SUMS"]
+    assert subprocess.run(command, cwd=copy).returncode == 0
+    for name in ("saved_model.pb", "variables/variables.data-00000-of-00001"):
+        content = bytearray((version / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (copy / name).write_bytes(content)
+        done = subprocess.run(command, cwd=copy, capture_output=True)
+        assert done.returncode == 1 and name.encode() in done.stdout
 
 
 def test_warmup_requests_are_of_every_signature_and_answered(version) -> None:

@@ -9,7 +9,7 @@ import scipy.signal
 import tensorflow as tf
 import tiny_models
 
-from pwavenet_tf.core.config import Conditioning
+from pwavenet_tf.core.config import HEADS, Conditioning
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.models.distributions import MixtureOfLogistics
@@ -238,3 +238,20 @@ def test_a_short_run_learns_to_follow_the_past(head) -> None:
     found = fresh.evaluate(data.take(1), verbose=0, return_dict=True)["nats"]
     entropy = 0.5 * np.log(2.0 * np.pi * np.e * 0.02**2) - np.log(2.0**-15)
     assert entropy - 0.2 < found < entropy + 0.5
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_the_first_output_is_of_order_one(head) -> None:
+    """Whatever the first layer reads: levels of speech, or codes one-hot."""
+    teacher = WaveNet(
+        dilations=(1,),
+        residual_channels=64,
+        head=head,
+        conditioning=tiny_models.COARSE,
+        audio=tiny_models.CONTRACT,
+    )
+    teacher.build()
+    levels = np.random.default_rng(0).normal(0.0, 0.1, (1, 2_000))
+    series = teacher.head_class.network_input(levels.astype("float32"))
+    found = np.std(np.asarray(teacher.stack.first(series)))
+    assert 0.3 < found < 3.0

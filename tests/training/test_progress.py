@@ -19,9 +19,12 @@ def corpus(tiny_run) -> Corpus:
 
 
 def test_each_report_is_a_line_with_held_out_nats(corpus, tmp_path, capsys):
-    """And nothing else, where there is no terminal."""
+    """Without a terminal nothing else but what is announced."""
     training.train_teacher(corpus, tiny_preset(), tmp_path, 20)
-    lines = capsys.readouterr().out.splitlines()
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.startswith("teacher: compiling the training step, about 20 s")
+    assert "then 20 steps; reports give means" in first
+    assert first.endswith("(in brackets: over held-out clips)")
     assert len(lines) == 10
     for number, line in enumerate(lines, 1):
         assert re.fullmatch(
@@ -36,10 +39,10 @@ def test_the_bar_counts_steps_shows_speed_and_resumes(monkeypatch, capsys):
 
     class Bar(tqdm.tqdm):
         def __init__(self, **named):
-            super().__init__(**named | {"disable": False, "mininterval": 0})
+            super().__init__(**named | {"mininterval": 0})
             bars.append(self)
 
-    monkeypatch.setattr(progress, "tqdm", Bar)
+    monkeypatch.setattr(progress, "Bar", Bar)
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(0.0), "mse")
     model.optimizer.iterations.assign(10)

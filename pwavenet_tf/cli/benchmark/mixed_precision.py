@@ -4,10 +4,10 @@ import time
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from pwavenet_tf.cli.benchmark.peak_memory import random_teacher
 from pwavenet_tf.core.presets import preset
+from pwavenet_tf.core.progress import Bar
 from pwavenet_tf.core.training_config import PRECISIONS
 from pwavenet_tf.models.backend import in_precision
 from pwavenet_tf.models.inputs import random_features
@@ -32,7 +32,7 @@ def measure_mixed_precision() -> dict[str, dict[str, float]]:
     clips = tf.data.Dataset.from_tensors(batch).repeat()
     seconds = {
         precision: _seconds(in_precision(teacher, precision), clips)
-        for precision in tqdm(PRECISIONS, desc="precision", disable=None)
+        for precision in Bar(PRECISIONS, desc="precision")
     }
     return {
         precision: {"seconds": one, "of_float32": one / seconds["float32"]}

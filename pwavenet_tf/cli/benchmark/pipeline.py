@@ -6,10 +6,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from tqdm import tqdm
-
 from pwavenet_tf.cli.benchmark.preparation import write_recordings
 from pwavenet_tf.core.presets import preset
+from pwavenet_tf.core.progress import Bar
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.corpus.prepare import prepare
 from pwavenet_tf.models.wavenet import WaveNet
@@ -62,6 +61,6 @@ def _seconds(batches, count: int) -> float:
     """Without the first batch, which opens the files."""
     next(batches)
     started = time.perf_counter()
-    for _ in tqdm(range(count), desc="pipeline", disable=None):
+    for _ in Bar(range(count), desc="pipeline"):
         next(batches)
     return time.perf_counter() - started

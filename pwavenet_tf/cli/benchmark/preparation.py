@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from pwavenet_tf.audio.files import write_audio
 from pwavenet_tf.cli.benchmark.peak_memory import (
@@ -22,6 +21,7 @@ from pwavenet_tf.cli.benchmark.peak_memory import (
 )
 from pwavenet_tf.core.imports import import_tensorflow
 from pwavenet_tf.core.presets import preset
+from pwavenet_tf.core.progress import Bar
 from pwavenet_tf.corpus.prepare import prepare
 
 _MINUTES = (15, 30, 60)
@@ -40,7 +40,7 @@ def measure_preparation() -> dict[int, dict[str, float]]:
     """
     return {
         minutes: figures_apart(__name__, str(minutes))
-        for minutes in tqdm(_MINUTES, desc="preparation", disable=None)
+        for minutes in Bar(_MINUTES, desc="preparation")
     }
 
 

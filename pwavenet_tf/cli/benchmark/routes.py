@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from pwavenet_tf.cli.benchmark.peak_memory import (
     figures_apart,
@@ -25,6 +24,7 @@ from pwavenet_tf.cli.benchmark.peak_memory import (
     random_student,
 )
 from pwavenet_tf.core.presets import preset
+from pwavenet_tf.core.progress import Bar
 from pwavenet_tf.models.inputs import random_features
 from pwavenet_tf.models.loading import load_student
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
@@ -66,7 +66,7 @@ def measure_routes(
             features,
             **random_features(student.audio, student.conditioning, 1, frames),
         )
-        for route in tqdm(_ROUTES, desc="routes", disable=None):
+        for route in Bar(_ROUTES, desc="routes"):
             path, seconds = written[_ROUTES[route][0]]
             sound = folder / f"{route}.npy"
             found = figures_apart(
@@ -103,7 +103,7 @@ def measure_throughput() -> dict[int, float]:
             "saved_model"
         ]
         synthesize = _saved_model(path)
-        for batch in tqdm(_BATCHES, desc="batches", disable=None):
+        for batch in Bar(_BATCHES, desc="batches"):
             features = random_features(
                 student.audio, student.conditioning, batch, frames
             )

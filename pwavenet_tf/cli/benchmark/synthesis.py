@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from pwavenet_tf.cli.benchmark.peak_memory import (
     frames_of,
@@ -14,6 +13,7 @@ from pwavenet_tf.cli.benchmark.peak_memory import (
     random_teacher,
 )
 from pwavenet_tf.core.presets import preset
+from pwavenet_tf.core.progress import Bar
 from pwavenet_tf.models.inputs import random_features
 from pwavenet_tf.models.wavenet import WaveNet
 from pwavenet_tf.synthesis.student import Synthesizer
@@ -38,7 +38,7 @@ def measure_teachers() -> dict[str, dict[str, float]]:
         `times_real_time` of the cached loop.
     """
     figures = {}
-    for name in tqdm(_CHUNK_FRAMES, desc="teachers", disable=None):
+    for name in Bar(_CHUNK_FRAMES, desc="teachers"):
         teacher = random_teacher(preset(name))
         naive = _naive(teacher, _NAIVE_SAMPLES[name])
         cached = _cached(teacher, 1, _CHUNK_FRAMES[name])
@@ -60,7 +60,7 @@ def measure_batches() -> dict[int, dict[str, float]]:
         By the number of streams: of `all` of them, and of `each`.
     """
     teacher, figures = random_teacher(preset("nano")), {}
-    for streams in tqdm(_BATCHES, desc="batches", disable=None):
+    for streams in Bar(_BATCHES, desc="batches"):
         chunk_frames = max(5, _CHUNK_FRAMES["nano"] // streams)
         speed = _cached(teacher, streams, chunk_frames)
         figures[streams] = {"all": speed, "each": speed / streams}
@@ -89,7 +89,7 @@ def measure_length() -> dict[str, float]:
     next(chunks)
     spent, peak = [], []
     started = time.perf_counter()
-    for _ in tqdm(chunks, total=_LONG_SECONDS, desc="length", disable=None):
+    for _ in Bar(chunks, total=_LONG_SECONDS, desc="length"):
         spent.append(time.perf_counter() - started)
         peak.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
         started = time.perf_counter()

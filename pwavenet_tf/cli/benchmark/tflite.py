@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from pwavenet_tf.cli.benchmark.peak_memory import (
     figures_apart,
@@ -22,6 +21,7 @@ from pwavenet_tf.cli.benchmark.peak_memory import (
     random_student,
 )
 from pwavenet_tf.core.presets import preset
+from pwavenet_tf.core.progress import Bar
 from pwavenet_tf.export.lite.card import with_card
 from pwavenet_tf.export.lite.gate import measured_quality
 from pwavenet_tf.export.lite.voice import LiteVoice
@@ -81,7 +81,7 @@ def measure(
     calibrating, judging = speech[::2], speech[1::2] or speech
     synthesizer, figures = Synthesizer(in_precision(student, "float32")), {}
     with tempfile.TemporaryDirectory() as folder:
-        for variant in tqdm(VARIANTS, desc="tflite", disable=None):
+        for variant in Bar(VARIANTS, desc="tflite"):
             path = Path(folder) / f"{variant}.tflite"
             path.write_bytes(
                 with_card(

@@ -98,6 +98,12 @@ def run(flag_values: flags.FlagValues) -> None:
 
     (model,) = chosen_models(flag_values)
     student = load_student(model)
+    print(
+        f"Exporting as {flag_values.format}, then comparing with the student's "
+        "audio: about a minute for a nano student, minutes for a larger one "
+        "or --variant=int8.",
+        flush=True,
+    )
     write = {"saved_model": _saved_model, "tflite": _tflite, "onnx": _onnx}
     write[flag_values.format](student, Path(flag_values.out), flag_values)
 

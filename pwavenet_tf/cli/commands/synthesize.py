@@ -87,8 +87,7 @@ def _folder_or_output(name: str, path: str) -> None:
 
 def run(flag_values: flags.FlagValues) -> None:
     """Writes one sound file for each input."""
-    from tqdm import tqdm
-
+    from pwavenet_tf.core.progress import Bar
     from pwavenet_tf.export.voices import load_voice
     from pwavenet_tf.synthesis.files import (
         synthesize_to_file,
@@ -113,12 +112,11 @@ def run(flag_values: flags.FlagValues) -> None:
         max(len(array) for array in one.values() if array.ndim)
         for one in features.values()
     )
-    with tqdm(
+    with Bar(
         total=samples,
         desc="synthesize",
         unit="sample",
         unit_scale=True,
-        disable=None,
     ) as bar:
         how = flag_values.seed, flag_values.temperature, bar.update
         for path, one in features.items():

@@ -68,14 +68,18 @@ def audit(
         check_transcripts: As `Judge` has it.
         threads: That measure; as many as there are cores, if None.
     """
-    from tqdm import tqdm
+    from pwavenet_tf.core.progress import Bar
 
-    measured = tqdm(
+    print(
+        f"Auditing {len(layout.sources):,} recordings ({layout.kind}), about "
+        "10 s for an hour of speech on two cores",
+        flush=True,
+    )
+    measured = Bar(
         _measured(shuffled(layout.sources), threads or os.cpu_count() or 1),
         desc=f"audit ({layout.kind})",
         total=len(layout.sources),
         unit="file",
-        disable=None,
     )
     return judged(layout, limits, sample_rate, check_transcripts, measured)
 

@@ -28,7 +28,7 @@ class MuLaw(Head):
     """
 
     # One channel of a one-hot input is 1: it picks one row of the kernel.
-    input_deviation = 1.0
+    input_std = 1.0
 
     @classmethod
     def channels(cls, components: int) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import keras
 
+from pwavenet_tf.core.checksum import append_checksum, require_intact
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.sizes import require_weights
 from pwavenet_tf.training.distribution import written_by_chief
@@ -35,6 +36,7 @@ def load_checkpoint(model: keras.Model, path: Path) -> int:
     # One that scales the loss would add its variables once more.
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
+    batches = batches_of(path)
     if path.exists():
         try:
             require_weights(path, path.stat().st_size, path)
@@ -51,7 +53,7 @@ def load_checkpoint(model: keras.Model, path: Path) -> int:
             UserWarning,
         ) as problem:
             raise _does_not_fit(path, problem) from problem
-    return batches_of(path)
+    return batches
 
 
 def batches_of(path: Path) -> int:
@@ -68,6 +70,7 @@ def batches_of(path: Path) -> int:
     """
     if not path.exists():
         return 0
+    require_intact(path, "remove it to start again")
     try:
         with h5py.File(path) as file:
             return int(file[_BATCHES][()])
@@ -155,6 +158,7 @@ class Checkpoint(keras.callbacks.Callback):
                 _add_random_states(self.model, temporary)
                 with h5py.File(temporary, "a") as file:
                     file[_BATCHES] = self._batches
+                append_checksum(temporary)
                 # A machine that dies must not leave a name without content.
                 with temporary.open("rb") as file:
                     os.fsync(file.fileno())

@@ -3,16 +3,17 @@
 import csv
 import dataclasses
 import math
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
+from pwavenet_tf.core.progress import Bar, duration
 from pwavenet_tf.training.callbacks.checkpoint import step_of
 
 # Not for the screen: they are in the log.
@@ -26,7 +27,7 @@ class ProgressBar(keras.callbacks.Callback):
     shows the running means that `fit` reports (for a teacher `nats`, nats per
     sample), how many samples are trained on in a second, and the time left. At
     the end of each epoch a line gives these and, in brackets, the same of the
-    held-out recordings. Without a terminal there are the lines alone.
+    held-out recordings. Without a terminal the bar is a line every half minute.
 
     Use it in place of Keras's own bar, with `verbose=0`.
 
@@ -41,11 +42,11 @@ class ProgressBar(keras.callbacks.Callback):
         self._samples = samples_per_step
 
     def on_train_begin(self, logs=None) -> None:
-        self._bar = tqdm(
+        self._bar = Bar(
+            desc="training",
             total=self._steps,
             initial=step_of(self.model),
             unit="step",
-            disable=None,
             dynamic_ncols=True,
         )
 
@@ -67,6 +68,8 @@ class ProgressBar(keras.callbacks.Callback):
             f"step {step:,} of {self._steps:,}: "
             f"{_formatted(logs, held_out=True)}"
         )
+        # A log shows it at once.
+        sys.stdout.flush()
 
     def on_train_end(self, logs=None) -> None:
         self._bar.close()
@@ -305,20 +308,11 @@ def _label_steps(axes, rows: list[dict]) -> None:
     def label(step: float, _: int) -> str:
         seconds = np.interp(step, [0, *steps], [0, *times])
         outside = not 0 <= step <= steps[-1] or math.isnan(seconds)
-        return f"{step:,.0f}\n{'' if outside else _duration(seconds)}"
+        return f"{step:,.0f}\n{'' if outside else duration(seconds)}"
 
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(label))
     axes.set_xlabel("step, training time", fontsize="small")
-
-
-def _duration(seconds: float) -> str:
-    """In the largest unit of which there is one: `40 s`, `25 min`, `3.2 h`."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3_600:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3_600:.1f} h"
 
 
 class ProgressChart(keras.callbacks.Callback):
