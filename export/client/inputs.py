@@ -14,6 +14,7 @@ from pwavenet_tf.models.inputs import (
     require_features,
     require_seed,
     require_temperature,
+    warn_of_oddities,
 )
 
 # Audio of one request, which bounds the size and time of each.
@@ -58,6 +59,7 @@ def request_features(
             f"{', '.join(conditioning.speakers)}"
         )
     features = require_features(given, contract, conditioning)
+    warn_of_oddities(features, contract, conditioning)
     return {
         name: features[name].astype(
             np.int64 if features[name].dtype.kind == "i" else np.float32

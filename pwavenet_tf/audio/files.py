@@ -168,7 +168,8 @@ def require_full_scale(audio: np.ndarray, source: str) -> None:
         UserError: If it is, with the cause; see `full_scale_fault`.
     """
     audio = np.asarray(audio)
-    peak = float(np.abs(audio).max(initial=0))
+    # The lowest 16-bit integer has no absolute value.
+    peak = max(float(audio.max(initial=0)), -float(audio.min(initial=0)))
     whole = peak > HIGHEST_PEAK and bool((audio == np.rint(audio)).all())
     if fault := full_scale_fault(peak, whole):
         raise UserError(f"{source}: {fault}")

@@ -100,8 +100,7 @@ def require_features(
 
     Raises:
         UserError: If something is missing, ill-shaped, not finite or unknown,
-            or the mel spectrogram is not on the contract's scale; where it
-            only looks odd, `OddInput` is warned of.
+            or if the mel spectrogram is not on the contract's scale.
     """
     given: dict = dict(features) if isinstance(features, Mapping) else {}
     given = given or {"mel": features}
@@ -179,15 +178,40 @@ def _as_read(key: str, value: np.ndarray, name: str) -> np.ndarray:
 
 
 def _require_scale(mel: np.ndarray, audio: AudioContract, name: str) -> None:
-    """Refuses a mel spectrogram that is not the contract's; warns of others."""
+    """Refuses a mel spectrogram that is not on the contract's scale."""
     found = mel_scale.extremes(mel, audio)
-    values = f"{name}mel (from {found.lowest.min():.4g} to " + (
-        f"{found.highest.max():.4g})"
-    )
     if cause := mel_scale.first_cause(mel_scale.faults(found, audio)):
-        raise UserError(f"{values} {cause}")
+        raise UserError(_named(found, name, cause))
+
+
+def _named(found: mel_scale.Extremes, name: str, cause: str) -> str:
+    low, high = found.lowest.min(), found.highest.max()
+    return f"{name}mel (from {low:.4g} to {high:.4g}) {cause}"
+
+
+def warn_of_oddities(
+    features: dict[str, np.ndarray],
+    audio: AudioContract,
+    conditioning: Conditioning,
+    source: str = "",
+) -> None:
+    """Warns of a mel spectrogram that looks odd, though it may be right.
+
+    Args:
+        features: As `require_features` returns them, of whole utterances.
+        audio: The model's acoustic contract.
+        conditioning: The model's conditioning.
+        source: Where they come from, for the message.
+
+    Warns:
+        OddInput: If it does.
+    """
+    if "mel" not in conditioning.inputs:
+        return
+    found = mel_scale.extremes(features["mel"], audio)
     if cause := mel_scale.first_cause(mel_scale.oddities(found, audio)):
-        warnings.warn(f"{values} {cause}", OddInput, stacklevel=4)
+        name = source and f"{source}: "
+        warnings.warn(_named(found, name, cause), OddInput, stacklevel=3)
 
 
 def _require_known(ids: np.ndarray, phones: tuple[str, ...], name: str) -> None:

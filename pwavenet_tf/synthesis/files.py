@@ -21,6 +21,7 @@ from pwavenet_tf.models.inputs import (
     Features,
     batch_and_frames,
     require_features,
+    warn_of_oddities,
 )
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.wavenet import WaveNet
@@ -179,6 +180,9 @@ def require_utterance(
             f"{source}: holds a batch of {batch}; save each utterance in a "
             "file of its own, (frames, channels)"
         )
+    warn_of_oddities(
+        features, synthesizer.contract, synthesizer.conditioning, source
+    )
     return {name: value[0] for name, value in features.items()}
 
 

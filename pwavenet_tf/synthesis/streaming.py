@@ -19,6 +19,7 @@ from pwavenet_tf.models.inputs import (
     require_features,
     require_seed,
     require_temperature,
+    warn_of_oddities,
 )
 from pwavenet_tf.synthesis.noise import positional_uniforms
 
@@ -85,7 +86,13 @@ class StreamingSynthesizer(abc.ABC):
 
         Raises:
             UserError: If the features do not suit the model.
+
+        Warns:
+            OddInput: If the mel spectrogram looks as if it were normalised in
+                another way.
         """
+        own = self.contract, self.conditioning
+        warn_of_oddities(require_features(features, *own), *own)
         chunks = list(self.chunks(features, seed, temperature))
         audio = np.concatenate(chunks, axis=-1)
         return audio[0] if is_single(features) else audio

@@ -297,6 +297,7 @@ def test_an_interrupted_command_leaves_nothing(
     assert contents(tmp_path) == before
 
 
+@pytest.mark.filterwarnings("always::UserWarning")
 def test_odd_input_is_told_in_one_line_and_used(places, capfd):
     mel = np.tanh(np.random.default_rng(0).normal(size=(120, 80)))
     np.save(places["bad"] / "odd.npy", mel)

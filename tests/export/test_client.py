@@ -260,7 +260,7 @@ def test_input_that_does_not_suit_is_refused(host, tmp_path):
     for scale, words in ((-90, "holds decibels"), (1e300, "no mel spec")):
         with pytest.raises(UserError, match=words):
             synthesize(tiny_models.mel()[0].astype(float) + scale, host)
-    integers = np.array([0, 30_000, -32_768], np.int16)
+    integers = np.array([0, 1, -32_768], np.int16)
     with (
         pytest.raises(UserError, match="16-bit integers stored as"),
         Client(host) as client,
