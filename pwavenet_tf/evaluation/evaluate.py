@@ -189,7 +189,7 @@ def _announce(
         f"Evaluating on {seconds:.1f} s of speech "
         f"(recordings: {len(references)}): scores"
         f"{', synthesis, measures' if sound else ''}; "
-        f"about {duration(20 + 3 * seconds * len(models))} with nano models "
+        f"about {duration(30 + 3 * seconds * len(models))} with nano models "
         "on two cores, hours with larger teachers",
         flush=True,
     )
