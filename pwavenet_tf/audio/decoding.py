@@ -162,7 +162,7 @@ def inspect_file(name: bytes) -> tuple[np.int32, np.int64, np.int64]:
 
     path = Path(os.fsdecode(name))
     try:
-        with soundfile.SoundFile(audio_files.soundfile_path(path)) as file:
+        with audio_files.open_audio(path) as file:
             if _is_intact(file, path):
                 kind = KINDS.index((file.format, file.subtype))
                 return (

@@ -1,15 +1,21 @@
 """Audio files in and out."""
 
+import contextlib
 import io
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
+from pwavenet_tf.core.imports import hold_back_stderr
+
+if TYPE_CHECKING:
+    import soundfile
 
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")
 HIGHEST_SAMPLE = 1 - 2**-15
@@ -23,6 +29,12 @@ _MP3_TOLERANCE = 1152
 _CHUNK_FRAMES = 2**20
 # And any rate: from 1 Hz a second would become hours.
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
+
+# What mpg123 says of frames that it passes over.
+_MPG123 = re.compile(
+    rb"(?<!\w)(?:Note|Warning): [^\r\n]*\n"
+    rb"|\n?\[\S+\.c:[^\]\r\n]*\] (?:error|warning): [^\r\n]*\n"
+)
 
 
 def find_audio(place: Path) -> list[Path]:
@@ -113,9 +125,45 @@ def finish_decoded(
     return np.clip(audio, -1, np.float32(HIGHEST_SAMPLE))
 
 
-def soundfile_path(path: Path) -> str | bytes:
-    """A path as `soundfile` takes it, which fails for names not in UTF-8."""
-    return str(path) if os.name == "nt" else os.fsencode(path)
+@contextlib.contextmanager
+def open_audio(path: Path) -> Iterator["soundfile.SoundFile"]:
+    """Opens a recording, without what mpg123 prints about MP3.
+
+    Raises:
+        OSError: If the file cannot be read.
+        soundfile.SoundFileError: If it does not decode.
+        TypeError: If its suffix promises samples without a header.
+    """
+    import soundfile
+
+    # soundfile fails for names that are not in UTF-8.
+    name = str(path) if os.name == "nt" else os.fsencode(path)
+    if not _may_be_mp3(path):
+        with soundfile.SoundFile(name) as file:
+            yield file
+        return
+    with hold_back_stderr(_MPG123):
+        opened = soundfile.SoundFile(name)
+    with opened as file:
+        read = file.read
+
+        def read_quietly(*arguments, **options):
+            with hold_back_stderr(_MPG123):
+                return read(*arguments, **options)
+
+        file.read = read_quietly
+        yield file
+
+
+def _may_be_mp3(path: Path) -> bool:
+    """By its suffix, or by its content as libsndfile sees it."""
+    with open(path, "rb") as file:
+        start = file.read(3)
+    return (
+        path.suffix.lower() == ".mp3"
+        or start == b"ID3"
+        or (start[:1] == b"\xff" and start[1:2] >= b"\xe0")
+    )
 
 
 def to_pcm16(audio: np.ndarray) -> np.ndarray:
@@ -170,7 +218,7 @@ def _decode(path: Path) -> tuple[np.ndarray, int]:
     import soundfile
 
     try:
-        with soundfile.SoundFile(soundfile_path(path)) as file:
+        with open_audio(path) as file:
             audio = np.concatenate(list(_mono_chunks(file)))
             truncated = is_truncated(file, len(audio), path)
             rate = file.samplerate

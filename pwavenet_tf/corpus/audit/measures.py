@@ -19,8 +19,8 @@ from pwavenet_tf.audio.files import (
     HIGHEST_RATE,
     LOWEST_RATE,
     is_truncated,
+    open_audio,
     read_audio,
-    soundfile_path,
     to_pcm16,
 )
 from pwavenet_tf.core.errors import UserError
@@ -319,7 +319,7 @@ def measure(path: Path) -> Measures:
 
     path = Path(path)
     try:
-        with soundfile.SoundFile(soundfile_path(path)) as file:
+        with open_audio(path) as file:
             if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:
                 raise _Broken
             meter = _Meter(file)
