@@ -40,10 +40,11 @@ class LiteVoice(FileVoice):
 
         self.chunk_frames = self.block_frames = self.card["block_frames"]
         try:
-            # It prints that it uses XNNPACK.
+            # It prints that it uses XNNPACK, at the latest when it first runs.
             with hold_back_stderr():
                 # The runner needs its interpreter to stay alive.
                 self.interpreter = Interpreter(str(path), num_threads=threads)
+                self.interpreter.allocate_tensors()
                 self._run = self.interpreter.get_signature_runner(SIGNATURE)
         except (ValueError, RuntimeError) as error:
             raise UserError(

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from pwavenet_tf.audio.mp3 import counted
 from pwavenet_tf.audio.whole import UNKNOWN_FRAMES, require_whole
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
+from pwavenet_tf.core.imports import hold_back_stderr
 
 if TYPE_CHECKING:
     import soundfile
@@ -28,6 +30,12 @@ _CHUNK_FRAMES = 2**20
 _CHUNK_SAMPLES = 2**24
 # And any rate: from 1 Hz a second would become hours.
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
+
+# What mpg123 says of frames that it passes over.
+_MPG123 = re.compile(
+    rb"(?<!\w)(?:Note|Warning): [^\r\n]*\n"
+    rb"|\n?\[\S+\.c:[^\]\r\n]*\] (?:error|warning): [^\r\n]*\n"
+)
 
 
 def find_audio(place: Path) -> list[Path]:
@@ -180,6 +188,36 @@ def soundfile_path(path: Path) -> str | bytes:
     return str(path) if os.name == "nt" else os.fsencode(path)
 
 
+def _opened(path: Path, content: bytes | None = None) -> "soundfile.SoundFile":
+    """A sound file, or content in its place, without what mpg123 prints."""
+    import soundfile
+
+    source = soundfile_path(path) if content is None else io.BytesIO(content)
+    if not _may_be_mp3(path):
+        return soundfile.SoundFile(source)
+    with hold_back_stderr(_MPG123):
+        file = soundfile.SoundFile(source)
+    read = file.read
+
+    def read_quietly(*arguments, **options):
+        with hold_back_stderr(_MPG123):
+            return read(*arguments, **options)
+
+    file.read = read_quietly
+    return file
+
+
+def _may_be_mp3(path: Path) -> bool:
+    """By its suffix, or by its content as libsndfile sees it."""
+    with open(path, "rb") as file:
+        start = file.read(3)
+    return (
+        path.suffix.lower() == ".mp3"
+        or start == b"ID3"
+        or (start[:1] == b"\xff" and start[1:2] >= b"\xe0")
+    )
+
+
 def to_pcm16(audio: np.ndarray) -> np.ndarray:
     """Rounds audio to int16 PCM values j, where x = j / 32768, and clips."""
     return np.clip(np.rint(audio * 32768.0), -32768, 32767).astype(np.int16)
@@ -264,14 +302,10 @@ def open_sound(path: Path) -> Iterator["soundfile.SoundFile"]:
         soundfile.SoundFileError: If it can't be decoded; TypeError likewise.
         OSError: If it can't be read.
     """
-    import soundfile
-
     with contextlib.ExitStack() as opened:
-        file = opened.enter_context(soundfile.SoundFile(soundfile_path(path)))
+        file = opened.enter_context(_opened(path))
         if file.format == "MP3" and (content := counted(path)) is not None:
-            file = opened.enter_context(
-                soundfile.SoundFile(io.BytesIO(content))
-            )
+            file = opened.enter_context(_opened(path, content))
         if file.frames >= UNKNOWN_FRAMES:
             file = opened.enter_context(_forward_only(path))
         yield file

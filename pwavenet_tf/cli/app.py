@@ -27,7 +27,7 @@ from absl import flags
 from pwavenet_tf.cli import usage
 from pwavenet_tf.core.errors import OddInput, UserError
 from pwavenet_tf.core.files import UNFINISHED, remove_unfinished
-from pwavenet_tf.core.imports import import_tensorflow
+from pwavenet_tf.core.imports import LOG_LEVEL, import_tensorflow
 from pwavenet_tf.core.locks import run_lock
 from pwavenet_tf.core.version import __version__
 
@@ -51,6 +51,8 @@ COMMANDS = (
 )
 
 _HELP = {"help", "--help", "-help", "-h"}
+# As of a program that SIGPIPE has ended.
+_CLOSED_PIPE = 128 + 13
 _STORAGE_FAULTS = tuple(
     os.strerror(number)
     for number in (
@@ -72,9 +74,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0 if all went well, 2 after a user's mistake or if a file could not
-        be read or written, 130 after an interruption from the keyboard, 143
-        after SIGTERM.
+        be read or written, 130 after an interruption from the keyboard, 141
+        if nobody reads the output any more, 143 after SIGTERM.
     """
+    try:
+        return _status(arguments)
+    except BrokenPipeError:
+        return _CLOSED_PIPE
+    finally:
+        # Or else the interpreter complains when it ends.
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            try:
+                stream.flush()
+            except OSError:
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+
+
+def _status(arguments: Sequence[str] | None) -> int:
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or [
         "help"
     ]
@@ -88,6 +105,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             with _termination_raised():
                 _run(name, rest)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
     except UserError as error:
         return _complain(name, str(error))
     except OSError as error:
@@ -212,7 +233,7 @@ def _with_flag(command: ModuleType, arguments: list[str]) -> list[str]:
 
 
 def _log_errors_only() -> None:
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "2":
+    if os.environ.get(LOG_LEVEL) != "0":
         absl.logging.set_verbosity(absl.logging.ERROR)
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
 

@@ -9,7 +9,6 @@ import dataclasses
 import importlib.util
 import io
 import logging
-import os
 import re
 import signal
 import subprocess
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
-from pwavenet_tf.core.imports import hold_back_stderr, import_tensorflow
+from pwavenet_tf.core.imports import hold_back_stderr
 
 
 def import_beam() -> None:
@@ -36,17 +35,6 @@ def import_beam() -> None:
         )
     with hold_back_stderr():
         import apache_beam  # noqa: F401
-
-
-def import_tensorflow_in_worker() -> None:
-    """Imports TensorFlow without its start-up messages in a worker too."""
-    # Inherited from the process that started the job. Set by the user it
-    # would mean that everything is to be shown.
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "2":
-        del os.environ["TF_CPP_MIN_LOG_LEVEL"]
-    import_tensorflow()
-    # Set again only where TensorFlow was not loaded yet.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 if TYPE_CHECKING:

@@ -1,81 +1,86 @@
-"""Keeps TensorFlow's start-up messages off the user's screen.
+"""Keeps start-up messages of C++ libraries off the user's screen.
 
 TensorFlow prints a dozen lines about oneDNN, missing GPUs and processor
 instructions while its libraries load, straight from C++ to file descriptor 2
 and before any setting could stop it. Here they are caught, and shown only if
 the import fails.
 
-Someone who sets `TF_CPP_MIN_LOG_LEVEL` wants to see TensorFlow's messages:
+Someone who sets `TF_CPP_MIN_LOG_LEVEL` to 0 wants to see TensorFlow's messages:
 then nothing is held back.
 """
 
 import contextlib
+import functools
 import os
+import re
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 
-_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
+@functools.cache
 def import_tensorflow() -> None:
     """Imports TensorFlow without its start-up messages.
 
-    Afterwards TensorFlow reports errors only (`TF_CPP_MIN_LOG_LEVEL` is "2").
-    It does nothing if TensorFlow is loaded already, or if Keras is set to
-    run on another backend.
+    Afterwards TensorFlow reports errors only, unless `TF_CPP_MIN_LOG_LEVEL`
+    says otherwise. It does nothing if Keras is set to run on another backend.
 
     Raises:
         ImportError: If TensorFlow cannot be loaded; its messages are
             printed to standard error first.
     """
-    if (
-        "tensorflow" in sys.modules
-        or os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow"
-    ):
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         return
-    if _LOG_LEVEL in os.environ:
+    shown = os.environ.setdefault(LOG_LEVEL, "2") == "0"
+    with contextlib.nullcontext() if shown else hold_back_stderr():
         import tensorflow as tf
 
-        return
-    os.environ[_LOG_LEVEL] = "2"
-    with hold_back_stderr():
-        import tensorflow as tf
-
-        # Without a GPU the first look for one logs an error; with one, an
-        # error is news and must be seen.
+        # Without a GPU the first look for one logs an error, also if Keras
+        # has loaded TensorFlow; with one, an error is news and must be seen.
         if not os.path.exists("/dev/nvidiactl"):
             tf.config.list_physical_devices("GPU")
 
 
+# There is one standard error for all threads.
+_HELD = threading.RLock()
+
+
 @contextlib.contextmanager
-def hold_back_stderr() -> Iterator[None]:
+def hold_back_stderr(
+    remarks: re.Pattern[bytes] | None = None,
+) -> Iterator[None]:
     """Holds back all that is written to file descriptor 2, C++ included.
 
-    The text is printed after all if the body raises an exception, and thrown
-    away otherwise.
+    Args:
+        remarks: What is thrown away; the rest, which other threads may have
+            written, is printed at the end. If left out, all is thrown away
+            unless the body raises an exception, and printed then.
     """
-    try:
-        screen = os.dup(2)
-    except OSError:  # A daemon may run without a standard error.
-        yield
-        return
-    with tempfile.TemporaryFile() as held:
-        _flush()
-        os.dup2(held.fileno(), 2)
-        failed = False
+    with _HELD:
         try:
+            screen = os.dup(2)
+        except OSError:  # A daemon may run without a standard error.
             yield
-        except Exception:
-            failed = True
-            raise
-        finally:
+            return
+        with tempfile.TemporaryFile() as held:
             _flush()
-            os.dup2(screen, 2)
-            if failed:
+            os.dup2(held.fileno(), 2)
+            failed = False
+            try:
+                yield
+            except Exception:
+                failed = True
+                raise
+            finally:
+                _flush()
+                os.dup2(screen, 2)
                 held.seek(0)
-                os.write(screen, held.read())
-            os.close(screen)
+                text = held.read() if failed or remarks else b""
+                os.write(screen, remarks.sub(b"", text) if remarks else text)
+                os.close(screen)
 
 
 def _flush() -> None:

@@ -22,12 +22,12 @@ import numpy as np
 from pwavenet_tf.core.beam import (
     Progress,
     Runner,
-    import_tensorflow_in_worker,
     run_job,
 )
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write, require_free
+from pwavenet_tf.core.imports import import_tensorflow
 from pwavenet_tf.core.locks import run_lock
 from pwavenet_tf.core.sizes import load_arrays
 from pwavenet_tf.core.training_config import Preset
@@ -372,7 +372,7 @@ class _Extract(beam.DoFn):
         self._inputs = inputs
 
     def setup(self) -> None:
-        import_tensorflow_in_worker()
+        import_tensorflow()
         sources = None
         if self._job.needs_sources:
             with open(self._inputs) as file:

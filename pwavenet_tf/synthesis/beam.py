@@ -19,7 +19,6 @@ from pwavenet_tf.audio.files import visible_files
 from pwavenet_tf.core.beam import (
     Progress,
     Runner,
-    import_tensorflow_in_worker,
     run_job,
 )
 from pwavenet_tf.core.errors import UserError
@@ -29,6 +28,7 @@ from pwavenet_tf.core.files import (
     remove_unfinished,
     require_free,
 )
+from pwavenet_tf.core.imports import import_tensorflow
 from pwavenet_tf.core.locks import run_lock
 from pwavenet_tf.corpus import beam as corpus_beam
 from pwavenet_tf.corpus.layouts import (
@@ -165,7 +165,7 @@ class FileSynthesizer:
     """Synthesizes audio files from input files by a loaded model."""
 
     def __init__(self, job: SynthesisJob, folder: Path) -> None:
-        import_tensorflow_in_worker()
+        import_tensorflow()
         from pwavenet_tf.models.loading import load_model
         from pwavenet_tf.synthesis.files import synthesizer_of
 

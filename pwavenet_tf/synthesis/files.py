@@ -268,16 +268,12 @@ def synthesize_to_pipe(
         progress: As in `synthesize_to_file`.
 
     Raises:
-        UserError: If the pipe is closed, or the audio is not finite.
+        UserError: If the audio is not finite.
+        BrokenPipeError: If nobody reads from the pipe any more.
     """
     stream = Stream(synthesizer, seed, temperature, synthesizer.block_frames)
     chunks = synthesize_stream(stream, [features])
-    try:
-        _write_wave(synthesizer, features, chunks, pipe, "the audio", progress)
-    except BrokenPipeError as error:
-        raise UserError(
-            "the pipe was closed; give --out=DIR to keep the audio"
-        ) from error
+    _write_wave(synthesizer, features, chunks, pipe, "the audio", progress)
 
 
 def _write_wave(synthesizer, features, chunks, file, name, progress) -> None:

@@ -108,8 +108,7 @@ class RunFolder:
                 raise UserError(
                     f"{self.target} is there already, without the checkpoint "
                     f"to continue it from ({self.checkpoint}); choose another "
-                    f"--out, to which --initial={self.target} brings its "
-                    "weights, or remove it to train again"
+                    f"--out{self._start_over()}"
                 )
             return
         done, begun = batches_of(self.checkpoint), self._begun()
@@ -135,8 +134,8 @@ class RunFolder:
         if finished and (self.steps < done or (self.steps == done and written)):
             raise UserError(
                 f"{self.target if written else self.backup}: the run has "
-                f"finished after {done:,} steps; --steps above that continues "
-                f"it, or choose another --out{self._start_over()}"
+                f"finished after {done:,} steps; continue it with --steps "
+                f"above {done}, or choose another --out{self._start_over()}"
             )
 
     def begin(self) -> None:
@@ -180,7 +179,8 @@ class RunFolder:
             ) from problem
 
     def _start_over(self) -> str:
-        if not self.target.exists():
+        # A phone classifier always starts from random weights.
+        if not self.target.exists() or self.target.stem == "phones":
             return ""
         return f", to which --initial={self.target} brings its weights"
 

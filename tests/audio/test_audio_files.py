@@ -1,3 +1,4 @@
+import contextlib
 import json
 import resource
 import struct
@@ -308,6 +309,26 @@ def test_writing_without_room_leaves_nothing(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a.mp3", "misnamed.wav"])
+@pytest.mark.parametrize("damage", ["overwritten", "cut out"])
+def test_what_mpg123_says_of_damage_is_not_shown(tmp_path, capfd, damage, name):
+    path = tmp_path / name
+    soundfile.write(path, np.tile(tone(), 4), RATE, format="MP3")
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 77] = (
+        bytes(77) if damage == "overwritten" else b""
+    )
+    path.write_bytes(content)
+    with soundfile.SoundFile(path) as file:
+        file.read()
+    assert "Note: " in capfd.readouterr().err, "mpg123 has become quiet"
+    for read in (read_audio, measure, lambda one: list(decoded([one], RATE))):
+        with contextlib.suppress(UserError):
+            read(path)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_failure_leaves_the_earlier_file_as_it_was(tmp_path):

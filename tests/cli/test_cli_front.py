@@ -333,6 +333,22 @@ def test_full_disk_is_one_line_whoever_meets_it(run_prepare, capsys):
         assert "No space left on device" in line
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_without_room_is_one_line(unbuffered):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("this system has no /dev/full")
+    with open("/dev/full", "wb") as full:
+        process = subprocess.run(
+            [sys.executable, "-m", "pwavenet_tf", "voices"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        )
+    assert process.returncode == 2
+    assert process.stderr.startswith(b"pwavenet voices: No space left")
+    assert process.stderr.count(b"\n") == 1
+
+
 def test_file_that_cannot_be_opened_is_named(run_prepare, tmp_path, capsys):
     missing = tmp_path / "missing.npy"
     assert run_prepare(lambda _: missing.read_bytes()) == 2
@@ -347,6 +363,28 @@ def test_interruption_is_one_line_and_status_130(run_prepare, capsys):
 
     assert run_prepare(body) == 130
     assert capsys.readouterr().err == "pwavenet prepare: interrupted\n"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+@pytest.mark.parametrize(
+    "arguments", ["--help", "audit --help", "voices", "prepare"]
+)
+def test_a_closed_pipe_ends_a_command_silently(arguments, closed, unbuffered):
+    reader, writer = os.pipe()
+    os.close(reader)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.run(
+        [sys.executable, "-m", "pwavenet_tf", *arguments.split()],
+        **(streams | {closed: writer}),
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+    )
+    os.close(writer)
+    writes_there = (arguments == "prepare") == (closed == "stderr")
+    usual = 2 if arguments == "prepare" else 0
+    assert process.returncode == (141 if writes_there else usual)
+    if writes_there:
+        assert not process.stdout and not process.stderr
 
 
 def test_a_fault_of_the_code_is_not_hidden(run_prepare):

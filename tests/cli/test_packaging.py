@@ -181,6 +181,41 @@ def test_held_back_text_appears_only_after_a_failure():
     assert process.stderr == "after the reason at the end"
 
 
+def test_only_remarks_are_thrown_away_where_they_are_named():
+    code = (
+        "import os, re\n"
+        "from pwavenet_tf.core.imports import hold_back_stderr\n"
+        "with hold_back_stderr(re.compile(rb'Note: .*\\n')):\n"
+        "    os.write(2, b'half of aNote: 1\\n bar')\n"
+        "    with hold_back_stderr(re.compile(rb'Note: .*\\n')):\n"
+        "        os.write(2, b'Note: 2\\n of progress')\n"
+    )
+    process = python("-c", code, cwd=ROOT)
+    assert process.stderr == "half of a bar of progress"
+
+
+@pytest.mark.parametrize(
+    ("code", "environment"),
+    [
+        (
+            "import pwavenet_tf as pw; pw.WaveNet",
+            {"TF_CPP_MIN_LOG_LEVEL": "3"},
+        ),
+        # What Keras itself prints cannot be held back any more.
+        (
+            "import os; os.dup2(os.open(os.devnull, 1), 2); import keras;"
+            "os.dup2(1, 2); import pwavenet_tf as pw; pw.WaveNet;"
+            "import tensorflow as tf; tf.ones(2) + 1",
+            {},
+        ),
+    ],
+)
+def test_the_package_is_imported_without_a_word(code, environment):
+    process = python("-c", code, cwd=ROOT, **environment)
+    assert process.returncode == 0, process.stderr
+    assert (process.stdout, process.stderr) == ("", "")
+
+
 def test_quiet_import_works_without_a_standard_error():
     process = python(
         "-c",

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.models.loading import load_student, load_teacher
 from pwavenet_tf.training import fit as fitting
+from pwavenet_tf.training.callbacks import checkpoint
 from pwavenet_tf.training.callbacks.checkpoint import batches_of, step_of
+from pwavenet_tf.training.run_folder import RunFolder
 from pwavenet_tf.training.runs import distill, train_teacher
 
 
@@ -93,11 +96,31 @@ def test_a_finished_run_says_how_to_continue(corpus, finished, steps):
     with pytest.raises(UserError) as error:
         train_teacher(corpus, tiny_preset(), finished, steps)
     assert (
-        f"teacher.keras: the run has finished after {STEPS} steps; --steps "
-        "above that continues it, or choose another --out, to which "
+        f"teacher.keras: the run has finished after {STEPS} steps; continue it "
+        f"with --steps above {STEPS}, or choose another --out, to which "
         f"--initial={finished / 'teacher.keras'} brings its weights"
     ) in str(error.value)
     assert contents(finished) == before
+
+
+@pytest.mark.parametrize("model", ["teacher", "student", "phones"])
+@pytest.mark.parametrize("finished_steps", [None, STEPS])
+def test_no_run_is_to_be_removed(tmp_path, model, finished_steps):
+    """Whatever is known of it, there is a way to go on from its weights."""
+    (tmp_path / f"{model}.keras").touch()
+    run = RunFolder(tmp_path / f"{model}.keras", {}, STEPS)
+    if finished_steps:
+        run.backup.mkdir()
+        with h5py.File(run.checkpoint, "w") as file:
+            file[checkpoint._BATCHES] = finished_steps
+        record = {"steps": finished_steps, "identity": {}}
+        (run.backup / "run.json").write_text(json.dumps(record))
+    with pytest.raises(UserError) as error:
+        run.check()
+    words = str(error.value)
+    assert ("with --steps above" in words) == bool(finished_steps)
+    assert "choose another --out" in words and "or remove" not in words
+    assert ("--initial=" in words) == (model != "phones")
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """The script that shows the plain Keras workflow."""
 
+import os
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -47,8 +49,81 @@ def require_written(out: Path) -> None:
         assert sound.std() > 0
 
 
-def test_it_is_under_sixty_lines():
-    assert len(SCRIPT.read_text().splitlines()) < 60
+def test_it_has_eighty_lines():
+    assert len(SCRIPT.read_text().splitlines()) <= 80
+
+
+def started(*arguments) -> subprocess.CompletedProcess:
+    kept = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    return subprocess.run(
+        [sys.executable, SCRIPT, *map(str, arguments)],
+        env=kept,
+        capture_output=True,
+        text=True,
+    )
+
+
+def refusal(*arguments, monkeypatch) -> str:
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert stopped.value.code.count("\n") == 0
+    return stopped.value.code
+
+
+def test_without_arguments_it_ends_in_one_line():
+    process = started()
+    assert (process.returncode, process.stdout) == (1, "")
+    assert process.stderr.count("\n") == 1
+    assert "16_KHZ_MONO_WAVS OUT EPOCHS STEPS" in process.stderr
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ((), "not enough values"),
+        ((1, 2, 3), "too many values"),
+        (("one", 1), "'one'"),
+        ((0, 1), "EPOCHS and STEPS are 1 or more"),
+        ((1, -1), "EPOCHS and STEPS are 1 or more"),
+    ],
+)
+def test_wrong_arguments_end_in_one_line(
+    recordings, tmp_path, counts, message, monkeypatch
+):
+    out = tmp_path / "out"
+    line = refusal(recordings, out, *counts, monkeypatch=monkeypatch)
+    assert message in line and not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("sound", "rate", "message"),
+    [
+        (np.zeros((20_000, 2)), 16_000, "b.wav: is not mono"),
+        (np.zeros(20_000), 22_050, "b.wav: is not mono, finite and of 16000"),
+        (np.full(20_000, np.nan), 16_000, "b.wav: is not mono, finite"),
+        (b"no sound", None, "b.wav"),
+        (None, None, "there are no recordings"),
+    ],
+)
+def test_wrong_recordings_end_in_one_line(
+    recordings, tmp_path, sound, rate, message, monkeypatch
+):
+    wavs, out = tmp_path / "wavs", tmp_path / "out"
+    wavs.mkdir()
+    if rate:
+        soundfile.write(wavs / "b.wav", sound, rate, "FLOAT")
+        shutil.copy(recordings / "0.wav", wavs / "a.wav")
+    elif sound:
+        (wavs / "b.wav").write_bytes(sound)
+    line = refusal(wavs, out, 1, 1, monkeypatch=monkeypatch)
+    assert message in line and not out.exists()
+
+
+def test_a_file_is_no_place_to_write(recordings, tmp_path, monkeypatch):
+    (tmp_path / "out").touch()
+    line = refusal(recordings, tmp_path / "out", 1, 1, monkeypatch=monkeypatch)
+    assert str(tmp_path / "out") in line
 
 
 def test_it_runs_with_tiny_models(recordings, tmp_path, monkeypatch):

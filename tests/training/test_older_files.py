@@ -26,6 +26,12 @@ def expected() -> dict[str, np.ndarray]:
     return dict(np.load(OLD / "expected.npz"))
 
 
+def test_an_export_runs_without_a_word(expected, capfd) -> None:
+    voice = LiteVoice(OLD / "student.tflite")
+    voice(expected["mel"][:1], seed=1)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_keras_files(expected) -> None:
     student = load_student(OLD / "run" / "student.keras")
     inputs = {name: expected[name] for name in ("mel", "noise")}
