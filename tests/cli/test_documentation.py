@@ -342,6 +342,15 @@ def field_of(dilations, sizes) -> int:
     return 1 + (sizes.filter_width - 1) * sum(dilations)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_tests_that_a_page_names_exist(page) -> None:
+    tests = "".join(
+        path.read_text("utf-8") for path in ROOT.glob("tests/**/test_*.py")
+    )
+    named = re.findall(r"`(test_\w+)`", page.read_text("utf-8"))
+    assert [one for one in named if f"def {one}(" not in tests] == []
+
+
 @pytest.mark.slow
 def test_readme_example_runs(tmp_path, monkeypatch):
     """As it stands, with a tiny preset and recordings of a second or less."""
