@@ -12,6 +12,8 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
+from pwavenet_tf.core.errors import UserError
+
 # Between the keys of two replicas.
 _KEY_STEP = 104_729
 
@@ -109,6 +111,32 @@ class ReplicatedModel(keras.Model):
     TPUs always XLA. Keras alone cannot fit over several workers (keras
     issue 20585).
     """
+
+    def compile(
+        self,
+        optimizer="rmsprop",
+        loss=None,
+        loss_weights=None,
+        *others,
+        **options,
+    ):
+        """As in Keras, but for the loss, which is the model's own.
+
+        Raises:
+            UserError: If a loss or its weights are given.
+        """
+        if loss is not None or loss_weights is not None:
+            raise UserError(
+                f"{type(self).__name__} has a loss of its own, which would "
+                "make nothing of another; compile it with an optimizer alone"
+            )
+        super().compile(optimizer, None, None, *others, **options)
+
+    def compile_from_config(self, config):
+        """As in Keras, which would not compile a model with its own method."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
 
     def make_train_function(self, force=False):
         """As in Keras, for several replicas too."""
