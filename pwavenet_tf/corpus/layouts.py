@@ -170,7 +170,7 @@ def _manifest(manifest: Path, corpus: Path) -> Layout:
     if not any(source.path.is_file() for source in sources):
         raise UserError(
             f"{manifest.parent / str(sources[0].origin)}: there is no "
-            f"{sources[0].path}, nor any other recording that the manifest "
+            f"{sources[0].name}, nor any other recording that the manifest "
             "names; paths are relative to its folder"
         )
     unnamed = 0
