@@ -1,5 +1,6 @@
 """The checkpoint from which an interrupted run resumes."""
 
+import math
 import os
 import time
 import warnings
@@ -15,6 +16,8 @@ from pwavenet_tf.training.distribution import written_by_chief
 
 _RANDOM_STATES = "random_states"
 _BATCHES = "batches"
+# What HDF5 needs for a variable beside its values, about.
+_HEADER_BYTES = 2_000
 
 # An interruption loses at most so much work.
 SECONDS_BETWEEN = 300.0
@@ -109,6 +112,16 @@ def step_of(model: keras.Model) -> int:
     return int(keras.ops.convert_to_numpy(model.optimizer.iterations))
 
 
+def _require_room(model: keras.Model, path: Path) -> None:
+    # HDF5 ends the process with a segmentation fault where a disk is full, so
+    # the room is reserved and given back before it writes.
+    variables = [*model.variables, *model.optimizer.variables]
+    size = sum(_HEADER_BYTES + 4 * math.prod(one.shape) for one in variables)
+    with path.open("wb") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+
+
 class Checkpoint(keras.callbacks.Callback):
     """Saves all that a run needs to resume as if it had not been interrupted.
 
@@ -154,6 +167,7 @@ class Checkpoint(keras.callbacks.Callback):
     def _save(self) -> None:
         try:
             with written_by_chief(self.path) as temporary:
+                _require_room(self.model, temporary)
                 self.model.save_weights(temporary)
                 _add_random_states(self.model, temporary)
                 with h5py.File(temporary, "a") as file:
