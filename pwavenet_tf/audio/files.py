@@ -13,7 +13,7 @@ import numpy as np
 from pwavenet_tf.audio.formats import SUFFIXES, undecodable
 from pwavenet_tf.audio.mp3 import counted
 from pwavenet_tf.audio.whole import UNKNOWN_FRAMES, require_whole
-from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.errors import UserError, unreadable
 from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.imports import hold_back_stderr
 
@@ -256,12 +256,8 @@ def _require_content(path: Path) -> None:
     try:
         with path.open("rb") as file:
             empty = not file.read(1)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
     except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror or error})"
-        ) from error
+        raise unreadable(path, error) from error
     if empty:
         raise UserError(f"{path}: is an empty file")
 

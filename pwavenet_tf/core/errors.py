@@ -19,6 +19,13 @@ class OddInput(UserWarning):
     """
 
 
+def unreadable(path: Path, error: OSError) -> UserError:
+    """The error of a file that is missing or that the system does not read."""
+    if isinstance(error, FileNotFoundError):
+        return UserError(f"{path}: no such file")
+    return UserError(f"{path}: cannot be read ({error.strerror or error})")
+
+
 def truncated(path: Path) -> UserError:
     """The error of a file that ends before the length it states."""
     return UserError(

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.errors import UserError, unreadable
 
 _LINE_END = re.compile("\r\n|\n|\r")
 _BLANKS = " \t"
@@ -27,12 +27,8 @@ def read_text(path: Path) -> str:
     """
     try:
         content = Path(path).read_bytes()
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
     except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror or error})"
-        ) from error
+        raise unreadable(path, error) from error
     marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     encoding = "utf-16" if marked else "utf-8-sig"
     try:

@@ -95,10 +95,7 @@ def _load(path: Path, origin: str = "train-teacher or distill"):
             f"that {origin} wrote"
         )
     try:
-        _require_sizes(path)
         return keras.saving.load_model(path, compile=False)
-    except UserError:
-        raise
     # Keras, h5py, zipfile and json each have their own exceptions for a file
     # that is not what it should be.
     except Exception as error:
@@ -109,27 +106,26 @@ def _load(path: Path, origin: str = "train-teacher or distill"):
         ) from error
 
 
-def _require_sizes(path: Path) -> None:
-    """Refuses a model that would unpack to far more than its file has."""
-    with path.open("rb") as file, open_archive(file, path) as archive:
-        weights = io.BytesIO(archive.read(_WEIGHTS))
-    require_weights(weights, weights.getbuffer().nbytes, path)
-
-
 def _fault(path: Path) -> str | None:
-    """What is wrong with a zip archive, or with a member's CRC-32, if anything.
+    """What is wrong with the archive that a model is, if anything.
 
-    It reads all members, whichever of them Keras does.
+    All members' CRC-32 are compared, whichever of them Keras reads.
+
+    Raises:
+        UserError: If it would unpack to far more than its file has.
     """
     try:
         with path.open("rb") as file, open_archive(file, path) as archive:
-            member = archive.testzip()
+            if member := archive.testzip():
+                return f"the checksum of {member} does not match"
+            weights = io.BytesIO(archive.read(_WEIGHTS))
+        require_weights(weights, weights.getbuffer().nbytes, path)
     except UserError:
         raise
-    # A damaged header may ask zipfile and zlib for anything.
+    # A damaged header may ask zipfile, zlib and h5py for anything.
     except Exception as error:
         return (str(error) or repr(error)).splitlines()[0][:120]
-    return member and f"the checksum of {member} does not match"
+    return None
 
 
 def _of_kind(path: Path, kind: type, actual: str, wanted: str):

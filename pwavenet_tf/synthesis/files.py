@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 
 from pwavenet_tf.audio.files import read_audio, to_pcm16, with_undecodable
-from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.errors import UserError, unreadable
 from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.sizes import load_arrays
 from pwavenet_tf.corpus.describe import (
@@ -206,9 +206,7 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         arrays = load_arrays(path)
     except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror or error})"
-        ) from error
+        raise unreadable(path, error) from error
     if isinstance(arrays, np.ndarray):
         return {"mel": arrays}
     if not arrays:

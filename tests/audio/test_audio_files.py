@@ -10,6 +10,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from refused_files import refusal
 
 from pwavenet_tf.audio.decoding import decoded
 from pwavenet_tf.audio.files import (
@@ -35,15 +36,6 @@ RATE = 16_000
 def tone(seconds=0.5, rate=RATE, hertz=440.0, amplitude=0.5):
     time = np.arange(round(seconds * rate)) / rate
     return (amplitude * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
-
-
-def refusal(path):
-    """The message with which a file is refused: one line that names it."""
-    with pytest.raises(UserError) as caught:
-        read_audio(path)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ") and "\n" not in message
-    return message
 
 
 @pytest.mark.skipif(

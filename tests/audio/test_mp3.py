@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import soundfile
 from audit_signals import syllables
+from refused_files import refusal
 from scipy.signal import correlate
 
 from pwavenet_tf.audio.decoding import decoded
 from pwavenet_tf.audio.files import read_audio
-from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.audit.measures import measure
 
 RATE = 22_050
@@ -51,14 +51,6 @@ def written(folder, content):
     path = folder / "a.mp3"
     path.write_bytes(content)
     return path
-
-
-def refusal(path):
-    with pytest.raises(UserError) as caught:
-        read_audio(path)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ") and "\n" not in message
-    return message
 
 
 def same_speech(actual, expected):

@@ -202,12 +202,8 @@ def test_a_dead_channel_is_named_by_audit_and_prepare(
     for number in range(30):
         stereo = np.stack([speech, 0 * speech], axis=1)
         written(recordings / f"stereo-{number:02}.wav", stereo)
-    for command, lines in (
-        ("audit", ("  stereo-00.wav: channel 2 of 2 is", "  and 10 more")),
-        ("prepare", ("  30 like stereo-00.wav: channel 2 of 2 is silent",)),
-    ):
+    for command in ("audit", "prepare"):
         places = [f"--corpus={recordings}", f"--out={tmp_path / command}"]
         status, text, _ = run(capsys, command, *places)
         assert status == 0
-        for line in lines:
-            assert line in text
+        assert "30 like stereo-00.wav: channel 2 of 2 is silent" in text

@@ -3,11 +3,11 @@
 import contextlib
 import io
 import tracemalloc
-import zipfile
 
 import h5py
 import numpy as np
 import pytest
+from refused_files import packed
 
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.sizes import (
@@ -46,13 +46,6 @@ def promising(shape):
     assert header in content
     wanted = f"{shape}, }}".encode().ljust(len(header))
     return content.replace(header, wanted)
-
-
-def packed(path, contents):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in contents.items():
-            archive.writestr(name, content)
-    return path
 
 
 def test_what_numpy_wrote_is_read(tmp_path):

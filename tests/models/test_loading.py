@@ -8,6 +8,7 @@ import h5py
 import keras
 import pytest
 import tiny_models
+from refused_files import packed
 
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.models.loading import load_model, load_student, load_teacher
@@ -79,13 +80,6 @@ def test_a_damaged_file_is_named_in_one_line(files, tmp_path):
         assert "name a .keras file that" in message
 
 
-def written(path, parts):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for one, content in parts.items():
-            archive.writestr(one, content)
-    return path
-
-
 def parts_of(path):
     with zipfile.ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
@@ -96,7 +90,7 @@ def test_a_model_that_expands_beyond_measure_is_refused(files, tmp_path, name):
     """Whichever part of the archive does."""
     parts = parts_of(files / "student.keras")
     parts[name] = parts.get(name, b"") + bytes(2**27)
-    path = written(tmp_path / "bomb.keras", parts)
+    path = packed(tmp_path / "bomb.keras", parts)
     with pytest.raises(UserError, match="would unpack to 134,") as caught:
         load_model(path)
     assert str(caught.value).startswith(f"{path}: has ")
@@ -110,7 +104,7 @@ def test_weights_that_store_nothing_are_refused(files, tmp_path):
         chunked = {"dtype": "f4", "chunks": (2**10,)}
         file.create_dataset("more/vars/0", (2**29,), **chunked)
     parts["model.weights.h5"] = weights.getvalue()
-    path = written(tmp_path / "bomb.keras", parts)
+    path = packed(tmp_path / "bomb.keras", parts)
     with pytest.raises(UserError, match="would unpack to 2,147,"):
         load_model(path)
 

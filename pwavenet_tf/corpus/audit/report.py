@@ -19,7 +19,7 @@ from pwavenet_tf.corpus.audit.verdict import (
     CHECKS,
     Audit,
     Check,
-    channel_faults,
+    by_reason,
     limits_by_name,
     measured,
 )
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 FORMAT = 1
-# On the screen; the page and the JSON file have more.
-_MOST_LINES = 20
 
 
 def values(found: CorpusAudit, check: Check) -> np.ndarray:
@@ -120,6 +118,9 @@ def screen_table(found: CorpusAudit) -> str:
             ("quarantined:", found.quarantined),
         )
     )
+    warnings = (
+        (one.source.name, text) for one in found.warned for text in one.warnings
+    )
     return "\n".join(
         [
             str(found.layout),
@@ -130,22 +131,9 @@ def screen_table(found: CorpusAudit) -> str:
                 f"  {one.source.name}: {'; '.join(one.reasons)}"
                 for one in found.quarantined
             ),
-            *channel_lines(found),
+            *(f"  warned of: {line}" for line in by_reason(warnings)),
         ]
     )
-
-
-def channel_lines(found: CorpusAudit) -> list[str]:
-    """The accepted recordings that lose level when their channels are mixed."""
-    lines = [
-        f"  {one.source.name}: {text}"
-        for one in found.accepted
-        if one.measures
-        for _, text in channel_faults(one.measures)
-    ]
-    if len(lines) > _MOST_LINES:
-        lines[_MOST_LINES:] = [f"  and {len(lines) - _MOST_LINES:,} more"]
-    return ["channels:", *lines] if lines else []
 
 
 JSON_NAME, PAGE_NAME, LIST_NAME = "audit.json", "audit.html", "quarantine.csv"
