@@ -27,8 +27,8 @@ WHEELS_OUT ?= wheels-jax
 PLATFORMS := $(foreach one,manylinux_2_28 manylinux_2_27 manylinux_2_17 \
 	manylinux2014,--platform $(one)_x86_64)
 
-.PHONY: help install install-io install-jax wheels-jax demo test test-system \
-	test-io test-jax test-slow lint format clean
+.PHONY: help install install-io install-jax wheels-jax demo test \
+	test-network test-system test-io test-jax test-slow lint format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' \
@@ -39,12 +39,16 @@ install: $(INSTALLED) ## make .venv with TensorFlow and this package (3 GB)
 demo: $(INSTALLED) ## the whole way in 8 minutes [CORPUS=folder] [OUT=runs/demo]
 	@.venv/bin/pwavenet demo --out="$(OUT)" $(if $(CORPUS),--corpus="$(CORPUS)")
 
+PYTEST := .venv/bin/python -m pytest -n 2 --dist loadfile
+
 test: $(INSTALLED) ## run the fast tests
-	@.venv/bin/python -m pytest -m "not slow and not system" -n 2 \
-		--dist loadfile
+	@$(PYTEST) -m "not slow and not network and not system"
+
+test-network: $(INSTALLED) ## what traces, trains and exports networks
+	@$(PYTEST) -m "network and not slow and not system"
 
 test-system: $(INSTALLED) ## what starts other programs: wheels, Beam, kills
-	@.venv/bin/python -m pytest -m "system and not slow" -n 2 --dist loadfile
+	@$(PYTEST) -m "system and not slow"
 
 install-io: $(IO_INSTALLED) ## make .venv-io with TensorFlow 2.17 (3 GB)
 

@@ -33,6 +33,13 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("repeatable")
 
 
+def pytest_collection_modifyitems(items) -> None:
+    """Marks as `network` what needs a trained teacher and student."""
+    for item in items:
+        if {"tiny_run", "other_run"}.intersection(item.fixturenames):
+            item.add_marker("network")
+
+
 _xla = False
 
 

@@ -264,6 +264,7 @@ def test_files_are_opened_as_they_are_needed(tmp_path):
     assert "not audio" in str(reason) and asked == [0, 1]
 
 
+@pytest.mark.network
 def test_the_decoder_is_chosen_silently():
     """Whichever it is: a user has no use for tensorflow-io's warnings."""
     code = (

@@ -40,6 +40,7 @@ def glide(first_hz, last_hz, seconds, contract):
     return (0.1 * tone + breath).astype(np.float32), np.log(first_hz), slope
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("name", CONTRACTS)
 @pytest.mark.parametrize(
     "ends", [(100, 200), (200, 100), (150, 300), (300, 120), (400, 450)]
@@ -57,6 +58,7 @@ def test_gliding_tone_is_followed(name, ends):
     assert error[5:-5].max() < 0.02 and error.max() < 0.05
 
 
+@pytest.mark.network
 @settings(max_examples=12)
 @given(
     first=st.floats(90, 350),
@@ -72,6 +74,7 @@ def test_no_octave_is_mistaken(first, last, seconds):
     assert np.mean(error[track[:, 1] > 0] > 0.5) < 0.02
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("ends", [(100, 250), (250, 100), (150, 375)])
 @pytest.mark.parametrize("name", CONTRACTS)
 def test_a_frame_is_of_its_own_samples(name, ends):
@@ -115,6 +118,7 @@ def test_unvoiced_frames_are_interpolated_in_the_logarithm():
     assert abs(middle - np.log(110 * 2**0.5)) < 0.06
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("level", [0.001, 0.03, 0.2])
 def test_noise_is_unvoiced(level):
     random = np.random.default_rng(1)
@@ -179,6 +183,7 @@ def test_chunks_of_a_long_recording_join_exactly(monkeypatch):
     np.testing.assert_allclose(blocks[:, 0], whole[:, 0], atol=0.02)
 
 
+@pytest.mark.network
 def test_memory_does_not_grow_with_the_recording(monkeypatch):
     monkeypatch.setattr(pitch_module, "_CHUNK_SECONDS", 0.3)
 

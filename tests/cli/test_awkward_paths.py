@@ -78,6 +78,7 @@ def places(tiny_run, tmp_path) -> dict[str, str]:
     }
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_takes_paths_as_they_are(
     command, places, monkeypatch, capsys

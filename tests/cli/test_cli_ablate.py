@@ -79,6 +79,7 @@ def test_a_missing_phone_classifier_names_its_command(
     assert "train-phones makes it" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.network
 @pytest.mark.parametrize(
     ("flag", "wrong", "expected"),
     [

@@ -200,6 +200,7 @@ def arguments(case: str, places: dict) -> list[str]:
     return case.format(**places).split()
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("case", CASES)
 def test_bad_input_is_one_line_and_nothing_is_written(
     case, places, tmp_path, capfd
@@ -214,6 +215,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     assert contents(tmp_path) == before
 
 
+@pytest.mark.network
 @pytest.mark.parametrize(
     "case",
     [
@@ -263,6 +265,7 @@ def started(case: str, places: dict) -> subprocess.Popen:
     )
 
 
+@pytest.mark.network
 def test_tensorflow_adds_nothing_to_the_one_line(places, tmp_path):
     case = SYNTHESIZE + "--input={bad}/nan.npy"
     process = started(case, places)
@@ -273,6 +276,7 @@ def test_tensorflow_adds_nothing_to_the_one_line(places, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.network
 @pytest.mark.parametrize(
     ("number", "status", "word"),
     [
@@ -297,6 +301,7 @@ def test_an_interrupted_command_leaves_nothing(
     assert contents(tmp_path) == before
 
 
+@pytest.mark.network
 @pytest.mark.filterwarnings("always::UserWarning")
 def test_odd_input_is_told_in_one_line_and_used(places, capfd):
     mel = np.tanh(np.random.default_rng(0).normal(size=(120, 80)))

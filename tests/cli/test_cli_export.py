@@ -13,6 +13,7 @@ from pwavenet_tf.export.voices import load_voice
 from pwavenet_tf.synthesis.files import features_at, synthesize_to_pipe
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("suffix", ["tflite", "onnx"])
 def test_an_exported_file_has_the_students_output(
     suffix, tiny_run, tmp_path, capsys
@@ -46,6 +47,7 @@ def test_an_exported_file_has_the_students_output(
     assert np.abs(outputs[0]).max() > 100
 
 
+@pytest.mark.network
 def test_speech_is_what_a_tflite_is_compared_on(
     tiny_run, tmp_path, capsys
 ) -> None:
@@ -70,6 +72,7 @@ def test_speech_is_what_a_tflite_is_compared_on(
     assert "seconds of speech" in capsys.readouterr().out
 
 
+@pytest.mark.network
 def test_the_saved_models_next_version_is_printed(tiny_run, tmp_path, capsys):
     out = tmp_path / "voice"
     for version in ("1", "2"):

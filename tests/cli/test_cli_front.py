@@ -365,6 +365,7 @@ def test_interruption_is_one_line_and_status_130(run_prepare, capsys):
     assert capsys.readouterr().err == "pwavenet prepare: interrupted\n"
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("closed", ["stdout", "stderr"])
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ def run(data, tmp_path_factory):
     return out
 
 
+@pytest.mark.network
 def test_held_out_accuracy_exceeds_the_baseline(run):
     scores = json.loads((run / "phones.json").read_text("utf-8"))
     assert scores["baseline"] < 0.5

@@ -19,6 +19,7 @@ def run(command: str) -> None:
     assert cli.main(command.split()) == 0
 
 
+@pytest.mark.network
 def test_the_same_seed_gives_the_same_file_and_another_another(
     tiny_run, tmp_path
 ):
@@ -62,6 +63,7 @@ def test_a_folder_becomes_a_folder_of_sound(tiny_run, tmp_path, capsys):
     assert outputs[0] == outputs[1]
 
 
+@pytest.mark.network
 def test_evaluate_and_export_print_where_their_files_are(
     tiny_run, tmp_path, capsys
 ):

@@ -56,6 +56,7 @@ def stretched(reference, truth, time):
     return truth[0].start + share * (truth[-1].end - truth[0].start)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize(
     ("voice", "words_per_minute"),
     [("en-us+f3", 110), ("en-us+m3", 200), ("en-us+klatt2", 170)],

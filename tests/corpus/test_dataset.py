@@ -108,6 +108,7 @@ def start_of(begin, weight, clip_length):
     return real[0] or real[-1] + 1 - clip_length
 
 
+@pytest.mark.network
 @settings(
     max_examples=8,
     deadline=None,
@@ -197,6 +198,7 @@ def one_pass(corpus, recordings, clip_frames, seed):
     return counts, begins
 
 
+@pytest.mark.network
 def test_every_sample_counts_equally_often(corpus, recordings):
     """4,000 clips are about a hundred passes over the recordings."""
     counts, begins = one_pass(corpus, recordings["training"], 17, seed=5)
@@ -228,6 +230,7 @@ def test_same_seed_draws_the_same_clips(corpus):
     assert not np.array_equal(first(7), first(8))
 
 
+@pytest.mark.network
 @settings(
     max_examples=6,
     deadline=None,

@@ -76,6 +76,7 @@ def test_a_corpus_is_fetched_unpacked_and_nothing_else_is_left(tmp_path):
     assert server.asked == [None]
 
 
+@pytest.mark.network
 @given(cuts=st.lists(st.integers(1, len(ARCHIVE) // 4), max_size=5))
 @settings(max_examples=10)
 def test_a_connection_that_breaks_off_is_gone_on_with(tmp_path_factory, cuts):

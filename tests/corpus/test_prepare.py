@@ -228,6 +228,7 @@ def test_no_room_for_the_shards_leaves_nothing(tmp_path):
     assert [source] == list(tmp_path.iterdir())
 
 
+@pytest.mark.network
 def test_killed_halfway_there_is_no_corpus(tmp_path):
     source = recordings(tmp_path / "in", 3)
     # Endless work: a folder of a great many names for one recording.

@@ -26,6 +26,7 @@ def output(untrained) -> dict:
     return untrained.student(clips()[0] | {"noise": noise})
 
 
+@pytest.mark.network
 def test_fit_moves_the_student_and_leaves_the_teacher() -> None:
     model = Distiller(
         tiny_models.teacher(dilations=(1, 2), conditioning=tiny_models.COARSE),
@@ -255,6 +256,7 @@ def test_a_teacher_that_reads_codes_is_refused() -> None:
         Distiller(tiny_models.teacher(head="mu_law"), tiny_models.student())
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("head", ["mixture_of_logistics", "gaussian"])
 @pytest.mark.parametrize("upsampling", [(), (4, 5)])
 def test_all_conditioning_of_the_teacher_trains_the_student(

@@ -30,6 +30,7 @@ def equally_conditioned(batch: int = 2) -> tuple:
     return {"mel": np.repeat(inputs["mel"][:1], batch, 0)}, recording, weight
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("noise", ["logistic", "gaussian"])
 @pytest.mark.parametrize("head", ["mixture_of_logistics", "gaussian"])
 def test_with_equal_conditioning_the_kl_is_weighted_by_one_minus_gamma(

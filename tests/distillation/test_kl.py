@@ -165,6 +165,7 @@ def variance(inner_samples: int, repetitions: int = 400) -> float:
     return float(np.var(means))
 
 
+@pytest.mark.network
 def test_variance_falls_as_the_number_of_inner_samples() -> None:
     """M samples have 1 / M of the variance of one, the spread of x itself."""
     single = variance(1)

@@ -131,6 +131,7 @@ def test_losses_of_layers_that_are_zero_throughout_are_zero():
     assert relative_squared_error(silent, silent) == 0
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("name", NAMES)
 def test_gradient_is_that_of_finite_differences(classifier, name):
     audio, recording = (

@@ -43,6 +43,7 @@ def report(tiny_run, tmp_path_factory):
 BASELINES = ["Griffin-Lim"] + ["WORLD"] * world_is_installed()
 
 
+@pytest.mark.network
 def test_the_metrics_file_holds_what_is_returned(report):
     folder, metrics, recordings, _ = report
     content = json.loads((folder / "metrics.json").read_text())
@@ -216,6 +217,7 @@ def test_the_scores_by_file_average_to_the_overall_ones(report):
             )
 
 
+@pytest.mark.network
 def test_two_models_of_one_name_are_two_voices(tiny_run, tmp_path):
     (tmp_path / "second").mkdir()
     second = copied(tiny_run.student, tmp_path / "second")
@@ -254,6 +256,7 @@ def test_recordings_of_one_name_are_refused(tiny_run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.network
 def test_without_sound_models_score_and_nothing_is_generated(
     tiny_run, tmp_path, capsys, report
 ):

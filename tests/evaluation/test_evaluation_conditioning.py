@@ -37,6 +37,7 @@ def dialogue(tmp_path_factory):
     return folder
 
 
+@pytest.mark.network
 def test_models_of_different_conditioning_share_a_report(dialogue, tmp_path):
     """Heads, conditioning and kind of model differ.
 
@@ -155,6 +156,7 @@ def test_an_unknown_speaker_is_named_with_the_known_ones(dialogue, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.network
 def test_a_students_conditioning_sensitivity_is_measured(dialogue, tmp_path):
     student = tiny_models.calmer(
         tiny_models.student(conditioning=tiny_models.EVERYTHING)

@@ -51,6 +51,7 @@ def in_one_pass(teacher, audio, mel) -> Score:
     return Score(-log_prob.sum(), len(audio), tuple(inside))
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("frames", [1, 5, 80, 81, 200])
 def test_scores_in_windows_are_those_of_one_pass(teacher, frames):
     mel = tiny_models.mel(frames=frames)[0]
@@ -139,6 +140,7 @@ def score_of(teacher, audio, mel) -> Score:
     return sum(others, start=first)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("head", HEADS)
 def test_a_models_own_samples_are_calibrated(head):
     teacher = tiny_models.teacher(head=head)

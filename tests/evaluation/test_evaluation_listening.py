@@ -68,6 +68,7 @@ def bits(teacher, audio, features) -> float:
     return -float(np.sum(log_prob, dtype="float64")) / math.log(2)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize(
     "kind, arrays",
     [

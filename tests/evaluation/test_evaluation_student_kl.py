@@ -38,6 +38,7 @@ def references() -> list[ReferenceRecording]:
     ]
 
 
+@pytest.mark.network
 def test_kl_is_that_of_the_distillation(student, references):
     """Estimated as in training: in one pass, of 64 inner draws."""
     teacher = tiny_models.teacher()

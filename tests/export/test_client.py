@@ -66,6 +66,7 @@ def chunks_of(frames: int):
         yield
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("frames", [1, 37])
 def test_a_mel_spectrogram_sounds_as_from_the_synthesizer(host, frames):
     mel = tiny_models.mel(1, frames)[0]
@@ -75,6 +76,7 @@ def test_a_mel_spectrogram_sounds_as_from_the_synthesizer(host, frames):
     )
 
 
+@pytest.mark.network
 def test_all_features_sound_as_from_the_synthesizer(host):
     features = one_of_everything(12)
     for number, speaker in enumerate(tiny_models.EVERYTHING.speakers):
@@ -100,6 +102,7 @@ def test_a_recording_is_read_resampled_and_synthesized(host, tmp_path):
     )
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("model", FOLDERS)
 def test_long_input_is_sent_in_chunks_that_join_exactly(server, host, model):
     features = one_of_everything(50)
@@ -162,6 +165,7 @@ def test_a_stream_gives_all_audio_that_its_look_ahead_allows(server, host):
     assert list(Client(host).stream([])) == []
 
 
+@pytest.mark.network
 def test_many_threads_are_answered_each_its_own(host):
     mels = [tiny_models.mel(1, 3 + n, seed=n)[0] for n in range(24)]
     with Client(host) as client, ThreadPoolExecutor(12) as pool:

@@ -48,6 +48,7 @@ def test_a_server_of_something_else_is_reported(transport, content):
         )
 
 
+@pytest.mark.network
 @pytest.mark.parametrize(
     ("body", "words"),
     [

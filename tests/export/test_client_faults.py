@@ -79,6 +79,7 @@ def test_an_unknown_host_is_reported(transport):
     assert "name not known" in failure_of(host, attempts=2, deadline=20)
 
 
+@pytest.mark.network
 def test_the_wrong_port_of_the_two_is_reported(server):
     grpc_as_rest = f"http://localhost:{server.grpc_port}"
     assert "is it the gRPC port?" in failure_of(grpc_as_rest)
@@ -126,6 +127,7 @@ def test_a_permanent_failure_is_not_retried(server, host, code, words):
     assert server.asked == ["describe"]
 
 
+@pytest.mark.network
 def test_an_attempt_that_hangs_is_followed_by_another(server, host):
     went_on = threading.Event()
     first = iter([None])
@@ -171,6 +173,7 @@ def test_all_chunks_share_the_deadline(server, host, monkeypatch):
     assert 1 < server.asked.count("stream") < len(MEL)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("cut", [0, 60, 400])
 def test_a_cut_connection_is_opened_again(server, transport, cut):
     port = server.grpc_port if transport == "grpc_host" else server.rest_port
@@ -190,6 +193,7 @@ def test_a_connection_that_is_cut_repeatedly_is_reported(server, transport):
     assert "after 2 attempts" in message
 
 
+@pytest.mark.network
 def test_a_stream_survives_its_server(server, host):
     parts = [MEL[:3], MEL[3:4], MEL[4:]]
     synthesized = []

@@ -47,6 +47,7 @@ def changed(content: bytes, count: int) -> list[bytes]:
     return copies
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("kind", ["keras", "tflite", "onnx"])
 def test_a_changed_byte_is_refused_in_a_line_or_inaudible(
     files, tmp_path, kind

@@ -38,6 +38,7 @@ def both(request, tmp_path_factory):
     return Synthesizer(student), OnnxVoice(path)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("block_frames", [1, 7, FRAMES])
 @pytest.mark.parametrize("rows", [1, 3])
 def test_it_sounds_as_the_student_in_any_blocks(
@@ -57,6 +58,7 @@ def test_it_has_a_card(both) -> None:
     assert other.context_frames == voice.context_frames
 
 
+@pytest.mark.network
 def test_a_student_with_nan_weights_is_not_exported(tmp_path) -> None:
     student = tiny_models.student()
     bias = student.networks[-1].output_pair.bias
@@ -75,6 +77,7 @@ def test_a_file_that_is_no_export_is_named(tmp_path, content) -> None:
         OnnxVoice(path)
 
 
+@pytest.mark.network
 def test_a_card_of_another_format_is_refused(both, tmp_path) -> None:
     import onnx
 

@@ -70,6 +70,7 @@ def definitions(version):
     return found
 
 
+@pytest.mark.network
 def test_tensors_have_names_and_the_batch_comes_first(definitions) -> None:
     assert {
         name: (sorted(one.inputs), sorted(one.outputs))
@@ -160,6 +161,7 @@ def test_warmup_requests_are_of_every_signature_and_answered(version) -> None:
     assert asked == set(NAMED)
 
 
+@pytest.mark.network
 def test_the_next_version_leaves_those_before_it_alone(tmp_path) -> None:
     out = tmp_path / "voice"
     student = tiny_models.student()
@@ -177,6 +179,7 @@ def test_the_next_version_leaves_those_before_it_alone(tmp_path) -> None:
     ]
 
 
+@pytest.mark.network
 def test_a_student_with_nan_weights_is_not_exported(tmp_path) -> None:
     student = tiny_models.student()
     bias = student.networks[-1].output_pair.bias
@@ -208,6 +211,7 @@ def test_a_file_in_the_way_is_named(tmp_path) -> None:
         export_saved_model(tiny_models.student(), place)
 
 
+@pytest.mark.network
 def test_a_linguistic_student_of_several_speakers_is_exported(tmp_path) -> None:
     student = tiny_models.student(conditioning=tiny_models.EVERYTHING)
     version = export_saved_model(student, tmp_path / "voice")

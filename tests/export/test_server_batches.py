@@ -66,6 +66,7 @@ def asked(kind: str, frames: int, seed: int) -> dict[str, np.ndarray]:
 lengths = st.lists(st.integers(1, FRAMES), min_size=1, max_size=8)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("kind", served_voices.CONDITIONINGS)
 @hypothesis.settings(max_examples=10)
 @hypothesis.given(lengths=lengths)

@@ -16,6 +16,7 @@ def changed(features, name, value):
     return features | {name: tf.constant(x)}
 
 
+@pytest.mark.network
 @pytest.mark.parametrize(
     ("change", "given", "message"),
     [
@@ -74,6 +75,7 @@ def test_a_foreign_scale_is_told_in_the_graph_as_outside(words) -> None:
         checked(tf.constant(rows), lengths)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("name", ["synthesize", "stream"])
 def test_a_signature_refuses_another_scale(name) -> None:
     _, signatures, features, _ = served("mel")
@@ -113,6 +115,7 @@ def test_no_rows_are_refused() -> None:
         signatures.mel_spectrogram(tf.zeros((0, 9)))
 
 
+@pytest.mark.network
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [

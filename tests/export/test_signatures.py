@@ -83,6 +83,7 @@ def answer_of(signature, features, **given) -> dict[str, np.ndarray]:
     return {name: x.numpy() for name, x in answers.items()}
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("kind", CONDITIONINGS)
 def test_each_row_sounds_as_the_synthesizer_does_on_it_alone(kind) -> None:
     _, signatures, features, alone = served(kind)
@@ -91,6 +92,7 @@ def test_each_row_sounds_as_the_synthesizer_does_on_it_alone(kind) -> None:
     np.testing.assert_array_equal(found["lengths"], [FRAMES * HOP] * 3)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("kind", ["mel", "everything"])
 @hypothesis.given(
     lengths=st.tuples(*[st.integers(1, FRAMES)] * 3),

@@ -57,6 +57,7 @@ def voices(tmp_path_factory):
     return made
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("kind", STUDENTS)
 @pytest.mark.parametrize("frames", [1, BLOCK, FRAMES])
 def test_it_sounds_as_keras_does_over_any_length(voices, kind, frames) -> None:
@@ -169,6 +170,7 @@ def test_an_operation_that_is_not_built_in_is_named() -> None:
         converted(tf.Module(), function, specs, "float32")
 
 
+@pytest.mark.network
 def test_a_student_with_nan_weights_leaves_no_file(tmp_path) -> None:
     student = tiny_models.student()
     bias = student.networks[-1].output_pair.bias

@@ -53,6 +53,7 @@ def weights(path) -> dict[int, int]:
     return found
 
 
+@pytest.mark.network
 def test_float16_halves_the_weights_and_sounds_the_same(
     float32, tmp_path
 ) -> None:
@@ -159,6 +160,7 @@ def damaged(path) -> bytes:
     return bytes(builder.Output())
 
 
+@pytest.mark.network
 def test_a_bad_quantisation_is_refused_and_nothing_is_left(tmp_path) -> None:
     """Flows so wild that activations of 8 bits cannot carry them."""
     student = tiny_models.student(**WIDE)
@@ -169,6 +171,7 @@ def test_a_bad_quantisation_is_refused_and_nothing_is_left(tmp_path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.network
 def test_a_gate_that_lets_all_through_shows_what_int8_made(
     tmp_path, monkeypatch
 ) -> None:

@@ -20,6 +20,7 @@ def test_there_is_kathleen() -> None:
     assert "kathleen" in NAMES
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("name", NAMES)
 def test_student_and_teacher_belong_together(name) -> None:
     student = load_student(voices.voice_file(name))
@@ -45,6 +46,7 @@ def test_card_describes_the_models_that_lie_next_to_it(name) -> None:
     assert {"student", "teacher", "Griffin-Lim", "WORLD"} <= systems
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("name", NAMES)
 def test_sample_is_reproduced_by_the_voice(name) -> None:
     audio, rate = soundfile.read(voices.voice_sample(name), dtype="float32")
@@ -93,6 +95,7 @@ def test_a_name_that_is_no_voice_is_refused() -> None:
         voices.voice_file("nobody")
 
 
+@pytest.mark.network
 def test_synthesize_takes_a_voice(tmp_path) -> None:
     sample = voices.voice_sample("kathleen")
     out = tmp_path / "out"

@@ -87,6 +87,7 @@ def test_inverse_is_exact_though_its_first_passes_overflow() -> None:
     np.testing.assert_allclose(found, z, atol=1e-4)
 
 
+@pytest.mark.network
 def test_inverse_recovers_the_noise_of_an_untrained_student() -> None:
     student = ParallelWaveNet.from_preset(preset("nano"))
     generator = np.random.default_rng(0)

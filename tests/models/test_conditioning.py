@@ -37,6 +37,7 @@ def combinations():
     yield CONDITIONING_INPUTS
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("upsampling", [(), (4, 5), (4,)])
 @pytest.mark.parametrize("inputs", combinations(), ids="+".join)
 def test_audio_depends_on_exactly_the_chosen_inputs(inputs, upsampling) -> None:

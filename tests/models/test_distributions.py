@@ -97,6 +97,7 @@ def edges_and_middle(head: type[Head], shape: tuple[int, int]):
     return audio, uniforms
 
 
+@pytest.mark.network
 @pytest.mark.xla
 @every_head
 @pytest.mark.parametrize("temperature", [0.0, 0.7, 1.0])
@@ -119,6 +120,7 @@ def test_xla_and_graph_are_eager(head, temperature) -> None:
             )
 
 
+@pytest.mark.network
 @pytest.mark.xla
 @every_head
 @pytest.mark.parametrize("temperature", [0.0, 1.0])

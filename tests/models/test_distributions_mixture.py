@@ -128,6 +128,7 @@ def plain_log_prob(x, raw, tails: bool):
     return tf.reduce_logsumexp(weights + each, axis=-1)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("tails", [True, False])
 @pytest.mark.parametrize("leading", [(), (5,)])

@@ -43,6 +43,7 @@ def student() -> ParallelWaveNet:
     return tiny_models.calmer(tiny_models.student(), 0.1)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("upsampling", [(), (4, 5)])
 @pytest.mark.parametrize(
     "inputs", [(), ("mel",), ("speaker",), tiny_models.EVERYTHING.inputs]
@@ -81,6 +82,7 @@ def test_flows_of_any_depth_and_width_are_inverted(
     assert worst(found, expected) < 1e-4
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("noise", NOISES)
 def test_inverse_and_density_are_those_of_tfp(noise) -> None:
     """Of audio that the student did not make, two recordings."""

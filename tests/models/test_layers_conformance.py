@@ -127,6 +127,7 @@ def test_every_layer_and_model_of_the_package_is_listed() -> None:
     assert registered <= set(CASES)
 
 
+@pytest.mark.network
 @cases
 def test_config_makes_the_same_layer(kind) -> None:
     layer, arguments = made(kind, name="original")
@@ -138,6 +139,7 @@ def test_config_makes_the_same_layer(kind) -> None:
     assert_close(again(*arguments), layer(*arguments), 0.0)
 
 
+@pytest.mark.network
 @cases
 def test_saved_and_loaded_it_computes_the_same(kind, tmp_path) -> None:
     layer, arguments = made(kind)
@@ -152,6 +154,7 @@ def test_saved_and_loaded_it_computes_the_same(kind, tmp_path) -> None:
     assert_close(loaded(*arguments), layer(*arguments), 0.0)
 
 
+@pytest.mark.network
 @pytest.mark.xla
 @cases
 def test_xla_computes_the_same(kind) -> None:
@@ -162,6 +165,7 @@ def test_xla_computes_the_same(kind) -> None:
     assert_close(compiled(*arguments), layer(*arguments), 1e-5)
 
 
+@pytest.mark.network
 @cases
 def test_mixed_precision_keeps_float32_where_promised(kind) -> None:
     layer, arguments = made(kind)
@@ -175,6 +179,7 @@ def test_mixed_precision_keeps_float32_where_promised(kind) -> None:
     assert_close(found, layer(*arguments), 0.1)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("kind", list(CASES)[:-1], ids=name_of)
 def test_output_shape_is_the_one_announced(kind) -> None:
     layer, arguments = made(kind)
@@ -189,6 +194,7 @@ def test_output_shape_is_the_one_announced(kind) -> None:
         assert announced == tuple(found.shape)
 
 
+@pytest.mark.network
 @cases
 def test_every_weight_gets_a_gradient(kind) -> None:
     layer, arguments = made(kind)

@@ -125,6 +125,7 @@ def test_accuracy_is_that_of_all_frames_not_the_mean_of_batches(classifier):
     np.testing.assert_allclose(found, FRAMES / (FRAMES + 1), rtol=1e-6)
 
 
+@pytest.mark.network
 def test_it_learns_to_classify_tones_that_are_not_in_the_training_data():
     """Three pitches as phones: learnt in seconds."""
     keras.utils.set_random_seed(1)

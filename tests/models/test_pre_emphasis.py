@@ -300,6 +300,7 @@ def test_sampled_audio_is_16_bit_and_follows_the_teacher() -> None:
     assert scipy.stats.kstest(middle[inside], "uniform").pvalue > 1e-3
 
 
+@pytest.mark.network
 @hypothesis.given(st.lists(st.integers(1, 23), max_size=4))
 @hypothesis.settings(deadline=None, max_examples=8)
 def test_streaming_in_any_chunks_equals_the_whole(cuts) -> None:

@@ -121,6 +121,7 @@ def test_a_student_is_as_good_at_equal_steps(students, precision, metric):
     require_as_good(students, precision, "student.csv", metric)
 
 
+@pytest.mark.network
 def test_a_teacher_is_written_to_compute_in_float32(tiny_run, tmp_path):
     corpus = Corpus(tiny_run.data)
     training.train_teacher(corpus, in_steps(1, "bfloat16"), tmp_path)

@@ -148,6 +148,7 @@ def sine_clips(batch: int = 4, frames: int = 8):
     return {"audio": audio, "mel": mel}, audio, np.ones_like(audio)
 
 
+@pytest.mark.network
 @pytest.mark.xla
 def test_fit_learns_a_sine_under_xla() -> None:
     teacher = tiny_models.teacher(
@@ -215,6 +216,7 @@ def test_an_untrained_mixture_has_one_location_and_many_scales(
     np.testing.assert_allclose(scales, expected, atol=0.2)
 
 
+@pytest.mark.network
 @pytest.mark.xla
 @pytest.mark.parametrize("head", ["mixture_of_logistics", "gaussian"])
 def test_a_short_run_learns_to_follow_the_past(head) -> None:

@@ -44,6 +44,7 @@ def cached_and_parallel(teacher, jit_compile: bool):
     return cached, teacher(features | {"audio": audio})
 
 
+@pytest.mark.network
 @pytest.mark.xla
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize(
@@ -61,6 +62,7 @@ def test_cached_parameters_are_the_parallel_ones(
     np.testing.assert_allclose(cached, parallel, atol=1e-5)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("upsampling", [(), (4, 5), (4,)])
 @pytest.mark.parametrize(
@@ -79,6 +81,7 @@ def test_cached_equals_parallel_for_every_head_and_conditioning(
     np.testing.assert_allclose(cached, parallel, atol=1e-5)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("upsampling", [(), (4, 5), (4,)])
 def test_conditioning_of_some_frames_is_a_part_of_the_whole(
     upsampling,
@@ -113,6 +116,7 @@ def teacher_with(upsampling, **changes) -> WaveNet:
     return tiny_models.teacher(conditioning=conditioning, **changes)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("upsampling", [(), (4, 5), (4,)])
 def test_scoring_in_chunks_equals_one_call(upsampling) -> None:
     teacher = teacher_with(upsampling)
@@ -132,6 +136,7 @@ def test_scoring_in_chunks_equals_one_call(upsampling) -> None:
     np.testing.assert_allclose(state.rings, last.rings, atol=1e-6)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("upsampling", [(), (4, 5), (4,)])
 def test_sampling_in_chunks_equals_one_call(head, upsampling) -> None:
@@ -158,6 +163,7 @@ def test_memory_is_the_rings_of_fast_wavenet(teacher) -> None:
     assert state.rings.shape == (2 * (1 + 2 + 4), 5, 8)
 
 
+@pytest.mark.network
 def test_generated_samples_are_16_bit_pcm_values(sampled) -> None:
     assert sampled.shape == (64, TIME) and sampled.dtype == np.float32
     pcm = sampled * 32_768.0
@@ -193,6 +199,7 @@ def test_generated_audio_follows_the_teachers_distribution(
     assert pairs.pvalue > 1e-3
 
 
+@pytest.mark.network
 def test_generate_repeats_itself_whatever_the_chunks(teacher, sampled) -> None:
     """Sampling feeds back, so one different sample would change the rest."""
     mel = tiny_models.repeated(tiny_models.mel(1, FRAMES), 64)

@@ -44,6 +44,7 @@ def one_pass(student, mel, seed: int) -> np.ndarray:
     return audio["audio"].numpy().clip(-1.0, 1.0 - 2.0**-15)
 
 
+@pytest.mark.network
 @hypothesis.given(
     frames=st.integers(1, 40),
     chunk_frames=st.sampled_from([1, 5, 64]),

@@ -62,6 +62,7 @@ def parts(features: dict, cuts: list[int]) -> list[dict]:
     ]
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("kind", KINDS)
 @hypothesis.given(
     cuts=st.lists(st.integers(1, FRAMES - 1), max_size=8),
@@ -80,6 +81,7 @@ def test_a_students_stream_equals_the_network_on_all_of_it(
     np.testing.assert_allclose(audio, whole, atol=1e-5)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("kind", KINDS)
 @hypothesis.given(cuts=st.lists(st.integers(1, FRAMES - 1), max_size=5))
 @hypothesis.settings(max_examples=5)
@@ -129,6 +131,7 @@ def test_no_frame_after_the_look_ahead_matters(kind) -> None:
         assert (difference > 1e-4) == matters
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("sound", [student_and_sound, teacher_and_sound])
 def test_what_a_stream_keeps_does_not_grow(sound) -> None:
     voice, features, _ = sound(KINDS[0])

@@ -53,6 +53,7 @@ class Rates(keras.callbacks.Callback):
         self.moments.append(float(np.abs(optimizer._momentums[0]).max()))
 
 
+@pytest.mark.network
 def test_more_steps_continue_a_finished_run_on_the_longer_cosine(
     corpus, finished, monkeypatch
 ):
@@ -173,6 +174,7 @@ def test_a_model_without_its_checkpoint_is_kept(corpus, finished):
     assert contents(finished) == before
 
 
+@pytest.mark.network
 def test_a_run_without_learning_ends_with_the_initial_weights(
     tiny_run, corpus, tmp_path
 ):

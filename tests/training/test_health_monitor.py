@@ -246,6 +246,7 @@ def run(tmp_path_factory) -> tuple[Fitted, Path]:
     return fitted(log), log
 
 
+@pytest.mark.network
 def test_it_measures_the_averaged_weights(run) -> None:
     """`fit` leaves the averages of its last step in the model."""
     result, _ = run
@@ -268,6 +269,7 @@ def test_its_figures_are_in_the_log_next_to_the_losses(run) -> None:
         assert math.isfinite(float(row["val_kl"]))
 
 
+@pytest.mark.network
 def test_the_monitor_does_not_change_training(run, tmp_path) -> None:
     result, _ = run
     alone = fitted(tmp_path / "alone.csv", monitored=False)

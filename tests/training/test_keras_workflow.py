@@ -71,6 +71,7 @@ def refusal(*arguments, monkeypatch) -> str:
     return stopped.value.code
 
 
+@pytest.mark.network
 def test_without_arguments_it_ends_in_one_line():
     process = started()
     assert (process.returncode, process.stdout) == (1, "")
@@ -126,6 +127,7 @@ def test_a_file_is_no_place_to_write(recordings, tmp_path, monkeypatch):
     assert str(tmp_path / "out") in line
 
 
+@pytest.mark.network
 def test_it_runs_with_tiny_models(recordings, tmp_path, monkeypatch):
     monkeypatch.setattr(pwavenet_tf, "preset", lambda name: tiny_preset())
     arguments = [recordings, tmp_path, EPOCHS, 2]

@@ -44,6 +44,7 @@ def test_keras_files(expected) -> None:
     np.testing.assert_allclose(found, expected["parameters"], atol=1e-4)
 
 
+@pytest.mark.network
 def test_a_corpus_and_the_checkpoint_of_a_run(tmp_path) -> None:
     """The run of two steps continues to four, where it was."""
     corpus = Corpus(OLD / "data")

@@ -49,6 +49,7 @@ def fit(model, folder, epochs: int):
     ).history
 
 
+@pytest.mark.network
 def test_all_callbacks_work_together_and_a_run_resumes(tmp_path, capsys):
     """To the weights of a run that was not stopped, bit for bit."""
     fit(new_distiller(), tmp_path, 1)

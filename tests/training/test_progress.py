@@ -18,6 +18,7 @@ def corpus(tiny_run) -> Corpus:
     return Corpus(tiny_run.data)
 
 
+@pytest.mark.network
 def test_each_report_is_a_line_with_held_out_nats(corpus, tmp_path, capsys):
     """Without a terminal nothing else but what is announced."""
     training.train_teacher(corpus, tiny_preset(), tmp_path, 20)

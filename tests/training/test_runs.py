@@ -143,6 +143,7 @@ def test_training_moves_every_weight_of_both_models(tiny_run, corpus):
             assert np.abs(one.numpy() - other.numpy()).max() > 0, one.path
 
 
+@pytest.mark.network
 def test_a_loss_that_is_not_finite_ends_the_run(story):
     assert "the loss became nan" in story.errors[0]
     assert story.steps[0] == list(range(10))

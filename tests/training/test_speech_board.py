@@ -84,6 +84,7 @@ def taught(tmp_path_factory) -> Fitted:
     return Fitted(tiny_models.teacher(), folder, clips(with_audio=True))
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("kind", ["distilled", "taught"])
 def test_every_number_of_the_history_is_drawn_at_its_step(kind, request):
     run = request.getfixturevalue(kind)

@@ -127,6 +127,7 @@ def test_a_run_that_was_stopped_resumes_in_its_folder(
     assert list(validation["clip_1/teacher"]) == steps
 
 
+@pytest.mark.network
 def test_commands_write_into_the_given_folder_and_nowhere_else(
     tiny_run, tmp_path, monkeypatch
 ):
