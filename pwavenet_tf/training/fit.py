@@ -1,6 +1,7 @@
 """Fitting a model in a run that can be interrupted and continued."""
 
 import math
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import keras
@@ -106,20 +107,59 @@ def fit(
             f"{replica_count()} devices; change batch_size, or train with "
             "--strategy=single"
         )
-    steps = run.steps
-    steps_per_report = settings.report_every or min(
-        math.ceil(steps / _REPORTS), _LONGEST_REPORT
-    )
     clips = clip_shape(corpus, settings, context)
-    validation = corpus.validation_clips(**clips).take(
-        math.ceil(steps_per_report / _STEPS_PER_VALIDATION_BATCH)
-    )
+    # Not before the run may begin: a board clears its folder.
     run.begin()
-    model.compile(_optimizer(settings, steps), jit_compile=replica_count() == 1)
     watchers = _held_out_sound(model, corpus, clips)
     if tensorboard:
         folder = tensorboard / run.target.stem
         watchers.append(_board(folder, corpus, clips))
+    fit_batches(
+        model,
+        lambda step: corpus.training_clips(
+            **clips, seed=seed, first_batch=step
+        ),
+        corpus.validation_clips(**clips),
+        settings,
+        run,
+        watchers,
+    )
+
+
+def fit_batches(
+    model: keras.Model,
+    training: Callable[[int], Iterable],
+    validation,
+    settings: TeacherTraining,
+    run: RunFolder,
+    watchers: list[keras.callbacks.Callback],
+    jit_compile: bool = True,
+) -> None:
+    """Fits to batches of any kind; the rest as `fit`.
+
+    Args:
+        model: The model, built, not compiled.
+        training: Batches without end from a given one on.
+        validation: A `tf.data.Dataset` of known cardinality.
+        settings: How to train.
+        run: As in `fit`; it must have begun.
+        watchers: Further callbacks, which see the last step's weights.
+        jit_compile: Whether XLA compiles the step over a single device.
+
+    Raises:
+        UserError: As `fit`.
+    """
+    steps = run.steps
+    steps_per_report = settings.report_every or min(
+        math.ceil(steps / _REPORTS), _LONGEST_REPORT
+    )
+    validation = validation.take(
+        math.ceil(steps_per_report / _STEPS_PER_VALIDATION_BATCH)
+    )
+    model.compile(
+        _optimizer(settings, steps),
+        jit_compile=jit_compile and replica_count() == 1,
+    )
     _announce(run)
     while (step := load_checkpoint(model, run.checkpoint)) < steps:
         report, done = divmod(step, steps_per_report)
@@ -127,7 +167,7 @@ def fit(
         # last one that is shorter by itself.
         whole = 0 if done else (steps - step) // steps_per_report
         model.fit(
-            corpus.training_clips(**clips, seed=seed, first_batch=step),
+            training(step),
             validation_data=validation,
             steps_per_epoch=steps_per_report
             if whole
