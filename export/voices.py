@@ -4,12 +4,16 @@ from pathlib import Path
 
 from pwavenet_tf.models.loading import load_model
 from pwavenet_tf.synthesis.files import synthesizer_of
+from pwavenet_tf.synthesis.speech import Speaker
 from pwavenet_tf.synthesis.streaming import StreamingSynthesizer
-from pwavenet_tf.voices import voice_file, voice_names
+from pwavenet_tf.voices import ACOUSTIC_MODEL, voice_file, voice_names
 
 
 def load_voice(source: str | Path) -> StreamingSynthesizer:
     """The synthesizer of a voice or of a model's file.
+
+    It speaks texts too if the voice comes with an acoustic model, or if there
+    is an `acoustic.keras` beside the file.
 
     Args:
         source: The name of a voice that comes with the package, such as
@@ -21,11 +25,23 @@ def load_voice(source: str | Path) -> StreamingSynthesizer:
             holds no voice.
 
     Example:
-        audio = load_voice("kathleen")(mel, seed=1)
+        audio = load_voice("kathleen").say("Good morning.")
     """
+    path = _file(source)
+    synthesizer = _synthesizer(path)
+    acoustic_model = path.with_name(ACOUSTIC_MODEL)
+    if acoustic_model.exists():
+        synthesizer.speaker = Speaker(acoustic_model, synthesizer)
+    return synthesizer
+
+
+def _file(source: str | Path) -> Path:
     if str(source).partition("/")[0] in voice_names():
-        source = voice_file(str(source))
-    path = Path(source)
+        return voice_file(str(source))
+    return Path(source)
+
+
+def _synthesizer(path: Path) -> StreamingSynthesizer:
     suffix = path.suffix.lower()
     if suffix == ".tflite":
         from pwavenet_tf.export.lite.voice import LiteVoice

@@ -53,7 +53,7 @@ class AcousticConfig:
         object.__setattr__(self, "decoder_dilations", dilations)
 
 
-class _Block(keras.layers.Layer):
+class ResidualBlock(keras.layers.Layer):
     """A residual block: normalisation, convolution, GELU, projection.
 
     What the mask leaves out is zero in every convolution, so that padding
@@ -81,7 +81,7 @@ class _Block(keras.layers.Layer):
         return x + self.drop(hidden, training=training)
 
 
-class _Predictor(keras.layers.Layer):
+class VariancePredictor(keras.layers.Layer):
     """One number for each phone, from two convolutions (2006.04558, 2.3)."""
 
     def __init__(self, read, channels, dropout, **kwargs) -> None:
@@ -186,17 +186,17 @@ class AcousticModel(ReplicatedModel):
         width, drop = config.channels, config.dropout
         self.embedding = keras.layers.Embedding(1 + len(self.phones), width)
         self.encoder = [
-            _Block(width, config.filter_width, 1, drop)
+            ResidualBlock(width, config.filter_width, 1, drop)
             for _ in range(config.encoder_layers)
         ]
         self.predictors = {
-            name: _Predictor(width, config.predictor_channels, drop)
+            name: VariancePredictor(width, config.predictor_channels, drop)
             for name in ("log_duration", "phone_pitch", "energy")
         }
         self.variance_projection = keras.layers.Dense(width)
         self.position_projection = keras.layers.Dense(width)
         self.decoder = [
-            _Block(width, config.filter_width, dilation, drop)
+            ResidualBlock(width, config.filter_width, dilation, drop)
             for dilation in config.decoder_dilations
         ]
         self.normalization = keras.layers.LayerNormalization()
@@ -354,7 +354,9 @@ class AcousticModel(ReplicatedModel):
             "mel": self.sharpened(output["mel"]),
             "pitch": ops.stack(
                 [
-                    output["pitch"] + math.log(self.mean_pitch_hz * pitch),
+                    output["pitch"]
+                    + math.log(self.mean_pitch_hz)
+                    + ops.log(ops.cast(pitch, "float32")),
                     ops.cast(output["voicing"] > 0, "float32"),
                 ],
                 axis=-1,

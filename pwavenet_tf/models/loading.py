@@ -10,6 +10,7 @@ from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.sizes import open_archive, require_weights
 from pwavenet_tf.corpus.card import FILE_NAME, CorpusCard
 from pwavenet_tf.corpus.statistics import GivenStatistics
+from pwavenet_tf.models.acoustic_model import AcousticModel
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.phone_classifier import PhoneClassifier
 from pwavenet_tf.models.wavenet import WaveNet
@@ -56,6 +57,22 @@ def load_phone_classifier(path: Path) -> PhoneClassifier:
         raise UserError(
             f"{path}: holds a {type(model).__name__}, not a phone "
             "classifier; name a phones.keras that train-phones wrote"
+        )
+    return model
+
+
+def load_acoustic_model(path: Path) -> AcousticModel:
+    """Loads an `acoustic.keras`.
+
+    Raises:
+        UserError: If the file is missing, damaged, of another version, or
+            holds another kind of model.
+    """
+    model = _load(path, "train-acoustic")
+    if not isinstance(model, AcousticModel):
+        raise UserError(
+            f"{path}: holds a {type(model).__name__}, not an acoustic model; "
+            "name an acoustic.keras that train-acoustic wrote"
         )
     return model
 

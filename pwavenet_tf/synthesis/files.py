@@ -34,6 +34,8 @@ from pwavenet_tf.synthesis.student import Synthesizer
 from pwavenet_tf.synthesis.teacher import CachedSampler
 
 ARRAY_SUFFIXES = (".npy", ".npz")
+# Of 16 bits each, as far as the header's 32 bits count bytes.
+_MOST_SAMPLES = (2**32 - 1 - 36) // 2
 
 
 def find_inputs(place: Path) -> list[Path]:
@@ -274,6 +276,57 @@ def synthesize_to_pipe(
     _write_wave(synthesizer, features, chunks, pipe, "the audio", progress)
 
 
+def speech_to_file(
+    blocks: Iterable[np.ndarray],
+    sample_rate: int,
+    path: Path,
+    progress: Callable[[int], object] = lambda samples: None,
+) -> float:
+    """Writes audio of unknown length to a 16-bit WAV file, block by block.
+
+    Args:
+        blocks: `(time,)` each, in [-1, 1).
+        sample_rate: Hz.
+        path: The file; it appears only when it is complete.
+        progress: As in `synthesize_to_file`.
+
+    Returns:
+        Seconds of audio.
+
+    Raises:
+        UserError: As `synthesize_to_file`.
+    """
+    with atomic_write(path) as temporary, open(temporary, "wb") as file:
+        start = file.write(_wave_header(sample_rate, 0))
+        chunks = (block[None] for block in blocks)
+        _write_chunks(chunks, file, str(path), progress)
+        samples = (file.tell() - start) // 2
+        file.seek(0)
+        file.write(_wave_header(sample_rate, samples))
+    return samples / sample_rate
+
+
+def speech_to_pipe(
+    blocks: Iterable[np.ndarray], sample_rate: int, pipe: BinaryIO
+) -> None:
+    """Writes audio of unknown length as 16-bit WAV to a pipe.
+
+    The header states the greatest length, which players take for unknown.
+
+    Args:
+        blocks: As in `speech_to_file`.
+        sample_rate: Hz.
+        pipe: Where to write; it need not be seekable.
+
+    Raises:
+        UserError: If the audio is not finite.
+        BrokenPipeError: If nobody reads from the pipe any more.
+    """
+    pipe.write(_wave_header(sample_rate, _MOST_SAMPLES))
+    chunks = (block[None] for block in blocks)
+    _write_chunks(chunks, pipe, "the audio", lambda samples: None)
+
+
 def _write_wave(synthesizer, features, chunks, file, name, progress) -> None:
     contract = synthesizer.contract
     _, frames = batch_and_frames(
@@ -281,6 +334,10 @@ def _write_wave(synthesizer, features, chunks, file, name, progress) -> None:
     )
     samples = frames * contract.hop_length
     file.write(_wave_header(contract.sample_rate, samples))
+    _write_chunks(chunks, file, name, progress)
+
+
+def _write_chunks(chunks, file, name, progress) -> None:
     for chunk in chunks:
         if not np.isfinite(chunk).all():
             raise UserError(

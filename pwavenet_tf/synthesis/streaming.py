@@ -37,8 +37,11 @@ class StreamingSynthesizer(abc.ABC):
         uniforms_per_sample: Uniform random numbers that it takes for a sample.
         whole_blocks: Whether blocks of another length need a compilation, or
             are impossible.
+        speaker: What speaks texts with it, a `Speaker`, if there is an
+            acoustic model.
     """
 
+    speaker: Any = None
     contract: AudioContract
     conditioning: Conditioning
     context_frames: int
@@ -96,6 +99,25 @@ class StreamingSynthesizer(abc.ABC):
         chunks = list(self.chunks(features, seed, temperature))
         audio = np.concatenate(chunks, axis=-1)
         return audio[0] if is_single(features) else audio
+
+    def say(self, text: str, **how: Any) -> np.ndarray:
+        """Speech of a text, float32 `(time,)` in [-1, 1).
+
+        Args:
+            text: In the language of the voice.
+            **how: `rate`, `pitch`, `seed` and `temperature`; see
+                `Speaker.say`.
+
+        Raises:
+            UserError: If the voice has no acoustic model, or as `Speaker.say`.
+        """
+        if self.speaker is None:
+            raise UserError(
+                "this voice has no acoustic model, so that it reads features "
+                "and no texts; train one (pwavenet train-acoustic) and put it "
+                "beside the voice as acoustic.keras"
+            )
+        return self.speaker.say(text, **how)
 
     def chunks(
         self, features: Features, seed: Seed = 0, temperature: float = 1.0

@@ -1,8 +1,8 @@
 """The voices that come with the package: models, and a card on each.
 
 A voice is a folder here: `student.keras`, the `teacher.keras` that it was
-distilled from, `card.json`, and `sample.flac`, a sentence that the student
-synthesised.
+distilled from, `acoustic.keras`, which makes its features of a text,
+`card.json`, and `sample.flac`, a sentence that the student synthesised.
 """
 
 import json
@@ -12,6 +12,7 @@ from pwavenet_tf.core.errors import UserError
 
 FOLDER = Path(__file__).parent
 _CARD = "card.json"
+ACOUSTIC_MODEL = "acoustic.keras"
 _KINDS = ("student", "teacher")
 
 

@@ -1,0 +1,152 @@
+"""Speaks a text.
+
+A text becomes phones by espeak-ng, phones become a mel spectrogram and F0 by
+the voice's acoustic model, and these become sound by its vocoder. The text is
+spoken sentence by sentence: with --out=- one hears the first while the next is
+being computed.
+
+Numbers, abbreviations and symbols are read as espeak-ng reads them; emoji are
+left out; a text in another script than the voice's language is refused.
+
+A voice of your own is a vocoder and an acoustic model of the same data:
+--model names the vocoder, --acoustic_model the other if it is not the
+acoustic.keras beside it. espeak-ng comes with pwavenet_tf[demo].
+
+Before it:  pwavenet train-acoustic, pwavenet distill
+After it:   listen; pwavenet export
+
+Example:
+  pwavenet say "Good morning." --voice=kathleen --out=hello.wav
+  pwavenet say --text_file=chapter.txt --voice=kathleen --out=- | aplay
+"""
+
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from pwavenet_tf.cli.flags import (
+    chosen_models,
+    define_model,
+    define_path,
+    define_sampling,
+    existing_file,
+    writable_file,
+)
+from pwavenet_tf.cli.numbers import define_number
+from pwavenet_tf.core.errors import UserError
+
+# The one word that stands without a flag.
+WORD = "text"
+# In place of a file, as is usual on the command line.
+_OUTPUT = "-"
+# Factors of the speed and of F0.
+_FACTORS = (0.5, 2.0)
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    """Defines the flags."""
+    flags.DEFINE_string(
+        WORD,
+        None,
+        "TEXT: What to say; it may stand alone, right after the command.",
+        flag_values=flag_values,
+    )
+    define_path(
+        "text_file",
+        "FILE: A text file in UTF-8, instead of a text.",
+        flag_values,
+        existing_file,
+        required=False,
+    )
+    define_model(
+        "FILE: The vocoder: a student.keras, a teacher.keras, or an exported "
+        ".tflite or .onnx.",
+        flag_values,
+    )
+    define_path(
+        "acoustic_model",
+        "FILE: An acoustic.keras, if it is not beside --model.",
+        flag_values,
+        existing_file,
+        required=False,
+    )
+    define_path(
+        "out",
+        "FILE.wav: The sound file, or - to play the sound while it is being "
+        "generated.",
+        flag_values,
+        _sound_file,
+    )
+    for name, meaning in (
+        ("rate", "FACTOR: How much faster than the voice's own rate."),
+        ("pitch", "FACTOR: Of F0: above 1 is higher."),
+    ):
+        define_number(name, 1.0, meaning, _FACTORS, flag_values)
+    define_sampling(flag_values)
+
+
+def _sound_file(name: str, path: str) -> None:
+    if path == _OUTPUT:
+        return
+    writable_file(name, path)
+    if Path(path).suffix.lower() != ".wav":
+        raise UserError(f"--{name}={path} is a WAV file; let it end in .wav")
+
+
+def run(flag_values: flags.FlagValues) -> None:
+    """Writes the sound file, or the sound to standard output."""
+    text = _text(flag_values)
+    from pwavenet_tf.core.progress import Bar
+    from pwavenet_tf.export.voices import load_voice
+    from pwavenet_tf.synthesis.files import speech_to_file, speech_to_pipe
+    from pwavenet_tf.synthesis.speech import Speaker
+
+    (model,) = chosen_models(flag_values)
+    synthesizer = load_voice(model)
+    speaker = synthesizer.speaker
+    if flag_values.acoustic_model is not None:
+        speaker = Speaker(flag_values.acoustic_model, synthesizer)
+    if speaker is None:
+        raise UserError(
+            f"{model}: has no acoustic.keras beside it, which makes features "
+            "of texts; train one with pwavenet train-acoustic and give "
+            "--acoustic_model=FILE"
+        )
+    blocks = speaker.stream(
+        text,
+        flag_values.rate,
+        flag_values.pitch,
+        flag_values.seed,
+        flag_values.temperature,
+    )
+    sample_rate = synthesizer.contract.sample_rate
+    if flag_values.out == _OUTPUT:
+        speech_to_pipe(blocks, sample_rate, sys.stdout.buffer)
+        return
+    with Bar(desc="say", unit="sample", unit_scale=True) as bar:
+        path = Path(flag_values.out)
+        seconds = speech_to_file(blocks, sample_rate, path, bar.update)
+    print(f"The sound is {flag_values.out}: {seconds:.1f} s.")
+
+
+def _text(flag_values: flags.FlagValues) -> str:
+    if (flag_values.text is None) == (flag_values.text_file is None):
+        raise UserError(
+            'give either a text, as in pwavenet say "Good morning.", or '
+            "--text_file=FILE"
+        )
+    if flag_values.text_file is None:
+        text, source = flag_values.text, "the text"
+    else:
+        source = flag_values.text_file
+        try:
+            text = Path(source).read_text("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"{source}: is not UTF-8 at byte {error.start}; save it as "
+                "UTF-8"
+            ) from error
+    if not any(map(str.isalnum, text)):
+        raise UserError(f"{source} holds nothing to say; give words or numbers")
+    return text
