@@ -39,7 +39,7 @@ from pwavenet_tf.corpus.card import CorpusCard
 from pwavenet_tf.corpus.describe import Description, FeatureExtractor
 from pwavenet_tf.corpus.layouts import Layout, Source
 from pwavenet_tf.corpus.phones.labels import find_labels
-from pwavenet_tf.corpus.phones.phones import Phone
+from pwavenet_tf.corpus.phones.phones import LANGUAGE, Phone
 from pwavenet_tf.corpus.prepare import (
     Extracted,
     Validation,
@@ -206,6 +206,7 @@ class _Job:
     folder: Path
     labels: Path | None
     speaker_pattern: str | None
+    language: str
 
     def extractor(self, sources: Iterable[Source] | None) -> FeatureExtractor:
         """Extracts features; `sources` give the texts and speakers."""
@@ -217,6 +218,7 @@ class _Job:
             self.labels,
             self.speaker_pattern,
             layout,
+            self.language,
         )
 
     @property
@@ -245,6 +247,7 @@ def prepare_on_beam(
     runner: Runner | None = None,
     validation_pattern: str | None = None,
     statistics: GivenStatistics | None = None,
+    language: str = LANGUAGE,
 ) -> tuple[CorpusCard, CorpusAudit]:
     """Audits and prepares a corpus as Beam jobs.
 
@@ -265,6 +268,7 @@ def prepare_on_beam(
         runner: Where the jobs run; on this machine, if None.
         validation_pattern: As `prepare` has it.
         statistics: As `prepare` has it.
+        language: As `prepare` has it.
 
     Returns:
         The card, and the audit.
@@ -279,7 +283,9 @@ def prepare_on_beam(
     contract = without_statistics(preset)
     if statistics is not None:
         statistics.require_contract(contract)
-    job = _Job(contract, inputs, layout.folder, labels, speaker_pattern)
+    job = _Job(
+        contract, inputs, layout.folder, labels, speaker_pattern, language
+    )
     # Before the work, which takes long: the pattern may be invalid.
     job.extractor(None)
     work = out.with_name(f".preparing-{out.name}")
@@ -297,7 +303,14 @@ def prepare_on_beam(
         )
         found = workers.extracted(job, accepted(audited))
         card = assemble(
-            out, audited, contract, preset.name, found, held_out, statistics
+            out,
+            audited,
+            contract,
+            preset.name,
+            found,
+            held_out,
+            statistics,
+            language,
         )
         shutil.rmtree(work, ignore_errors=True)
     return card, audited

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import write_json
+from pwavenet_tf.corpus.phones.phones import LANGUAGE
 
 FILE_NAME = "corpus.json"
 FORMAT = 2
@@ -59,6 +60,7 @@ class CorpusCard:
         speakers: Names by id, from 0; empty without speakers.
         mean_pitch_hz: The mean of F0 in the logarithm, Hz; None without
             pitch.
+        language: The voice of espeak-ng that texts were read with.
     """
 
     preset: str
@@ -71,6 +73,8 @@ class CorpusCard:
     phones: tuple[str, ...] = ()
     speakers: tuple[str, ...] = ()
     mean_pitch_hz: float | None = None
+    # Not in `repr`, by which runs recognise their data: older ones had none.
+    language: str = dataclasses.field(default=LANGUAGE, repr=False)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -136,6 +140,7 @@ class CorpusCard:
                 phones=tuple(content["phones"]),
                 speakers=tuple(content["speakers"]),
                 mean_pitch_hz=content["mean_pitch_hz"],
+                language=content.get("language", LANGUAGE),
             )
         except (KeyError, TypeError, UserError) as error:
             raise UserError(

@@ -27,6 +27,7 @@ from pwavenet_tf.corpus.manifest import (
 from pwavenet_tf.corpus.phones.alignment import Aligner
 from pwavenet_tf.corpus.phones.labels import find_labels, read_labels
 from pwavenet_tf.corpus.phones.phones import (
+    LANGUAGE,
     SILENCE,
     Phone,
     filled,
@@ -72,6 +73,7 @@ class FeatureExtractor:
             layout gives the speaker, or else the folder that a recording lies
             in.
         layout: Gives texts and speakers; detected, if left out.
+        language: The voice of espeak-ng for texts.
 
     Raises:
         UserError: If the pattern is not valid, or a table of texts or a
@@ -86,6 +88,7 @@ class FeatureExtractor:
         labels: Path | None = None,
         speaker_pattern: str | None = None,
         layout: Layout | None = None,
+        language: str = LANGUAGE,
     ) -> None:
         self._contract = contract
         self._inputs = inputs
@@ -100,7 +103,11 @@ class FeatureExtractor:
         if "linguistic" in inputs:
             # Used for recordings too that do not lie in the folder.
             self._texts = Transcripts(folder)
+        self._language = language
         self._aligner: Aligner | None = None
+        # Before the work, which takes long: there may be no such voice.
+        if "linguistic" in inputs and language != LANGUAGE:
+            self._aligner = Aligner(language)
 
     def __call__(self, name: str, audio: np.ndarray) -> Description:
         """Extracts the features of a recording.
@@ -148,7 +155,7 @@ class FeatureExtractor:
                 f"{self._labels}, or its text into metadata.csv among the "
                 "recordings"
             )
-        self._aligner = self._aligner or Aligner()
+        self._aligner = self._aligner or Aligner(self._language)
         return self._aligner.align(text, audio, self._contract.sample_rate)
 
 

@@ -22,7 +22,7 @@ from pwavenet_tf.corpus.describe import (
     recorded_features,
 )
 from pwavenet_tf.corpus.layouts import Layout, Source, find_layout
-from pwavenet_tf.corpus.phones.phones import learn_phones, phone_ids
+from pwavenet_tf.corpus.phones.phones import LANGUAGE, learn_phones, phone_ids
 from pwavenet_tf.corpus.records import ShardWriter
 from pwavenet_tf.corpus.statistics import GivenStatistics, Statistics
 
@@ -42,6 +42,7 @@ def prepare(
     speaker_pattern: str | None = None,
     validation_pattern: str | None = None,
     statistics: GivenStatistics | None = None,
+    language: str = LANGUAGE,
 ) -> CorpusCard:
     """Prepares a corpus of recordings for training.
 
@@ -67,6 +68,7 @@ def prepare(
         statistics: Of a trained model that is to learn from the corpus, in
             place of the corpus's own; see `models.statistics_of`. Recordings
             with phones or speakers that it does not know are left out.
+        language: The voice of espeak-ng that reads the transcripts.
 
     Returns:
         The card, which is in `out` as well.
@@ -89,7 +91,13 @@ def prepare(
         layout = find_layout(corpus)
     # Before the audit, which takes long: labels and speakers may be invalid.
     extractor = FeatureExtractor(
-        contract, inputs, layout.folder, labels, speaker_pattern, layout
+        contract,
+        inputs,
+        layout.folder,
+        labels,
+        speaker_pattern,
+        layout,
+        language,
     )
     if not isinstance(corpus, CorpusAudit):
         check_transcripts = "linguistic" in inputs
@@ -98,7 +106,14 @@ def prepare(
         )
     found = extract_features(accepted(corpus), extractor, contract.sample_rate)
     return assemble(
-        out, corpus, contract, preset.name, found, held_out, statistics
+        out,
+        corpus,
+        contract,
+        preset.name,
+        found,
+        held_out,
+        statistics,
+        language,
     )
 
 
@@ -190,6 +205,7 @@ def assemble(
     found: Iterable[tuple[Source, Extracted]],
     held_out: Validation,
     statistics: GivenStatistics | None = None,
+    language: str = LANGUAGE,
 ) -> CorpusCard:
     """Writes the corpus in one pass; all that depends on an order is here.
 
@@ -201,6 +217,7 @@ def assemble(
         found: As `extract_features` yields it, of `accepted(audited)`.
         held_out: Who is held out.
         statistics: As `prepare` has it.
+        language: As `prepare` has it.
 
     Returns:
         The card, which is in `out` as well.
@@ -214,6 +231,7 @@ def assemble(
         # Without an origin the corpus's own statistics are taken.
         given = statistics or GivenStatistics("", contract)
         card = _fill(folder, audited, preset_name, found, held_out, given)
+        card = dataclasses.replace(card, language=language)
         card.save(folder)
     return card
 

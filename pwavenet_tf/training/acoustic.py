@@ -104,7 +104,8 @@ def train_acoustic(
             corpus.contract,
             corpus.card.phones,
             corpus.card.mean_pitch_hz,
-            config=config,
+            corpus.card.language,
+            config,
         )
         model.build()
     held = sequences.utterances("training")

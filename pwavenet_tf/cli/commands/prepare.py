@@ -78,6 +78,7 @@ from pwavenet_tf.cli.usage import next_command
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.core.training_config import Preset
+from pwavenet_tf.corpus.phones.phones import LANGUAGE
 
 if TYPE_CHECKING:
     from pwavenet_tf.corpus.audit import CorpusAudit
@@ -107,6 +108,13 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     )
     define_labels(flag_values)
     define_speaker_pattern(flag_values)
+    flags.DEFINE_string(
+        "language",
+        LANGUAGE,
+        "NAME: The voice of espeak-ng that reads the transcripts, as de or "
+        "fr-fr, for linguistic.",
+        flag_values=flag_values,
+    )
     flags.DEFINE_string(
         "validation_pattern",
         None,
@@ -192,7 +200,13 @@ def _prepared(
         rate = settings.audio.sample_rate
         found = audit(layout, limits, rate, "linguistic" in inputs)
         card = prepare(
-            found, out, settings, *conditioning, held_out, statistics
+            found,
+            out,
+            settings,
+            *conditioning,
+            held_out,
+            statistics,
+            flag_values.language,
         )
         return layout, card, found
     from pwavenet_tf.corpus.beam import prepare_on_beam
@@ -206,6 +220,7 @@ def _prepared(
         runner,
         held_out,
         statistics,
+        flag_values.language,
     )
 
 

@@ -11,7 +11,12 @@ import numpy as np
 
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.phones.espeak import Espeak
-from pwavenet_tf.corpus.phones.phones import SILENCE, Phone, filled
+from pwavenet_tf.corpus.phones.phones import (
+    LANGUAGE,
+    SILENCE,
+    Phone,
+    filled,
+)
 
 # The matrix of costs grows with the square of this, to 300 MB.
 LONGEST_SECONDS = 40
@@ -43,7 +48,7 @@ class Aligner:
         UserError: As `Espeak`.
     """
 
-    def __init__(self, voice: str = "en-us") -> None:
+    def __init__(self, voice: str = LANGUAGE) -> None:
         self._espeak = Espeak(voice)
 
     def align(

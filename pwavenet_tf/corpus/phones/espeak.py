@@ -9,7 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.corpus.phones.phones import SILENCE, Phone, filled
+from pwavenet_tf.corpus.phones.phones import (
+    LANGUAGE,
+    SILENCE,
+    Phone,
+    filled,
+)
 
 # Mean magnitude below which an event without a symbol is a pause: espeak-ng's
 # own pauses hold zeros, the glides that it gives no symbol are 20 times this.
@@ -86,7 +91,7 @@ class Espeak:
     """
 
     def __init__(
-        self, voice: str = "en-us", words_per_minute: int = 150
+        self, voice: str = LANGUAGE, words_per_minute: int = 150
     ) -> None:
         try:
             import espeakng_loader

@@ -9,6 +9,8 @@ from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 
 SILENCE = "sil"
+# The voice of espeak-ng by which texts become phones, unless another is named.
+LANGUAGE = "en-us"
 TYPICAL_SECONDS = 0.1
 
 # Label files round to the millisecond; less than that is neither an overlap

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.corpus.phones.phones import LANGUAGE
 
 # A longer sentence is divided: at a comma if there is one, or else at a blank.
 LONGEST_CHARACTERS = 250
@@ -30,7 +31,7 @@ _MIXED = ("ja",)
 _END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+")
 
 
-def sentences(text: str, language: str = "en-us") -> Iterator[str]:
+def sentences(text: str, language: str = LANGUAGE) -> Iterator[str]:
     """Divides a text into sentences, ready for espeak-ng.
 
     What nobody would read aloud is left out: emoji, control characters, the
