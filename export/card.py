@@ -8,18 +8,19 @@ from pwavenet_tf.export.graphs.signatures import state_zeros
 from pwavenet_tf.synthesis.student import Synthesizer
 
 
-def model_card(synthesizer: Synthesizer) -> dict:
+def model_card(synthesizer: Synthesizer, acoustic_model=None) -> dict:
     """The answer of `describe`, ready for JSON.
 
     Returns:
         `format`, the acoustic `contract`, the `conditioning`, the `sizes` of
         the student and its number of `parameters`, its `receptive_field` in
         samples, its `look_ahead_frames`, and of `state` each tensor's `shape`
-        of one row and `dtype`.
+        of one row and `dtype`; with an acoustic model its `acoustic_model`:
+        `phones` and `language`.
     """
     student = synthesizer.student
     sizes = ("flow_dilations", "filter_width", "residual_channels")
-    return {
+    card = {
         "format": FORMAT,
         "contract": dataclasses.asdict(student.audio),
         "conditioning": dataclasses.asdict(student.conditioning),
@@ -33,6 +34,12 @@ def model_card(synthesizer: Synthesizer) -> dict:
             for name, zero in state_zeros(synthesizer).items()
         },
     }
+    if acoustic_model is not None:
+        card["acoustic_model"] = {
+            "phones": list(acoustic_model.phones),
+            "language": acoustic_model.language,
+        }
+    return card
 
 
 def card_page(synthesizer: Synthesizer, difference: float) -> str:

@@ -15,9 +15,11 @@ from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.export.card import card_page, model_card
 from pwavenet_tf.export.graphs.features import feature_specs
 from pwavenet_tf.export.graphs.signatures import Signatures
+from pwavenet_tf.models.acoustic_model import AcousticModel
 from pwavenet_tf.models.backend import in_precision
 from pwavenet_tf.models.inputs import random_features
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.synthesis.speech import Speaker, require_speakable
 from pwavenet_tf.synthesis.student import Synthesizer
 
 # TensorFlow Serving looks for it in assets.extra.
@@ -25,13 +27,16 @@ WARMUP_FILE = "tf_serving_warmup_requests"
 CHECKSUM_FILE = "SHA256SUMS"
 
 
-def write_warmup_requests(student, model: str, path: Path) -> None:
+def write_warmup_requests(
+    student, model: str, path: Path, acoustic_model=None
+) -> None:
     """Writes a warm-up request of one second for each signature.
 
     Args:
         student: The exported student.
         model: The name of the served model.
         path: The file, TFRecords of `PredictionLog`.
+        acoustic_model: The exported acoustic model, if there is one.
     """
     from tensorflow_serving.apis import prediction_log_pb2
 
@@ -50,6 +55,9 @@ def write_warmup_requests(student, model: str, path: Path) -> None:
         "mel_spectrogram": {"audio": tf.zeros((1, contract.sample_rate))},
         "describe": {"row": tf.zeros((1,), tf.int64)},
     }
+    if acoustic_model is not None:
+        # About a second of speech.
+        requests["say"] = {"phones": tf.ones((1, 12), tf.int64)}
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature, inputs in requests.items():
             log = prediction_log_pb2.PredictionLog()
@@ -62,14 +70,21 @@ def write_warmup_requests(student, model: str, path: Path) -> None:
 
 
 _TOLERANCE = 1e-5
+# F0 is accumulated in another order.
+_SPEECH_TOLERANCE = 1e-3
 
 
-def export_saved_model(student: ParallelWaveNet, out: Path) -> Path:
+def export_saved_model(
+    student: ParallelWaveNet,
+    out: Path,
+    acoustic_model: AcousticModel | None = None,
+) -> Path:
     """Writes `out/1`, or the next free number, as TensorFlow Serving has it.
 
     Its signatures are `serving_default` (features to audio),
     `mel_spectrogram` (audio to what the student reads), `stream` (features as
-    they arrive, with the state as tensors) and `describe`; see `Signatures`.
+    they arrive, with the state as tensors), `describe`, and with an acoustic
+    model `say` (phones to audio); see `Signatures`.
     Long input is computed in chunks: memory grows only with the audio itself.
     `assets.extra` holds `contract.json`, `model_card.json`, `MODEL_CARD.md`,
     the requests that warm the server up, and `SHA256SUMS` of all files.
@@ -79,14 +94,15 @@ def export_saved_model(student: ParallelWaveNet, out: Path) -> Path:
     Args:
         student: The student.
         out: Folder of the versions; its name is that of the model.
+        acoustic_model: Makes features of phones; of the student's contract.
 
     Returns:
         The folder of the version.
 
     Raises:
         UserError: If it can't be written, the student is not conditioned on
-            features of frames, or the graph's audio differs from the
-            student's.
+            features of frames, or on what an acoustic model does not give, or
+            the graph's audio differs from the student's.
     """
     if not set(feature_specs(student)).intersection(FRAME_ARRAYS):
         raise UserError(
@@ -95,12 +111,20 @@ def export_saved_model(student: ParallelWaveNet, out: Path) -> Path:
             "that is conditioned on a mel spectrogram or other features of "
             "frames"
         )
+    if acoustic_model is not None:
+        require_speakable(acoustic_model, student.audio, student.conditioning)
+        if "linguistic" in student.conditioning.inputs:
+            raise UserError(
+                "an exported acoustic model serves students that read a mel "
+                "spectrogram, pitch or sinusoids, and this one reads phones "
+                "itself; leave the acoustic model out"
+            )
     out = Path(out)
     version = out / str(_next_version(out))
     synthesizer = Synthesizer(in_precision(student, "float32"))
-    card = model_card(synthesizer)
+    card = model_card(synthesizer, acoustic_model)
     with atomic_write(version) as temporary:
-        signatures = Signatures(synthesizer.student, card)
+        signatures = Signatures(synthesizer.student, card, acoustic_model)
         tf.saved_model.save(
             signatures, str(temporary), signatures=signatures.all()
         )
@@ -109,6 +133,8 @@ def export_saved_model(student: ParallelWaveNet, out: Path) -> Path:
         with tempfile.TemporaryDirectory() as plain:
             copy = shutil.copytree(temporary, Path(plain) / "voice")
             difference = _require_equal_audio(synthesizer, copy)
+            if acoustic_model is not None:
+                _require_equal_speech(synthesizer, acoustic_model, copy)
         extra = temporary / "assets.extra"
         extra.mkdir()
         for name, content in (
@@ -119,7 +145,9 @@ def export_saved_model(student: ParallelWaveNet, out: Path) -> Path:
             (extra / name).write_text(text + "\n", "utf-8")
         page = card_page(synthesizer, difference)
         (extra / "MODEL_CARD.md").write_text(page, "utf-8")
-        write_warmup_requests(student, out.absolute().name, extra / WARMUP_FILE)
+        write_warmup_requests(
+            student, out.absolute().name, extra / WARMUP_FILE, acoustic_model
+        )
         _write_checksums(temporary, extra / CHECKSUM_FILE)
     return version
 
@@ -188,3 +216,31 @@ def _require_equal_audio(synthesizer: Synthesizer, folder: Path) -> float:
             "training finished and healthy?"
         )
     return float(worst)
+
+
+def _require_equal_speech(
+    synthesizer: Synthesizer, acoustic_model: AcousticModel, folder: Path
+) -> None:
+    """Runs `say` on two rows of phones, one of them shorter."""
+    known = len(acoustic_model.phones)
+    rows = [np.arange(12) % known + 1, np.arange(7)[::-1] % known + 1]
+    phones = np.zeros((2, 12), np.int64)
+    for row, ids in enumerate(rows):
+        phones[row, : len(ids)] = ids
+    served = tf.saved_model.load(str(folder))
+    answer = served.say(phones, seed=tf.constant([7, 8], tf.int64))
+    speaker = Speaker(acoustic_model, synthesizer)
+    for row, ids in enumerate(rows):
+        features = speaker.features(ids.astype(np.int32))
+        expected = synthesizer(features, 7 + row)
+        samples = int(answer["lengths"][row])
+        difference = np.inf
+        if samples == len(expected):
+            actual = answer["audio"][row, :samples].numpy()
+            difference = np.abs(actual - expected).max()
+        if not difference <= _SPEECH_TOLERANCE:
+            raise UserError(
+                f"the exported signature say differs from the models by "
+                f"{difference:.1e} (more than {_SPEECH_TOLERANCE}); are both "
+                "models trained and healthy?"
+            )

@@ -12,6 +12,7 @@ import numpy as np
 from pwavenet_tf.audio.files import read_audio
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.corpus.phones.reader import PARAGRAPH_SECONDS, Reader
 from pwavenet_tf.export.client.chunks import (
     FLOAT,
     LENGTHS,
@@ -30,7 +31,11 @@ from pwavenet_tf.export.client.inputs import (
 )
 from pwavenet_tf.export.client.protocol import Deadline, Output, Servable
 from pwavenet_tf.export.client.server import ModelInfo, ModelServer
-from pwavenet_tf.models.inputs import Features, batch_and_frames
+from pwavenet_tf.models.inputs import (
+    Features,
+    batch_and_frames,
+    require_factors,
+)
 
 Speech = Features | str | Path
 
@@ -173,6 +178,75 @@ class Client:
             deadline,
         )
         return own(answer, "audio", self.host, samples)
+
+    def say(
+        self,
+        text: str,
+        *,
+        rate: float = 1.0,
+        pitch: float = 1.0,
+        seed: int = 0,
+        temperature: float = 1.0,
+    ) -> np.ndarray:
+        """Speech of a text, which is read here and spoken by the server.
+
+        Args:
+            text: In the language of the voice.
+            rate: How much faster than the voice's own rate, 0.5 to 2.
+            pitch: Factor of F0, 0.5 to 2.
+            seed: The same seed gives the same audio.
+            temperature: As in `synthesize`.
+
+        Returns:
+            float32 `(time,)` in [-1, 1).
+
+        Raises:
+            UserError: If the model has no acoustic model, espeak-ng is not
+                installed here, there is nothing to say, or as `synthesize`.
+        """
+        sentences = self.stream_speech(
+            text, rate=rate, pitch=pitch, seed=seed, temperature=temperature
+        )
+        return np.concatenate(list(sentences))
+
+    def stream_speech(
+        self,
+        text: str,
+        *,
+        rate: float = 1.0,
+        pitch: float = 1.0,
+        seed: int = 0,
+        temperature: float = 1.0,
+    ) -> Iterator[np.ndarray]:
+        """As `say`, one sentence after the other, each in one request.
+
+        Yields:
+            float32 `(samples,)` in [-1, 1).
+        """
+        model = self._server.model_info(self._deadline())
+        card = model.card.get("acoustic_model")
+        if card is None:
+            raise UserError(
+                f"{self.host}: {model.servable} has no acoustic model, so that "
+                "it takes no text; export it with --acoustic_model"
+            )
+        factors = require_factors(rate=rate, pitch=pitch)
+        reader = Reader(card["phones"], card["language"])
+        for number, ids in enumerate(reader.ids(text)):
+            if not len(ids):
+                pause = PARAGRAPH_SECONDS / rate * model.contract.sample_rate
+                yield np.zeros(round(pause), np.float32)
+                continue
+            answer = self._server.predict(
+                model.servable,
+                "say",
+                {"phones": ids[np.newaxis].astype(np.int64)}
+                | factors
+                | noise_inputs(seed + number, temperature),
+                {"audio": Output(FLOAT, (1, None)), "lengths": LENGTHS},
+                self._deadline(),
+            )
+            yield own(answer, "audio", self.host)
 
     def stream(
         self,

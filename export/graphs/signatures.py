@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from pwavenet_tf.audio.files import HIGHEST_PEAK
 from pwavenet_tf.audio.mel import log_mel_spectrogram
+from pwavenet_tf.audio.pitch import relative_pitch, sinusoid_track
 from pwavenet_tf.core.config import FRAME_ARRAYS
 from pwavenet_tf.export.graphs.features import (
     CHUNK_FRAMES,
@@ -26,6 +27,7 @@ from pwavenet_tf.export.graphs.features import (
     required_lengths,
     valid_features,
 )
+from pwavenet_tf.models.inputs import FACTORS
 from pwavenet_tf.synthesis.noise import positional_uniforms
 from pwavenet_tf.synthesis.student import FlowState, Synthesizer
 
@@ -184,6 +186,7 @@ _MEL_CHUNK_FRAMES = 2_048
 _WHOLE = tf.constant([-1], tf.int64)
 _SEED = tf.constant([0], tf.int64)
 _TEMPERATURE = tf.constant([1.0])
+_FACTOR = tf.constant([1.0])
 _ONE_ROW = tf.constant([0], tf.int64)
 _NOT_ENDED = tf.constant([False])
 
@@ -197,10 +200,12 @@ class Signatures(tf.Module):
     Args:
         student: The student.
         card: The answer of `describe`.
+        acoustic_model: For the signature `say`, of the student's contract.
     """
 
-    def __init__(self, student, card: dict) -> None:
+    def __init__(self, student, card: dict, acoustic_model=None) -> None:
         super().__init__()
+        self._acoustic_model = acoustic_model
         self._synthesizer = Synthesizer(student)
         self._contract = student.audio
         self._card = json.dumps(card, sort_keys=True)
@@ -225,15 +230,27 @@ class Signatures(tf.Module):
             autograph=False,
         )
         self.stream = _stream_function(self._synthesizer, inputs)
+        self.say = None
+        if acoustic_model is not None:
+            self.weights += [one.value for one in acoustic_model.variables]
+            phones = tf.TensorSpec((None, None), tf.int64, "phones")
+            factors = [
+                tf.TensorSpec((None,), tf.float32, name)
+                for name in ("rate", "pitch")
+            ]
+            self.say = tf.function(
+                self._say, [phones, *factors, *inputs[2:]], autograph=False
+            )
 
     def all(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
         """By their names in the SavedModel."""
-        return {
+        found = {
             "serving_default": self.synthesize,
             "mel_spectrogram": self.mel_spectrogram,
             "stream": self.stream,
             "describe": self.describe,
         }
+        return found | ({"say": self.say} if self.say else {})
 
     def _synthesize(
         self,
@@ -282,6 +299,58 @@ class Signatures(tf.Module):
         samples = lengths * hop
         return {"audio": mask_padding(audio, samples), "lengths": samples}
 
+    def _say(
+        self,
+        phones,
+        rate=_FACTOR,
+        pitch=_FACTOR,
+        seed=_SEED,
+        temperature=_TEMPERATURE,
+    ):
+        batch, count = tf.unstack(tf.shape(phones))
+        batch = required(
+            batch,
+            (batch > 0) & (count > 0),
+            "there is not one phone; give one row of phones at least",
+        )
+        known = len(self._acoustic_model.phones)
+        own = phones > 0
+        phones = required(
+            phones,
+            tf.reduce_all((phones >= 0) & (phones <= known))
+            & tf.reduce_all(own[:, :1])
+            & tf.reduce_all(own[:, :-1] | ~own[:, 1:]),
+            f"phones must be from 1 to {known}, and 0 after a row's last",
+        )
+        rate, pitch = (
+            _factor(value, batch, name)
+            for value, name in ((rate, "rate"), (pitch, "pitch"))
+        )
+        made = self._acoustic_model.generate(
+            tf.cast(phones, tf.int32), rate, pitch
+        )
+        features = {
+            "mel": made["mel"],
+            "sinusoids": sinusoid_track(
+                made["pitch"], self._contract, tf.experimental.numpy
+            ),
+            "pitch": relative_pitch(
+                made["pitch"],
+                self._synthesizer.conditioning.mean_pitch_hz
+                or self._acoustic_model.mean_pitch_hz,
+            ),
+        }
+        frames = tf.reduce_sum(made["durations"], axis=1)
+        return self._synthesize(
+            {
+                name: features[name]
+                for name in feature_specs(self._synthesizer.student)
+            },
+            tf.cast(frames, tf.int64),
+            seed,
+            temperature,
+        )
+
     def _mel_spectrogram(self, audio, lengths=_WHOLE):
         batch, time = tf.unstack(tf.shape(audio))
         batch = required(
@@ -318,6 +387,17 @@ class Signatures(tf.Module):
 
     def _describe(self, row=_ONE_ROW):
         return {"card": tf.fill(tf.shape(row), self._card)}
+
+
+def _factor(value, batch, name: str):
+    """A factor of speed or F0 for each row, from 0.5 to 2."""
+    value = for_each_row(value, batch, name)
+    lowest, highest = FACTORS
+    return required(
+        value,
+        tf.reduce_all((value >= lowest) & (value <= highest)),
+        f"{name} must be from {lowest:g} to {highest:g}",
+    )
 
 
 def _stream_function(synthesizer: Synthesizer, inputs: list):

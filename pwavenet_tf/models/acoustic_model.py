@@ -1,7 +1,6 @@
 """The acoustic model: from phones to the vocoder's features."""
 
 import dataclasses
-import math
 
 import keras
 from keras import ops
@@ -319,25 +318,28 @@ class AcousticModel(ReplicatedModel):
         )
         return frames | self.predict_variances(encoded, phones, training)
 
-    def durations(self, log_duration, phones, rate: float = 1.0):
+    def durations(self, log_duration, phones, rate=1.0):
         """Whole frames from predicted logarithms, 1 at least for each phone.
 
         Args:
             log_duration: From `predict_variances`.
             phones: Integers `(batch, phones)`, 0 after the last.
-            rate: How much faster than the model's own rate.
+            rate: How much faster than the model's own rate; for each row, or
+                one for all.
         """
+        rate = ops.reshape(ops.cast(rate, "float32"), (-1, 1))
         frames = ops.round(ops.exp(log_duration) / rate)
         frames = ops.clip(frames, 1.0, _MOST_FRAMES)
         return ops.cast(frames * ops.cast(phones > 0, frames.dtype), "int32")
 
-    def generate(self, phones, rate: float = 1.0, pitch: float = 1.0) -> dict:
+    def generate(self, phones, rate=1.0, pitch=1.0) -> dict:
         """The vocoder's features of phones.
 
         Args:
             phones: Integers `(batch, phones)`, 0 after the last.
-            rate: How much faster than the model's own rate.
-            pitch: Factor of F0.
+            rate: How much faster than the model's own rate; for each row, or
+                one for all.
+            pitch: Factor of F0, likewise.
 
         Returns:
             `mel` `(batch, frames, mels)`, normalised, of the recordings'
@@ -350,13 +352,12 @@ class AcousticModel(ReplicatedModel):
         durations = self.durations(log_duration, phones, rate)
         total = ops.max(ops.sum(durations, axis=1))
         output = self.decode(encoded, durations, **variances, frames=total)
+        factor = ops.reshape(ops.cast(pitch, "float32"), (-1, 1))
         return {
             "mel": self.sharpened(output["mel"]),
             "pitch": ops.stack(
                 [
-                    output["pitch"]
-                    + math.log(self.mean_pitch_hz)
-                    + ops.log(ops.cast(pitch, "float32")),
+                    output["pitch"] + ops.log(self.mean_pitch_hz * factor),
                     ops.cast(output["voicing"] > 0, "float32"),
                 ],
                 axis=-1,

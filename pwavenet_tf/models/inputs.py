@@ -23,7 +23,25 @@ from pwavenet_tf.core.errors import OddInput, UserError
 Seed = int | Sequence[int]
 
 # Far above any use; beyond it float32 overflows within the flows.
+# Lowest and highest factor of the speed, and of F0.
+FACTORS = (0.5, 2.0)
 HIGHEST_TEMPERATURE = 100.0
+
+
+def require_factors(**factors: float) -> dict[str, np.ndarray]:
+    """Factors of speed and F0 of one row, by name, float32 `(1,)`.
+
+    Raises:
+        UserError: If one is out of bounds.
+    """
+    lowest, highest = FACTORS
+    for name, value in factors.items():
+        if not lowest <= value <= highest:
+            raise UserError(
+                f"{name} {value} is out of bounds; give a factor from "
+                f"{lowest:g} to {highest:g}"
+            )
+    return {name: np.float32([value]) for name, value in factors.items()}
 
 
 def require_temperature(temperature: float, name: str = "temperature") -> float:

@@ -32,12 +32,14 @@ from pwavenet_tf.cli.flags import (
     define_model,
     define_path,
     existing,
+    existing_file,
     writable_file,
     writable_folder,
 )
 from pwavenet_tf.cli.numbers import define_number
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.export.lite.card import MOST_FRAMES, VARIANTS
+from pwavenet_tf.voices import ACOUSTIC_MODEL
 
 _FORMATS = ("saved_model", "tflite", "onnx")
 # The flags of a .tflite, and their defaults.
@@ -49,6 +51,14 @@ _LEAST_SECONDS = 3.0
 def define_flags(flag_values: flags.FlagValues) -> None:
     """Defines the flags."""
     define_model("FILE: A student.keras.", flag_values)
+    define_path(
+        "acoustic_model",
+        "FILE: An acoustic.keras, for a SavedModel that takes phones too; the "
+        "voice's own, with --voice.",
+        flag_values,
+        existing_file,
+        required=False,
+    )
     flags.DEFINE_string(
         "out",
         None,
@@ -88,7 +98,9 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         required=False,
     )
     flags.register_multi_flags_validator(
-        ["format", "out", *_OF_TFLITE], _fit_together, flag_values=flag_values
+        ["format", "out", "acoustic_model", *_OF_TFLITE],
+        _fit_together,
+        flag_values=flag_values,
     )
 
 
@@ -130,6 +142,10 @@ def _fit_together(values: dict) -> bool:
         for name, usual in _OF_TFLITE.items()
         if values[name] != usual
     ]
+    if how != "saved_model" and values["acoustic_model"]:
+        raise UserError(
+            "only --format=saved_model takes --acoustic_model; leave it out"
+        )
     if how != "tflite" and changed:
         raise UserError(
             f"only --format=tflite takes {', '.join(changed)}; leave out one "
@@ -140,14 +156,30 @@ def _fit_together(values: dict) -> bool:
 
 def _saved_model(student, out: Path, flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.export.saved_model import export_saved_model
+    from pwavenet_tf.models.loading import load_acoustic_model
 
-    version = export_saved_model(student, out)
+    acoustic_model = None
+    if place := _acoustic_model(flag_values):
+        acoustic_model = load_acoustic_model(place)
+    version = export_saved_model(student, out, acoustic_model)
     print(f"The SavedModel is in {version}; its output equals the student's.")
+    if acoustic_model is not None:
+        print("Its signature say takes phones: Client(...).say(text).")
     if set("[\\").intersection(str(version.absolute())):
         print(
             "Move it before use: TensorFlow can't load from a path that holds "
             "a bracket or a backslash."
         )
+
+
+def _acoustic_model(flag_values: flags.FlagValues) -> Path | None:
+    if flag_values.acoustic_model:
+        return Path(flag_values.acoustic_model)
+    if not flag_values.voice:
+        return None
+    (model,) = chosen_models(flag_values)
+    own = model.with_name(ACOUSTIC_MODEL)
+    return own if own.exists() else None
 
 
 def _tflite(student, out: Path, flag_values: flags.FlagValues) -> None:

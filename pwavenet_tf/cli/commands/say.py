@@ -35,13 +35,12 @@ from pwavenet_tf.cli.flags import (
 )
 from pwavenet_tf.cli.numbers import define_number
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.inputs import FACTORS
 
 # The one word that stands without a flag.
 WORD = "text"
 # In place of a file, as is usual on the command line.
 _OUTPUT = "-"
-# Factors of the speed and of F0.
-_FACTORS = (0.5, 2.0)
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
@@ -82,7 +81,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         ("rate", "FACTOR: How much faster than the voice's own rate."),
         ("pitch", "FACTOR: Of F0: above 1 is higher."),
     ):
-        define_number(name, 1.0, meaning, _FACTORS, flag_values)
+        define_number(name, 1.0, meaning, FACTORS, flag_values)
     define_sampling(flag_values)
 
 
