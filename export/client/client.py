@@ -241,6 +241,7 @@ class Client:
                 model.servable,
                 "say",
                 {"phones": ids[np.newaxis].astype(np.int64)}
+                | lengths_of(len(ids))
                 | factors
                 | noise_inputs(seed + number, temperature),
                 {"audio": Output(FLOAT, (1, None)), "lengths": LENGTHS},

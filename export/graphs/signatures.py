@@ -239,7 +239,9 @@ class Signatures(tf.Module):
                 for name in ("rate", "pitch")
             ]
             self.say = tf.function(
-                self._say, [phones, *factors, *inputs[2:]], autograph=False
+                self._say,
+                [phones, lengths, *factors, *inputs[2:]],
+                autograph=False,
             )
 
     def all(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
@@ -302,6 +304,7 @@ class Signatures(tf.Module):
     def _say(
         self,
         phones,
+        lengths=_WHOLE,
         rate=_FACTOR,
         pitch=_FACTOR,
         seed=_SEED,
@@ -313,15 +316,15 @@ class Signatures(tf.Module):
             (batch > 0) & (count > 0),
             "there is not one phone; give one row of phones at least",
         )
+        lengths = required_lengths(lengths, batch, count, least=1)
+        own = tf.sequence_mask(lengths, count)
         known = len(self._acoustic_model.phones)
-        own = phones > 0
         phones = required(
             phones,
-            tf.reduce_all((phones >= 0) & (phones <= known))
-            & tf.reduce_all(own[:, :1])
-            & tf.reduce_all(own[:, :-1] | ~own[:, 1:]),
-            f"phones must be from 1 to {known}, and 0 after a row's last",
+            tf.reduce_all(~own | (phones >= 1) & (phones <= known)),
+            f"phones must be from 1 to {known}",
         )
+        phones = tf.where(own, phones, 0)
         rate, pitch = (
             _factor(value, batch, name)
             for value, name in ((rate, "rate"), (pitch, "pitch"))

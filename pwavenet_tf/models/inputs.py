@@ -41,7 +41,9 @@ def require_factors(**factors: float) -> dict[str, np.ndarray]:
                 f"{name} {value} is out of bounds; give a factor from "
                 f"{lowest:g} to {highest:g}"
             )
-    return {name: np.float32([value]) for name, value in factors.items()}
+    return {
+        name: np.array([value], np.float32) for name, value in factors.items()
+    }
 
 
 def require_temperature(temperature: float, name: str = "temperature") -> float:

@@ -140,7 +140,9 @@ class Speaker:
         made = {
             name: value.numpy()[0]
             for name, value in self._generate(
-                ids[None], np.float32([rate]), np.float32([pitch])
+                ids[None],
+                np.array([rate], np.float32),
+                np.array([pitch], np.float32),
             ).items()
         }
         contract = self._synthesizer.contract
