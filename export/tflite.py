@@ -162,7 +162,7 @@ def converted(
     Args:
         module: Holds the function's weights.
         function: A `tf.function` of keyword arguments.
-        specs: Of the arguments, with fixed shapes.
+        specs: Of the arguments.
         variant: One of `VARIANTS`.
         blocks: Yields inputs by name, to calibrate `int8` with.
 

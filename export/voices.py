@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pwavenet_tf.models.loading import load_model
+from pwavenet_tf.models.loading import load_acoustic_model, load_model
 from pwavenet_tf.synthesis.files import synthesizer_of
 from pwavenet_tf.synthesis.speech import Speaker
 from pwavenet_tf.synthesis.streaming import StreamingSynthesizer
@@ -33,6 +33,21 @@ def load_voice(source: str | Path) -> StreamingSynthesizer:
     if acoustic_model.exists():
         synthesizer.speaker = Speaker(acoustic_model, synthesizer)
     return synthesizer
+
+
+def load_acoustic(path: str | Path):
+    """An acoustic model from its file, a `.keras` or a `.tflite`.
+
+    Raises:
+        UserError: If the file is missing, damaged, of another version, or
+            holds no acoustic model.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".tflite":
+        from pwavenet_tf.export.lite.acoustic import LiteAcousticModel
+
+        return LiteAcousticModel(path)
+    return load_acoustic_model(path)
 
 
 def _file(source: str | Path) -> Path:

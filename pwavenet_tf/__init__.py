@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pwavenet_tf.corpus.statistics import with_mel_statistics
     from pwavenet_tf.distillation.distiller import Distiller
     from pwavenet_tf.export.voices import load_voice
+    from pwavenet_tf.models.acoustic_model import AcousticModel
     from pwavenet_tf.models.bijectors import InverseAutoregressiveFlow
     from pwavenet_tf.models.distributions import (
         Gaussian,
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
     from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
     from pwavenet_tf.models.phone_classifier import PhoneClassifier
     from pwavenet_tf.models.wavenet import WaveNet
+    from pwavenet_tf.synthesis.speech import Speaker
     from pwavenet_tf.synthesis.streaming import Stream
     from pwavenet_tf.synthesis.student import Synthesizer
     from pwavenet_tf.synthesis.teacher import generate
+    from pwavenet_tf.training.acoustic import train_acoustic
     from pwavenet_tf.training.callbacks.checkpoint import (
         Checkpoint,
         load_checkpoint,
@@ -69,6 +72,7 @@ __all__ = [
     "InverseAutoregressiveFlow",
     "ParallelWaveNet",
     "PhoneClassifier",
+    "AcousticModel",
     "Distiller",
     "PowerLoss",
     "ProgressBar",
@@ -82,11 +86,13 @@ __all__ = [
     "load_checkpoint",
     "train_teacher",
     "train_phones",
+    "train_acoustic",
     "distill",
     "generate",
     "Synthesizer",
     "Stream",
     "load_voice",
+    "Speaker",
     "UserError",
 ]
 
@@ -105,6 +111,7 @@ _MODULES = {
     "InverseAutoregressiveFlow": "models.bijectors",
     "ParallelWaveNet": "models.parallel_wavenet",
     "PhoneClassifier": "models.phone_classifier",
+    "AcousticModel": "models.acoustic_model",
     "Distiller": "distillation.distiller",
     "PowerLoss": "core.training_config",
     "ProgressBar": "training.callbacks.progress",
@@ -118,11 +125,13 @@ _MODULES = {
     "load_checkpoint": "training.callbacks.checkpoint",
     "train_teacher": "training.runs",
     "train_phones": "training.phone_classifier",
+    "train_acoustic": "training.acoustic",
     "distill": "training.runs",
     "generate": "synthesis.teacher",
     "Synthesizer": "synthesis.student",
     "Stream": "synthesis.streaming",
     "load_voice": "export.voices",
+    "Speaker": "synthesis.speech",
     "UserError": "core.errors",
 }
 
@@ -141,7 +150,8 @@ def _load_models() -> None:
     from pwavenet_tf.core.imports import import_tensorflow
 
     import_tensorflow()
-    importlib.import_module(f"{__name__}.distillation.distiller")
+    for module in ("distillation.distiller", "models.acoustic_model"):
+        importlib.import_module(f"{__name__}.{module}")
 
 
 def __dir__() -> list[str]:

@@ -35,7 +35,13 @@ class LiteVoice(FileVoice):
     """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
-        super().__init__(read_card(path))
+        card = read_card(path)
+        if "state" not in card:
+            raise UserError(
+                f"{path}: holds an acoustic model, not a vocoder; name it by "
+                "--acoustic_model"
+            )
+        super().__init__(card)
         from ai_edge_litert.interpreter import Interpreter
 
         self.chunk_frames = self.block_frames = self.card["block_frames"]

@@ -26,8 +26,9 @@ class Speaker:
     """Speaks texts with a voice.
 
     Args:
-        acoustic_model: The model, or its file, which is read once it is
-            needed.
+        acoustic_model: The model, or its `.keras` file, which is read once it
+            is needed; or what computes as the model does, as
+            `LiteAcousticModel`.
         synthesizer: The vocoder's; it must have the acoustic model's
             contract.
 
@@ -48,13 +49,13 @@ class Speaker:
         self._source = acoustic_model
         self._synthesizer = synthesizer
         self._own = synthesizer.contract, synthesizer.conditioning
-        if isinstance(acoustic_model, AcousticModel):
+        if not isinstance(acoustic_model, str | Path):
             require_speakable(acoustic_model, *self._own)
 
     @functools.cached_property
     def acoustic_model(self) -> AcousticModel:
         """The acoustic model."""
-        if isinstance(self._source, AcousticModel):
+        if not isinstance(self._source, str | Path):
             return self._source
         model = load_acoustic_model(Path(self._source))
         require_speakable(model, *self._own)
@@ -68,6 +69,8 @@ class Speaker:
 
     @functools.cached_property
     def _generate(self):
+        if not isinstance(self.acoustic_model, AcousticModel):
+            return self.acoustic_model.generate
         return tf.function(
             self.acoustic_model.generate,
             input_signature=[
@@ -138,7 +141,7 @@ class Speaker:
             pitch: As in `say`.
         """
         made = {
-            name: value.numpy()[0]
+            name: np.asarray(value)[0]
             for name, value in self._generate(
                 ids[None],
                 np.array([rate], np.float32),

@@ -21,6 +21,8 @@ Example:
   pwavenet export --model=run/student.keras --out=served/voice
   pwavenet export --model=run/student.keras --out=voice.tflite \\
       --format=tflite --variant=int8-dynamic --speech=recordings
+  pwavenet export --acoustic_model=run/acoustic.keras --format=tflite \\
+      --out=acoustic.tflite
 """
 
 from pathlib import Path
@@ -39,7 +41,7 @@ from pwavenet_tf.cli.flags import (
 from pwavenet_tf.cli.numbers import define_number
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.export.lite.card import MOST_FRAMES, VARIANTS
-from pwavenet_tf.voices import ACOUSTIC_MODEL
+from pwavenet_tf.voices import ACOUSTIC_MODEL, voice_names
 
 _FORMATS = ("saved_model", "tflite", "onnx")
 # The flags of a .tflite, and their defaults.
@@ -50,11 +52,11 @@ _LEAST_SECONDS = 3.0
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     """Defines the flags."""
-    define_model("FILE: A student.keras.", flag_values)
+    define_model("FILE: A student.keras.", flag_values, required=False)
     define_path(
         "acoustic_model",
-        "FILE: An acoustic.keras, for a SavedModel that takes phones too; the "
-        "voice's own, with --voice.",
+        "FILE: An acoustic.keras: for a SavedModel that takes phones too (the "
+        "voice's own, with --voice), or by itself as a .tflite.",
         flag_values,
         existing_file,
         required=False,
@@ -98,7 +100,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         required=False,
     )
     flags.register_multi_flags_validator(
-        ["format", "out", "acoustic_model", *_OF_TFLITE],
+        ["format", "out", "model", "voice", "acoustic_model", *_OF_TFLITE],
         _fit_together,
         flag_values=flag_values,
     )
@@ -108,6 +110,9 @@ def run(flag_values: flags.FlagValues) -> None:
     """Exports the student and prints how close the export is."""
     from pwavenet_tf.models.loading import load_student
 
+    if not chosen_models(flag_values):
+        _acoustic_tflite(flag_values)
+        return
     (model,) = chosen_models(flag_values)
     student = load_student(model)
     print(
@@ -142,9 +147,19 @@ def _fit_together(values: dict) -> bool:
         for name, usual in _OF_TFLITE.items()
         if values[name] != usual
     ]
-    if how != "saved_model" and values["acoustic_model"]:
+    has_vocoder = bool(values["model"] or values["voice"])
+    if not has_vocoder and not values["acoustic_model"]:
         raise UserError(
-            "only --format=saved_model takes --acoustic_model; leave it out"
+            "--model or --voice is missing; add --model=FILE or "
+            f"--voice={voice_names()[0]}"
+        )
+    if values["acoustic_model"] and (how, has_vocoder) not in (
+        ("saved_model", True),
+        ("tflite", False),
+    ):
+        raise UserError(
+            "--acoustic_model joins a student in a SavedModel, or is exported "
+            "by itself, without --model, by --format=tflite"
         )
     if how != "tflite" and changed:
         raise UserError(
@@ -180,6 +195,19 @@ def _acoustic_model(flag_values: flags.FlagValues) -> Path | None:
     (model,) = chosen_models(flag_values)
     own = model.with_name(ACOUSTIC_MODEL)
     return own if own.exists() else None
+
+
+def _acoustic_tflite(flag_values: flags.FlagValues) -> None:
+    from pwavenet_tf.export.lite.acoustic import export_acoustic_tflite
+    from pwavenet_tf.models.loading import load_acoustic_model
+
+    out = Path(flag_values.out)
+    model = load_acoustic_model(Path(flag_values.acoustic_model))
+    difference = export_acoustic_tflite(model, out)
+    print(
+        f"The acoustic model is in {out}: {out.stat().st_size / 1e6:.2f} MB; "
+        f"its mel spectrogram is within {difference:.0e} of the model's."
+    )
 
 
 def _tflite(student, out: Path, flag_values: flags.FlagValues) -> None:

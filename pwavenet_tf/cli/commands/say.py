@@ -65,7 +65,8 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     )
     define_path(
         "acoustic_model",
-        "FILE: An acoustic.keras, if it is not beside --model.",
+        "FILE: An acoustic.keras, or an exported .tflite, if it is not beside "
+        "--model.",
         flag_values,
         existing_file,
         required=False,
@@ -97,7 +98,7 @@ def run(flag_values: flags.FlagValues) -> None:
     """Writes the sound file, or the sound to standard output."""
     text = _text(flag_values)
     from pwavenet_tf.core.progress import Bar
-    from pwavenet_tf.export.voices import load_voice
+    from pwavenet_tf.export.voices import load_acoustic, load_voice
     from pwavenet_tf.synthesis.files import speech_to_file, speech_to_pipe
     from pwavenet_tf.synthesis.speech import Speaker
 
@@ -105,7 +106,9 @@ def run(flag_values: flags.FlagValues) -> None:
     synthesizer = load_voice(model)
     speaker = synthesizer.speaker
     if flag_values.acoustic_model is not None:
-        speaker = Speaker(flag_values.acoustic_model, synthesizer)
+        speaker = Speaker(
+            load_acoustic(flag_values.acoustic_model), synthesizer
+        )
     if speaker is None:
         raise UserError(
             f"{model}: has no acoustic.keras beside it, which makes features "
