@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Batches are formed of utterances of like length, out of so many batches.
 _SORTED_BATCHES = 8
+# Of the position, which is rounded; no phone lasts a million frames.
+_LEAST_RISE = 1e-6
 
 Utterance = dict[str, np.ndarray]
 
@@ -34,11 +36,9 @@ def phone_sequence(features: Utterance) -> Utterance:
         as they were.
     """
     ids, position = features["phones"][:, 1], features["timing"][:, 0]
-    first = np.flatnonzero(
-        np.concatenate(
-            [[True], (ids[1:] != ids[:-1]) | (position[1:] < position[:-1])]
-        )
-    )
+    # Within a phone the position rises from each frame to the next.
+    follows = (np.diff(ids) != 0) | (np.diff(position) < _LEAST_RISE)
+    first = np.flatnonzero(np.concatenate([[True], follows]))
     durations = np.diff([*first, len(ids)])
     value, voiced = features["pitch"].T
     voiced_frames = np.add.reduceat(voiced, first)

@@ -62,12 +62,17 @@ class ResidualBlock(keras.layers.Layer):
     def __init__(self, channels, width, dilation, dropout, **kwargs) -> None:
         super().__init__(**kwargs)
         self.channels = channels
-        self.normalization = keras.layers.LayerNormalization()
+        policy = self.dtype_policy
+        self.normalization = keras.layers.LayerNormalization(dtype=policy)
         self.convolution = keras.layers.Conv1D(
-            channels, width, padding="same", dilation_rate=dilation
+            channels,
+            width,
+            padding="same",
+            dilation_rate=dilation,
+            dtype=policy,
         )
-        self.projection = keras.layers.Dense(channels)
-        self.drop = keras.layers.Dropout(dropout)
+        self.projection = keras.layers.Dense(channels, dtype=policy)
+        self.drop = keras.layers.Dropout(dropout, dtype=policy)
 
     def build(self, input_shape) -> None:
         for layer in (self.normalization, self.convolution, self.projection):
@@ -86,15 +91,18 @@ class VariancePredictor(keras.layers.Layer):
     def __init__(self, read, channels, dropout, **kwargs) -> None:
         super().__init__(**kwargs)
         self.read = read
+        policy = self.dtype_policy
         self.convolutions = [
-            keras.layers.Conv1D(channels, 3, padding="same", activation="relu")
+            keras.layers.Conv1D(
+                channels, 3, padding="same", activation="relu", dtype=policy
+            )
             for _ in range(2)
         ]
         self.normalizations = [
-            keras.layers.LayerNormalization() for _ in range(2)
+            keras.layers.LayerNormalization(dtype=policy) for _ in range(2)
         ]
-        self.drop = keras.layers.Dropout(dropout)
-        self.output_layer = keras.layers.Dense(1)
+        self.drop = keras.layers.Dropout(dropout, dtype=policy)
+        self.output_layer = keras.layers.Dense(1, dtype="float32")
 
     def build(self, input_shape) -> None:
         width = self.read
@@ -113,7 +121,7 @@ class VariancePredictor(keras.layers.Layer):
         ):
             x = normalization(convolution(x * mask))
             x = self.drop(x, training=training)
-        return self.output_layer(x)[..., 0] * mask[..., 0]
+        return self.output_layer(x)[..., 0] * ops.cast(mask[..., 0], "float32")
 
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
@@ -183,22 +191,27 @@ class AcousticModel(ReplicatedModel):
                 "--conditioning=mel,linguistic,pitch"
             )
         width, drop = config.channels, config.dropout
-        self.embedding = keras.layers.Embedding(1 + len(self.phones), width)
+        policy = {"dtype": self.dtype_policy}
+        self.embedding = keras.layers.Embedding(
+            1 + len(self.phones), width, **policy
+        )
         self.encoder = [
-            ResidualBlock(width, config.filter_width, 1, drop)
+            ResidualBlock(width, config.filter_width, 1, drop, **policy)
             for _ in range(config.encoder_layers)
         ]
         self.predictors = {
-            name: VariancePredictor(width, config.predictor_channels, drop)
+            name: VariancePredictor(
+                width, config.predictor_channels, drop, **policy
+            )
             for name in ("log_duration", "phone_pitch", "energy")
         }
-        self.variance_projection = keras.layers.Dense(width)
-        self.position_projection = keras.layers.Dense(width)
+        self.variance_projection = keras.layers.Dense(width, **policy)
+        self.position_projection = keras.layers.Dense(width, **policy)
         self.decoder = [
-            ResidualBlock(width, config.filter_width, dilation, drop)
+            ResidualBlock(width, config.filter_width, dilation, drop, **policy)
             for dilation in config.decoder_dilations
         ]
-        self.normalization = keras.layers.LayerNormalization()
+        self.normalization = keras.layers.LayerNormalization(**policy)
         self.output_projection = keras.layers.Dense(
             self.audio.mels + 2, dtype="float32"
         )
@@ -281,11 +294,10 @@ class AcousticModel(ReplicatedModel):
         time = ops.cast(ops.arange(frames), "float32")[None, :, None]
         member = ops.cast((time >= starts) & (time < ends), "float32")
         mask = ops.sum(member, axis=-1, keepdims=True)
-        # Of the phone that each frame belongs to.
-        timing = ops.concatenate(
-            [ops.transpose(starts, (0, 2, 1)), durations[..., None]], axis=-1
-        )
-        start, length = ops.split(ops.matmul(member, timing), 2, axis=-1)
+        # Of the phone that each frame belongs to; a matrix product would
+        # round them on accelerators.
+        start = ops.sum(member * starts, axis=-1, keepdims=True)
+        length = ops.sum(member * durations[:, None], axis=-1, keepdims=True)
         length = ops.maximum(length, 1.0)
         position = (time + 0.5 - start) / length * mask
         place = ops.concatenate(

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from pwavenet_tf.core.config import AudioContract, Conditioning
+from pwavenet_tf.models.acoustic_model import AcousticConfig, AcousticModel
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.phone_classifier import PhoneClassifier
 from pwavenet_tf.models.wavenet import WaveNet
@@ -13,6 +14,11 @@ HOP = 20
 MELS = 6
 CONTRACT = AudioContract(
     hop_length=HOP, window_length=40, fft_length=64, mels=MELS
+)
+NORMALISED = dataclasses.replace(
+    CONTRACT,
+    mel_mean=(-5.0, -4.5, -4.0, -5.0, -5.5, -6.0),
+    mel_deviation=(1.0, 1.1, 1.2, 1.3, 1.4, 1.5),
 )
 EMPHASISED = dataclasses.replace(CONTRACT, pre_emphasis=0.9)
 ON_MEL = Conditioning(channels=4, upsampling=(4, 5))
@@ -27,6 +33,12 @@ EVERYTHING = Conditioning(
     harmonics=3,
 )
 
+ACOUSTIC_SIZES = AcousticConfig(
+    channels=8,
+    encoder_layers=1,
+    decoder_dilations=(1, 2),
+    predictor_channels=8,
+)
 PHONE_SIZES = {
     "strides": (4, 5),
     "dilations": ((1, 2), (1, 2), (1, 2)),
@@ -66,6 +78,47 @@ def phone_classifier(**changes) -> PhoneClassifier:
     phones = EVERYTHING.phones
     sizes = PHONE_SIZES | changes
     return randomised(PhoneClassifier(CONTRACT, phones, **sizes))
+
+
+def acoustic_model(**changes) -> AcousticModel:
+    """A built acoustic model of three phones with random weights."""
+    settings = {
+        "audio": NORMALISED,
+        "phones": EVERYTHING.phones,
+        "mean_pitch_hz": EVERYTHING.mean_pitch_hz,
+        "config": ACOUSTIC_SIZES,
+    }
+    return randomised(AcousticModel(**(settings | changes)))
+
+
+def phone_batch(
+    durations: list[list[int]], frames: int | None = None, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """A batch that an acoustic model reads, by the frames of its phones.
+
+    The rows are padded with zeros to the longest, or to so many `frames`.
+    """
+    generator = np.random.default_rng(seed)
+    rows, most = len(durations), max(map(len, durations))
+    frames = frames or max(map(sum, durations))
+    batch = {
+        "phones": np.zeros((rows, most), "int32"),
+        "durations": np.zeros((rows, most), "int32"),
+        "phone_pitch": np.zeros((rows, most), "float32"),
+        "energy": np.zeros((rows, most), "float32"),
+        "mel": np.zeros((rows, frames, MELS), "float32"),
+        "pitch": np.zeros((rows, frames, 2), "float32"),
+    }
+    for row, lengths in enumerate(durations):
+        count, total = len(lengths), sum(lengths)
+        batch["phones"][row, :count] = generator.integers(1, 4, count)
+        batch["durations"][row, :count] = lengths
+        for name in ("phone_pitch", "energy"):
+            batch[name][row, :count] = 0.3 * generator.normal(size=count)
+        batch["mel"][row, :total] = generator.normal(size=(total, MELS))
+        batch["pitch"][row, :total, 0] = 0.3 * generator.normal(size=total)
+        batch["pitch"][row, :total, 1] = generator.integers(0, 2, total)
+    return batch
 
 
 def calmer(student: ParallelWaveNet, factor: float = 0.1) -> ParallelWaveNet:

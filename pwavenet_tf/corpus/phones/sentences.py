@@ -10,10 +10,12 @@ from pwavenet_tf.corpus.phones.phones import LANGUAGE
 # A longer sentence is divided: at a comma if there is one, or else at a blank.
 LONGEST_CHARACTERS = 250
 
-# A full stop after these ends no sentence.
+# A full stop after these ends no sentence, with what follows it: `no.` is an
+# abbreviation before a number alone, one letter is an initial.
 _ABBREVIATIONS = re.compile(
-    r"mr|mrs|ms|dr|prof|st|sr|jr|vs|etc|no|e\.g|i\.e|cf|fig|approx|dept|est"
-    r"|inc|ltd|co|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|\w",
+    r"(?:mr|mrs|ms|dr|prof|st|sr|jr|vs|etc|e\.g|i\.e|cf|fig|approx|dept|est"
+    r"|inc|ltd|co|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|[^\W\d_])\.."
+    r"|no\.\d",
     re.IGNORECASE,
 )
 # Scripts of languages that are not written in Latin letters, by the first part
@@ -93,8 +95,9 @@ def _cleaned(text: str) -> str:
 
 def _is_read(letter: str) -> bool:
     category = unicodedata.category(letter)
-    if category == "So":
-        return letter in "°©®№"
+    # Pictures, and the modifiers of their colours.
+    if category in ("So", "Sk"):
+        return letter in "°©®№^`"
     # Variation selectors and joiners are those of emoji.
     return category[0] != "C" and not "\ufe00" <= letter <= "\ufe0f"
 
@@ -106,8 +109,8 @@ def _divided(paragraph: str) -> Iterator[str]:
         before = paragraph[start : found.start()]
         after = paragraph[found.end() : found.end() + 1]
         word = before.rpartition(" ")[2].rstrip(".").lstrip("\"'“‘([")
-        is_short = before.endswith(".") and _ABBREVIATIONS.fullmatch(word)
-        if is_short or after.islower():
+        is_short = _ABBREVIATIONS.fullmatch(f"{word}.{after}")
+        if (is_short and before.endswith(".")) or after.islower():
             continue
         yield paragraph[start : found.end()].strip()
         start = found.end()
