@@ -6,7 +6,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from pwavenet_tf.core.checksum import append_checksum, require_intact
+from pwavenet_tf.core.checksum import (
+    STATED,
+    append_checksum,
+    require_intact,
+    require_kept,
+)
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.imports import hold_back_stderr
@@ -21,6 +26,7 @@ from pwavenet_tf.synthesis.student import Synthesizer
 
 _OPSET = 18
 _KEY = "pwavenet_tf"
+_AGAIN = "export the student again"
 _TOLERANCE = 1e-4
 
 
@@ -39,9 +45,8 @@ class OnnxVoice(FileVoice):
     whole_blocks = False
 
     def __init__(self, path: Path, threads: int = 0) -> None:
-        runtime = _package("onnxruntime")
-        if Path(path).is_file():
-            require_intact(Path(path), "export the student again")
+        runtime, path = _package("onnxruntime"), Path(path)
+        found = path.is_file() and require_intact(path, _AGAIN)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
         try:
@@ -57,6 +62,7 @@ class OnnxVoice(FileVoice):
                 ".onnx file that `pwavenet export --format=onnx` wrote"
             ) from error
         require_format(card, str(path))
+        require_kept(found, card, path, _AGAIN)
         super().__init__(card)
         self._reads = [one.name for one in self._session.get_inputs()]
 
@@ -122,7 +128,7 @@ def export_onnx(student: ParallelWaveNet, out: Path) -> float:
                 opset=_OPSET,
             )
         onnx.helper.set_model_props(
-            model, {_KEY: json.dumps(model_card(synthesizer))}
+            model, {_KEY: json.dumps(model_card(synthesizer) | STATED)}
         )
         onnx.save(model, temporary)
         append_checksum(temporary)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from pwavenet_tf.core.checksum import append_checksum
+from pwavenet_tf.core.checksum import STATED, append_checksum
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.imports import hold_back_stderr
@@ -120,7 +120,7 @@ def export_tflite(
             on_speech=bool(measuring),
         )
         figures = {"quality": dataclasses.asdict(quality)}
-        temporary.write_bytes(with_card(content, card | figures))
+        temporary.write_bytes(with_card(content, card | figures | STATED))
         append_checksum(temporary)
     return Report(Path(out), variant, Path(out).stat().st_size, quality)
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from pwavenet_tf.core.checksum import require_intact
+from pwavenet_tf.core.checksum import require_intact, require_kept
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.export.card_format import require_format
 
@@ -15,6 +15,7 @@ MOST_FRAMES = 1_000
 _NAME = b"pwavenet_tf"
 _IDENTIFIER = b"TFL3"
 _ADVICE = "name a .tflite that `pwavenet export --format=tflite` wrote"
+_AGAIN = "export the student again"
 
 
 def with_card(content: bytes, card: dict) -> bytes:
@@ -56,7 +57,7 @@ def read_card(path: Path) -> dict:
         ) from error
     if content[4:8] != _IDENTIFIER:
         raise UserError(f"{path}: is not a .tflite file; {_ADVICE}")
-    require_intact(Path(path), "export the student again")
+    found = require_intact(Path(path), _AGAIN)
     # A damaged flatbuffer may contain any offsets and any text.
     try:
         card = json.loads(_text(content))
@@ -65,6 +66,7 @@ def read_card(path: Path) -> dict:
             f"{path}: is damaged, or not our export; {_ADVICE}"
         ) from error
     require_format(card, str(path))
+    require_kept(found, card, Path(path), _AGAIN)
     return card
 
 

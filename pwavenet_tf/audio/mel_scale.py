@@ -19,6 +19,8 @@ _MARGIN = 3.0
 # So many frames of speech are not all alike; single ones may be anything.
 _JUDGED_FRAMES = 20
 _SPOKEN_FRAMES = 100
+# From the least to the greatest value; that of noise without speech is 4.
+_SCALED_SPAN = 2.001
 # Of the peak; magnitudes are near zero most of the time.
 _LINEAR_MEAN = 0.15
 _LOWEST_LOGARITHM = -25.0
@@ -138,8 +140,8 @@ def oddities(found: Extremes, contract: AudioContract) -> list[tuple[Any, str]]:
     normalised = spoken & varies & bool(contract.mel_mean)
     return [
         (
-            spoken & varies & (found.lowest >= -1) & (found.highest <= 1),
-            "lies between -1 and 1: was it scaled to that?",
+            spoken & varies & (found.highest - found.lowest <= _SCALED_SPAN),
+            "spans no more than 2: was it scaled, as to between -1 and 1?",
         ),
         (
             normalised & (found.mean < -2) & (found.highest < 1),

@@ -66,7 +66,7 @@ def require_whole(
         ):
             if file.format == "OGG":
                 _require_whole_ogg(content, path)
-            elif content.find(_FLAC_BEGINS, 4) >= 0:
+            elif _is_joined_flac(content):
                 raise _joined(path)
 
 
@@ -78,6 +78,12 @@ def _nist_count(path: Path) -> int:
     with path.open("rb") as file:
         found = _NIST_COUNT.search(file.read(1024))
     return int(found[1]) if found else 0
+
+
+def _is_joined_flac(content: mmap.mmap) -> bool:
+    # A tag may precede the first stream.
+    first = content.find(_FLAC_BEGINS)
+    return content.find(_FLAC_BEGINS, first + 1) >= 0
 
 
 def _require_whole_ogg(content: mmap.mmap, path: Path) -> None:

@@ -2,14 +2,20 @@
 
 Its SHA-256 is that of all bytes before it. It is written as one more entry of
 an ONNX file's `metadata_props`; HDF5 and FlatBuffers ignore what follows their
-own end. So other programs read these files as before.
+own end. So other programs read these files as before. What is within the
+checksum states that there is one, so that a file that has lost it is not taken
+for one of an earlier version.
 """
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from pwavenet_tf.core.errors import UserError
+
+# What a file states within.
+STATED = {"checksum": "sha256"}
 
 _KEY = b"pwavenet_tf_sha256"
 _HEX = 64
@@ -28,14 +34,15 @@ def append_checksum(path: Path) -> None:
         file.write(_HEAD + digest)
 
 
-def require_intact(path: Path, advice: str) -> None:
+def require_intact(path: Path, advice: str) -> bool:
     """Refuses a file that differs from its checksum.
-
-    A file without a checksum, from an earlier version, passes.
 
     Args:
         path: The file.
         advice: What to do about a damaged one.
+
+    Returns:
+        Whether there is a checksum; of what it states, see `require_kept`.
 
     Raises:
         UserError: If the file can't be read, or was damaged or changed since
@@ -47,9 +54,8 @@ def require_intact(path: Path, advice: str) -> None:
             file.seek(max(length, 0))
             tail = file.read()
             file.seek(0)
-            intact = not tail.startswith(_HEAD) or tail == _HEAD + _digest(
-                file, length
-            )
+            found = tail.startswith(_HEAD)
+            intact = not found or tail == _HEAD + _digest(file, length)
     except OSError as error:
         raise UserError(
             f"{path}: cannot be read ({error.strerror or error}); {advice}"
@@ -58,6 +64,30 @@ def require_intact(path: Path, advice: str) -> None:
         raise UserError(
             f"{path}: is damaged, or another program has changed it (its "
             f"checksum does not match); {advice}"
+        )
+    return found
+
+
+def require_kept(
+    found: bool, stated: Mapping[str, object], path: Path, advice: str
+) -> None:
+    """Refuses a file that has lost the checksum that it states.
+
+    A file from an earlier version states none, and passes.
+
+    Args:
+        found: From `require_intact`.
+        stated: What the file holds, with the entry of `STATED` if it has one.
+        path: The file.
+        advice: What to do about a damaged one.
+
+    Raises:
+        UserError: If it has.
+    """
+    if not found and stated.keys() >= STATED.keys():
+        raise UserError(
+            f"{path}: is damaged, or another program has changed it (its "
+            f"checksum is missing); {advice}"
         )
 
 

@@ -1,6 +1,7 @@
 """CSV manifests, and speakers' names."""
 
 import dataclasses
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
@@ -89,12 +90,13 @@ def _manifest_rows(
                 f"{manifest}:{line}: has no path; fill it in or drop the row"
             )
         path = PurePosixPath(row[_PATH]).as_posix()
-        if path in seen:
+        place = os.path.abspath(manifest.parent / path)
+        if place in seen:
             raise UserError(
-                f"{manifest}:{line}: names {path} again, as line {seen[path]} "
+                f"{manifest}:{line}: names {path} again, as line {seen[place]} "
                 "does; drop one of them"
             )
-        seen[path] = line
+        seen[place] = line
         yield Row(path, row.get(_SPEAKER) or None, row.get(_TEXT) or None, line)
 
 

@@ -1,6 +1,7 @@
 """Loading saved models, with a reason where that fails."""
 
 import io
+import warnings
 from pathlib import Path
 
 import keras
@@ -112,7 +113,10 @@ def _load(path: Path, origin: str = "train-teacher or distill"):
             f"that {origin} wrote"
         )
     try:
-        return keras.saving.load_model(path, compile=False)
+        # Keras warns of what it then refuses.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return keras.saving.load_model(path, compile=False)
     # Keras, h5py, zipfile and json each have their own exceptions for a file
     # that is not what it should be.
     except Exception as error:

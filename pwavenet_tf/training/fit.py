@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 
+from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.training_config import (
     AVERAGED_SHARE,
@@ -195,8 +196,9 @@ def _announce(run: RunFolder) -> None:
     if not is_chief() or done >= run.steps:
         return
     print(
-        f"{run.target.stem}: compiling the training step, about 20 s for a "
-        f"nano model and minutes for a large one, then {run.steps - done:,} "
+        f"{run.target.stem}: compiling the training step, on two cores about "
+        "20 s for a nano model and minutes for a large one, then "
+        f"{run.steps - done:,} "
         f"steps{f' after {done:,} of before' if done else ''}; reports give "
         "means over training clips (in brackets: over held-out clips)",
         flush=True,
@@ -243,6 +245,12 @@ def clip_shape(
         "lookahead_frames": _CONTEXT_FRAMES,
         "batch_size": settings.batch_size,
     }
+
+
+def samples_around(contract: AudioContract, context: int) -> int:
+    """Samples that a clip of `clip_shape` has beside its `clip_length`."""
+    frames = 2 * _CONTEXT_FRAMES + contract.frames(context)
+    return frames * contract.hop_length
 
 
 def spread(clips, settings: TeacherTraining, samples: int):

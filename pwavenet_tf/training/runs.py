@@ -1,6 +1,7 @@
 """Training runs: from a prepared corpus to teacher.keras and student.keras."""
 
 import dataclasses
+import math
 from pathlib import Path
 
 import keras
@@ -19,7 +20,7 @@ from pwavenet_tf.models.distributions import Gaussian
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.phone_classifier import PhoneClassifier
 from pwavenet_tf.models.wavenet import WaveNet
-from pwavenet_tf.training.fit import fit, save_model
+from pwavenet_tf.training.fit import fit, samples_around, save_model
 from pwavenet_tf.training.run_folder import (
     digest_of,
     open_run,
@@ -134,13 +135,32 @@ def require_suited(
     return settings
 
 
-def distillation_context(teacher: WaveNet, student: ParallelWaveNet) -> int:
+def distillation_context(
+    teacher: WaveNet, student: ParallelWaveNet, settings: Distillation
+) -> int:
     """Samples of each clip before those in the loss.
 
     The receptive fields of both must lie inside the clip: the student's over
     its noise, the teacher's over the student's samples.
+
+    Raises:
+        UserError: If the clips are too short for the power loss, which would
+            have no spectrum to compare.
     """
-    return max(teacher.receptive_field, student.receptive_field)
+    context = max(teacher.receptive_field, student.receptive_field)
+    contract = student.audio
+    longest = max(fft for fft, *_ in settings.power.resolutions)
+    around = samples_around(contract, context)
+    if settings.clip_length + around < longest:
+        hop = contract.hop_length
+        least = math.ceil((longest - around) / hop) * hop
+        raise UserError(
+            f"clip_length {settings.clip_length} is too short: with "
+            f"{around:,} samples around it, it holds none of the spectra of "
+            f"{longest:,} samples that the power loss compares; give "
+            f"--clip_length={least} or more"
+        )
+    return context
 
 
 def with_noise_of(preset: Preset, teacher: WaveNet) -> Preset:
@@ -230,9 +250,9 @@ def distill(
     Raises:
         UserError: If corpus, teacher, initial student and phone classifier
             have different contracts, if a step has too few clips for the
-            contrastive loss, if `out` holds a run that has finished or is
-            another one, if it or `tensorboard` can't be written, or if the
-            loss stops being finite.
+            contrastive loss or too short ones for the power loss, if `out`
+            holds a run that has finished or is another one, if it or
+            `tensorboard` can't be written, or if the loss stops being finite.
     """
     require_within("seed", seed)
     settings = require_suited(corpus, teacher, preset, phone_classifier)
@@ -266,7 +286,7 @@ def distill(
     # The noise; the Distiller's own random numbers have the next seed.
     generator = keras.random.SeedGenerator(seed)
     trained.seed_generator.state.assign(generator.state)
-    context = distillation_context(teacher, student)
+    context = distillation_context(teacher, student, settings)
     fit(distiller, corpus, settings, context, run, tensorboard, seed)
     student.set_weights(trained.get_weights())
     save_model(student, run.target)

@@ -199,6 +199,17 @@ def test_files_joined_end_to_end_are_refused(tmp_path, name):
     assert "joined end to end" in refusal(path)
 
 
+def test_flac_behind_a_tag_is_no_joined_file(tmp_path):
+    """As some taggers write it; it is not part of the format."""
+    path = contained(tmp_path / "a.flac", "PCM_16")
+    content, audio = path.read_bytes(), read_audio(path)
+    tag = b"ID3\x04\0\0\0\0\0\x10" + bytes(16)
+    path.write_bytes(tag + content)
+    np.testing.assert_array_equal(read_audio(path), audio)
+    path.write_bytes(tag + content + tag + content)
+    assert "joined end to end" in refusal(path)
+
+
 @pytest.mark.parametrize("suffix", ["m4a", "WMA", "aac", "mp4"])
 def test_undecodable_formats_are_refused_with_what_converts_them(
     tmp_path, suffix

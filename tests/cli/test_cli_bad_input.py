@@ -311,5 +311,5 @@ def test_odd_input_is_told_in_one_line_and_used(places, capfd):
     (line,) = capfd.readouterr().err.splitlines()
     name = f"{places['bad']}/odd.npy"
     assert line.startswith(f"pwavenet synthesize: warning: {name}: mel (from")
-    assert line.endswith("lies between -1 and 1: was it scaled to that?")
+    assert line.endswith("was it scaled, as to between -1 and 1?")
     assert (places["out"] / "odd.wav").is_file()

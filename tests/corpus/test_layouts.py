@@ -172,14 +172,14 @@ def test_a_manifest_is_the_corpus_or_in_it(tmp_path, itself):
 
 def test_a_manifest_may_name_what_is_elsewhere_or_not_there(tmp_path):
     outside = tmp_path / "outside" / "o.wav"
-    touched(tmp_path, "outside/o.wav", "in/i.wav")
+    touched(tmp_path, "outside/o.wav", "outside/p.wav", "in/i.wav")
     (tmp_path / "in" / "manifest.csv").write_text(
-        f"text;path\nOne;{outside}\nTwo;../outside/o.wav\nThree;gone.wav\n"
+        f"text;path\nOne;{outside}\nTwo;../outside/p.wav\nThree;gone.wav\n"
     )
     layout = find_layout(tmp_path / "in")
     assert speakers_and_texts(layout) == {
         str(outside): (None, "One"),
-        "../outside/o.wav": (None, "Two"),
+        "../outside/p.wav": (None, "Two"),
         "gone.wav": (None, "Three"),
     }
     assert layout.unrecorded == ("manifest.csv:4: gone.wav",)

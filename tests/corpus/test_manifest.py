@@ -85,6 +85,7 @@ def test_the_delimiter_is_the_one_that_sets_off_the_path(tmp_path):
         (b"path,text\na.wav,x\n,y\n", "m.csv:3: has no path"),
         (b"text,path\nx,\n", "m.csv:2: has no path"),
         (b"path\na.wav\nb.wav\n./a.wav\n", "m.csv:4: names a.wav again"),
+        (b"path\na.wav\nb/../a.wav\n", "m.csv:3: names b/../a.wav again"),
         (b"path\na.wav\n\xff\xfe.wav\n", "m.csv:3: is not UTF-8"),
         ("path\na.wav\n".encode("utf-16-le"), "m.csv:1: is not UTF-8"),
         (b"path\na\0.wav\n", "m.csv:2: is not UTF-8"),

@@ -214,7 +214,7 @@ def test_all_students_are_measured_alike_whatever_else_is_measured(tiny_run):
     assert again == first
     # Each of two flows 0.2 higher, but for the soft bound of its scales.
     assert second["entropy"] == pytest.approx(first["entropy"] + 0.4, abs=0.01)
-    context = distillation_context(teacher, student)
+    context = distillation_context(teacher, student, full)
     clips = corpus.validation_clips(**clip_shape(corpus, full, context))
     ((inputs, audio, weight),) = clips
     judge = Distiller(

@@ -77,11 +77,27 @@ def test_a_file_without_a_checksum_is_read_as_before(
 ) -> None:
     whole = files[1][kind]
     older = tmp_path / f"older.{kind}"
-    older.write_bytes(whole.read_bytes()[:-88])
+    content = whole.read_bytes()[:-88]
+    assert content.count(b'"checksum"') == 1
+    older.write_bytes(content.replace(b'"checksum"', b'"unstated"'))
     expected = load_voice(whole)(FEATURES, seed=1)
     np.testing.assert_array_equal(load_voice(older)(FEATURES, 1), expected)
+    older.write_bytes(content)
     append_checksum(older)
     assert older.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["tflite", "onnx"])
+def test_a_file_that_lost_its_checksum_is_refused(
+    files, tmp_path, kind
+) -> None:
+    content = files[1][kind].read_bytes()
+    path = tmp_path / f"copy.{kind}"
+    # All of the checksum, and the name under which it is found.
+    for shorn in (content[:-88], content.replace(b"tf_sha256", b"tf_sha652")):
+        path.write_bytes(shorn)
+        with pytest.raises(UserError, match="its checksum is missing"):
+            load_voice(path)
 
 
 def test_the_last_64_bytes_are_the_sha256_of_all_but_88(files) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import warnings
 import zipfile
 
 import h5py
@@ -107,6 +108,18 @@ def test_weights_that_store_nothing_are_refused(files, tmp_path):
     path = packed(tmp_path / "bomb.keras", parts)
     with pytest.raises(UserError, match="would unpack to 2,147,"):
         load_model(path)
+
+
+def test_a_model_whose_weights_have_other_sizes_is_one_line(files, tmp_path):
+    parts, size = parts_of(files / "student.keras"), b'"residual_channels": '
+    assert parts["config.json"].count(size) == 1
+    parts["config.json"] = parts["config.json"].replace(size, size + b"9")
+    path = packed(tmp_path / "other.keras", parts)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with pytest.raises(UserError, match="not a model that this version"):
+            load_model(path)
+    assert told == []
 
 
 def test_another_kind_of_model_is_named(tmp_path):

@@ -1,5 +1,6 @@
 """A checkpoint, or its record, with one byte changed is refused by name."""
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -52,6 +53,19 @@ def test_no_changed_byte_of_a_checkpoint_changes_a_weight(tmp_path) -> None:
             for one, other in zip(expected, model.get_weights(), strict=True):
                 np.testing.assert_array_equal(one, other)
     assert refused > len(places) * 0.9
+
+
+def test_a_checkpoint_that_lost_its_checksum_is_refused(tmp_path) -> None:
+    path = tmp_path / "latest.weights.h5"
+    save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[:-88])
+    with pytest.raises(UserError, match=r"its checksum is missing\); remove"):
+        load_checkpoint(compiled(), path)
+    # As an earlier version wrote it.
+    with h5py.File(path, "a") as file:
+        file["batches"].attrs.clear()
+    assert load_checkpoint(compiled(), path) == BATCHES
 
 
 def test_no_changed_byte_of_the_record_passes(tmp_path) -> None:

@@ -23,7 +23,7 @@ def test_each_report_is_a_line_with_held_out_nats(corpus, tmp_path, capsys):
     """Without a terminal nothing else but what is announced."""
     training.train_teacher(corpus, tiny_preset(), tmp_path, 20)
     first, *lines = capsys.readouterr().out.splitlines()
-    assert first.startswith("teacher: compiling the training step, about 20 s")
+    assert first.startswith("teacher: compiling the training step, on two")
     assert "then 20 steps; reports give means" in first
     assert first.endswith("(in brackets: over held-out clips)")
     assert len(lines) == 10

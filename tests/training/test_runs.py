@@ -227,6 +227,19 @@ def test_data_without_the_teachers_conditioning_are_refused(corpus, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("clip_length", [200, 400])
+def test_clips_too_short_for_the_power_loss_are_refused(
+    tiny_run, corpus, tmp_path, clip_length
+):
+    """They would have no spectrum to compare, and a loss that is no number."""
+    teacher = load_teacher(tiny_run.teacher)
+    settings = tiny_preset(clip_length=clip_length)
+    with pytest.raises(UserError, match=r"--clip_length=600 or more") as caught:
+        training.distill(corpus, teacher, settings, tmp_path / "out", steps=1)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_model_that_is_there_already_is_kept(tiny_run, corpus):
     run = tiny_run.teacher.parent
     before = contents(run)

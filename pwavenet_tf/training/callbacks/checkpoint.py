@@ -9,7 +9,12 @@ from pathlib import Path
 import h5py
 import keras
 
-from pwavenet_tf.core.checksum import append_checksum, require_intact
+from pwavenet_tf.core.checksum import (
+    STATED,
+    append_checksum,
+    require_intact,
+    require_kept,
+)
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.sizes import require_weights
 from pwavenet_tf.training.distribution import written_by_chief
@@ -73,10 +78,13 @@ def batches_of(path: Path) -> int:
     """
     if not path.exists():
         return 0
-    require_intact(path, "remove it to start again")
+    advice = "remove it to start again"
+    found = require_intact(path, advice)
     try:
         with h5py.File(path) as file:
-            return int(file[_BATCHES][()])
+            batches = file[_BATCHES]
+            require_kept(found, batches.attrs, path, advice)
+            return int(batches[()])
     except (OSError, KeyError, RuntimeError) as problem:
         raise _does_not_fit(path, problem) from problem
 
@@ -172,6 +180,7 @@ class Checkpoint(keras.callbacks.Callback):
                 _add_random_states(self.model, temporary)
                 with h5py.File(temporary, "a") as file:
                     file[_BATCHES] = self._batches
+                    file[_BATCHES].attrs.update(STATED)
                 append_checksum(temporary)
                 # A machine that dies must not leave a name without content.
                 with temporary.open("rb") as file:

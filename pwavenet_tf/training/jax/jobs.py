@@ -106,7 +106,7 @@ def student_job(
         model.copy_conditioner(teacher)
     network = in_precision(model, settings.precision)
     distiller = make_distiller(teacher, network, settings)
-    context = distillation_context(teacher, model)
+    context = distillation_context(teacher, model, settings)
     return Job("student", model, network, distiller, settings, context)
 
 
