@@ -11,6 +11,7 @@ from pwavenet_tf.audio.metrics import (
     log_spectral_distance,
 )
 from pwavenet_tf.audio.pitch import pitch_track
+from pwavenet_tf.audio.sound_measures import sound_measures
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.evaluation.perceptual_measures import (
     INSTALL,
@@ -18,7 +19,6 @@ from pwavenet_tf.evaluation.perceptual_measures import (
     pesq_wide_band,
     stoi,
 )
-from pwavenet_tf.training.callbacks.health_measures import sound_measures
 
 # Coefficients 1 to 24: the order that is usual at 16 kHz and above.
 CEPSTRAL_ORDER = 24

@@ -16,10 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
+from pwavenet_tf.audio.formats import HIGHEST_SAMPLE, LOWEST_SAMPLE
 from pwavenet_tf.audio.signal import (
     HALF_BIN,
-    HIGHEST_SAMPLE,
-    LOWEST_SAMPLE,
     open_unit_interval,
     quantise,
     soft_floor,

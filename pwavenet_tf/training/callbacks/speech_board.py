@@ -10,8 +10,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from pwavenet_tf.audio.formats import HIGHEST_SAMPLE, LOWEST_SAMPLE
 from pwavenet_tf.audio.mel import log_mel_spectrogram
-from pwavenet_tf.audio.signal import HIGHEST_SAMPLE, LOWEST_SAMPLE
 from pwavenet_tf.core.config import FRAME_ARRAYS, AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.distillation.distiller import Distiller
