@@ -24,6 +24,8 @@ from pwavenet_tf.synthesis.student import Synthesizer
 WARMUP_FILE = "tf_serving_warmup_requests"
 CHECKSUM_FILE = "SHA256SUMS"
 
+_TOLERANCE = 1e-5
+
 
 def write_warmup_requests(student, model: str, path: Path) -> None:
     """Writes a warm-up request of one second for each signature.
@@ -59,9 +61,6 @@ def write_warmup_requests(student, model: str, path: Path) -> None:
             for name, value in inputs.items():
                 request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
             writer.write(log.SerializeToString())
-
-
-_TOLERANCE = 1e-5
 
 
 def export_saved_model(student: ParallelWaveNet, out: Path) -> Path:

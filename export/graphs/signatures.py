@@ -29,6 +29,15 @@ from pwavenet_tf.export.graphs.features import (
 from pwavenet_tf.synthesis.noise import positional_uniforms
 from pwavenet_tf.synthesis.student import FlowState, Synthesizer
 
+_MEL_CHUNK_FRAMES = 2_048
+
+# Only tensors become defaults of a SavedModel; Python numbers are lost.
+_WHOLE = tf.constant([-1], tf.int64)
+_SEED = tf.constant([0], tf.int64)
+_TEMPERATURE = tf.constant([1.0])
+_ONE_ROW = tf.constant([0], tf.int64)
+_NOT_ENDED = tf.constant([False])
+
 
 def state_zeros(synthesizer: Synthesizer) -> dict[str, tf.Tensor]:
     """The state of one row before its first frame, by name."""
@@ -176,16 +185,6 @@ def _kept_state(series, lengths, context: int):
 def _expand_to_rank(rows, x):
     """`(batch,)` as `(batch, 1, …)`, of the rank of x."""
     return tf.reshape(rows, [-1] + [1] * (x.shape.rank - 1))
-
-
-_MEL_CHUNK_FRAMES = 2_048
-
-# Only tensors become defaults of a SavedModel; Python numbers are lost.
-_WHOLE = tf.constant([-1], tf.int64)
-_SEED = tf.constant([0], tf.int64)
-_TEMPERATURE = tf.constant([1.0])
-_ONE_ROW = tf.constant([0], tf.int64)
-_NOT_ENDED = tf.constant([False])
 
 
 class Signatures(tf.Module):

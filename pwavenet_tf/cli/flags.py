@@ -24,6 +24,18 @@ from pwavenet_tf.corpus.audit.verdict import Limits
 from pwavenet_tf.models.inputs import HIGHEST_TEMPERATURE
 from pwavenet_tf.voices import voice_file, voice_names
 
+# What nobody calls a folder.
+_OF_FILES = (
+    *SUFFIXES,
+    *(".csv", ".html", ".json", ".keras", ".npy", ".npz", ".onnx", ".tflite"),
+)
+
+RUNNERS = (
+    "DirectRunner on this machine; FlinkRunner or SparkRunner on a cluster, "
+    "whose workers must have this package and see all folders under the same "
+    "absolute paths."
+)
+
 
 def define_path(
     name: str,
@@ -57,13 +69,6 @@ def define_path(
         return True
 
     flags.register_validator(name, checker, flag_values=flag_values)
-
-
-# What nobody calls a folder.
-_OF_FILES = (
-    *SUFFIXES,
-    *(".csv", ".html", ".json", ".keras", ".npy", ".npz", ".onnx", ".tflite"),
-)
 
 
 def existing(name: str, path: str) -> None:
@@ -257,12 +262,6 @@ def chosen_inputs(
 
 if TYPE_CHECKING:
     from pwavenet_tf.core.beam import Runner
-
-RUNNERS = (
-    "DirectRunner on this machine; FlinkRunner or SparkRunner on a cluster, "
-    "whose workers must have this package and see all folders under the same "
-    "absolute paths."
-)
 
 
 def define_runner(

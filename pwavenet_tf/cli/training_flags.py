@@ -20,6 +20,22 @@ from pwavenet_tf.core.training_config import (
 )
 from pwavenet_tf.training.distribution import STRATEGIES
 
+_PRESET = "The preset's own, if left out."
+_SETTINGS = {
+    "batch_size": f"N: Clips a step. {_PRESET}",
+    "clip_length": (
+        f"SAMPLES: Length of each clip, a multiple of the hop length. {_PRESET}"
+    ),
+    "learning_rate": (
+        "RATE: Adam's at its peak, from which it decays to zero by a cosine. "
+        f"{_PRESET}"
+    ),
+    "report_every": (
+        "STEPS: Steps between two reports. A tenth of the run, and 1,000 at "
+        "most, if left out."
+    ),
+}
+
 
 def define_precision(flag_values: flags.FlagValues) -> None:
     """Defines `--precision`."""
@@ -90,23 +106,6 @@ def define_tensorboard(flag_values: flags.FlagValues) -> None:
 def chosen_tensorboard(flag_values: flags.FlagValues) -> Path | None:
     """The folder that `--tensorboard` names, if any."""
     return flag_values.tensorboard and Path(flag_values.tensorboard)
-
-
-_PRESET = "The preset's own, if left out."
-_SETTINGS = {
-    "batch_size": f"N: Clips a step. {_PRESET}",
-    "clip_length": (
-        f"SAMPLES: Length of each clip, a multiple of the hop length. {_PRESET}"
-    ),
-    "learning_rate": (
-        "RATE: Adam's at its peak, from which it decays to zero by a cosine. "
-        f"{_PRESET}"
-    ),
-    "report_every": (
-        "STEPS: Steps between two reports. A tenth of the run, and 1,000 at "
-        "most, if left out."
-    ),
-}
 
 
 def define_training(

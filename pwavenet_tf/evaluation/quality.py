@@ -35,6 +35,17 @@ RESOLUTIONS = (
 )
 _MAGNITUDE_FLOOR = 1e-7
 
+# Those that `fast` leaves out: tracking pitch takes most of the time.
+PITCH_MEASURES = ("f0_error", "voicing_error")
+
+# Octave bands by their nominal centres in Hz (IEC 61260); the exact ones are
+# octaves from 1 kHz.
+_NOMINAL = (63, 125, 250, 500, 1_000, 2_000, 4_000, 8_000, 16_000)
+OCTAVES = {
+    str(nominal): (1_000 * 2.0 ** (place - 4.5), 1_000 * 2.0 ** (place - 3.5))
+    for place, nominal in enumerate(_NOMINAL)
+}
+
 
 def mel_cepstral_distortion(
     reference: np.ndarray, audio: np.ndarray, sample_rate: int
@@ -157,18 +168,6 @@ def _magnitudes(
 def _power_of_two(samples: float) -> int:
     """The smallest power of two that is not less."""
     return 1 << max(0, int(np.ceil(np.log2(samples))))
-
-
-# Those that `fast` leaves out: tracking pitch takes most of the time.
-PITCH_MEASURES = ("f0_error", "voicing_error")
-
-# Octave bands by their nominal centres in Hz (IEC 61260); the exact ones are
-# octaves from 1 kHz.
-_NOMINAL = (63, 125, 250, 500, 1_000, 2_000, 4_000, 8_000, 16_000)
-OCTAVES = {
-    str(nominal): (1_000 * 2.0 ** (place - 4.5), 1_000 * 2.0 ** (place - 3.5))
-    for place, nominal in enumerate(_NOMINAL)
-}
 
 
 class Quality:

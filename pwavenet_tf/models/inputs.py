@@ -25,6 +25,8 @@ Seed = int | Sequence[int]
 # Far above any use; beyond it float32 overflows within the flows.
 HIGHEST_TEMPERATURE = 100.0
 
+Features = Mapping[str, np.ndarray] | np.ndarray
+
 
 def require_temperature(temperature: float, name: str = "temperature") -> float:
     """A temperature as a float, checked.
@@ -64,9 +66,6 @@ def require_seed(seed: Seed) -> np.ndarray:
             f"seed is {seed!r}, but it must be a whole number of 64 bits, or "
             "one for each row"
         ) from error
-
-
-Features = Mapping[str, np.ndarray] | np.ndarray
 
 
 def is_single(features: Features) -> bool:

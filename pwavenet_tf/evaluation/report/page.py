@@ -23,6 +23,17 @@ from pwavenet_tf.evaluation.report.tables import (
 from pwavenet_tf.evaluation.scores import Scoring
 from pwavenet_tf.training.callbacks.progress import read_log
 
+_UNITS = {
+    "kl": "nats per sample",
+    "contrastive": "nats per sample",
+    "regulariser": "nats per sample",
+    "cross_entropy": "nats per sample",
+    "entropy": "nats per sample",
+    "nats": "nats per sample",
+}
+
+_DISTANCE = "sound_log_spectral_distance"
+
 
 @dataclasses.dataclass(frozen=True)
 class Sentence:
@@ -200,18 +211,6 @@ def flac(audio: np.ndarray, sample_rate: int) -> bytes:
 
 def _data_uri(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-_UNITS = {
-    "kl": "nats per sample",
-    "contrastive": "nats per sample",
-    "regulariser": "nats per sample",
-    "cross_entropy": "nats per sample",
-    "entropy": "nats per sample",
-    "nats": "nats per sample",
-}
-
-_DISTANCE = "sound_log_spectral_distance"
 
 
 def training_curves(model: Path, name: str | None = None) -> list[Curve]:

@@ -37,6 +37,12 @@ LOG_SCALE_CENTRE = -4.0
 # normal float32.
 _LEAST_INVERSE_SCALE = 1e-30
 
+# Raw log-scales of the narrowest and the broadest untrained component.
+_INITIAL_LOG_SCALES = (-3.0, 1.5)
+
+# Beyond this a scale is infinite for audio, but not yet for float32.
+_LARGEST_LOG_SCALE = 40.0
+
 
 class _Components(NamedTuple):
     """Each component's mass as exp(exponent) * factor, `(..., K, time)`."""
@@ -261,13 +267,6 @@ def _derivatives(tails: bool, each: _Components):
 
 
 _LOG_PROBS = {tails: _with_gradient(tails) for tails in (True, False)}
-
-
-# Raw log-scales of the narrowest and the broadest untrained component.
-_INITIAL_LOG_SCALES = (-3.0, 1.5)
-
-# Beyond this a scale is infinite for audio, but not yet for float32.
-_LARGEST_LOG_SCALE = 40.0
 
 
 class MixtureOfLogistics(ContinuousHead):
