@@ -129,14 +129,8 @@ def stream_graph(
         "state_newest": flows.newest,
         "state_received": total,
     } | _kept_state(series, lengths, context)
-    return {
-        "audio": mask_padding(audio[:, : longest * hop], samples),
-        "lengths": samples,
-    } | {
-        # After the end the state is reset.
-        name: tf.where(_expand_to_rank(end, x), tf.zeros_like(x), x)
-        for name, x in following.items()
-    }
+    audio = mask_padding(audio[:, : longest * hop], samples)
+    return {"audio": audio, "lengths": samples} | _reset(following, end)
 
 
 def _checked_state(state, batch, conditioning):
@@ -182,9 +176,16 @@ def _kept_state(series, lengths, context: int):
     }
 
 
-def _expand_to_rank(rows, x):
-    """`(batch,)` as `(batch, 1, …)`, of the rank of x."""
-    return tf.reshape(rows, [-1] + [1] * (x.shape.rank - 1))
+def _reset(state, end):
+    """The state, which begins anew in rows that have ended."""
+    return {
+        name: tf.where(
+            tf.reshape(end, [-1] + [1] * (x.shape.rank - 1)),
+            tf.zeros_like(x),
+            x,
+        )
+        for name, x in state.items()
+    }
 
 
 class Signatures(tf.Module):
