@@ -53,9 +53,7 @@ def main(data: str, recordings: str, voice: str, out: str, count="40") -> None:
         }
         for kind, sound in sounds.items():
             (out / kind).mkdir(parents=True, exist_ok=True)
-            write_audio(
-                out / kind / f"{stem}.wav", sound, contract.sample_rate
-            )
+            write_audio(out / kind / f"{stem}.wav", sound, contract.sample_rate)
         for kind in ("copy", "say", "say_griffin_lim"):
             found = distance(sounds[kind], audio, contract)
             distances.setdefault(kind, []).append(found)

@@ -26,6 +26,10 @@ from pwavenet_tf.synthesis.student import Synthesizer
 WARMUP_FILE = "tf_serving_warmup_requests"
 CHECKSUM_FILE = "SHA256SUMS"
 
+_TOLERANCE = 1e-5
+# F0 is accumulated in another order.
+_SPEECH_TOLERANCE = 1e-3
+
 
 def write_warmup_requests(
     student, model: str, path: Path, acoustic_model=None
@@ -67,11 +71,6 @@ def write_warmup_requests(
             for name, value in inputs.items():
                 request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
             writer.write(log.SerializeToString())
-
-
-_TOLERANCE = 1e-5
-# F0 is accumulated in another order.
-_SPEECH_TOLERANCE = 1e-3
 
 
 def export_saved_model(

@@ -8,6 +8,10 @@ from pwavenet_tf.audio import mel_scale
 from pwavenet_tf.core.config import ARRAY_WIDTHS, FRAME_ARRAYS, INPUT_ARRAYS
 from pwavenet_tf.models.inputs import HIGHEST_TEMPERATURE
 
+# Frames of audio that are computed at a time: memory depends on it, the audio
+# does not.
+CHUNK_FRAMES = 160
+
 
 def required(x, condition, message: str):
     """x, or InvalidArgument if a condition does not hold.
@@ -60,11 +64,6 @@ def required_lengths(lengths, batch, longest, least: int):
         tf.reduce_all((lengths >= least) & (lengths <= longest)),
         f"lengths must be from {least} to what the row holds, or -1 for all",
     )
-
-
-# Frames of audio that are computed at a time: memory depends on it, the audio
-# does not.
-CHUNK_FRAMES = 160
 
 
 def concatenated(

@@ -31,6 +31,16 @@ from pwavenet_tf.models.inputs import FACTORS
 from pwavenet_tf.synthesis.noise import positional_uniforms
 from pwavenet_tf.synthesis.student import FlowState, Synthesizer
 
+_MEL_CHUNK_FRAMES = 2_048
+
+# Only tensors become defaults of a SavedModel; Python numbers are lost.
+_WHOLE = tf.constant([-1], tf.int64)
+_SEED = tf.constant([0], tf.int64)
+_TEMPERATURE = tf.constant([1.0])
+_FACTOR = tf.constant([1.0])
+_ONE_ROW = tf.constant([0], tf.int64)
+_NOT_ENDED = tf.constant([False])
+
 
 def state_zeros(synthesizer: Synthesizer) -> dict[str, tf.Tensor]:
     """The state of one row before its first frame, by name."""
@@ -122,14 +132,8 @@ def stream_graph(
         "state_newest": flows.newest,
         "state_received": total,
     } | _kept_state(series, lengths, context)
-    return {
-        "audio": mask_padding(audio[:, : longest * hop], samples),
-        "lengths": samples,
-    } | {
-        # After the end the state is reset.
-        name: tf.where(_expand_to_rank(end, x), tf.zeros_like(x), x)
-        for name, x in following.items()
-    }
+    audio = mask_padding(audio[:, : longest * hop], samples)
+    return {"audio": audio, "lengths": samples} | _reset(following, end)
 
 
 def _checked_state(state, batch, conditioning):
@@ -175,20 +179,16 @@ def _kept_state(series, lengths, context: int):
     }
 
 
-def _expand_to_rank(rows, x):
-    """`(batch,)` as `(batch, 1, …)`, of the rank of x."""
-    return tf.reshape(rows, [-1] + [1] * (x.shape.rank - 1))
-
-
-_MEL_CHUNK_FRAMES = 2_048
-
-# Only tensors become defaults of a SavedModel; Python numbers are lost.
-_WHOLE = tf.constant([-1], tf.int64)
-_SEED = tf.constant([0], tf.int64)
-_TEMPERATURE = tf.constant([1.0])
-_FACTOR = tf.constant([1.0])
-_ONE_ROW = tf.constant([0], tf.int64)
-_NOT_ENDED = tf.constant([False])
+def _reset(state, end):
+    """The state, which begins anew in rows that have ended."""
+    return {
+        name: tf.where(
+            tf.reshape(end, [-1] + [1] * (x.shape.rank - 1)),
+            tf.zeros_like(x),
+            x,
+        )
+        for name, x in state.items()
+    }
 
 
 class Signatures(tf.Module):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pwavenet_tf.audio.formats import SUFFIXES, undecodable
+from pwavenet_tf.audio.formats import HIGHEST_SAMPLE, SUFFIXES, undecodable
 from pwavenet_tf.audio.mp3 import counted
 from pwavenet_tf.audio.whole import UNKNOWN_FRAMES, require_whole
 from pwavenet_tf.core.errors import UserError, unreadable
@@ -19,8 +19,6 @@ from pwavenet_tf.core.imports import hold_back_stderr
 
 if TYPE_CHECKING:
     import soundfile
-
-HIGHEST_SAMPLE = 1 - 2**-15
 
 # What is coded with loss overshoots full scale, but never by so much.
 HIGHEST_PEAK = 2.0

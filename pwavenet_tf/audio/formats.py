@@ -1,7 +1,10 @@
-"""Which sound files can be decoded, by suffix; what converts the others."""
+"""How sound is stored: the range of samples, and which files are decoded."""
 
 import shlex
 from pathlib import Path
+
+# Those of 16-bit PCM, j / 32768.
+LOWEST_SAMPLE, HIGHEST_SAMPLE = -1.0, 1.0 - 2.0**-15
 
 # What libsndfile decodes and recordings are kept in.
 SUFFIXES = (

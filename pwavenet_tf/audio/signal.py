@@ -8,9 +8,9 @@ import math
 
 from keras import ops
 
+from pwavenet_tf.audio.formats import HIGHEST_SAMPLE, LOWEST_SAMPLE
+
 HALF_BIN = 1.0 / 65_536.0
-LOWEST_SAMPLE = -1.0
-HIGHEST_SAMPLE = 1.0 - 2.0 * HALF_BIN
 LOG_BIN_WIDTH = math.log(2.0 * HALF_BIN)
 MU_LAW_CODES = 256
 

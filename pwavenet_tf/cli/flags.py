@@ -24,6 +24,18 @@ from pwavenet_tf.corpus.audit.verdict import Limits
 from pwavenet_tf.models.inputs import HIGHEST_TEMPERATURE
 from pwavenet_tf.voices import voice_file, voice_names
 
+# What nobody calls a folder.
+_OF_FILES = (
+    *SUFFIXES,
+    *(".csv", ".html", ".json", ".keras", ".npy", ".npz", ".onnx", ".tflite"),
+)
+
+RUNNERS = (
+    "DirectRunner on this machine; FlinkRunner or SparkRunner on a cluster, "
+    "whose workers must have this package and see all folders under the same "
+    "absolute paths."
+)
+
 
 def define_path(
     name: str,
@@ -57,13 +69,6 @@ def define_path(
         return True
 
     flags.register_validator(name, checker, flag_values=flag_values)
-
-
-# What nobody calls a folder.
-_OF_FILES = (
-    *SUFFIXES,
-    *(".csv", ".html", ".json", ".keras", ".npy", ".npz", ".onnx", ".tflite"),
-)
 
 
 def existing(name: str, path: str) -> None:
@@ -162,18 +167,14 @@ def define_reference(
     define_path("reference", meaning, flag_values, existing, required)
 
 
-def define_teacher(
-    meaning: str, flag_values: flags.FlagValues, required: bool = True
+def define_file(
+    name: str,
+    meaning: str,
+    flag_values: flags.FlagValues,
+    required: bool = True,
 ) -> None:
-    """Defines --teacher."""
-    define_path("teacher", meaning, flag_values, existing_file, required)
-
-
-def define_phones(
-    meaning: str, flag_values: flags.FlagValues, required: bool = True
-) -> None:
-    """Defines --phones."""
-    define_path("phones", meaning, flag_values, existing_file, required)
+    """Defines a flag that names a file to read."""
+    define_path(name, meaning, flag_values, existing_file, required)
 
 
 def define_preset(
@@ -198,7 +199,7 @@ def define_conditioning(text: str, flag_values: flags.FlagValues) -> None:
 
 
 def define_labels(flag_values: flags.FlagValues) -> None:
-    """Defines --labels."""
+    """Defines what describes recordings: --labels and --speaker_pattern."""
     define_path(
         "labels",
         "DIR: Folder of label files with the phones; the folder labels among "
@@ -207,10 +208,6 @@ def define_labels(flag_values: flags.FlagValues) -> None:
         existing_folder,
         required=False,
     )
-
-
-def define_speaker_pattern(flag_values: flags.FlagValues) -> None:
-    """Defines --speaker_pattern."""
     flags.DEFINE_string(
         "speaker_pattern",
         None,
@@ -218,17 +215,6 @@ def define_speaker_pattern(flag_values: flags.FlagValues) -> None:
         "out, the layout gives the speaker, usually by the folder.",
         flag_values=flag_values,
     )
-
-
-def define_speakers(flag_values: flags.FlagValues) -> None:
-    """Defines --speaker and --speaker_pattern."""
-    flags.DEFINE_string(
-        "speaker",
-        None,
-        "NAME: Speaker identity, for a model of several speakers.",
-        flag_values=flag_values,
-    )
-    define_speaker_pattern(flag_values)
 
 
 def chosen_inputs(
@@ -257,12 +243,6 @@ def chosen_inputs(
 
 if TYPE_CHECKING:
     from pwavenet_tf.core.beam import Runner
-
-RUNNERS = (
-    "DirectRunner on this machine; FlinkRunner or SparkRunner on a cluster, "
-    "whose workers must have this package and see all folders under the same "
-    "absolute paths."
-)
 
 
 def define_runner(
@@ -333,6 +313,17 @@ def chosen_limits(flag_values: flags.FlagValues) -> Limits:
             f"than --longest_seconds={limits.longest_seconds:g}"
         )
     return limits
+
+
+def define_speaker(flag_values: flags.FlagValues) -> None:
+    """Defines --speaker, --labels and --speaker_pattern."""
+    flags.DEFINE_string(
+        "speaker",
+        None,
+        "NAME: Speaker identity, for a model of several speakers.",
+        flag_values=flag_values,
+    )
+    define_labels(flag_values)
 
 
 def define_sampling(flag_values: flags.FlagValues) -> None:

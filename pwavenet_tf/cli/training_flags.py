@@ -1,15 +1,14 @@
-"""Flags that training commands share: settings, precision, devices, board."""
+"""Flags that training commands share."""
 
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from absl import flags
 
 from pwavenet_tf.cli.flags import (
+    define_file,
     define_path,
     define_steps,
-    existing_file,
     writable_folder,
 )
 from pwavenet_tf.cli.numbers import define_number
@@ -20,77 +19,8 @@ from pwavenet_tf.core.training_config import (
 )
 from pwavenet_tf.training.distribution import STRATEGIES
 
-
-def define_precision(flag_values: flags.FlagValues) -> None:
-    """Defines `--precision`."""
-    flags.DEFINE_enum(
-        "precision",
-        "float32",
-        PRECISIONS,
-        "TYPE: What the networks compute in while they are trained: bfloat16 "
-        "where the processor, GPU or TPU has it, float16 (with loss scaling) "
-        "on GPUs. Weights, likelihoods and the model that is written are "
-        "float32 in any case.",
-        flag_values=flag_values,
-    )
-
-
-def with_precision(
-    settings: TeacherTraining | None, flag_values: flags.FlagValues
-) -> TeacherTraining | None:
-    """Training settings with the given `--precision`."""
-    if settings is None:
-        return None
-    return dataclasses.replace(settings, precision=flag_values.precision)
-
-
 if TYPE_CHECKING:
     import tensorflow as tf
-
-
-def define_strategy(flag_values: flags.FlagValues) -> None:
-    """Defines `--strategy`."""
-    flags.DEFINE_enum(
-        "strategy",
-        "auto",
-        STRATEGIES,
-        "WHERE: The devices to train on: single, one; mirrored, all GPUs of "
-        "this machine; multiworker, the machines that TF_CONFIG lists; tpu, "
-        "the one that TPU_NAME names. auto takes all that it finds. A step's "
-        "clips are divided among them.",
-        flag_values=flag_values,
-    )
-
-
-def chosen_strategy(flag_values: flags.FlagValues) -> "tf.distribute.Strategy":
-    """The strategy that `--strategy` asks for.
-
-    Raises:
-        UserError: If there are no such machines.
-    """
-    from pwavenet_tf.training.distribution import choose_strategy
-
-    return choose_strategy(flag_values.strategy)
-
-
-def define_tensorboard(flag_values: flags.FlagValues) -> None:
-    """Defines `--tensorboard`."""
-    define_path(
-        "tensorboard",
-        "DIR: Folder of reports for TensorBoard: curves, held-out recordings "
-        "and the model's output for them, their spectrograms, and histograms. "
-        "View them with tensorboard --logdir=DIR. Nothing is written, if left "
-        "out.",
-        flag_values,
-        writable_folder,
-        required=False,
-    )
-
-
-def chosen_tensorboard(flag_values: flags.FlagValues) -> Path | None:
-    """The folder that `--tensorboard` names, if any."""
-    return flag_values.tensorboard and Path(flag_values.tensorboard)
-
 
 _PRESET = "The preset's own, if left out."
 _SETTINGS = {
@@ -109,10 +39,35 @@ _SETTINGS = {
 }
 
 
+def define_precision(flag_values: flags.FlagValues) -> None:
+    """Defines `--precision`."""
+    flags.DEFINE_enum(
+        "precision",
+        "float32",
+        PRECISIONS,
+        "TYPE: What the networks compute in while they are trained: bfloat16 "
+        "where the processor, GPU or TPU has it, float16 (with loss scaling) "
+        "on GPUs. Weights, likelihoods and the model that is written are "
+        "float32 in any case.",
+        flag_values=flag_values,
+    )
+
+
+def chosen_strategy(flag_values: flags.FlagValues) -> "tf.distribute.Strategy":
+    """The strategy that `--strategy` asks for.
+
+    Raises:
+        UserError: If there are no such machines.
+    """
+    from pwavenet_tf.training.distribution import choose_strategy
+
+    return choose_strategy(flag_values.strategy)
+
+
 def define_training(
     flag_values: flags.FlagValues, model: str, seeded: str
 ) -> None:
-    """Defines the flags of a run's length, start and settings.
+    """Defines the flags of a run's length, start, settings and devices.
 
     Args:
         flag_values: Where they are defined.
@@ -124,14 +79,13 @@ def define_training(
         "left out. More than a finished run in RUN has done continue it.",
         flag_values,
     )
-    define_path(
+    define_file(
         "initial",
         f"FILE: A {model}.keras whose weights are the first ones: to fine-tune "
         "on another voice, or to continue in another folder. Its sizes must be "
         "the same, and the data prepared with its statistics (pwavenet prepare "
         "--statistics_of=FILE). Random weights, if left out.",
         flag_values,
-        existing_file,
         required=False,
     )
     for name, meaning in _SETTINGS.items():
@@ -141,6 +95,27 @@ def define_training(
         0,
         f"N: Determines {seeded}: the same seed gives the same {model}.",
         flag_values,
+    )
+    define_precision(flag_values)
+    flags.DEFINE_enum(
+        "strategy",
+        "auto",
+        STRATEGIES,
+        "WHERE: The devices to train on: single, one; mirrored, all GPUs of "
+        "this machine; multiworker, the machines that TF_CONFIG lists; tpu, "
+        "the one that TPU_NAME names. auto takes all that it finds. A step's "
+        "clips are divided among them.",
+        flag_values=flag_values,
+    )
+    define_path(
+        "tensorboard",
+        "DIR: Folder of reports for TensorBoard: curves, held-out recordings "
+        "and the model's output for them, their spectrograms, and histograms. "
+        "View them with tensorboard --logdir=DIR. Nothing is written, if left "
+        "out.",
+        flag_values,
+        writable_folder,
+        required=False,
     )
 
 
@@ -159,6 +134,9 @@ def with_training(
     """A preset's training settings with what the flags change."""
     if settings is None:
         return None
-    given = {name: flag_values[name].value for name in _SETTINGS}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    return dataclasses.replace(settings, **chosen)
+    given = {
+        name: flag_values[name].value
+        for name in (*_SETTINGS, "precision")
+        if name in flag_values and flag_values[name].value is not None
+    }
+    return dataclasses.replace(settings, **given)

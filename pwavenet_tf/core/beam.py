@@ -21,6 +21,8 @@ from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.imports import hold_back_stderr
 
+_WORKERS_LOG_LEVEL = "default_sdk_harness_log_level"
+
 
 def import_beam() -> None:
     """Imports Apache Beam without its warnings about missing extras.
@@ -41,8 +43,6 @@ if TYPE_CHECKING:
     import apache_beam
     from apache_beam.options.pipeline_options import PipelineOptions
     from apache_beam.runners.runner import PipelineResult
-
-_WORKERS_LOG_LEVEL = "default_sdk_harness_log_level"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -144,20 +144,26 @@ class AudioContract:
                 fields.append(f"{field.name} ({mine} against {theirs})")
         return fields
 
+    def feature_differences(self, other: "AudioContract") -> list[str]:
+        """As `differences`, of what the features depend on.
+
+        Pre-emphasis may differ: it is a model's own, and neither the audio
+        nor the mel spectrogram depends on it.
+        """
+        return self.differences(
+            dataclasses.replace(other, pre_emphasis=self.pre_emphasis)
+        )
+
     def require_equal(
         self, other: "AudioContract", mine: str, theirs: str
     ) -> None:
         """Refuses a contract of other features, naming what differs.
 
-        Pre-emphasis may differ: it is a model's own, and neither the audio
-        nor the mel spectrogram depends on it.
-
         Raises:
             UserError: If any other field differs. `mine` and `theirs` name
                 the two places in the message.
         """
-        other = dataclasses.replace(other, pre_emphasis=self.pre_emphasis)
-        if differences := self.differences(other):
+        if differences := self.feature_differences(other):
             raise UserError(
                 f"{mine} and {theirs} do not share one acoustic contract: "
                 f"{', '.join(differences)}; prepare the data or train the "

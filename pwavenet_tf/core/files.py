@@ -15,6 +15,10 @@ from typing import Any
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.locks import lock_file
 
+_UNFINISHED, _LOCK = ".unfinished-", ".lock"
+# Matches the locks of what `atomic_write` has not finished.
+UNFINISHED = f"{_UNFINISHED}*{_LOCK}"
+
 
 def require_free(folder: Path) -> None:
     """Refuses a folder to be written that already holds something.
@@ -33,11 +37,6 @@ def require_free(folder: Path) -> None:
             f"{folder}: already holds something; name another place or "
             "remove it first"
         )
-
-
-_UNFINISHED, _LOCK = ".unfinished-", ".lock"
-# Matches the locks of what `atomic_write` has not finished.
-UNFINISHED = f"{_UNFINISHED}*{_LOCK}"
 
 
 @contextlib.contextmanager

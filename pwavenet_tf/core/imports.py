@@ -20,6 +20,9 @@ from collections.abc import Iterator
 
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
+# There is one standard error for all threads.
+_HELD = threading.RLock()
+
 
 @functools.cache
 def import_tensorflow() -> None:
@@ -42,10 +45,6 @@ def import_tensorflow() -> None:
         # has loaded TensorFlow; with one, an error is news and must be seen.
         if not os.path.exists("/dev/nvidiactl"):
             tf.config.list_physical_devices("GPU")
-
-
-# There is one standard error for all threads.
-_HELD = threading.RLock()
 
 
 @contextlib.contextmanager

@@ -53,6 +53,12 @@ from pwavenet_tf.corpus.transcripts import TABLE
 
 _FAULT = ".fault"
 
+# Few enough that the last worker is soon done, and enough that a group's
+# graph of decoders is worth building.
+_GROUP = 8
+_INPUTS = "inputs.jsonl"
+_Measured = Measures | UserError
+
 
 def file_name(source: Source, suffix: str, *settings: object) -> str:
     """The name of a recording's file.
@@ -188,13 +194,6 @@ def _load_fault(path: Path) -> UserError:
 
 def _damaged(path: Path) -> UserError:
     return UserError(f"{path}: is damaged; remove it and run again")
-
-
-# Few enough that the last worker is soon done, and enough that a group's
-# graph of decoders is worth building.
-_GROUP = 8
-_INPUTS = "inputs.jsonl"
-_Measured = Measures | UserError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,16 +1,24 @@
 """How utterances are cut into clips."""
 
+import abc
 import dataclasses
 
 import numpy as np
 
-from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.core.config import AudioContract, Conditioning
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.corpus.card import CorpusCard
 
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """What a clip spans: context, the frames in the loss, look-ahead."""
+    """What a clip spans: context, the frames in the loss, look-ahead.
+
+    Where a clip lies follows from the frame of its utterance from which on it
+    is in the loss, `start_frame`, which may lie before the first one. The
+    methods take it as an integer array of any shape, and `xp`, the module of
+    that array: `numpy`, `tensorflow` or `keras.ops`.
+    """
 
     hop_length: int
     clip_frames: int
@@ -62,60 +70,194 @@ class Window:
         """How many clips cover so many frames, int or tensor."""
         return -(-frames // self.clip_frames)
 
-    def cut(self, levels, features: dict, clips, lead) -> tuple:
-        """Cuts one utterance into clips, in a graph.
+    def frame_places(self, start_frame, xp):
+        """The clip's frames, `(..., frames)`; some may lie after the end."""
+        first = self._first_frame(start_frame, xp)
+        return first + np.arange(self.frames, dtype=np.int32)
+
+    def sample_places(self, start_frame, xp):
+        """The clip's samples, `(..., samples)`; some may lie after the end."""
+        first = self._first_frame(start_frame, xp) * self.hop_length
+        return first + np.arange(self.samples, dtype=np.int32)
+
+    def weight(self, start_frame, samples, xp):
+        """The loss mask, float32 `(..., samples)`.
+
+        It is 1 on samples of the utterance, which has so many, that are in the
+        clip's loss, else 0.
+        """
+        position = self.sample_places(start_frame, xp)
+        start = (start_frame * self.hop_length)[..., None]
+        inside = (position >= start) & (position < samples[..., None])
+        inside &= position < start + self.clip_frames * self.hop_length
+        return xp.where(inside, np.float32(1), np.float32(0))
+
+    def _first_frame(self, start_frame, xp):
+        # A clip never begins before its utterance.
+        return xp.maximum(start_frame - self.context_frames, 0)[..., None]
+
+
+def cut_utterance(levels, features: dict, window: Window, lead) -> tuple:
+    """Cuts one utterance into all its clips, in a graph.
+
+    Args:
+        levels: int16 `(time,)`.
+        features: `(frames, channels)` each, and the speaker `()`.
+        window: What a clip spans.
+        lead: Frames by which the first clip begins before the utterance: the
+            loss of clip i covers `clip_frames` frames from frame
+            `i * clip_frames - lead` on.
+
+    Returns:
+        Levels, int16 `(clips, samples)`; features, `(clips, frames, channels)`
+        each, and the speaker `(clips,)`; and, int32 `(clips,)` each, what
+        `Window.weight` takes: the first frame in the loss, and the utterance's
+        length in samples.
+    """
+    import tensorflow as tf
+
+    length, frames = tf.shape(levels)[0], tf.shape(features["mel"])[0]
+    clips = window.clips(frames)
+    start_frame = tf.range(clips) * window.clip_frames - lead
+    wanted = window.frame_places(start_frame, tf)
+    real = tf.minimum(wanted, frames - 1)
+    padding = (frames + window.frames) * window.hop_length - length
+    hops = tf.reshape(tf.pad(levels, [[0, padding]]), (-1, window.hop_length))
+    return (
+        tf.reshape(tf.gather(hops, wanted), (clips, window.samples)),
+        {
+            key: tf.gather(value, real)
+            if value.shape.rank
+            else tf.fill((clips,), value)
+            for key, value in features.items()
+        },
+        start_frame,
+        tf.fill((clips,), length),
+    )
+
+
+def cut_joined(recordings: dict, window: Window, place, xp) -> tuple:
+    """A batch of clips of recordings that are joined end to end.
+
+    Args:
+        recordings: See `numpy_corpus.joined_recordings`.
+        window: What a clip spans.
+        place: int32 `(batch, 2)`: the recording, and its frame from which on
+            the clip is in the loss.
+        xp: `numpy` or `keras.ops`, whichever the arrays are of.
+
+    Returns:
+        Inputs, the audio once more, and the weight, `(batch, samples)`.
+    """
+    number, start_frame = place[:, 0], place[:, 1]
+    length, frames, first_sample, first_frame = (
+        xp.take(recordings[name], number)
+        for name in ("lengths", "frames", "first_sample", "first_frame")
+    )
+    wanted = window.frame_places(start_frame, xp)
+    rows = first_frame[:, None] + xp.minimum(wanted, frames[:, None] - 1)
+    inputs = {
+        key: xp.take(values, rows if values.ndim > 1 else number, axis=0)
+        for key, values in recordings["features"].items()
+    }
+    position = window.sample_places(start_frame, xp)
+    end = length[:, None]
+    sample = first_sample[:, None] + xp.minimum(position, end - 1)
+    levels = xp.take(recordings["levels"], sample)
+    levels = xp.where(position < end, levels, np.float32(0))
+    audio = levels / np.float32(32_768)
+    weight = window.weight(start_frame, length, xp)
+    return inputs | {"audio": audio}, audio, weight
+
+
+class ClipSource(abc.ABC):
+    """A prepared corpus, whatever its clips are read with.
+
+    Attributes:
+        card: The corpus card.
+        contract: The acoustic contract, with statistics.
+    """
+
+    card: CorpusCard
+
+    @property
+    def contract(self) -> AudioContract:
+        return self.card.contract
+
+    def conditioning(self, wanted: Conditioning) -> Conditioning:
+        """A conditioning with this corpus's phones, speakers and pitch.
 
         Args:
-            levels: int16 `(time,)`.
-            features: `(frames, channels)` each, and the speaker `()`.
-            clips: How many clips.
-            lead: Frames by which the first clip begins before the utterance:
-                the loss of clip i covers `clip_frames` frames from frame
-                `i * clip_frames - lead` on.
+            wanted: As a preset has it.
+
+        Raises:
+            UserError: If the corpus lacks what an input needs.
+        """
+        return wanted.of_corpus(
+            self.card.phones, self.card.speakers, self.card.mean_pitch_hz
+        )
+
+    def training_clips(
+        self,
+        clip_length: int,
+        context_frames: int,
+        lookahead_frames: int,
+        batch_size: int,
+        seed: int = 0,
+        first_batch: int = 0,
+    ):
+        """Random clips of the training recordings, without end.
+
+        In each pass over the recordings every sample is in the loss of exactly
+        one clip; each pass draws new places where the clips begin. The same
+        seed gives the same clips.
+
+        Args:
+            clip_length: Samples of each clip in the loss, a multiple of the hop
+                length.
+            context_frames: Frames before them.
+            lookahead_frames: Frames after them.
+            batch_size: Clips in a batch.
+            seed: Any integer.
+            first_batch: How many batches are left out: an interrupted run
+                resumes with the clips that come next, at the cost of a part of
+                one pass at most.
 
         Returns:
-            Levels, int16 `(clips, samples)`; features, `(clips, frames,
-            channels)` each, and the speaker `(clips,)`; and, each int32
-            `(clips,)` in samples of the utterance, the clip's first sample,
-            the first sample in the loss, and the utterance's length.
+            A `tf.data.Dataset` (`Corpus`) or a `keras.utils.PyDataset`
+            (`NumpyCorpus`).
+
+        Raises:
+            UserError: If a length cannot be.
         """
-        import tensorflow as tf
+        shape = (clip_length, context_frames, lookahead_frames, batch_size)
+        window = Window.of(self.contract, *shape)
+        return self._training_clips(window, batch_size, seed, first_batch)
 
-        length, frames = tf.shape(levels)[0], tf.shape(features["mel"])[0]
-        start_frames = tf.range(clips) * self.clip_frames - lead
-        first = tf.maximum(start_frames - self.context_frames, 0)
-        wanted = first[:, None] + tf.range(self.frames)
-        real = tf.clip_by_value(wanted, 0, frames - 1)
-        hops = tf.reshape(
-            tf.pad(levels, [[0, frames * self.hop_length - length]]),
-            (frames, self.hop_length),
-        )
-        audio = tf.where(
-            (wanted == real)[..., None], tf.gather(hops, real), np.int16(0)
-        )
-        return (
-            tf.reshape(audio, (clips, self.samples)),
-            {
-                key: tf.gather(value, real)
-                if value.shape.rank
-                else tf.fill((clips,), value)
-                for key, value in features.items()
-            },
-            first * self.hop_length,
-            start_frames * self.hop_length,
-            tf.fill((clips,), length),
-        )
+    def validation_clips(
+        self,
+        clip_length: int,
+        context_frames: int,
+        lookahead_frames: int,
+        batch_size: int,
+    ):
+        """All clips of the validation recordings, once, in order.
 
-    def weight(self, first_sample, start_sample, samples):
-        """The loss mask, float32 `(batch, samples)`.
+        The clips do not overlap in what counts, and every sample counts. The
+        last batch is filled up with clips of weight zero. For the arguments
+        see `training_clips`.
 
-        It is 1 on samples of the utterance that are in the clip's loss, else
-        0. The arguments are the last three results of `cut`, `(batch,)` each.
+        Raises:
+            UserError: If a length cannot be.
         """
-        import tensorflow as tf
+        shape = (clip_length, context_frames, lookahead_frames, batch_size)
+        window = Window.of(self.contract, *shape)
+        return self._validation_clips(window, batch_size)
 
-        position = first_sample[:, None] + tf.range(self.samples)
-        start = start_sample[:, None]
-        end = start + self.clip_frames * self.hop_length
-        inside = (position >= start) & (position < end)
-        return tf.cast(inside & (position < samples[:, None]), tf.float32)
+    @abc.abstractmethod
+    def _training_clips(
+        self, window: Window, batch_size: int, seed: int, first_batch: int
+    ): ...
+
+    @abc.abstractmethod
+    def _validation_clips(self, window: Window, batch_size: int): ...

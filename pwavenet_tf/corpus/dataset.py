@@ -8,10 +8,9 @@ import numpy as np
 
 from pwavenet_tf.audio.mel import normalised
 from pwavenet_tf.audio.pitch import relative_pitch, sinusoid_track
-from pwavenet_tf.core.config import Conditioning
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.card import CorpusCard, Split
-from pwavenet_tf.corpus.clips import Window
+from pwavenet_tf.corpus.clips import ClipSource, Window, cut_utterance
 from pwavenet_tf.corpus.records import count_records, parse
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ _SHUFFLE_BYTES = 32 * 2**20
 _SHARDS_AT_ONCE = 4
 
 
-class Corpus:
+class Corpus(ClipSource):
     """A corpus that `prepare` has written.
 
     Clips are `(inputs, audio, weight)`, what `keras.Model.fit` takes as
@@ -53,7 +52,6 @@ class Corpus:
     def __init__(self, folder: Path) -> None:
         self._folder = Path(folder)
         self.card = CorpusCard.load(self._folder)
-        self.contract = self.card.contract
         for split in ("training", "validation"):
             shards = self.card.shards(split)
             held = sum(count_records(self._folder / one) for one in shards)
@@ -63,87 +61,29 @@ class Corpus:
                     f"{listed} recordings; prepare the corpus again"
                 )
 
-    def training_clips(
-        self,
-        clip_length: int,
-        context_frames: int,
-        lookahead_frames: int,
-        batch_size: int,
-        seed: int = 0,
-        first_batch: int = 0,
+    def _training_clips(
+        self, window: Window, batch_size: int, seed: int, first_batch: int
     ) -> "tf.data.Dataset":
-        """Random clips of the training recordings, without end.
-
-        In each pass over the recordings every sample is in the loss of exactly
-        one clip; each pass draws new places where the clips begin. The same
-        seed gives the same clips.
-
-        Args:
-            clip_length: Samples of each clip in the loss, a multiple of the hop
-                length.
-            context_frames: Frames before them.
-            lookahead_frames: Frames after them.
-            batch_size: Clips in a batch.
-            seed: Any integer.
-            first_batch: How many batches are left out: an interrupted run
-                resumes with the clips that come next, at the cost of a part of
-                one pass at most.
-
-        Raises:
-            UserError: If a length cannot be.
-        """
         import tensorflow as tf
 
-        window = Window.of(
-            self.contract,
-            clip_length,
-            context_frames,
-            lookahead_frames,
-            batch_size,
-        )
-        recordings = len(self.card.training)
-        first_pass, passed_over = divmod(
-            first_batch * batch_size, self._clips("training", window)
-        )
         held = max(
             8 * batch_size,
             _SHUFFLE_BYTES // window.clip_bytes(self.contract.mels),
         )
 
         def one_pass(number):
-            def cut(place, record):
-                return self._random_clips(
-                    record, window, [seed, number * recordings + place]
-                )
-
-            # Not `Dataset.shuffle`, whose state a run could not find again.
-            def mixed(place, clips):
-                order = tf.random.experimental.stateless_shuffle(
-                    tf.range(tf.shape(clips[0])[0]),
-                    seed=tf.random.fold_in([seed, -1 - number], place),
-                )
-                return tf.nest.map_structure(
-                    lambda values: tf.gather(values, order), clips
-                )
-
-            order = tf.random.experimental.stateless_shuffle(
-                self._shards("training"), seed=[seed, number]
-            )
             return (
-                tf.data.Dataset.from_tensor_slices(order)
-                .interleave(
-                    tf.data.TFRecordDataset, cycle_length=_SHARDS_AT_ONCE
-                )
-                .enumerate()
-                .map(cut, num_parallel_calls=tf.data.AUTOTUNE)
-                .unbatch()
+                self._cut_in_random_order(window, seed, number)
                 .batch(held)
                 .enumerate()
-                .map(mixed)
+                .map(_shuffled(seed, number))
                 .prefetch(1)
                 .unbatch()
             )
 
+        first_pass, passed_over = divmod(
+            first_batch * batch_size, self._clips("training", window)
+        )
         clips = (
             tf.data.Dataset.counter(first_pass)
             .flat_map(one_pass)
@@ -151,20 +91,34 @@ class Corpus:
         )
         return self._batched(clips, window, batch_size)
 
-    def _random_clips(self, record, window: Window, seed) -> tuple:
-        """All clips of a recording, beginning at a random place."""
+    def _cut_in_random_order(
+        self, window: Window, seed: int, number
+    ) -> "tf.data.Dataset":
+        """One pass over the recordings, each cut from a random place on."""
         import tensorflow as tf
 
-        _, levels, features = parse(record, self.card)
-        frames = tf.shape(features["mel"])[0]
-        clips = window.clips(frames)
-        lead = tf.random.stateless_uniform(
-            (),
-            seed=seed,
-            maxval=clips * window.clip_frames - frames + 1,
-            dtype=tf.int32,
+        def cut(place, record):
+            _, levels, features = parse(record, self.card)
+            frames = tf.shape(features["mel"])[0]
+            spare = window.clips(frames) * window.clip_frames - frames
+            lead = tf.random.stateless_uniform(
+                (),
+                seed=[seed, number * len(self.card.training) + place],
+                maxval=spare + 1,
+                dtype=tf.int32,
+            )
+            return cut_utterance(levels, features, window, lead)
+
+        shards = tf.random.experimental.stateless_shuffle(
+            self._shards("training"), seed=[seed, number]
         )
-        return window.cut(levels, features, clips, lead)
+        return (
+            tf.data.Dataset.from_tensor_slices(shards)
+            .interleave(tf.data.TFRecordDataset, cycle_length=_SHARDS_AT_ONCE)
+            .enumerate()
+            .map(cut, num_parallel_calls=tf.data.AUTOTUNE)
+            .unbatch()
+        )
 
     def _clips(self, split: Split, window: Window) -> int:
         """How many clips a pass over all recordings gives."""
@@ -173,36 +127,14 @@ class Corpus:
             for one in self.card.recordings(split)
         )
 
-    def validation_clips(
-        self,
-        clip_length: int,
-        context_frames: int,
-        lookahead_frames: int,
-        batch_size: int,
+    def _validation_clips(
+        self, window: Window, batch_size: int
     ) -> "tf.data.Dataset":
-        """All clips of the validation recordings, once, in order.
-
-        The clips do not overlap in what counts, and every sample counts. The
-        last batch is filled up with clips of weight zero. For the arguments
-        see `training_clips`.
-
-        Raises:
-            UserError: If a length cannot be.
-        """
         import tensorflow as tf
-
-        window = Window.of(
-            self.contract,
-            clip_length,
-            context_frames,
-            lookahead_frames,
-            batch_size,
-        )
 
         def cut(record):
             _, levels, features = parse(record, self.card)
-            clips = window.clips(tf.shape(features["mel"])[0])
-            return window.cut(levels, features, clips, 0)
+            return cut_utterance(levels, features, window, 0)
 
         clips = (
             tf.data.TFRecordDataset(self._shards("validation"))
@@ -242,19 +174,6 @@ class Corpus:
                 },
             )
 
-    def conditioning(self, wanted: Conditioning) -> Conditioning:
-        """A conditioning with this corpus's phones, speakers and pitch.
-
-        Args:
-            wanted: As a preset has it.
-
-        Raises:
-            UserError: If the corpus lacks what an input needs.
-        """
-        return wanted.of_corpus(
-            self.card.phones, self.card.speakers, self.card.mean_pitch_hz
-        )
-
     def _normalised(self, features: dict) -> dict:
         changed = {"mel": normalised(features["mel"], self.contract)}
         mean_pitch_hz = self.card.mean_pitch_hz
@@ -277,10 +196,10 @@ class Corpus:
     ) -> "tf.data.Dataset":
         import tensorflow as tf
 
-        def finish(levels, features, first_sample, start_sample, samples):
+        def finish(levels, features, start_frame, samples):
             audio = tf.cast(levels, tf.float32) / 32768
             inputs = {"audio": audio} | self._normalised(features)
-            weight = window.weight(first_sample, start_sample, samples)
+            weight = window.weight(start_frame, samples, tf)
             return inputs, audio, weight
 
         # Several workers share each batch; they do not read other files.
@@ -294,3 +213,22 @@ class Corpus:
             .prefetch(tf.data.AUTOTUNE)
             .with_options(options)
         )
+
+
+def _shuffled(seed: int, number):
+    """Shuffles a part of the clips of a pass, given the part's number.
+
+    Not `Dataset.shuffle`, whose state a run could not find again.
+    """
+    import tensorflow as tf
+
+    def shuffled(place, clips):
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(tf.shape(clips[0])[0]),
+            seed=tf.random.fold_in([seed, -1 - number], place),
+        )
+        return tf.nest.map_structure(
+            lambda values: tf.gather(values, order), clips
+        )
+
+    return shuffled

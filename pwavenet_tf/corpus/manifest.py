@@ -13,6 +13,10 @@ _SUFFIXES = (".csv", ".tsv")
 _DELIMITERS = ",\t;|"
 _COLUMNS = _PATH, _SPEAKER, _TEXT = "path", "speaker", "text"
 
+# The folder that a recording lies in, as the corpora VCTK and LibriTTS have
+# one for each speaker.
+FOLDER = "^([^/]+)/"
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -98,11 +102,6 @@ def _manifest_rows(
             )
         seen[place] = line
         yield Row(path, row.get(_SPEAKER) or None, row.get(_TEXT) or None, line)
-
-
-# The folder that a recording lies in, as the corpora VCTK and LibriTTS have
-# one for each speaker.
-FOLDER = "^([^/]+)/"
 
 
 def speaker_of(name: str, pattern: re.Pattern) -> str:

@@ -12,17 +12,24 @@ import numpy as np
 
 from pwavenet_tf.audio.mel import mel_filterbank
 from pwavenet_tf.audio.pitch import relative_pitch, sinusoid_track
-from pwavenet_tf.core.config import ARRAY_WIDTHS, INPUT_ARRAYS, Conditioning
+from pwavenet_tf.core.config import ARRAY_WIDTHS, INPUT_ARRAYS
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write, require_free
 from pwavenet_tf.core.sizes import require_whole_array
 from pwavenet_tf.corpus.card import CorpusCard, Split
-from pwavenet_tf.corpus.clips import Window
+from pwavenet_tf.corpus.clips import ClipSource, Window, cut_joined
 from pwavenet_tf.corpus.compact import FILTERBANK, LEVELS, FlacWriter, unpacked
 from pwavenet_tf.corpus.dataset import Corpus
 
+SPLITS: tuple[Split, ...] = ("training", "validation")
 
-class NumpyCorpus:
+# Of each recording in the corpus card.
+_CARD_BYTES = 200
+# What a FLAC writer may hold back of what it was given.
+_HELD_BACK_BYTES = 32_768
+
+
+class NumpyCorpus(ClipSource):
     """A corpus that `pwavenet export-corpus` has written; see `Corpus`.
 
     Its clips are those of `Corpus`, as NumPy arrays: the validation clips are
@@ -41,56 +48,21 @@ class NumpyCorpus:
 
     def __init__(self, folder: Path) -> None:
         self.card = CorpusCard.load(Path(folder))
-        self.contract = self.card.contract
         self._recordings = {
-            split: _Recordings(Path(folder), split, self.card)
-            for split in ("training", "validation")
+            split: joined_recordings(Path(folder), split, self.card)
+            for split in SPLITS
         }
 
-    def conditioning(self, wanted: Conditioning) -> Conditioning:
-        """As `Corpus.conditioning`."""
-        return wanted.of_corpus(
-            self.card.phones, self.card.speakers, self.card.mean_pitch_hz
-        )
-
-    def training_clips(
-        self,
-        clip_length: int,
-        context_frames: int,
-        lookahead_frames: int,
-        batch_size: int,
-        seed: int = 0,
-        first_batch: int = 0,
+    def _training_clips(
+        self, window: Window, batch_size: int, seed: int, first_batch: int
     ) -> keras.utils.PyDataset:
-        """Random clips without end; see `Corpus.training_clips`.
-
-        Each pass takes the clips of all recordings in a new order.
-        """
-        window = Window.of(
-            self.contract,
-            clip_length,
-            context_frames,
-            lookahead_frames,
-            batch_size,
-        )
+        # Each pass takes the clips of all recordings in a new order.
         recordings = self._recordings["training"]
         return _TrainingClips(recordings, window, batch_size, seed, first_batch)
 
-    def validation_clips(
-        self,
-        clip_length: int,
-        context_frames: int,
-        lookahead_frames: int,
-        batch_size: int,
+    def _validation_clips(
+        self, window: Window, batch_size: int
     ) -> keras.utils.PyDataset:
-        """All clips once, in order; see `Corpus.validation_clips`."""
-        window = Window.of(
-            self.contract,
-            clip_length,
-            context_frames,
-            lookahead_frames,
-            batch_size,
-        )
         recordings = self._recordings["validation"]
         return _ValidationClips(recordings, window, batch_size)
 
@@ -112,96 +84,79 @@ def arrays_of(card: CorpusCard, split: Split) -> dict[str, tuple[str, tuple]]:
     return arrays
 
 
-class _Recordings:
-    """The recordings of one split, joined end to end in mapped files."""
+def joined_recordings(folder: Path, split: Split, card: CorpusCard) -> dict:
+    """The recordings of one split, joined end to end in mapped files.
 
-    def __init__(self, folder: Path, split: Split, card: CorpusCard) -> None:
-        expected = arrays_of(card, split)
-        packed = ()
-        if (folder / FILTERBANK).exists():
-            packed = ("levels", "mel")
-        self.features = {
-            name: _mapped(folder / split / f"{name}.npy", *expected[name])
-            for name in expected
-            if name not in packed
-        }
-        self.lengths = self.features.pop("lengths")
-        if packed:
-            self.features |= unpacked(
-                folder / split / LEVELS,
-                folder / FILTERBANK,
-                self.lengths,
-                card.contract,
-            )
-        self.levels = self.features.pop("levels")
-        self.hop = card.contract.hop_length
-        self.frames = -(-self.lengths // self.hop)
-        self.first_sample = np.cumsum(self.lengths) - self.lengths
-        self.first_frame = np.cumsum(self.frames) - self.frames
-        if "pitch" in self.features:
-            self.features["sinusoids"] = self._sinusoids(card)
-
-    def clip(self, number: int, start_frame: int, window: Window) -> tuple:
-        """A clip of one recording, in the loss from frame `start_frame` on.
-
-        Returns:
-            Features and `audio`, one clip of each; the weight, `(samples,)`.
-        """
-        first = max(start_frame - window.context_frames, 0)
-        wanted = first + np.arange(window.frames)
-        real = np.minimum(wanted, self.frames[number] - 1)
-        rows = self.first_frame[number] + real
-        inputs = {
-            key: values[rows] if values.ndim > 1 else values[number]
-            for key, values in self.features.items()
-        }
-        position = first * self.hop + np.arange(window.samples)
-        inside = position < self.lengths[number]
-        begin = self.first_sample[number] + position[0]
-        audio = np.zeros(window.samples, np.float32)
-        audio[inside] = self.levels[begin : begin + inside.sum()]
-        start = start_frame * self.hop
-        end = start + window.clip_frames * self.hop
-        valid = inside & (position >= start) & (position < end)
-        inputs["audio"] = audio / 32768
-        return inputs, valid.astype(np.float32)
-
-    def _sinusoids(self, card: CorpusCard) -> np.ndarray:
-        """The track of every recording, end to end."""
-        pitch = relative_pitch(self.features["pitch"], 1.0 / card.mean_pitch_hz)
-        each = np.split(pitch, self.first_frame[1:])
-        return np.concatenate([sinusoid_track(p, card.contract) for p in each])
+    Returns:
+        `levels`, int16 `(samples,)`; `features`, a dict of `(frames,
+        channels)` or `(recordings,)`; of each recording, `(recordings,)`, its
+        `lengths` in samples, its `frames`, and its `first_sample` and
+        `first_frame` among all.
+    """
+    expected = arrays_of(card, split)
+    packed = ("levels", "mel") if (folder / FILTERBANK).exists() else ()
+    features = {
+        name: _mapped(folder / split / f"{name}.npy", *expected[name])
+        for name in expected
+        if name not in packed
+    }
+    lengths = features.pop("lengths")
+    if packed:
+        files = (folder / split / LEVELS, folder / FILTERBANK)
+        features |= unpacked(*files, lengths, card.contract)
+    frames = -(-lengths // card.contract.hop_length)
+    first_frame = np.cumsum(frames) - frames
+    if "pitch" in features:
+        pitch = relative_pitch(features["pitch"], 1.0 / card.mean_pitch_hz)
+        features["sinusoids"] = np.concatenate(
+            [
+                sinusoid_track(each, card.contract)
+                for each in np.split(pitch, first_frame[1:])
+            ]
+        )
+    return {
+        "levels": features.pop("levels"),
+        "features": features,
+        "lengths": lengths,
+        "frames": frames,
+        "first_sample": np.cumsum(lengths) - lengths,
+        "first_frame": first_frame,
+    }
 
 
 class _Clips(keras.utils.PyDataset):
     """Batches by number, of clips that `place` finds by number.
 
     Attributes:
-        recordings: The recordings of one split.
+        recordings: From `joined_recordings`.
         window: What a clip spans.
         batch_size: Clips in a batch.
     """
 
-    def __init__(self, recordings, window: Window, batch_size: int) -> None:
+    def __init__(
+        self, recordings: dict, window: Window, batch_size: int
+    ) -> None:
         super().__init__()
         self.recordings = recordings
         self.window = window
         self.batch_size = batch_size
         # Of each recording, and of all before it.
-        self._clips = window.clips(recordings.frames)
+        self._clips = window.clips(recordings["frames"])
         self._clips_before = np.cumsum(self._clips) - self._clips
 
     def __getitem__(self, index: int) -> tuple:
-        first = index * self.batch_size
-        clips = [
-            self.recordings.clip(*self.place(number), self.window)
-            for number in range(first, first + self.batch_size)
-        ]
-        inputs = {
-            key: np.stack([one[key] for one, _ in clips]) for key in clips[0][0]
-        }
-        weight = np.stack([one for _, one in clips])
-        return inputs, inputs["audio"], weight
+        place = self.places(index * self.batch_size, self.batch_size)
+        return cut_joined(self.recordings, self.window, place, np)
+
+    def places(self, first: int, count: int) -> np.ndarray:
+        """Where so many clips are, from clip number `first` on.
+
+        Returns:
+            int32 `(count, 2)`: the recording, and the frame from which on the
+            clip is in the loss.
+        """
+        found = [self.place(number) for number in range(first, first + count)]
+        return np.array(found, np.int32)
 
     def in_order(self, number: int) -> tuple[int, int]:
         """The recording that holds a clip, and which of its clips it is."""
@@ -236,7 +191,8 @@ class _TrainingClips(_Clips):
     def _shuffled(self, in_pass: int) -> tuple[np.ndarray, np.ndarray]:
         """The order of all clips, and how early each recording's first is."""
         random = np.random.default_rng([self._seed, in_pass])
-        spare = self._clips * self.window.clip_frames - self.recordings.frames
+        covered = self._clips * self.window.clip_frames
+        spare = covered - self.recordings["frames"]
         return random.permutation(self._clips.sum()), random.integers(spare + 1)
 
 
@@ -272,14 +228,6 @@ def _mapped(path: Path, kind: str, shape: tuple) -> np.ndarray:
             f"not {np.dtype(kind)} {shape}; copy or export it again"
         )
     return array
-
-
-SPLITS: tuple[Split, ...] = ("training", "validation")
-
-# Of each recording in the corpus card.
-_CARD_BYTES = 200
-# What a FLAC writer may hold back of what it was given.
-_HELD_BACK_BYTES = 32_768
 
 
 def export_numpy(corpus: Corpus, out: Path) -> None:

@@ -252,62 +252,104 @@ def _fill(
         "hour of speech on two cores, far longer with phones or pitch",
         flush=True,
     )
-    training: list[Recording] = []
-    validation: list[Recording] = []
     refused = [
         Refusal(one.source.name, "; ".join(one.reasons))
         for one in audited.quarantined
     ]
-    contract = given.contract
-    statistics, held = Statistics(contract.mels), set[str]()
-    ids = phone_ids(given.phones)
-    speakers = {name: number for number, name in enumerate(given.speakers)}
     with (
         ShardWriter(folder, "training") as training_shards,
         ShardWriter(folder, "validation") as validation_shards,
     ):
+        filled = _Filled(given, held_out, training_shards, validation_shards)
         for source, one in Bar(
             found,
             desc="prepare",
             total=len(audited.accepted),
             unit="file",
         ):
-            name = source.name
             try:
                 levels, description = _known(one, given)
             except UserError as fault:
-                refused.append(Refusal(name, reason(source, fault)))
-                continue
-            if description.phones is not None:
-                learn_phones(ids, description.phones)
-            features = recorded_features(description, ids, contract)
-            if description.speaker is not None:
-                number = speakers.setdefault(description.speaker, len(speakers))
-                features["speaker"] = np.array(number, np.int32)
-            held |= set(features)
-            recording = Recording(name, len(levels), description.speaker)
-            if held_out.holds_out(recording, training, validation):
-                validation.append(recording)
-                validation_shards.write(name, levels, features)
+                refused.append(Refusal(source.name, reason(source, fault)))
             else:
-                training.append(recording)
-                training_shards.write(name, levels, features)
-                statistics.add(features)
-        _require_enough(training, validation, refused, audited.layout, held_out)
+                filled.add(source.name, levels, description)
+        _require_enough(
+            filled.training,
+            filled.validation,
+            refused,
+            audited.layout,
+            held_out,
+        )
+        return filled.card(preset_name, refused)
+
+
+class _Filled:
+    """What the shards hold so far.
+
+    Attributes:
+        training: The recordings to train on.
+        validation: Those that are held out.
+    """
+
+    def __init__(
+        self,
+        given: GivenStatistics,
+        held_out: Validation,
+        training_shards: ShardWriter,
+        validation_shards: ShardWriter,
+    ) -> None:
+        self.training: list[Recording] = []
+        self.validation: list[Recording] = []
+        self._given, self._held_out = given, held_out
+        self._shards = training_shards, validation_shards
+        self._statistics = Statistics(given.contract.mels)
+        self._held = set[str]()
+        self._ids = phone_ids(given.phones)
+        self._speakers = {
+            one: number for number, one in enumerate(given.speakers)
+        }
+
+    def add(
+        self, name: str, levels: np.ndarray, description: Description
+    ) -> None:
+        """Writes a recording to the shards that it belongs to."""
+        if description.phones is not None:
+            learn_phones(self._ids, description.phones)
+        features = recorded_features(
+            description, self._ids, self._given.contract
+        )
+        if (speaker := description.speaker) is not None:
+            number = self._speakers.setdefault(speaker, len(self._speakers))
+            features["speaker"] = np.array(number, np.int32)
+        self._held |= set(features)
+        recording = Recording(name, len(levels), speaker)
+        training_shards, validation_shards = self._shards
+        if self._held_out.holds_out(recording, self.training, self.validation):
+            self.validation.append(recording)
+            validation_shards.write(name, levels, features)
+        else:
+            self.training.append(recording)
+            training_shards.write(name, levels, features)
+            self._statistics.add(features)
+
+    def card(self, preset_name: str, refused: list[Refusal]) -> CorpusCard:
+        """Finishes the shards, and says what they hold."""
+        given, statistics = self._given, self._statistics
+        training_shards, validation_shards = self._shards
         return CorpusCard(
             preset=preset_name,
-            contract=statistics.written_into(contract)
-            if not given.origin
-            else contract,
-            training=_sorted(training),
-            validation=_sorted(validation),
+            contract=given.contract
+            if given.origin
+            else statistics.written_into(given.contract),
+            training=_sorted(self.training),
+            validation=_sorted(self.validation),
             refused=_sorted(refused),
             training_shards=training_shards.finish(),
             validation_shards=validation_shards.finish(),
-            phones=tuple(ids) if "phones" in held else (),
-            speakers=tuple(speakers) if "speaker" in held else (),
+            phones=tuple(self._ids) if "phones" in self._held else (),
+            speakers=tuple(self._speakers) if "speaker" in self._held else (),
             mean_pitch_hz=(given.mean_pitch_hz or statistics.mean_pitch_hz)
-            if "pitch" in held
+            if "pitch" in self._held
             else None,
         )
 

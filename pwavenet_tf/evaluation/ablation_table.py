@@ -10,6 +10,11 @@ from pwavenet_tf.core.screen import text_table
 from pwavenet_tf.evaluation.report.tables import REFERENCE
 from pwavenet_tf.training.ablation import Trained
 
+# Only in the CSV file.
+_MORE_TERMS = ("cross_entropy", "regulariser", "contrastive", "feature")
+_MORE_HEALTH = ("log_scale_50", "at_floor")
+_OF_AUDIO = ("log_spectral_distance", "bits_per_sample")
+
 
 @dataclasses.dataclass(frozen=True)
 class Column:
@@ -42,11 +47,6 @@ COLUMNS = (
     Column("log_spectral_distance", "Distance", "dB", "lower", "dB"),
     Column("bits_per_sample", "Bits", "per sample", "lower", "bits"),
 )
-
-# Only in the CSV file.
-_MORE_TERMS = ("cross_entropy", "regulariser", "contrastive", "feature")
-_MORE_HEALTH = ("log_scale_50", "at_floor")
-_OF_AUDIO = ("log_spectral_distance", "bits_per_sample")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -107,7 +107,7 @@ def evaluate(
         UserError: If contracts differ, a recording can't be read or lacks a
             model's conditioning, two have one name, or `out` can't be written.
     """
-    contract = common_contract(models)
+    contract, out = common_contract(models), Path(out)
     if sound:
         require_distinct(recordings)
     folder = folder or common_folder(recordings)
@@ -122,7 +122,7 @@ def evaluate(
     if sound:
         systems, speeds = _synthesize(by_name, references, contract)
         measured = measure_systems(references, systems, contract.sample_rate)
-        write_sound(references, systems, Path(out) / "sound", contract)
+        write_sound(references, systems, out / "sound", contract)
     values = joined(measured, {one.model: one.series for one in scorings})
     metrics = means(measured)
     for name, speed in speeds.items():
@@ -136,7 +136,7 @@ def evaluate(
     )
     sentences = _sentences(references, systems, texts or {})
     write_report(
-        Path(out) / "report.html",
+        out / "report.html",
         title="Listening report" if sound else "Scores",
         summary=_summary(sound_metrics, scorings, len(recordings)),
         sample_rate=contract.sample_rate,
@@ -155,10 +155,23 @@ def evaluate(
             out, sample_rate=contract.sample_rate, sentences=sentences
         ),
     )
-    write_bits(Path(out) / "bits.csv", scorings)
+    write_bits(out / "bits.csv", scorings)
     write_recordings(
-        Path(out) / "recordings.csv", references, values, contract.sample_rate
+        out / "recordings.csv", references, values, contract.sample_rate
     )
+    write_json(
+        out / "metrics.json", _content(metrics, bounds, paired, scorings)
+    )
+    return Evaluation(metrics, scorings, values)
+
+
+def _content(
+    metrics: dict[str, dict[str, float]],
+    bounds: dict,
+    paired: dict,
+    scorings: list[Scoring],
+) -> dict[str, dict]:
+    """What stands in `metrics.json`, by system."""
     content = {system: dict(of) for system, of in metrics.items()}
     for system, of in bounds.items():
         content[system]["intervals"] = {
@@ -173,8 +186,7 @@ def evaluate(
         if scoring.sensitivity and scoring.sensitivity.speakers:
             matrix = scoring.sensitivity.speakers.matrix
             content[scoring.model]["speaker_matrix"] = matrix
-    write_json(Path(out) / "metrics.json", content)
-    return Evaluation(metrics, scorings, values)
+    return content
 
 
 def _announce(

@@ -12,6 +12,10 @@ from pwavenet_tf.models.inverse import CachedInverse, discretised_mass
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.wavenet import WaveNet
 
+# The masses of the central intervals that calibration is measured at.
+INTERVALS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_CHUNK_FRAMES = 80
+
 
 @dataclasses.dataclass(frozen=True)
 class Windows:
@@ -46,11 +50,6 @@ class Windows:
     def count(self, frames: int) -> int:
         """Chunks that cover so many frames."""
         return -(-frames // self.chunk)
-
-
-# The masses of the central intervals that calibration is measured at.
-INTERVALS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-_CHUNK_FRAMES = 80
 
 
 @dataclasses.dataclass(frozen=True)

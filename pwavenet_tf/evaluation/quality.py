@@ -11,6 +11,7 @@ from pwavenet_tf.audio.metrics import (
     log_spectral_distance,
 )
 from pwavenet_tf.audio.pitch import pitch_track
+from pwavenet_tf.audio.sound_measures import sound_measures
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.evaluation.perceptual_measures import (
     INSTALL,
@@ -18,7 +19,6 @@ from pwavenet_tf.evaluation.perceptual_measures import (
     pesq_wide_band,
     stoi,
 )
-from pwavenet_tf.training.callbacks.health_measures import sound_measures
 
 # Coefficients 1 to 24: the order that is usual at 16 kHz and above.
 CEPSTRAL_ORDER = 24
@@ -34,6 +34,17 @@ RESOLUTIONS = (
     (0.01, 50 / 24_000),
 )
 _MAGNITUDE_FLOOR = 1e-7
+
+# Those that `fast` leaves out: tracking pitch takes most of the time.
+PITCH_MEASURES = ("f0_error", "voicing_error")
+
+# Octave bands by their nominal centres in Hz (IEC 61260); the exact ones are
+# octaves from 1 kHz.
+_NOMINAL = (63, 125, 250, 500, 1_000, 2_000, 4_000, 8_000, 16_000)
+OCTAVES = {
+    str(nominal): (1_000 * 2.0 ** (place - 4.5), 1_000 * 2.0 ** (place - 3.5))
+    for place, nominal in enumerate(_NOMINAL)
+}
 
 
 def mel_cepstral_distortion(
@@ -157,18 +168,6 @@ def _magnitudes(
 def _power_of_two(samples: float) -> int:
     """The smallest power of two that is not less."""
     return 1 << max(0, int(np.ceil(np.log2(samples))))
-
-
-# Those that `fast` leaves out: tracking pitch takes most of the time.
-PITCH_MEASURES = ("f0_error", "voicing_error")
-
-# Octave bands by their nominal centres in Hz (IEC 61260); the exact ones are
-# octaves from 1 kHz.
-_NOMINAL = (63, 125, 250, 500, 1_000, 2_000, 4_000, 8_000, 16_000)
-OCTAVES = {
-    str(nominal): (1_000 * 2.0 ** (place - 4.5), 1_000 * 2.0 ** (place - 3.5))
-    for place, nominal in enumerate(_NOMINAL)
-}
 
 
 class Quality:

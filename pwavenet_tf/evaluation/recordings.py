@@ -28,6 +28,8 @@ from pwavenet_tf.synthesis.files import synthesizer_of
 
 Model = WaveNet | ParallelWaveNet
 
+_BATCH = 8
+
 
 @dataclasses.dataclass(frozen=True)
 class ReferenceRecording:
@@ -113,9 +115,6 @@ def read_references(
             # An unknown speaker is reported before hours of work.
             references[-1].features(model)
     return references
-
-
-_BATCH = 8
 
 
 def require_distinct(recordings: list[Path]) -> None:

@@ -20,8 +20,9 @@ _CHUNK_FRAMES = 80
 def pairs_of(models: dict[str, Model]) -> list[tuple[str, str]]:
     """Names of students and of teachers that their KL can be taken to.
 
-    Every pair of one acoustic contract, but for teachers whose output is
-    codes: a density has no KL to those.
+    Every pair that a `Distiller` takes for its contracts: of the same
+    features, but for teachers whose output is codes, to which a density has
+    no KL.
     """
     teachers = [
         name
@@ -34,7 +35,7 @@ def pairs_of(models: dict[str, Model]) -> list[tuple[str, str]]:
         for student, model in models.items()
         if isinstance(model, ParallelWaveNet)
         for teacher in teachers
-        if not model.audio.differences(models[teacher].audio)
+        if not model.audio.feature_differences(models[teacher].audio)
     ]
 
 

@@ -11,6 +11,9 @@ from pwavenet_tf.core.config import ARRAY_WIDTHS, AudioContract, Conditioning
 
 _PACKAGE = "pwavenet_tf"
 
+# Channels of each of the three phones' vectors.
+_PHONE_CHANNELS = 16
+
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
 class LinearInterpolation(keras.initializers.Initializer):
@@ -176,10 +179,6 @@ class Upsampler(keras.layers.Layer):
             "factors": self.factors,
             "frame_layers": self.frame_layers,
         }
-
-
-# Channels of each of the three phones' vectors.
-_PHONE_CHANNELS = 16
 
 
 def _embedding(channels: int, dtype) -> keras.layers.Dense:

@@ -5,6 +5,15 @@ from keras import ops
 
 from pwavenet_tf.models.layers import GatedStack
 
+# Standard deviation of the last layer's initial weights. The residuals of many
+# layers add up before it: at 0.01 thirty untrained layers made μ so large that
+# the inverse of the flow, a recursive filter, was unstable.
+_OUTPUT_STD = 0.003
+
+# How far one flow's ln s may be from its centre. With wider bounds one bad
+# step can make a scale diverge.
+LOG_SCALE_BOUND = 2.0
+
 
 def affine_step(x, location, scale):
     """One step of a flow, x · s + μ, elementwise.
@@ -26,16 +35,6 @@ def inverse_affine_step(x, location, inverse_scale):
         inverse_scale: 1/s, of the same shape.
     """
     return (x - location) * inverse_scale
-
-
-# Standard deviation of the last layer's initial weights. The residuals of many
-# layers add up before it: at 0.01 thirty untrained layers made μ so large that
-# the inverse of the flow, a recursive filter, was unstable.
-_OUTPUT_STD = 0.003
-
-# How far one flow's ln s may be from its centre. With wider bounds one bad
-# step can make a scale diverge.
-LOG_SCALE_BOUND = 2.0
 
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")

@@ -27,6 +27,8 @@ Seed = int | Sequence[int]
 FACTORS = (0.5, 2.0)
 HIGHEST_TEMPERATURE = 100.0
 
+Features = Mapping[str, np.ndarray] | np.ndarray
+
 
 def require_factors(**factors: float) -> dict[str, np.ndarray]:
     """Factors of speed and F0 of one row, by name, float32 `(1,)`.
@@ -84,9 +86,6 @@ def require_seed(seed: Seed) -> np.ndarray:
             f"seed is {seed!r}, but it must be a whole number of 64 bits, or "
             "one for each row"
         ) from error
-
-
-Features = Mapping[str, np.ndarray] | np.ndarray
 
 
 def is_single(features: Features) -> bool:

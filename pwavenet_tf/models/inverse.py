@@ -18,7 +18,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pwavenet_tf.audio.signal import HALF_BIN, HIGHEST_SAMPLE, LOWEST_SAMPLE
+from pwavenet_tf.audio.formats import HIGHEST_SAMPLE, LOWEST_SAMPLE
+from pwavenet_tf.audio.signal import HALF_BIN
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.progress import Bar
 from pwavenet_tf.models.flows import affine_step, inverse_affine_step

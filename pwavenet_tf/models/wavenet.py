@@ -81,15 +81,8 @@ class WaveNet(ReplicatedModel):
         # Audio stays float32 under mixed precision until the head has turned it
         # into the network's input.
         super().__init__(autocast=False, **kwargs)
-        if head not in HEADS:
-            raise UserError(
-                f"head {head!r} is not known; choose from {', '.join(HEADS)}"
-            )
-        if filter_width < 2:
-            raise UserError(
-                f"filter_width is {filter_width}; a WaveNet needs at least 2"
-            )
         self.audio = AudioContract.from_config(audio)
+        _require_possible(head, filter_width, self.audio)
         self.conditioning = Conditioning.from_config(conditioning)
         self.dilations = tuple(dilations)
         self.filter_width = filter_width
@@ -98,13 +91,6 @@ class WaveNet(ReplicatedModel):
         self.skip_channels = skip_channels
         self.head = head
         self.head_class: type[Head] = HEADS[head]
-        if self.audio.pre_emphasis and not issubclass(
-            self.head_class, ContinuousHead
-        ):
-            raise UserError(
-                f"the head {head} has no location for pre-emphasis to shift; "
-                "use another head, or a contract with pre_emphasis=0"
-            )
         self.mixture_components = mixture_components
         self.conditioner = Conditioner(
             self.audio, self.conditioning, dtype=self.dtype_policy
@@ -251,3 +237,21 @@ class WaveNet(ReplicatedModel):
             "head": self.head,
             "mixture_components": self.mixture_components,
         }
+
+
+def _require_possible(
+    head: str, filter_width: int, audio: AudioContract
+) -> None:
+    if head not in HEADS:
+        raise UserError(
+            f"head {head!r} is not known; choose from {', '.join(HEADS)}"
+        )
+    if filter_width < 2:
+        raise UserError(
+            f"filter_width is {filter_width}; a WaveNet needs at least 2"
+        )
+    if audio.pre_emphasis and not issubclass(HEADS[head], ContinuousHead):
+        raise UserError(
+            f"the head {head} has no location for pre-emphasis to shift; "
+            "use another head, or a contract with pre_emphasis=0"
+        )

@@ -41,6 +41,12 @@ from pwavenet_tf.corpus.manifest import read_manifest
 from pwavenet_tf.corpus.phones.labels import find_labels
 from pwavenet_tf.corpus.transcripts import Transcripts
 
+SETTINGS_NAME = "synthesis.json"
+INPUTS_NAME = "synthesis-inputs.json"
+
+FAILURES_NAME = "failed.csv"
+_INPUTS = ".inputs.jsonl"
+
 
 @dataclasses.dataclass(frozen=True)
 class Utterance:
@@ -262,10 +268,6 @@ def _layout(
     return found or Layout("", folder, ())
 
 
-SETTINGS_NAME = "synthesis.json"
-INPUTS_NAME = "synthesis-inputs.json"
-
-
 def require_output_folder(out: Path) -> None:
     """Refuses a folder that is neither empty nor a synthesis run's.
 
@@ -332,10 +334,6 @@ def drop_outdated(
             one.sound.unlink(missing_ok=True)
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(now, indent=0) + "\n", "ascii")
-
-
-FAILURES_NAME = "failed.csv"
-_INPUTS = ".inputs.jsonl"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,9 +26,7 @@ from pwavenet_tf.models.inputs import (
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.wavenet import WaveNet
 from pwavenet_tf.synthesis.streaming import (
-    Stream,
     StreamingSynthesizer,
-    synthesize_stream,
 )
 from pwavenet_tf.synthesis.student import Synthesizer
 from pwavenet_tf.synthesis.teacher import CachedSampler
@@ -244,9 +242,9 @@ def synthesize_to_file(
     Raises:
         UserError: If the file can't be written, or the audio is not finite.
     """
-    chunks = synthesizer.chunks(features, seed, temperature)
+    how = (seed, temperature)
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
-        _write_wave(synthesizer, features, chunks, file, str(path), progress)
+        _write_wave(synthesizer, features, how, file, str(path), progress)
 
 
 def synthesize_to_pipe(
@@ -271,9 +269,8 @@ def synthesize_to_pipe(
         UserError: If the audio is not finite.
         BrokenPipeError: If nobody reads from the pipe any more.
     """
-    stream = Stream(synthesizer, seed, temperature, synthesizer.block_frames)
-    chunks = synthesize_stream(stream, [features])
-    _write_wave(synthesizer, features, chunks, pipe, "the audio", progress)
+    how = (seed, temperature, synthesizer.block_frames)
+    _write_wave(synthesizer, features, how, pipe, "the audio", progress)
 
 
 def speech_to_file(
@@ -327,12 +324,11 @@ def speech_to_pipe(
     _write_chunks(chunks, pipe, "the audio", lambda samples: None)
 
 
-def _write_wave(synthesizer, features, chunks, file, name, progress) -> None:
+def _write_wave(synthesizer, features, how, file, name, progress) -> None:
     contract = synthesizer.contract
-    _, frames = batch_and_frames(
-        require_features(features, contract, synthesizer.conditioning)
-    )
-    samples = frames * contract.hop_length
+    checked = require_features(features, contract, synthesizer.conditioning)
+    chunks = synthesizer.checked_chunks(checked, *how)
+    samples = batch_and_frames(checked)[1] * contract.hop_length
     file.write(_wave_header(contract.sample_rate, samples))
     _write_chunks(chunks, file, name, progress)
 

@@ -95,8 +95,9 @@ class StreamingSynthesizer(abc.ABC):
                 another way.
         """
         own = self.contract, self.conditioning
-        warn_of_oddities(require_features(features, *own), *own)
-        chunks = list(self.chunks(features, seed, temperature))
+        checked = require_features(features, *own)
+        warn_of_oddities(checked, *own)
+        chunks = list(self.checked_chunks(checked, seed, temperature))
         audio = np.concatenate(chunks, axis=-1)
         return audio[0] if is_single(features) else audio
 
@@ -123,7 +124,20 @@ class StreamingSynthesizer(abc.ABC):
         self, features: Features, seed: Seed = 0, temperature: float = 1.0
     ) -> Iterator[np.ndarray]:
         """As a call, but yields `(batch, samples)` as it is computed."""
-        return self.stream([features], seed, temperature)
+        checked = require_features(features, self.contract, self.conditioning)
+        return self.checked_chunks(checked, seed, temperature)
+
+    def checked_chunks(
+        self,
+        features: dict[str, np.ndarray],
+        seed: Seed = 0,
+        temperature: float = 1.0,
+        block_frames: int | None = None,
+    ) -> Iterator[np.ndarray]:
+        """As `chunks`, of what `require_features` returned."""
+        stream = Stream(self, seed, temperature, block_frames)
+        stream.take(features)
+        return stream.end()
 
     def stream(
         self,
@@ -220,8 +234,31 @@ class Stream:
         Raises:
             UserError: If they do not suit the model or what came before.
         """
-        self._hold(features)
+        synthesizer = self._synthesizer
+        if "speaker" in self._held:
+            if not isinstance(features, Mapping):
+                features = {"mel": features}
+            features = {"speaker": self._held["speaker"]} | dict(features)
+        self.take(
+            require_features(
+                features, synthesizer.contract, synthesizer.conditioning
+            )
+        )
         return self._blocks()
+
+    def take(self, features: dict[str, np.ndarray]) -> None:
+        """Takes the next frames, which `require_features` returned."""
+        if self._ended:
+            raise UserError(
+                "this stream has been ended; begin another for what follows"
+            )
+        batch, _ = batch_and_frames(features)
+        if self._seed.ndim and len(self._seed) != batch:
+            raise UserError(
+                f"there are {len(self._seed)} seeds for {batch} rows; give "
+                "one for each, or one for all"
+            )
+        self._held = joined_frames(self._held, features)
 
     def end(self) -> Iterator[np.ndarray]:
         """Returns the remaining blocks, as `feed`, when no more frames come."""
@@ -240,27 +277,6 @@ class Stream:
         if not self._held:
             return 0
         return self._first_held + batch_and_frames(self._held)[1]
-
-    def _hold(self, features: Features) -> None:
-        if self._ended:
-            raise UserError(
-                "this stream has been ended; begin another for what follows"
-            )
-        synthesizer = self._synthesizer
-        if "speaker" in self._held:
-            if not isinstance(features, Mapping):
-                features = {"mel": features}
-            features = {"speaker": self._held["speaker"]} | dict(features)
-        features = require_features(
-            features, synthesizer.contract, synthesizer.conditioning
-        )
-        batch, _ = batch_and_frames(features)
-        if self._seed.ndim and len(self._seed) != batch:
-            raise UserError(
-                f"there are {len(self._seed)} seeds for {batch} rows; give "
-                "one for each, or one for all"
-            )
-        self._held = joined_frames(self._held, features)
 
     def _synthesize(self, frames: int) -> np.ndarray:
         synthesizer = self._synthesizer

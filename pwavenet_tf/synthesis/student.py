@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from pwavenet_tf.audio.signal import HIGHEST_SAMPLE, LOWEST_SAMPLE, de_emphasis
+from pwavenet_tf.audio.formats import HIGHEST_SAMPLE, LOWEST_SAMPLE
+from pwavenet_tf.audio.signal import de_emphasis
 from pwavenet_tf.models.flows import FlowNetwork, affine_step
 from pwavenet_tf.models.incremental import ChunkConditioner
 from pwavenet_tf.models.layers import CausalConvolution

@@ -10,18 +10,9 @@ from pwavenet_tf.models.incremental import (
     CachedState,
     ChunkConditioner,
 )
-from pwavenet_tf.models.inputs import (
-    Features,
-    Seed,
-    batch_and_frames,
-    require_features,
-)
+from pwavenet_tf.models.inputs import Features, Seed, batch_and_frames
 from pwavenet_tf.models.wavenet import WaveNet
-from pwavenet_tf.synthesis.streaming import (
-    Stream,
-    StreamingSynthesizer,
-    synthesize_stream,
-)
+from pwavenet_tf.synthesis.streaming import StreamingSynthesizer
 
 
 class CachedSampler(StreamingSynthesizer):
@@ -60,17 +51,18 @@ class CachedSampler(StreamingSynthesizer):
             self._score_chunk, jit_compile=jit_compile, autograph=False
         )
 
-    def chunks(
-        self, features: Features, seed: Seed = 0, temperature: float = 1.0
+    def checked_chunks(
+        self,
+        features: dict[str, np.ndarray],
+        seed: Seed = 0,
+        temperature: float = 1.0,
+        block_frames: int | None = None,
     ) -> Iterator[np.ndarray]:
-        """As a call, but yields `(batch, samples)` as it is computed."""
-        _, frames = batch_and_frames(
-            require_features(features, self.contract, self.conditioning)
-        )
+        """As in the base class."""
         # Samples are slow: none is computed beyond the end.
-        block = min(self.chunk_frames, frames)
-        stream = Stream(self, seed, temperature, block)
-        return synthesize_stream(stream, [features])
+        _, frames = batch_and_frames(features)
+        block = min(block_frames or self.chunk_frames, frames)
+        return super().checked_chunks(features, seed, temperature, block)
 
     def initial_state(self, batch: int) -> CachedState:
         """The state before the first sample, for a batch of rows: silence."""

@@ -25,6 +25,16 @@ _FREE = ("steps", "report_every")
 # Settings added later, with the value that earlier runs had.
 LATER = {"harmonics": 8}
 
+# Neither sizes nor inputs of the model.
+_PASSED_OVER = ("name", "dtype", "trainable", "seed", "audio", "conditioning")
+# A list longer than this is not quoted in a message.
+_LONGEST = 60
+
+_PREPARE = (
+    "prepare the data with --statistics_of=FILE, FILE being that model, which "
+    "gives it the model's own statistics"
+)
+
 
 def fingerprint(*settings) -> str:
     """A digest of settings.
@@ -245,17 +255,6 @@ def seeded(seed: int) -> Iterator[None]:
         yield
     finally:
         random.setstate(state)
-
-
-# Neither sizes nor inputs of the model.
-_PASSED_OVER = ("name", "dtype", "trainable", "seed", "audio", "conditioning")
-# A list longer than this is not quoted in a message.
-_LONGEST = 60
-
-_PREPARE = (
-    "prepare the data with --statistics_of=FILE, FILE being that model, which "
-    "gives it the model's own statistics"
-)
 
 
 def start_from(model: keras.Model, initial: keras.Model) -> None:

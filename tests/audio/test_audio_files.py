@@ -14,12 +14,12 @@ from refused_files import refusal
 
 from pwavenet_tf.audio.decoding import decoded
 from pwavenet_tf.audio.files import (
-    HIGHEST_SAMPLE,
     find_audio,
     read_audio,
     to_pcm16,
     write_audio,
 )
+from pwavenet_tf.audio.formats import HIGHEST_SAMPLE
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import (
     atomic_write,

@@ -59,6 +59,16 @@ def test_imports_go_down() -> None:
     assert climbing == []
 
 
+def test_sound_is_measured_without_what_trains() -> None:
+    """Of the evaluation, only what concerns whole runs reads of training."""
+    readers = {
+        module.removeprefix("pwavenet_tf.evaluation.")
+        for module, others in imports().items()
+        if room(module) == "evaluation" and "training" in map(room, others)
+    }
+    assert readers == {"ablation", "ablation_table", "report.page"}
+
+
 def test_no_imports_are_circular() -> None:
     inner = {
         module: {other for other in others if room(other)}

@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pwavenet_tf.corpus.clips import Window
+from pwavenet_tf.corpus.clips import Window, cut_utterance
 
 HOP = 20
 
@@ -32,10 +32,10 @@ def test_every_sample_counts_once_wherever_the_first_clip_begins(
         "mel": tf.range(frames, dtype=tf.float32)[:, None],
         "speaker": tf.constant(3),
     }
-    audio, cut, first, start, lengths = window.cut(
-        tf.constant(levels), features, clips, lead
+    audio, cut, start, lengths = cut_utterance(
+        tf.constant(levels), features, window, lead
     )
-    weight = window.weight(first, start, lengths).numpy()
+    weight = window.weight(start, lengths, tf).numpy()
     assert set(np.unique(weight)) <= {0, 1}
     counting = audio.numpy()[weight > 0]
     np.testing.assert_array_equal(np.sort(counting), levels)
@@ -50,8 +50,9 @@ def test_context_precedes_what_counts_unless_the_recording_begins(lead):
     window = Window(HOP, 7, 3, 1)
     levels = tf.ones(22 * HOP, tf.int16)
     features = {"mel": tf.zeros((22, 1))}
-    _, _, first, start, _ = window.cut(levels, features, 4, lead)
-    for begin, start_sample in zip(first.numpy(), start.numpy(), strict=True):
+    _, _, starts, _ = cut_utterance(levels, features, window, lead)
+    firsts = window.sample_places(starts, tf)[:, 0].numpy()
+    for begin, start_sample in zip(firsts, starts.numpy() * HOP, strict=True):
         if start_sample >= 3 * HOP:
             assert start_sample - begin == 3 * HOP
         else:

@@ -13,11 +13,12 @@ from pwavenet_tf.audio.mel import LogMel, mel_filterbank
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
+from pwavenet_tf.corpus.clips import cut_joined
 from pwavenet_tf.corpus.compact import FILTERBANK, numpy_log_mel
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.corpus.numpy_corpus import NumpyCorpus, export_compact
 from pwavenet_tf.corpus.prepare import prepare
-from pwavenet_tf.training.jax.clips import arrays_of_recordings, cut, places
+from pwavenet_tf.training.jax.clips import arrays_of_recordings
 
 LENGTHS = (8_345, 12_001, 9_000, 4_100)
 ODD = AudioContract(22_050, 161, 501, 512, 40, 80.0, 7_600.0)
@@ -53,9 +54,11 @@ def test_numpys_mel_spectrogram_is_the_contracts(contract, length):
 @pytest.mark.parametrize("split", ["training", "validation"])
 def test_a_compact_corpus_holds_the_same(place, split):
     whole, compact = (
-        NumpyCorpus(place / name)._recordings[split].features
-        | {"levels": NumpyCorpus(place / name)._recordings[split].levels}
-        for name in ("arrays", "compact")
+        recordings["features"] | {"levels": recordings["levels"]}
+        for recordings in (
+            NumpyCorpus(place / name)._recordings[split]
+            for name in ("arrays", "compact")
+        )
     )
     assert whole.keys() == compact.keys()
     for key, values in whole.items():
@@ -121,11 +124,10 @@ def test_clips_cut_on_the_device_are_those_of_the_corpus(place, kind, shape):
     arrays = keras.tree.map_structure(
         keras.ops.convert_to_tensor, arrays_of_recordings(clips.recordings)
     )
-    where = places(clips, 0, count)
-    again = places(clips, clips.batch_size, 1)
-    np.testing.assert_array_equal(again[0], where[1])
-    for number, place_of_batch in enumerate(where):
-        found = cut(arrays, clips.window, keras.ops.array(place_of_batch))
+    for number in range(count):
+        where = clips.places(number * clips.batch_size, clips.batch_size)
+        where = keras.ops.convert_to_tensor(where)
+        found = cut_joined(arrays, clips.window, where, keras.ops)
         wanted = clips[number]
         assert found[0].keys() == wanted[0].keys()
         pairs = [(found[0][key], wanted[0][key]) for key in wanted[0]]

@@ -152,7 +152,7 @@ def test_passes_begin_clips_elsewhere_and_in_another_order(arrays):
         orders.add(tuple(recording for recording, _ in places))
         starts |= set(places)
     assert len(orders) == passes
-    frames = np.asarray(arrays._recordings["training"].frames)
+    frames = np.asarray(arrays._recordings["training"]["frames"])
     # Every start that is possible, and none else.
     assert starts == {
         (recording, clip * 17 - lead)

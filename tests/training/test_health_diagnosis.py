@@ -9,11 +9,11 @@ from shaped_noise import RATE, band, shaped, speech
 from pwavenet_tf.audio.files import read_audio
 from pwavenet_tf.audio.mel import log_mel_spectrogram
 from pwavenet_tf.audio.metrics import griffin_lim
+from pwavenet_tf.audio.sound_measures import sound_measures
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.training.callbacks.health_diagnosis import diagnose
 from pwavenet_tf.training.callbacks.health_measures import (
     scale_measures,
-    sound_measures,
 )
 
 LOGISTIC = math.pi / math.sqrt(3.0)

@@ -10,6 +10,7 @@ import pytest
 from tiny_run import RATE, tiny_preset
 
 from pwavenet_tf.audio.metrics import log_spectral_distance
+from pwavenet_tf.audio.sound_measures import BANDS
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.dataset import Corpus
@@ -20,7 +21,6 @@ from pwavenet_tf.synthesis.teacher import CachedSampler
 from pwavenet_tf.training import fit as fitting
 from pwavenet_tf.training.callbacks import held_out_sound
 from pwavenet_tf.training.callbacks import progress as progress_chart
-from pwavenet_tf.training.callbacks.health_measures import BANDS
 from pwavenet_tf.training.callbacks.held_out_sound import (
     HeldOutSound,
     measure_sound,

@@ -22,6 +22,10 @@ from pwavenet_tf.models.wavenet import WaveNet
 _LINUX_RESET = pathlib.Path("/proc/self/clear_refs")
 _LINUX_STATUS = pathlib.Path("/proc/self/status")
 
+# About as many as a language has.
+_PHONES = tuple(f"phone {number}" for number in range(1, 46))
+_SPEAKERS = ("one",)
+
 
 def figures_apart(module: str, *arguments: str) -> dict[str, float]:
     """Runs a module that ends in `print_figures`; returns what it printed."""
@@ -73,11 +77,6 @@ def median_seconds(run: Callable, times: int = 5) -> float:
         run()
         spent.append(time.perf_counter() - started)
     return statistics.median(spent)
-
-
-# About as many as a language has.
-_PHONES = tuple(f"phone {number}" for number in range(1, 46))
-_SPEAKERS = ("one",)
 
 
 def random_teacher(preset: Preset) -> WaveNet:

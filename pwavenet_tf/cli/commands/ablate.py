@@ -30,13 +30,11 @@ from absl import flags
 
 from pwavenet_tf.cli.flags import (
     define_data,
+    define_file,
     define_labels,
     define_out,
-    define_phones,
     define_reference,
-    define_speaker_pattern,
     define_steps,
-    define_teacher,
     require_outside,
 )
 
@@ -44,14 +42,16 @@ from pwavenet_tf.cli.flags import (
 def define_flags(flag_values: flags.FlagValues) -> None:
     """Defines the flags."""
     define_data(flag_values)
-    define_teacher("FILE: The teacher.keras of all students.", flag_values)
-    define_phones(
+    define_file(
+        "teacher", "FILE: The teacher.keras of all students.", flag_values
+    )
+    define_file(
+        "phones",
         "FILE: A phones.keras, for the perceptual loss; train-phones makes it.",
         flag_values,
     )
     define_reference(flag_values)
     define_labels(flag_values)
-    define_speaker_pattern(flag_values)
     define_out(
         "DIR: Folder to write the students, the table and the report to.",
         flag_values,

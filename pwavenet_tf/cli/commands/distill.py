@@ -34,18 +34,12 @@ from absl import flags
 
 from pwavenet_tf.cli.flags import (
     define_data,
+    define_file,
     define_out,
-    define_phones,
-    define_teacher,
 )
 from pwavenet_tf.cli.training_flags import (
     chosen_strategy,
-    chosen_tensorboard,
-    define_precision,
-    define_strategy,
-    define_tensorboard,
     define_training,
-    with_precision,
     with_training,
 )
 from pwavenet_tf.cli.usage import next_command
@@ -54,9 +48,12 @@ from pwavenet_tf.cli.usage import next_command
 def define_flags(flag_values: flags.FlagValues) -> None:
     """Defines the flags."""
     define_data(flag_values)
-    define_teacher("FILE: The teacher.keras to learn from.", flag_values)
+    define_file(
+        "teacher", "FILE: The teacher.keras to learn from.", flag_values
+    )
     define_out("RUN: Folder to write student.keras to.", flag_values)
-    define_phones(
+    define_file(
+        "phones",
         "FILE: A phones.keras that train-phones wrote, for the perceptual "
         "losses; without it there are none.",
         flag_values,
@@ -67,9 +64,6 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "student",
         "the initial weights, the order of the clips and the noise",
     )
-    define_precision(flag_values)
-    define_strategy(flag_values)
-    define_tensorboard(flag_values)
 
 
 def run(flag_values: flags.FlagValues) -> None:
@@ -85,9 +79,8 @@ def run(flag_values: flags.FlagValues) -> None:
 
     corpus = Corpus(Path(flag_values.data))
     chosen = preset(corpus.card.preset)
-    training = with_training(chosen.distillation, flag_values)
     settings = dataclasses.replace(
-        chosen, distillation=with_precision(training, flag_values)
+        chosen, distillation=with_training(chosen.distillation, flag_values)
     )
     initial = flag_values.initial
     out = Path(flag_values.out)
@@ -100,7 +93,7 @@ def run(flag_values: flags.FlagValues) -> None:
             out,
             flag_values.steps,
             phones and load_phone_classifier(Path(phones)),
-            chosen_tensorboard(flag_values),
+            flag_values.tensorboard and Path(flag_values.tensorboard),
             initial and load_student(Path(initial)),
             flag_values.seed,
         )

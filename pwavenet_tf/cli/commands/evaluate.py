@@ -57,7 +57,6 @@ from pwavenet_tf.cli.flags import (
     define_model,
     define_out,
     define_reference,
-    define_speaker_pattern,
     require_outside,
 )
 from pwavenet_tf.core.errors import UserError
@@ -82,7 +81,6 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         flag_values=flag_values,
     )
     define_labels(flag_values)
-    define_speaker_pattern(flag_values)
     define_out(
         "DIR: Folder to write metrics.json, recordings.csv, bits.csv, "
         "report.html, the listening tests and sound/ to; with --ratings, "

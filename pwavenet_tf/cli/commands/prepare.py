@@ -71,7 +71,6 @@ from pwavenet_tf.cli.flags import (
     define_path,
     define_preset,
     define_runner,
-    define_speaker_pattern,
     existing,
 )
 from pwavenet_tf.cli.usage import next_command
@@ -107,7 +106,6 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         flag_values,
     )
     define_labels(flag_values)
-    define_speaker_pattern(flag_values)
     flags.DEFINE_string(
         "language",
         LANGUAGE,

@@ -33,12 +33,11 @@ from absl import flags
 
 from pwavenet_tf.cli.flags import (
     chosen_models,
-    define_labels,
     define_model,
     define_out,
     define_path,
     define_sampling,
-    define_speakers,
+    define_speaker,
     existing,
     writable_folder,
 )
@@ -69,8 +68,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "TEXT: What to synthesize, instead of --input; written to text.wav.",
         flag_values=flag_values,
     )
-    define_speakers(flag_values)
-    define_labels(flag_values)
+    define_speaker(flag_values)
     define_out(
         "DIR: Folder to write the sound files to, or - to play the sound while "
         "it is being generated.",

@@ -31,13 +31,12 @@ from pwavenet_tf.cli.flags import (
     RUNNERS,
     chosen_models,
     chosen_runner,
-    define_labels,
     define_model,
     define_out,
     define_path,
     define_runner,
     define_sampling,
-    define_speakers,
+    define_speaker,
     existing,
 )
 from pwavenet_tf.core.errors import UserError
@@ -57,8 +56,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "command has begun to write.",
         flag_values,
     )
-    define_speakers(flag_values)
-    define_labels(flag_values)
+    define_speaker(flag_values)
     define_sampling(flag_values)
     define_runner(
         f"NAME: Runner of Apache Beam: {RUNNERS}",

@@ -32,15 +32,17 @@ from absl import flags
 
 from pwavenet_tf.cli.flags import (
     define_data,
+    define_file,
     define_out,
-    define_path,
     define_preset,
     define_steps,
-    define_teacher,
-    existing_file,
 )
 from pwavenet_tf.cli.numbers import define_number
-from pwavenet_tf.cli.training_flags import define_precision, define_setting
+from pwavenet_tf.cli.training_flags import (
+    define_precision,
+    define_setting,
+    with_training,
+)
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.core.training_config import Preset
@@ -64,7 +66,8 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "What is trained.",
         flag_values=flag_values,
     )
-    define_teacher(
+    define_file(
+        "teacher",
         "FILE: The teacher.keras that a student learns from; RUN/teacher.keras "
         "if left out.",
         flag_values,
@@ -76,26 +79,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         flag_values,
         usual=None,
     )
-    define_number(
-        "minutes",
-        None,
-        "N: Minutes of training; until --steps are done, if left out.",
-        (0.01, 100_000.0),
-        flag_values,
-    )
-    define_steps(
-        "N: Optimiser steps; without --minutes as many as the preset says, if "
-        "left out. With both, what comes first ends the run.",
-        flag_values,
-    )
-    define_path(
-        "initial",
-        "FILE: Weights to begin with: a .keras file; or the .state.npz of a "
-        "run that is resumed in RUN.",
-        flag_values,
-        existing_file,
-        required=False,
-    )
+    _define_run(flag_values)
     for name, meaning in (
         ("batch_size", "N: Clips a step"),
         ("clip_length", "N: Samples of each clip that count in the loss"),
@@ -110,6 +94,29 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         flag_values,
     )
     define_precision(flag_values)
+
+
+def _define_run(flag_values: flags.FlagValues) -> None:
+    """Defines what the run begins with and when it ends."""
+    define_number(
+        "minutes",
+        None,
+        "N: Minutes of training; until --steps are done, if left out.",
+        (0.01, 100_000.0),
+        flag_values,
+    )
+    define_steps(
+        "N: Optimiser steps; without --minutes as many as the preset says, if "
+        "left out. With both, what comes first ends the run.",
+        flag_values,
+    )
+    define_file(
+        "initial",
+        "FILE: Weights to begin with: a .keras file; or the .state.npz of a "
+        "run that is resumed in RUN.",
+        flag_values,
+        required=False,
+    )
 
 
 def run(flag_values: flags.FlagValues) -> None:
@@ -173,15 +180,8 @@ def _require_jax() -> None:
 def _settings(flag_values: flags.FlagValues, prepared_with: str) -> Preset:
     """The preset with what the flags change."""
     chosen = preset(flag_values.preset or prepared_with)
-    names = ("batch_size", "clip_length", "learning_rate", "precision")
-    given = {
-        name: flag_values[name].value
-        for name in names
-        if flag_values[name].value is not None
-    }
     return dataclasses.replace(
         chosen,
-        teacher_training=dataclasses.replace(chosen.teacher_training, **given),
-        distillation=chosen.distillation
-        and dataclasses.replace(chosen.distillation, **given),
+        teacher_training=with_training(chosen.teacher_training, flag_values),
+        distillation=with_training(chosen.distillation, flag_values),
     )

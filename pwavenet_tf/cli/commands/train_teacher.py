@@ -46,12 +46,7 @@ from pwavenet_tf.cli.flags import (
 )
 from pwavenet_tf.cli.training_flags import (
     chosen_strategy,
-    chosen_tensorboard,
-    define_precision,
-    define_strategy,
-    define_tensorboard,
     define_training,
-    with_precision,
     with_training,
 )
 from pwavenet_tf.cli.usage import next_command
@@ -93,9 +88,6 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     define_training(
         flag_values, "teacher", "the initial weights and the order of the clips"
     )
-    define_precision(flag_values)
-    define_strategy(flag_values)
-    define_tensorboard(flag_values)
 
 
 def run(flag_values: flags.FlagValues) -> None:
@@ -114,7 +106,7 @@ def run(flag_values: flags.FlagValues) -> None:
             settings,
             out,
             flag_values.steps,
-            chosen_tensorboard(flag_values),
+            flag_values.tensorboard and Path(flag_values.tensorboard),
             initial and load_teacher(Path(initial)),
             flag_values.seed,
         )
@@ -143,10 +135,9 @@ def _settings(flag_values: flags.FlagValues) -> Preset:
     teacher = dataclasses.replace(
         chosen.teacher, head=flag_values.head or chosen.teacher.head
     )
-    training = with_training(chosen.teacher_training, flag_values)
     return dataclasses.replace(
         chosen,
         conditioning=conditioning,
         teacher=teacher,
-        teacher_training=with_precision(training, flag_values),
+        teacher_training=with_training(chosen.teacher_training, flag_values),
     )

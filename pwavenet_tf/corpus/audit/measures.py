@@ -32,6 +32,49 @@ SHORTEST_RUN = 3
 # At lower peaks a run of equal samples is the coarseness of the levels.
 LOWEST_PEAK = 0.05
 
+FRAME_SECONDS = 0.02
+# Pauses are frames so far below the loud ones: see `_loud`.
+PAUSE_DB = 40
+# The quietest frames, of which noise is estimated.
+QUIET_SHARE = 0.1
+HIGHEST_SNR_DB = 100.0
+# Less than a second may hold no pause at all.
+_FEWEST_FRAMES = 50
+
+STEP_DB = 20.0
+# A cut this close to half the sample rate is that of the sampling itself.
+FULL_SHARE = 0.9
+
+_WINDOW_SECONDS = 0.064
+# The filters of resamplers need some room.
+_STEP_HZ = 400.0
+_BAND_HZ = 500.0
+# Nothing cuts lower than a telephone, and below it lie the formants of single
+# vowels, between which the spectrum is as steep.
+_LOWEST_HZ = 2_500.0
+_LINE_HZ = 150.0
+_FLOOR = 1e-20
+
+# A channel so far below the loudest has no part in the sound, dB.
+_SILENT_DB = 40
+# Channels that correlate so, or more strongly, cancel by 13 dB at least.
+_INVERTED_CORRELATION = -0.9
+# Below it the difference of two sums is their rounding.
+_NO_POWER = 1e-12
+
+_BLOCK_SECONDS = 10
+_BITS = {
+    "PCM_S8": 8,
+    "PCM_U8": 8,
+    "PCM_16": 16,
+    "PCM_24": 24,
+    "PCM_32": 32,
+    "FLOAT": 32,
+    "DOUBLE": 64,
+    "ULAW": 8,
+    "ALAW": 8,
+}
+
 
 class FlatTops:
     """Counts the samples of one channel that lie in flat tops.
@@ -95,16 +138,6 @@ class _Side:
         return self._samples + long_enough * self._open
 
 
-FRAME_SECONDS = 0.02
-# Pauses are frames so far below the loud ones: see `_loud`.
-PAUSE_DB = 40
-# The quietest frames, of which noise is estimated.
-QUIET_SHARE = 0.1
-HIGHEST_SNR_DB = 100.0
-# Less than a second may hold no pause at all.
-_FEWEST_FRAMES = 50
-
-
 @dataclasses.dataclass(frozen=True)
 class Levels:
     """What the power of frames shows.
@@ -161,21 +194,6 @@ def _loud(powers: np.ndarray) -> float:
     ordered = np.sort(powers)[::-1]
     energy = np.cumsum(ordered)
     return float(ordered[np.searchsorted(energy, energy[-1] / 2)])
-
-
-STEP_DB = 20.0
-# A cut this close to half the sample rate is that of the sampling itself.
-FULL_SHARE = 0.9
-
-_WINDOW_SECONDS = 0.064
-# The filters of resamplers need some room.
-_STEP_HZ = 400.0
-_BAND_HZ = 500.0
-# Nothing cuts lower than a telephone, and below it lie the formants of single
-# vowels, between which the spectrum is as steep.
-_LOWEST_HZ = 2_500.0
-_LINE_HZ = 150.0
-_FLOOR = 1e-20
 
 
 class AverageSpectrum:
@@ -255,14 +273,6 @@ def bandwidth(frequencies: np.ndarray, decibels: np.ndarray) -> float:
     return highest if edge > FULL_SHARE * highest else edge
 
 
-# A channel so far below the loudest has no part in the sound, dB.
-_SILENT_DB = 40
-# Channels that correlate so, or more strongly, cancel by 13 dB at least.
-_INVERTED_CORRELATION = -0.9
-# Below it the difference of two sums is their rounding.
-_NO_POWER = 1e-12
-
-
 def channel_faults(
     covariance: np.ndarray,
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -287,20 +297,6 @@ def channel_faults(
 
 def _numbers(which: np.ndarray) -> tuple[int, ...]:
     return tuple((np.flatnonzero(which) + 1).tolist())
-
-
-_BLOCK_SECONDS = 10
-_BITS = {
-    "PCM_S8": 8,
-    "PCM_U8": 8,
-    "PCM_16": 16,
-    "PCM_24": 24,
-    "PCM_32": 32,
-    "FLOAT": 32,
-    "DOUBLE": 64,
-    "ULAW": 8,
-    "ALAW": 8,
-}
 
 
 @dataclasses.dataclass(frozen=True)

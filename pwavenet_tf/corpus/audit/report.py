@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 
+JSON_NAME, PAGE_NAME, LIST_NAME = "audit.json", "audit.html", "quarantine.csv"
+# The page stays one that a browser opens; the JSON file has them all.
+MOST_ROWS = 1_000
+
+_BARS = 30
+
 
 def values(found: CorpusAudit, check: Check) -> np.ndarray:
     """What is checked, of all recordings that have it, `(recordings,)`."""
@@ -134,13 +140,6 @@ def screen_table(found: CorpusAudit) -> str:
             *(f"  warned of: {line}" for line in by_reason(warnings)),
         ]
     )
-
-
-JSON_NAME, PAGE_NAME, LIST_NAME = "audit.json", "audit.html", "quarantine.csv"
-# The page stays one that a browser opens; the JSON file has them all.
-MOST_ROWS = 1_000
-
-_BARS = 30
 
 
 def write_audit(found: CorpusAudit, out: Path, title: str) -> None:

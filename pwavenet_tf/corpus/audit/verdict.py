@@ -14,6 +14,17 @@ _DECIBELS = -200.0, 200.0
 _HERTZ = 0.0, 1_000_000.0
 _RATE = 0.0, 10_000.0
 
+_MISMATCH = (
+    "has {characters_per_second:.1f} characters of transcript in a second: it "
+    "is that of another recording, or one of them is cut off"
+)
+
+# What differs between files with one reason: figures, quotations, remarks in
+# parentheses, the other file.
+_PARTICULARS = re.compile(
+    r" ?\([^()]*\)|'[^']*'|[\d.,]+|(?<=same samples as ).+"
+)
+
 
 def _limit(
     default: object, text: str, bounds: tuple[float, float] | None
@@ -121,10 +132,6 @@ class Check:
     above: str = ""
 
 
-_MISMATCH = (
-    "has {characters_per_second:.1f} characters of transcript in a second: it "
-    "is that of another recording, or one of them is cut off"
-)
 CHECKS = (
     Check(
         *("Duration", "s", "seconds"),
@@ -299,13 +306,6 @@ class Judge:
                 self._limits.quarantine_duplicates,
                 f"has the same samples as {first}",
             )
-
-
-# What differs between files with one reason: figures, quotations, remarks in
-# parentheses, the other file.
-_PARTICULARS = re.compile(
-    r" ?\([^()]*\)|'[^']*'|[\d.,]+|(?<=same samples as ).+"
-)
 
 
 def by_reason(files: Iterable[tuple[str, str]]) -> list[str]:

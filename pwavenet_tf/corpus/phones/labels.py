@@ -18,6 +18,8 @@ _SILENCES = frozenset(
 )
 _HTK_UNITS_PER_SECOND = 10_000_000
 
+_Row = tuple[int, float, float, str]
+
 
 def read_labels(path: Path) -> list[Phone]:
     """Reads the phones of a recording from its label file.
@@ -100,9 +102,6 @@ def find_labels(folder: Path, recording: PurePath | str) -> Path | None:
         for suffix in SUFFIXES
     ]
     return next(filter(Path.is_file, candidates), None)
-
-
-_Row = tuple[int, float, float, str]
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[_Row]:

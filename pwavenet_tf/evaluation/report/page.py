@@ -23,6 +23,13 @@ from pwavenet_tf.evaluation.report.tables import (
 from pwavenet_tf.evaluation.scores import Scoring
 from pwavenet_tf.training.callbacks.progress import read_log
 
+_IN_NATS = (
+    *("kl", "contrastive", "regulariser"),
+    *("cross_entropy", "entropy", "nats"),
+)
+
+_DISTANCE = "sound_log_spectral_distance"
+
 
 @dataclasses.dataclass(frozen=True)
 class Sentence:
@@ -202,18 +209,6 @@ def _data_uri(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-_UNITS = {
-    "kl": "nats per sample",
-    "contrastive": "nats per sample",
-    "regulariser": "nats per sample",
-    "cross_entropy": "nats per sample",
-    "entropy": "nats per sample",
-    "nats": "nats per sample",
-}
-
-_DISTANCE = "sound_log_spectral_distance"
-
-
 def training_curves(model: Path, name: str | None = None) -> list[Curve]:
     """What was measured on held-out recordings; none without a log.
 
@@ -236,7 +231,7 @@ def training_curves(model: Path, name: str | None = None) -> list[Curve]:
     losses = [
         curve(
             f"{loss.replace('_', ' ')} on held-out recordings",
-            _UNITS.get(loss, ""),
+            "nats per sample" if loss in _IN_NATS else "",
             f"val_{loss}",
         )
         for loss in _behind("val_", columns)

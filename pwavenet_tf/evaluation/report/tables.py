@@ -97,19 +97,21 @@ _EXPLANATIONS = {
     ),
 }
 
+_CLOSER = "closer to the recording"
+_BITS = "bits per sample"
+
+# The prefix of an octave's centre.
+OCTAVE = "octave_"
+
+# The system that the others are judged by.
+REFERENCE = "recording"
+
 
 def explanation(name: str) -> str:
     """The meaning of a measure, in a line; empty for one that is not known."""
     if name.startswith(KL):
         return _OF_KL
     return _EXPLANATIONS.get(name, "")
-
-
-_CLOSER = "closer to the recording"
-_BITS = "bits per sample"
-
-# The prefix of an octave's centre.
-OCTAVE = "octave_"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,10 +251,6 @@ def format_setting(value: object) -> str:
             f" ({len(shown)} values)"
         )
     return str(value)
-
-
-# The system that the others are judged by.
-REFERENCE = "recording"
 
 
 def metric_table(

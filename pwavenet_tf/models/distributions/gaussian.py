@@ -5,11 +5,10 @@ import math
 import numpy as np
 from keras import ops
 
+from pwavenet_tf.audio.formats import HIGHEST_SAMPLE, LOWEST_SAMPLE
 from pwavenet_tf.audio.signal import (
     HALF_BIN,
-    HIGHEST_SAMPLE,
     LOG_BIN_WIDTH,
-    LOWEST_SAMPLE,
     quantise,
     soft_floor,
     standard_normal,

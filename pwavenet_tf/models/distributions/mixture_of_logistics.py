@@ -16,10 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
+from pwavenet_tf.audio.formats import HIGHEST_SAMPLE, LOWEST_SAMPLE
 from pwavenet_tf.audio.signal import (
     HALF_BIN,
-    HIGHEST_SAMPLE,
-    LOWEST_SAMPLE,
     open_unit_interval,
     quantise,
     soft_floor,
@@ -37,6 +36,12 @@ LOG_SCALE_CENTRE = -4.0
 # No scale is so wide that its inverse, times half a bin, is no longer a
 # normal float32.
 _LEAST_INVERSE_SCALE = 1e-30
+
+# Raw log-scales of the narrowest and the broadest untrained component.
+_INITIAL_LOG_SCALES = (-3.0, 1.5)
+
+# Beyond this a scale is infinite for audio, but not yet for float32.
+_LARGEST_LOG_SCALE = 40.0
 
 
 class _Components(NamedTuple):
@@ -262,13 +267,6 @@ def _derivatives(tails: bool, each: _Components):
 
 
 _LOG_PROBS = {tails: _with_gradient(tails) for tails in (True, False)}
-
-
-# Raw log-scales of the narrowest and the broadest untrained component.
-_INITIAL_LOG_SCALES = (-3.0, 1.5)
-
-# Beyond this a scale is infinite for audio, but not yet for float32.
-_LARGEST_LOG_SCALE = 40.0
 
 
 class MixtureOfLogistics(ContinuousHead):

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from pwavenet_tf.audio.sound_measures import sound_measures
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.models.backend import is_replicated
 from pwavenet_tf.models.flows import LOG_SCALE_BOUND, affine_step
@@ -15,7 +16,6 @@ from pwavenet_tf.training.callbacks.checkpoint import step_of
 from pwavenet_tf.training.callbacks.health_diagnosis import diagnose
 from pwavenet_tf.training.callbacks.health_measures import (
     scale_measures,
-    sound_measures,
     weighted_segments,
 )
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 import keras
 import numpy as np
 
+from pwavenet_tf.audio.formats import HIGHEST_SAMPLE, LOWEST_SAMPLE
 from pwavenet_tf.audio.metrics import log_spectral_distance
-from pwavenet_tf.audio.signal import HIGHEST_SAMPLE, LOWEST_SAMPLE
+from pwavenet_tf.audio.sound_measures import sound_measures
 from pwavenet_tf.core.config import FRAME_ARRAYS, AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.distillation.distiller import Distiller
@@ -16,7 +17,6 @@ from pwavenet_tf.models.backend import is_replicated
 from pwavenet_tf.models.inputs import at_frames
 from pwavenet_tf.synthesis.noise import positional_uniforms
 from pwavenet_tf.synthesis.teacher import CachedSampler
-from pwavenet_tf.training.callbacks.health_measures import sound_measures
 from pwavenet_tf.training.callbacks.speech_board import Clip, single_clips
 from pwavenet_tf.training.distribution import is_chief
 
@@ -45,7 +45,7 @@ def measure_sound(
 
     Returns:
         `log_spectral_distance`, its mean over the clips, dB; `level_db` and
-        `band_…_db` for each of `health_measures.BANDS`, how far the
+        `band_…_db` for each of `sound_measures.BANDS`, how far the
         generated audio lies above the recordings, dB.
 
     Raises:

@@ -19,6 +19,12 @@ from pwavenet_tf.training.callbacks.checkpoint import step_of
 # Not for the screen: they are in the log.
 _LOGGED_ONLY = ("loss", "gradient_", "health_", "sound_", "step")
 
+FILE_NAME = "progress.png"
+
+# Drawing takes a third of a second.
+_SECONDS_BETWEEN = 10.0
+_WIDTH, _HEIGHT = 4.6, 3.2
+
 
 class ProgressBar(keras.callbacks.Callback):
     """Shows how far a run is, how fast, and what it has reached.
@@ -155,13 +161,6 @@ def _numbers(row: dict) -> dict[str, float]:
         except (TypeError, ValueError):
             continue
     return found
-
-
-FILE_NAME = "progress.png"
-
-# Drawing takes a third of a second.
-_SECONDS_BETWEEN = 10.0
-_WIDTH, _HEIGHT = 4.6, 3.2
 
 
 @dataclasses.dataclass(frozen=True)

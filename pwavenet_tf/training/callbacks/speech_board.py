@@ -10,8 +10,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from pwavenet_tf.audio.formats import HIGHEST_SAMPLE, LOWEST_SAMPLE
 from pwavenet_tf.audio.mel import log_mel_spectrogram
-from pwavenet_tf.audio.signal import HIGHEST_SAMPLE, LOWEST_SAMPLE
 from pwavenet_tf.core.config import FRAME_ARRAYS, AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.distillation.distiller import Distiller
@@ -29,6 +29,15 @@ _DB_PER_NEPER = 20.0 / math.log(10.0)
 
 # For each mel band of each frame; and of white between the two.
 _PIXELS = 4
+
+# A large teacher generates some hundred samples a second.
+_SAMPLED_SECONDS = 1.0
+
+# As Keras's own callback names them: curves of one name are drawn together.
+_TRAIN, _VALIDATION = "train", "validation"
+
+# What stands before these is a group of its own on the screen.
+_GROUPS = ("health_", "sound_", "gradient_")
 
 
 def spectrogram_image(
@@ -60,10 +69,6 @@ def spectrogram_image(
         .repeat(_PIXELS, axis=0)
         .repeat(_PIXELS, axis=1)
     )
-
-
-# A large teacher generates some hundred samples a second.
-_SAMPLED_SECONDS = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -245,13 +250,6 @@ def _valid_part(parameters: dict, clip: Clip) -> dict[str, np.ndarray]:
         name: keras.ops.convert_to_numpy(values)[0, clip.start : clip.end]
         for name, values in parameters.items()
     }
-
-
-# As Keras's own callback names them: curves of one name are drawn together.
-_TRAIN, _VALIDATION = "train", "validation"
-
-# What stands before these is a group of its own on the screen.
-_GROUPS = ("health_", "sound_", "gradient_")
 
 
 class SpeechBoard(keras.callbacks.Callback):

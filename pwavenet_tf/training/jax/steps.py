@@ -11,8 +11,10 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
+from keras import ops
 
-from pwavenet_tf.training.jax.clips import arrays_of_recordings, cut, places
+from pwavenet_tf.corpus.clips import cut_joined
+from pwavenet_tf.training.jax.clips import arrays_of_recordings
 
 # On a processor a step takes so long that a call costs nothing.
 _STEPS_PER_CALL = {"cpu": 1}
@@ -91,8 +93,8 @@ class Steps:
         every = self._validation.num_batches
         chosen = np.linspace(0, every - 1, min(batches, every)).astype(int)
         size = self._validation.batch_size
-        found = [places(self._validation, one * size, 1) for one in chosen]
-        self._validation_places = jnp.asarray(np.concatenate(found))
+        found = [self._validation.places(one * size, size) for one in chosen]
+        self._validation_places = jnp.asarray(np.stack(found))
         self._validate = (
             jax.jit(self._many_tests)
             .lower(
@@ -104,7 +106,9 @@ class Steps:
 
     def places(self, first_clip: int) -> np.ndarray:
         """Where the clips of one call lie, the first of them given."""
-        return places(self._training, first_clip, self.steps_per_call)
+        clips, count = self._training, self.steps_per_call
+        found = clips.places(first_clip, count * clips.batch_size)
+        return found.reshape(count, clips.batch_size, 2)
 
     def train(
         self, where: np.ndarray, rates: np.ndarray, kept: np.ndarray
@@ -176,7 +180,7 @@ class Steps:
     def _many_steps(self, state, arrays, where, rates, kept):
         def step(state, now):
             place, rate, keep = now
-            batch = cut(arrays, self._training.window, place)
+            batch = cut_joined(arrays, self._training.window, place, ops)
             optimizer = list(state["optimizer"])
             optimizer[self._rate_index] = rate
             names = ("trainable", "non_trainable", "optimizer", "metrics")
@@ -202,7 +206,7 @@ class Steps:
 
     def _many_tests(self, weights, arrays, where):
         def step(metrics, place):
-            batch = cut(arrays, self._validation.window, place)
+            batch = cut_joined(arrays, self._validation.window, place, ops)
             state = (weights, list(self._first_state), metrics)
             _, (_, _, after) = self._model.test_step(state, batch)
             return _like(after, metrics), None
