@@ -1,6 +1,7 @@
 """Synthesis from files of recordings or features to audio files."""
 
 import io
+import itertools
 import wave
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -308,7 +309,8 @@ def speech_to_pipe(
 ) -> None:
     """Writes audio of unknown length as 16-bit WAV to a pipe.
 
-    The header states the greatest length, which players take for unknown.
+    The header states the greatest length, which players take for unknown;
+    it comes with the first block.
 
     Args:
         blocks: As in `speech_to_file`.
@@ -319,8 +321,11 @@ def speech_to_pipe(
         UserError: If the audio is not finite.
         BrokenPipeError: If nobody reads from the pipe any more.
     """
-    pipe.write(_wave_header(sample_rate, _MOST_SAMPLES))
     chunks = (block[None] for block in blocks)
+    # A text that is refused gives no chunk, and no header either.
+    first = list(itertools.islice(chunks, 1))
+    pipe.write(_wave_header(sample_rate, _MOST_SAMPLES))
+    chunks = itertools.chain(first, chunks)
     _write_chunks(chunks, pipe, "the audio", lambda samples: None)
 
 

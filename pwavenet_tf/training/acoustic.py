@@ -40,11 +40,13 @@ class AcousticScores:
     Attributes:
         recordings: How many.
         mel_decibels: Mean absolute error of the mel spectrogram, dB.
-        pitch_semitones: Mean absolute error of F0 where both are voiced.
+        pitch_semitones: Mean absolute error of F0 where both are voiced; NaN
+            if they nowhere are.
         voicing_error: Share of frames with the wrong voicing.
         duration_milliseconds: Mean absolute error of predicted durations.
         variance: Mean over bands of the generated mel spectrogram's variance
-            over the recordings'; 1 for recordings.
+            over the recordings'; 1 for recordings. Bands in which a recording
+            is constant are left out.
         variance_sharpened: The same after `AcousticModel.sharpened`.
     """
 
@@ -179,6 +181,8 @@ def acoustic_scores(
         both = found & (voiced > 0)
         sharp = np.asarray(model.sharpened(output["mel"]))
         durations = np.round(np.exp(output["log_duration"]))
+        recorded = one["mel"].var(axis=0)
+        varies = recorded > 0
         for name, error in {
             "mel_decibels": _DECIBELS
             * deviation
@@ -189,12 +193,12 @@ def acoustic_scores(
             "voicing_error": found != (voiced > 0),
             "duration_milliseconds": hop_ms
             * np.abs(durations - one["durations"]),
-            "variance": output["mel"].var(axis=0) / one["mel"].var(axis=0),
-            "variance_sharpened": sharp.var(axis=0) / one["mel"].var(axis=0),
+            "variance": output["mel"].var(axis=0)[varies] / recorded[varies],
+            "variance_sharpened": sharp.var(axis=0)[varies] / recorded[varies],
         }.items():
             errors.setdefault(name, []).append(np.ravel(error))
-    means = {
-        name: round(float(np.concatenate(found).mean()), 4)
-        for name, found in errors.items()
-    }
+    means = {}
+    for name, parts in errors.items():
+        values = np.concatenate(parts)
+        means[name] = round(float(values.mean()), 4) if len(values) else np.nan
     return AcousticScores(len(held), **means)

@@ -237,12 +237,14 @@ def test_path_of_the_wrong_kind_is_named(tmp_path, capsys):
     )
 
 
+# Of which --out may be, or is, a file.
+FILES = [(name, "out") for name in ("export", "benchmark", "say")]
 FOLDERS = [
     (name, flag.name)
     for name in app.COMMANDS
     for flag in flags_of(name)
     if flag.name in ("data", "out", "labels", "tensorboard")
-    and (name, flag.name) not in (("export", "out"), ("benchmark", "out"))
+    and (name, flag.name) not in FILES
 ]
 
 
