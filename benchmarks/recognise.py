@@ -16,6 +16,7 @@ import soundfile
 
 
 def words(text: str) -> list[str]:
+    """The words of a text, in lower case."""
     return re.findall(r"[a-z']+", text.lower())
 
 
@@ -35,6 +36,7 @@ def errors(said: list[str], found: list[str]) -> int:
 
 
 def main(out: str) -> None:
+    """Prints the word error rate of each kind of speech."""
     texts = json.loads((Path(out) / "texts.json").read_text())
     for folder in sorted(path for path in Path(out).iterdir() if path.is_dir()):
         wrong = total = 0

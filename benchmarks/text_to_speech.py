@@ -28,6 +28,7 @@ _DECIBELS = 20 / np.log(10)
 
 
 def main(data: str, recordings: str, voice: str, out: str, count="40") -> None:
+    """Writes all kinds of speech and prints their distances."""
     corpus, out = Corpus(Path(data)), Path(out)
     synthesizer = load_voice(Path(voice) / "student.keras")
     speaker = synthesizer.speaker

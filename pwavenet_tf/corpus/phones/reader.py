@@ -19,15 +19,21 @@ class Reader:
     Args:
         phones: The model's, known by their places from 1 on.
         language: The voice of espeak-ng that they come from.
+        espeak: That voice, if it is there already.
 
     Raises:
         UserError: If espeak-ng is not installed or has no such voice.
     """
 
-    def __init__(self, phones: Sequence[str], language: str) -> None:
+    def __init__(
+        self,
+        phones: Sequence[str],
+        language: str,
+        espeak: Espeak | None = None,
+    ) -> None:
         self.language = language
         self._ids = phone_ids(phones)
-        self._espeak = Espeak(language)
+        self._espeak = espeak or Espeak(language)
 
     def ids(self, text: str) -> Iterator[np.ndarray]:
         """The phones of each sentence, int32 `(phones,)`.
