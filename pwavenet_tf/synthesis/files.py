@@ -325,8 +325,8 @@ def speech_to_pipe(
     # A text that is refused gives no chunk, and no header either.
     first = list(itertools.islice(chunks, 1))
     pipe.write(_wave_header(sample_rate, _MOST_SAMPLES))
-    chunks = itertools.chain(first, chunks)
-    _write_chunks(chunks, pipe, "the audio", lambda samples: None)
+    rest = itertools.chain(first, chunks)
+    _write_chunks(rest, pipe, "the audio", lambda samples: None)
 
 
 def _write_wave(synthesizer, features, how, file, name, progress) -> None:

@@ -19,6 +19,7 @@ TRAIN = "train-teacher --data={data} --out={out} "
 DISTILL = "distill --data={data} --teacher={teacher} "
 EXPORT = "export --model={student} "
 SYNTHESIZE = "synthesize --model={student} --out={out} "
+SAY = "say hello --model={student} "
 EVALUATE = "evaluate --model={student} --out={out} "
 
 # What is no model, by the format that its name claims.
@@ -80,6 +81,32 @@ CASES = {
     "distill --data={data} --teacher={student} --out={out}": "is a student",
     "distill --data={other_data} --teacher={teacher} --out={out}": (
         "mel_mean (statistics of another corpus), mel_deviation"
+    ),
+    "train-acoustic --data={data} --out={out}": (
+        "the data hold no phones or no pitch, which an acoustic model learns; "
+        "prepare them with --conditioning=mel,linguistic,pitch"
+    ),
+    "train-acoustic --data={bad}/absent --out={out}": "absent does not exist",
+    "train-acoustic --data={bad}/empty --out={out}": "pwavenet prepare",
+    "train-acoustic --data={data} --out={bad}/file/out": "file is a file",
+    SAY + "--out={out}.wav": "student.keras: has no acoustic.keras beside it",
+    SAY + "--out={out}.mp3": "is a WAV file; let it end in .wav",
+    SAY + "--out={bad}/file/a.wav": "file is a file",
+    SAY + "--out={out}.wav --acoustic_model={bad}/absent": (
+        "absent does not exist"
+    ),
+    SAY + "--out={out}.wav --acoustic_model={bad}/text.keras": (
+        "text.keras: is damaged or not a model"
+    ),
+    SAY + "--out={out}.wav --acoustic_model={teacher}": (
+        "holds a WaveNet, not an acoustic model; name an acoustic.keras"
+    ),
+    SAY + "--out={out}.wav --text_file={wav}": "give either a text, as in",
+    "say --text_file={wav} --model={student} --out={out}.wav": (
+        "tone-0.wav: is not UTF-8 at byte"
+    ),
+    "say hello --model={bad}/text.keras --out={out}.wav": (
+        "text.keras: is damaged or not a model"
     ),
     "synthesize --model={bad}/text.keras --input={wav} --out={out}": (
         "text.keras: is damaged or not a model"

@@ -215,6 +215,12 @@ PANELS = {
         _held_out("cross-entropy", "nats per frame", "cross_entropy"),
         _held_out("accuracy", "of all frames", "accuracy"),
     ),
+    "acoustic": (
+        _held_out("mel spectrogram", "of its deviation, absolute", "mel"),
+        _held_out("F0", "of its deviation, absolute", "pitch"),
+        _held_out("ln duration", "squared", "duration"),
+        _held_out("voicing", "nats per frame", "voicing"),
+    ),
     "student": (
         _held_out("KL", "nats per sample", "kl"),
         _held_out("power loss", "", "power"),
@@ -226,8 +232,8 @@ PANELS = {
 def draw_progress(folder: Path) -> Path | None:
     """Draws the logs of the runs in a folder into `progress.png`.
 
-    One row of panels for each of `teacher.csv`, `phones.csv` and
-    `student.csv`: loss on training and held-out clips, and the held-out
+    One row of panels for each of `teacher.csv`, `phones.csv`, `acoustic.csv`
+    and `student.csv`: loss on training and held-out clips, and the held-out
     measures of `HeldOutSound`, over steps and training time.
 
     Args:
