@@ -22,6 +22,10 @@ from pwavenet_tf.models.loading import load_acoustic_model
 from pwavenet_tf.synthesis.streaming import StreamingSynthesizer
 
 
+# Conditioning by which a vocoder follows another F0.
+_PITCH = {"pitch", "sinusoids"}
+
+
 class Speaker:
     """Speaks texts with a voice.
 
@@ -118,6 +122,13 @@ class Speaker:
         Memory does not grow with the text.
         """
         require_factors(rate=rate, pitch=pitch)
+        reads_pitch = _PITCH.intersection(self._synthesizer.conditioning.inputs)
+        if pitch != 1 and not reads_pitch:
+            raise UserError(
+                f"pitch {pitch:g}: the vocoder reads a mel spectrogram alone, "
+                "whose pitch cannot be changed; leave the pitch at 1, or train "
+                "the vocoder with --conditioning=mel,sinusoids"
+            )
         for number, ids in enumerate(self.reader.ids(text)):
             if not len(ids):
                 pause = PARAGRAPH_SECONDS / rate
