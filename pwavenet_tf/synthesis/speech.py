@@ -21,7 +21,6 @@ from pwavenet_tf.models.inputs import require_factors
 from pwavenet_tf.models.loading import load_acoustic_model
 from pwavenet_tf.synthesis.streaming import StreamingSynthesizer
 
-
 # Conditioning by which a vocoder follows another F0.
 _PITCH = {"pitch", "sinusoids"}
 

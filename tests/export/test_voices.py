@@ -8,7 +8,11 @@ import soundfile
 import pwavenet_tf
 from pwavenet_tf import cli, voices
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.models.loading import load_student, load_teacher
+from pwavenet_tf.models.loading import (
+    load_acoustic_model,
+    load_student,
+    load_teacher,
+)
 from pwavenet_tf.synthesis.files import features_at
 from pwavenet_tf.synthesis.student import Synthesizer
 from pwavenet_tf.synthesis.teacher import CachedSampler
@@ -35,11 +39,16 @@ def test_card_describes_the_models_that_lie_next_to_it(name) -> None:
     card = voices.voice_card(name)
     student = load_student(voices.voice_file(name))
     teacher = load_teacher(voices.voice_file(f"{name}/teacher"))
+    acoustic_model = load_acoustic_model(
+        voices.voice_file(name).with_name(voices.ACOUSTIC_MODEL)
+    )
     assert card["sample_rate"] == student.audio.sample_rate
     assert card["parameters"] == {
         "student": student.count_params(),
         "teacher": teacher.count_params(),
+        "acoustic_model": acoustic_model.count_params(),
     }
+    acoustic_model.audio.require_equal(student.audio, "one", "the other")
     for key in ("summary", "data", "licence", "training", "limits"):
         assert card[key]
     systems = set(card["measures"])
@@ -93,6 +102,16 @@ def test_mistakes_end_in_one_line(flags, words, tmp_path, capsys) -> None:
 def test_a_name_that_is_no_voice_is_refused() -> None:
     with pytest.raises(UserError, match="no voice is named"):
         voices.voice_file("nobody")
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("name", NAMES)
+def test_a_voice_speaks_a_text_as_loudly_as_its_sample(name) -> None:
+    pytest.importorskip("espeakng_loader")
+    sample, rate = soundfile.read(voices.voice_sample(name), dtype="float32")
+    audio = pwavenet_tf.load_voice(name).say("Good morning, everybody.")
+    assert 1.0 < len(audio) / rate < 3.0
+    assert 0.25 < audio.std() / sample.std() < 4.0
 
 
 @pytest.mark.network

@@ -1,17 +1,17 @@
 """Lists the voices that come with the package.
 
-Each is a student, the teacher that it was distilled from, and a card: whose
-voice it is, on what data it was trained and for how long, its metrics next to
+Each is a student, a teacher, an acoustic model that lets it speak texts, and a
+card: whose voice it is, on what data it was trained and for how long, its metrics next to
 those of its recordings and two baselines, its limitations, and its licence.
 --name shows one whole card.
 
 Before it:  nothing
-After it:   pwavenet synthesize --voice=NAME, pwavenet export --voice=NAME
+After it:   pwavenet say --voice=NAME, pwavenet export --voice=NAME
 
 Example:
   pwavenet voices
   pwavenet voices --name=kathleen
-  pwavenet synthesize --voice=kathleen --input=one.wav --out=sound
+  pwavenet say "Good morning." --voice=kathleen --out=hello.wav
 """
 
 import json
