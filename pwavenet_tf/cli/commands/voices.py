@@ -1,9 +1,9 @@
 """Lists the voices that come with the package.
 
 Each is a student, a teacher, an acoustic model that lets it speak texts, and a
-card: whose voice it is, on what data it was trained and for how long, its metrics next to
-those of its recordings and two baselines, its limitations, and its licence.
---name shows one whole card.
+card: whose voice it is, on what data it was trained and for how long, its
+metrics next to those of its recordings and two baselines, its limitations, and
+its licence. --name shows one whole card.
 
 Before it:  nothing
 After it:   pwavenet say --voice=NAME, pwavenet export --voice=NAME
