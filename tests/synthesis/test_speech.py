@@ -288,6 +288,15 @@ def test_a_voice_speaks_if_an_acoustic_model_lies_beside_it(tmp_path) -> None:
         voice.say("ab")
 
 
+def test_a_sentence_that_espeak_ng_does_not_read_ends_no_text() -> None:
+    pytest.importorskip("espeakng_loader", reason="espeak-ng is not installed")
+    reader = Reader((SILENCE, "h", "ə", "l", "oʊ"), LANGUAGE)
+    hello, ids = list(reader.ids("Hello.")), list(reader.ids("٣. Hello. ٣."))
+    np.testing.assert_array_equal(ids, hello)
+    with pytest.raises(UserError, match="there is nothing to say"):
+        list(reader.ids("٣."))
+
+
 @pytest.mark.network
 def test_espeak_ng_reads_the_text() -> None:
     pytest.importorskip("espeakng_loader", reason="espeak-ng is not installed")

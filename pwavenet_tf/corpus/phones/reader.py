@@ -48,9 +48,14 @@ class Reader:
         """
         spoken = 0
         for sentence in sentences(text, self.language):
-            symbols = self.phones(sentence) if sentence else []
-            ids = [self._ids[symbol] for symbol in symbols]
-            yield np.array(ids, np.int32)
+            if not sentence:
+                yield np.zeros(0, np.int32)
+                continue
+            symbols = self.phones(sentence)
+            # A sentence of marks that espeak-ng does not read.
+            if set(symbols) == {SILENCE}:
+                continue
+            yield np.array([self._ids[symbol] for symbol in symbols], np.int32)
             spoken += 1
         if not spoken:
             raise UserError("there is nothing to say; give words or numbers")
@@ -59,10 +64,15 @@ class Reader:
         """The phones of a sentence that the model knows, between silences.
 
         A phone that it has never seen is replaced by its kind with or without
-        a length mark, or by its parts; failing that it is left out.
+        a length mark, or by its parts; failing that it is left out. A
+        sentence that espeak-ng does not read is silence.
         """
         found = [SILENCE]
-        for phone in self._espeak.synthesize(sentence).phones:
+        try:
+            spoken = self._espeak.synthesize(sentence).phones
+        except UserError:
+            spoken = []
+        for phone in spoken:
             for symbol in known_symbols(phone.symbol, self._ids):
                 if symbol != SILENCE or found[-1] != SILENCE:
                     found.append(symbol)
