@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from pwavenet_tf.core.checksum import append_checksum
+from pwavenet_tf.core.checksum import STATED, append_checksum
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
@@ -125,6 +125,7 @@ def export_acoustic_tflite(model: AcousticModel, out: Path) -> float:
                 f"{difference:.1e} (more than {_TOLERANCE}); is the model "
                 "trained and healthy?"
             )
+        temporary.write_bytes(with_card(content, card | STATED))
         append_checksum(temporary)
     return difference
 

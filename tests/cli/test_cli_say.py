@@ -9,9 +9,9 @@ import soundfile
 import tiny_models
 
 from pwavenet_tf import cli
+from pwavenet_tf.corpus.phones import reader
 from pwavenet_tf.corpus.phones.phones import SILENCE, Phone
 from pwavenet_tf.export.voices import load_voice
-from pwavenet_tf.synthesis import speech
 from pwavenet_tf.training.fit import save_model
 
 CONTRACT = tiny_models.NORMALISED
@@ -34,7 +34,7 @@ class Spelling:
 @pytest.fixture(autouse=True)
 def read(monkeypatch) -> list[str]:
     """The sentences that were read."""
-    monkeypatch.setattr(speech, "Espeak", Spelling)
+    monkeypatch.setattr(reader, "Espeak", Spelling)
     monkeypatch.setattr(Spelling, "read", [])
     return Spelling.read
 

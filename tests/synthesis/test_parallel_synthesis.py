@@ -178,7 +178,7 @@ def test_a_mel_spectrogram_of_another_scale_is_refused(
 
 def test_a_mel_spectrogram_that_looks_odd_is_warned_of(student) -> None:
     mel = np.tanh(tiny_models.mel(1, 120))
-    with pytest.warns(OddInput, match="between -1 and 1: was it scaled"):
+    with pytest.warns(OddInput, match="was it scaled, as to between -1 and 1"):
         audio = synthesizer(student, 160)(mel)
     assert audio.shape == (1, 120 * HOP)
 
