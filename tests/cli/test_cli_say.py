@@ -1,5 +1,6 @@
 """`pwavenet say`: a text as a WAV file or through a pipe."""
 
+import dataclasses
 import io
 import wave
 
@@ -46,7 +47,12 @@ def folder(tmp_path_factory):
     model = tiny_models.acoustic_model(phones=(SILENCE, "a", "b"))
     kernel = model.output_projection.kernel
     kernel.assign(0.3 * kernel.numpy())
-    vocoder = tiny_models.calmer(tiny_models.student(audio=CONTRACT))
+    reads_f0 = dataclasses.replace(
+        tiny_models.ON_MEL, inputs=("mel", "sinusoids"), harmonics=2
+    )
+    vocoder = tiny_models.calmer(
+        tiny_models.student(audio=CONTRACT, conditioning=reads_f0)
+    )
     save_model(model, place / "acoustic.keras")
     save_model(vocoder, place / "student.keras")
     save_model(vocoder, place / "alone" / "student.keras")
