@@ -109,7 +109,8 @@ def fit(
             "--strategy=single"
         )
     clips = clip_shape(corpus, settings, context)
-    # Not before the run may begin: a board clears its folder.
+    # Before anything is written: a length may be impossible.
+    validation = corpus.validation_clips(**clips)
     run.begin()
     watchers = _held_out_sound(model, corpus, clips)
     if tensorboard:
@@ -120,7 +121,7 @@ def fit(
         lambda step: corpus.training_clips(
             **clips, seed=seed, first_batch=step
         ),
-        corpus.validation_clips(**clips),
+        validation,
         settings,
         run,
         watchers,

@@ -51,7 +51,7 @@ def utterances(split: str):
 
 
 CORPUS = SimpleNamespace(
-    card=SimpleNamespace(phones=PHONES, mean_pitch_hz=150.0),
+    card=SimpleNamespace(phones=PHONES, mean_pitch_hz=150.0, language="en-us"),
     contract=CONTRACT,
     utterances=utterances,
 )
