@@ -205,7 +205,7 @@ class _Job:
     folder: Path
     labels: Path | None
     speaker_pattern: str | None
-    language: str
+    language: str = LANGUAGE
 
     def extractor(self, sources: Iterable[Source] | None) -> FeatureExtractor:
         """Extracts features; `sources` give the texts and speakers."""
