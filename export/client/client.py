@@ -12,7 +12,7 @@ import numpy as np
 from pwavenet_tf.audio.files import read_audio
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.corpus.phones.reader import PARAGRAPH_SECONDS, Reader
+from pwavenet_tf.corpus.phones.reader import Reader, paragraph_pause
 from pwavenet_tf.export.client.chunks import (
     FLOAT,
     LENGTHS,
@@ -230,12 +230,11 @@ class Client:
                 f"{self.host}: {model.servable} has no acoustic model, so that "
                 "it takes no text; export it with --acoustic_model"
             )
-        factors = require_factors(rate=rate, pitch=pitch)
+        factors = require_factors(model.conditioning, rate, pitch)
         reader = Reader(card["phones"], card["language"])
         for number, ids in enumerate(reader.ids(text)):
             if not len(ids):
-                pause = PARAGRAPH_SECONDS / rate * model.contract.sample_rate
-                yield np.zeros(round(pause), np.float32)
+                yield paragraph_pause(model.contract, rate)
                 continue
             answer = self._server.predict(
                 model.servable,

@@ -30,19 +30,35 @@ HIGHEST_TEMPERATURE = 100.0
 Features = Mapping[str, np.ndarray] | np.ndarray
 
 
-def require_factors(**factors: float) -> dict[str, np.ndarray]:
+def require_factors(
+    conditioning: Conditioning, rate: float, pitch: float
+) -> dict[str, np.ndarray]:
     """Factors of speed and F0 of one row, by name, float32 `(1,)`.
 
+    Args:
+        conditioning: The vocoder's.
+        rate: Of the speed.
+        pitch: Of F0.
+
     Raises:
-        UserError: If one is out of bounds.
+        UserError: If one is out of bounds, or the vocoder reads no F0.
     """
     lowest, highest = FACTORS
+    factors = {"rate": rate, "pitch": pitch}
     for name, value in factors.items():
         if not lowest <= value <= highest:
             raise UserError(
                 f"{name} {value} is out of bounds; give a factor from "
                 f"{lowest:g} to {highest:g}"
             )
+    if pitch != 1 and not {"pitch", "sinusoids"}.intersection(
+        conditioning.inputs
+    ):
+        raise UserError(
+            f"pitch {pitch:g}: the vocoder reads no F0, so its pitch cannot be "
+            "changed; leave the pitch at 1, or train the vocoder with "
+            "--conditioning=mel,sinusoids"
+        )
     return {
         name: np.array([value], np.float32) for name, value in factors.items()
     }

@@ -53,13 +53,8 @@ def load_phone_classifier(path: Path) -> PhoneClassifier:
         UserError: If the file is missing, damaged, of another version, or
             holds another kind of model.
     """
-    model = _load(path, "train-phones")
-    if not isinstance(model, PhoneClassifier):
-        raise UserError(
-            f"{path}: holds a {type(model).__name__}, not a phone "
-            "classifier; name a phones.keras that train-phones wrote"
-        )
-    return model
+    what = "a phone classifier", "a phones.keras", "train-phones"
+    return _written_by(path, PhoneClassifier, *what)
 
 
 def load_acoustic_model(path: Path) -> AcousticModel:
@@ -69,13 +64,8 @@ def load_acoustic_model(path: Path) -> AcousticModel:
         UserError: If the file is missing, damaged, of another version, or
             holds another kind of model.
     """
-    model = _load(path, "train-acoustic")
-    if not isinstance(model, AcousticModel):
-        raise UserError(
-            f"{path}: holds a {type(model).__name__}, not an acoustic model; "
-            "name an acoustic.keras that train-acoustic wrote"
-        )
-    return model
+    what = "an acoustic model", "an acoustic.keras", "train-acoustic"
+    return _written_by(path, AcousticModel, *what)
 
 
 def statistics_of(path: Path) -> GivenStatistics:
@@ -147,6 +137,16 @@ def _fault(path: Path) -> str | None:
     except Exception as error:
         return (str(error) or repr(error)).splitlines()[0][:120]
     return None
+
+
+def _written_by(path: Path, kind: type, what: str, file: str, command: str):
+    model = _load(path, command)
+    if not isinstance(model, kind):
+        raise UserError(
+            f"{path}: holds a {type(model).__name__}, not {what}; name {file} "
+            f"that {command} wrote"
+        )
+    return model
 
 
 def _of_kind(path: Path, kind: type, actual: str, wanted: str):

@@ -15,14 +15,11 @@ from pwavenet_tf.core.config import (
 )
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.phones.phones import Phone, phone_frames, phone_ids
-from pwavenet_tf.corpus.phones.reader import PARAGRAPH_SECONDS, Reader
+from pwavenet_tf.corpus.phones.reader import Reader, paragraph_pause
 from pwavenet_tf.models.acoustic_model import AcousticModel
 from pwavenet_tf.models.inputs import require_factors
 from pwavenet_tf.models.loading import load_acoustic_model
 from pwavenet_tf.synthesis.streaming import StreamingSynthesizer
-
-# Conditioning by which a vocoder follows another F0.
-_PITCH = {"pitch", "sinusoids"}
 
 
 class Speaker:
@@ -116,23 +113,11 @@ class Speaker:
         seed: int = 0,
         temperature: float = 1.0,
     ) -> Iterator[np.ndarray]:
-        """As `say`, block by block, sentence by sentence.
-
-        Memory does not grow with the text.
-        """
-        require_factors(rate=rate, pitch=pitch)
-        reads_pitch = _PITCH.intersection(self._synthesizer.conditioning.inputs)
-        if pitch != 1 and not reads_pitch:
-            raise UserError(
-                f"pitch {pitch:g}: the vocoder reads a mel spectrogram alone, "
-                "whose pitch cannot be changed; leave the pitch at 1, or train "
-                "the vocoder with --conditioning=mel,sinusoids"
-            )
+        """As `say`, block by block, sentence by sentence."""
+        require_factors(self._synthesizer.conditioning, rate, pitch)
         for number, ids in enumerate(self.reader.ids(text)):
             if not len(ids):
-                pause = PARAGRAPH_SECONDS / rate
-                samples = round(pause * self._synthesizer.contract.sample_rate)
-                yield np.zeros(samples, np.float32)
+                yield paragraph_pause(self._synthesizer.contract, rate)
                 continue
             features = self.features(ids, rate, pitch)
             for block in self._synthesizer.chunks(

@@ -173,7 +173,7 @@ def test_vocoders_of_every_served_conditioning_speak(served) -> None:
         logs = np.repeat(np.log(seconds / 0.1), made["durations"])
         np.testing.assert_allclose(features["timing"][:, 1], logs, atol=1e-5)
     if served == "mel":
-        with pytest.raises(UserError, match="pitch cannot be changed"):
+        with pytest.raises(UserError, match="its pitch cannot be changed"):
             speaker.say("ab bab", 1.2, 1.5)
         return
     audio = speaker.say("ab bab", 1.2, 1.5)

@@ -4,13 +4,20 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.phones.espeak import Espeak
 from pwavenet_tf.corpus.phones.phones import SILENCE, phone_ids
 from pwavenet_tf.corpus.phones.sentences import sentences
 
 # Between paragraphs, beyond the pauses that a sentence begins and ends with.
-PARAGRAPH_SECONDS = 0.4
+_PARAGRAPH_SECONDS = 0.4
+
+
+def paragraph_pause(contract: AudioContract, rate: float) -> np.ndarray:
+    """The silence between two paragraphs, float32 `(time,)`."""
+    seconds = _PARAGRAPH_SECONDS / rate
+    return np.zeros(round(seconds * contract.sample_rate), np.float32)
 
 
 class Reader:
