@@ -38,6 +38,16 @@ def mel_filterbank(contract: AudioContract) -> np.ndarray:
     return weights
 
 
+def band_centres(contract: AudioContract) -> np.ndarray:
+    """The peaks of the mel filters in Hz, `(mels,)`."""
+    import librosa
+
+    edges = librosa.mel_frequencies(
+        contract.mels + 2, fmin=contract.lowest_hz, fmax=contract.highest_hz
+    )
+    return edges[1:-1]
+
+
 def log_mel_spectrogram(
     audio: "tf.Tensor", contract: AudioContract
 ) -> "tf.Tensor":

@@ -248,6 +248,28 @@ class Conditioning:
                     "conditioning=corpus.conditioning(preset.conditioning)"
                 )
 
+    def require_source(self, taps: int) -> None:
+        """Refuses a source-filter flow that lacks its inputs.
+
+        Args:
+            taps: Length of its filter.
+
+        Raises:
+            UserError: If it cannot be made for this conditioning.
+        """
+        if taps < 2 or taps % 2:
+            raise UserError(
+                f"a source-filter flow of {taps} taps; it needs an even number"
+            )
+        missing = {"mel", "sinusoids"} - set(self.inputs)
+        if missing:
+            raise UserError(
+                "a source-filter flow reads the mel spectrogram and F0, but "
+                f"this conditioning lacks {' and '.join(sorted(missing))}; "
+                "prepare with --features=mel,pitch and train the teacher with "
+                "--conditioning=mel,sinusoids"
+            )
+
     def of_corpus(
         self,
         phones: tuple[str, ...],
@@ -302,3 +324,4 @@ class StudentConfig:
     residual_channels: int
     gate_channels: int
     noise: str = "logistic"
+    source_taps: int = 0

@@ -297,19 +297,33 @@ class CachedFlows:
 
     def __init__(self, student: keras.Model) -> None:
         self.networks = student.networks
+        self.source = student.source
+        self.noise_kept = self.source.receptive_field if self.source else 0
         self.blocks = CachedBlocks([n.stack for n in self.networks])
         self.weights = self.blocks.weights
-        self.projected = self.blocks.projected
 
     def initial_state(self, batch: int) -> CachedState:
         """The state before the first sample: silence.
 
-        `newest` is what each flow reads, x^0 to x^{n-1}, and the sample of
-        audio: `(flows + 1, batch)`.
+        `newest` is `(samples, batch)`: the noise that a source-filter flow
+        reads, from the oldest on; what each network reads; and the sample of
+        audio.
         """
-        newest = tf.zeros((len(self.networks) + 1, batch))
+        kept = self.noise_kept + len(self.networks) + 1
+        newest = tf.zeros((kept, batch))
         rings = self.blocks.initial_rings(batch)
         return CachedState(rings, newest, tf.constant(0))
+
+    def projected(self, weights: dict, conditioning: tuple, position):
+        """As in `CachedBlocks`, with the source's conditioning at each step."""
+        of_networks, of_source = conditioning
+        within = self.blocks.projected(weights, of_networks, position)
+        if not of_source:
+            return lambda step: (within(step), None)
+        filters = self.source.filters_at_samples(of_source["filters"])
+        filters = tf.transpose(filters, (1, 2, 0))
+        harmonics = tf.transpose(of_source["harmonics"])
+        return lambda step: (within(step), (harmonics[step], filters[step]))
 
     def step(self, state: CachedState, added, weights: dict):
         """The parameters of all flows at the next sample, and the rings.
@@ -323,33 +337,59 @@ class CachedFlows:
             For each flow `(location, log_scale)`, each `(batch,)`, and the
             new rings.
         """
-        newest = [x[:, tf.newaxis] for x in tf.unstack(state.newest)[:-1]]
-        walked = self.blocks.walk(newest, state, added, weights)
+        within, of_source = added
+        read = tf.unstack(state.newest[self.noise_kept : -1])
+        newest = [x[:, tf.newaxis] for x in read]
+        walked = self.blocks.walk(newest, state, within, weights)
         parameters = []
+        if of_source is not None:
+            harmonic, taps = of_source
+            past = state.newest[: self.noise_kept][::-1]
+            location = harmonic + tf.reduce_sum(taps[1:] * past, axis=0)
+            parameters.append((location, tf.math.log(taps[0])))
         for network, x in zip(self.networks, walked.residuals, strict=True):
             x = tf.nn.relu(dense(network.before_output, tf.nn.relu(x)))
             pair = dense(network.output_pair, x)
             parameters.append(network.location_and_log_scale(pair))
         return parameters, walked.rings
 
+    def newest(self, state: CachedState, inputs: list) -> tf.Tensor:
+        """The `newest` of the state after the next sample.
+
+        Args:
+            state: Everything up to the sample before.
+            inputs: What each flow reads at the next sample, and the audio,
+                each `(batch,)`.
+        """
+        older = state.newest[1 : self.noise_kept]
+        return tf.concat([older, tf.stack(inputs)], axis=0)
+
 
 class ChunkConditioner:
     """Computes the layers' conditioning for any frames of an utterance.
 
     Args:
-        condition: Maps features to the keyword arguments of a `GatedStack`.
+        condition: Maps features to the keyword arguments of a `GatedStack`;
+            or to a pair of them and of the conditioning of a `SourceFilter`.
         conditioner: The conditioner that it uses.
+        context_frames: Frames on either side that a frame's conditioning
+            depends on.
     """
 
     def __init__(
-        self, condition: Callable[[dict], dict], conditioner: Conditioner
+        self,
+        condition: Callable[[dict], dict | tuple[dict, dict]],
+        conditioner: Conditioner,
+        context_frames: int,
     ) -> None:
         self._condition = condition
-        self.context_frames = conditioner.context_frames
+        self.context_frames = context_frames
         samples = self.context_frames * conditioner.audio.hop_length
         self._margins = {
             "conditioning": samples // conditioner.stride,
             "sinusoids": samples,
+            "harmonics": samples,
+            "filters": context_frames,
         }
         self.compute = tf.function(
             self.of_chunk, reduce_retracing=True, autograph=False
@@ -378,11 +418,15 @@ class ChunkConditioner:
             features: Of the chunk and of `context_frames` more frames on
                 either side.
         """
-        conditioning = {
-            name: tf.cast(x, tf.float32)
-            for name, x in self._condition(features).items()
-        }
-        for name, margin in self._margins.items():
-            if name in conditioning and margin:
-                conditioning[name] = conditioning[name][:, margin:-margin]
-        return conditioning
+        conditioning = self._condition(features)
+        if isinstance(conditioning, dict):
+            return self._without_margins(conditioning)
+        return tuple(map(self._without_margins, conditioning))
+
+    def _without_margins(self, conditioning: dict) -> dict:
+        without = {}
+        for name, x in conditioning.items():
+            margin = self._margins.get(name, 0)
+            x = tf.cast(x, tf.float32)
+            without[name] = x[:, margin:-margin] if margin else x
+        return without

@@ -155,7 +155,7 @@ class CachedInverse:
         self.flows = CachedFlows(student)
         self.initial_state = self.flows.initial_state
         self.condition = ChunkConditioner(
-            student.conditioner, student.conditioner
+            student.condition, student.conditioner, student.context_frames
         )
         self._invert = tf.function(
             self._loop, jit_compile=jit_compile, autograph=False
@@ -245,10 +245,11 @@ class CachedInverse:
         def advance(step, state, outputs):
             parameters, rings = self.flows.step(state, added(step), weights)
             before = self.contract.pre_emphasis * state.newest[-1]
-            newest, inversion = _invert_sample(audio[step], before, parameters)
+            inputs, inversion = _invert_sample(audio[step], before, parameters)
             outputs = tf.tensor_scatter_nd_update(
                 outputs, [[step]], tf.stack(inversion)[tf.newaxis]
             )
+            newest = self.flows.newest(state, inputs)
             state = CachedState(rings, newest, state.position + 1)
             return step + 1, state, outputs
 
@@ -275,7 +276,7 @@ def _invert_sample(audio, before, parameters):
         )
         total_log_scale += log_scale
     total_location += before
-    return tf.stack(inputs), Inversion(x, total_location, total_log_scale)
+    return inputs, Inversion(x, total_location, total_log_scale)
 
 
 def _require_audio(

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import keras
@@ -20,6 +21,7 @@ from pwavenet_tf.models.backend import Key, next_key
 from pwavenet_tf.models.conditioning import Conditioner
 from pwavenet_tf.models.flows import FlowNetwork, affine_step
 from pwavenet_tf.models.noise import NOISES, NoiseFamily
+from pwavenet_tf.models.source_filter import SourceFilter
 
 if TYPE_CHECKING:
     from pwavenet_tf.models.bijectors import InverseAutoregressiveFlow
@@ -39,6 +41,10 @@ class ParallelWaveNet(keras.Model):
     ln s_tot = Σ_i ln s^i and μ_tot = Σ_i μ^i Π_{j>i} s^j, and
     x = μ_tot + s_tot · z.
 
+    With `source_taps` the first flow is a `SourceFilter`: it makes harmonics
+    and noise of the right spectral envelopes from mel spectrogram and F0, and
+    the networks of the flows after it refine them.
+
     Where the contract has pre-emphasis, the flows generate y and the audio is
     x_t = y_t + a x_{t-1}: one more flow, of scale 1, which is part of μ_tot.
 
@@ -51,6 +57,7 @@ class ParallelWaveNet(keras.Model):
         gate_channels: Channels of each gate.
         noise: `logistic`, as Parallel WaveNet has it, or `gaussian`, as
             ClariNet (1807.07281).
+        source_taps: Taps of the source-filter flow, even; 0 for none.
         seed: Seed of the noise that `call` samples when it is given none.
 
     Call arguments:
@@ -64,8 +71,8 @@ class ParallelWaveNet(keras.Model):
         clipped.
 
     Raises:
-        UserError: If the noise is not known, or the conditioning does not
-            suit the contract.
+        UserError: If the noise is not known, the conditioning does not suit
+            the contract, or lacks what the source-filter flow reads.
     """
 
     def __init__(
@@ -77,6 +84,7 @@ class ParallelWaveNet(keras.Model):
         residual_channels: int = 64,
         gate_channels: int = 64,
         noise: str = "logistic",
+        source_taps: int = 0,
         seed: int = 0,
         **kwargs,
     ) -> None:
@@ -100,8 +108,16 @@ class ParallelWaveNet(keras.Model):
         self.conditioner = Conditioner(
             self.audio, self.conditioning, dtype=self.dtype_policy
         )
+        self.source_taps = source_taps
+        self.source: SourceFilter | None = None
         initial_scale = _INITIAL_SCALE * self.audio.emphasised_std
         centre = math.log(initial_scale) / len(self.flow_dilations)
+        deviation = self.noise_family.std
+        if source_taps:
+            self.conditioning.require_source(source_taps)
+            self.source = SourceFilter(self.audio, source_taps, deviation)
+            # What the networks read has the scale of speech already.
+            centre, deviation = 0.0, deviation * initial_scale
         self.networks = [
             FlowNetwork(
                 dilations,
@@ -110,7 +126,7 @@ class ParallelWaveNet(keras.Model):
                 filter_width,
                 centre,
                 # Every flow scales its input by e^centre.
-                self.noise_family.std * math.exp(centre * index),
+                deviation * math.exp(centre * index),
                 self.conditioner.stride,
                 dtype=self.dtype_policy,
             )
@@ -143,14 +159,39 @@ class ParallelWaveNet(keras.Model):
     def receptive_field(self) -> int:
         """Samples of noise before t that x_t depends on."""
         fields = sum(network.receptive_field for network in self.networks)
+        if self.source is not None:
+            fields += self.source.receptive_field
         return fields + de_emphasis_memory(self.audio.pre_emphasis)
+
+    @property
+    def context_frames(self) -> int:
+        """Frames on either side that a frame's samples depend on."""
+        source = self.source.context_frames if self.source else 0
+        return max(source, self.conditioner.context_frames)
 
     def build(self, input_shape=None) -> None:
         self.conditioner.build()
         shapes = self.conditioner.shapes_to_build
         for network in self.networks:
             network.build((None, None), **shapes)
+        if self.source is not None:
+            self.source.build()
         self.built = True
+
+    def condition(self, inputs) -> tuple[dict, dict]:
+        """The conditioning of the flows' networks, and of the source.
+
+        Args:
+            inputs: As in `call`.
+
+        Returns:
+            What `Conditioner` returns, and what `SourceFilter` returns, empty
+            if there is none.
+        """
+        source = {}
+        if self.source is not None:
+            source = self.source(inputs["mel"], inputs["sinusoids"])
+        return self.conditioner(inputs), source
 
     def flows(self, inputs) -> "list[InverseAutoregressiveFlow]":
         """The flows for a conditioning, as in `call`, in order."""
@@ -158,13 +199,21 @@ class ParallelWaveNet(keras.Model):
         # also works with a JAX that it does not support.
         from pwavenet_tf.models.bijectors import InverseAutoregressiveFlow
 
-        conditioning = self.conditioner(inputs)
         return [
-            InverseAutoregressiveFlow(
-                functools.partial(network.__call__, **conditioning)
-            )
+            InverseAutoregressiveFlow(function)
+            for function in self._flow_functions(inputs)
+        ]
+
+    def _flow_functions(self, inputs) -> list[Callable]:
+        """(μ, ln s) of each flow as a function of its input."""
+        conditioning, source = self.condition(inputs)
+        functions: list[Callable] = [
+            functools.partial(network.__call__, **conditioning)
             for network in self.networks
         ]
+        if self.source is not None:
+            functions.insert(0, functools.partial(self.source.flow, **source))
+        return functions
 
     def call(self, inputs):
         noise = inputs.get("noise")
@@ -178,9 +227,8 @@ class ParallelWaveNet(keras.Model):
             )
         x, total_location = noise, ops.zeros_like(noise)
         total_log_scale = ops.zeros_like(noise)
-        conditioning = self.conditioner(inputs)
-        for network in self.networks:
-            location, log_scale = network(x, **conditioning)
+        for flow in self._flow_functions(inputs):
+            location, log_scale = flow(x)
             scale = ops.exp(log_scale)
             x = affine_step(x, location, scale)
             total_location = affine_step(total_location, location, scale)
@@ -270,6 +318,7 @@ class ParallelWaveNet(keras.Model):
             "residual_channels": self.residual_channels,
             "gate_channels": self.gate_channels,
             "noise": self.noise,
+            "source_taps": self.source_taps,
             "seed": self.seed,
         }
 

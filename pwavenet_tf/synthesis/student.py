@@ -22,8 +22,9 @@ class FlowState(NamedTuple):
     Attributes:
         past: `(batch, sum of left contexts, residual channels)`: the last
             inputs of every dilated convolution, concatenated over layers.
-        newest: `(batch, flows)`: the last sample that each flow read; with
-            pre-emphasis one more, the last sample of the audio.
+        newest: `(batch, samples)`: the noise that the source-filter flow
+            still needs, if there is one; the last sample that each network
+            read; with pre-emphasis the last sample of the audio.
     """
 
     past: tf.Tensor
@@ -44,6 +45,8 @@ class StreamedFlows:
     def __init__(self, student: ParallelWaveNet) -> None:
         self.student = student
         self.networks = student.networks
+        self.source = student.source
+        self._noise_kept = self.source.receptive_field if self.source else 0
         self._pre_emphasis = student.audio.pre_emphasis
         self._left_contexts = [
             [block.convolution.left_context for block in network.stack.blocks]
@@ -62,13 +65,14 @@ class StreamedFlows:
     def state_sizes(self) -> tuple[int, int, int]:
         """Samples and channels of `past`, and samples of `newest`."""
         total = sum(map(sum, self._left_contexts))
-        newest = len(self.networks) + bool(self._pre_emphasis)
+        newest = self._noise_kept + len(self.networks)
+        newest += bool(self._pre_emphasis)
         return total, self.student.residual_channels, newest
 
     def __call__(
         self,
         state: FlowState,
-        conditioning: dict,
+        conditioning: tuple[dict, dict],
         noise: tf.Tensor,
         valid_samples=None,
     ) -> tuple[tf.Tensor, FlowState]:
@@ -76,7 +80,8 @@ class StreamedFlows:
 
         Args:
             state: The state after the previous block.
-            conditioning: The layers' conditioning for this block.
+            conditioning: As `ParallelWaveNet.condition` returns it, for this
+                block.
             noise: Standard noise `(batch, time)`.
             valid_samples: Integers `(batch,)`: how many of each row's samples
                 are valid, if not all; the state is that after these.
@@ -85,13 +90,21 @@ class StreamedFlows:
             `(batch, time)`, neither rounded nor clipped, and the state.
         """
         pasts = iter(tf.split(state.past, sum(self._left_contexts, []), axis=1))
+        of_networks, of_source = conditioning
         past, newest, x = [], [], noise
-        for index, network in enumerate(self.networks):
+        if self.source is not None:
+            kept = self._noise_kept
+            series = tf.concat([state.newest[:, :kept], x], axis=1)
+            newest.append(_last_samples(series, kept, valid_samples))
+            x = affine_step(
+                x, *self.source.location_and_scale(series, **of_source)
+            )
+        for index, network in enumerate(self.networks, self._noise_kept):
             last = state.newest[:, index : index + 1]
             series = tf.concat([last, x], axis=1)
             newest.append(_last_samples(series, 1, valid_samples))
             residual, layer_pasts = _run_stack(
-                network, series[:, :-1], pasts, conditioning, valid_samples
+                network, series[:, :-1], pasts, of_networks, valid_samples
             )
             past += layer_pasts
             location, log_scale = network.parameters(residual)
@@ -185,7 +198,7 @@ class Synthesizer(StreamingSynthesizer):
         self.whole_blocks = jit_compile
         self.flows = StreamedFlows(student)
         self._condition = ChunkConditioner(
-            student.conditioner, student.conditioner
+            student.condition, student.conditioner, student.context_frames
         )
         self.context_frames = self._condition.context_frames
         self._advance = tf.function(

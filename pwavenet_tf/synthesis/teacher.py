@@ -41,7 +41,9 @@ class CachedSampler(StreamingSynthesizer):
         )
         self.network = CachedNetwork(teacher)
         self.condition = ChunkConditioner(
-            teacher.layer_conditioning, teacher.conditioner
+            teacher.layer_conditioning,
+            teacher.conditioner,
+            teacher.conditioner.context_frames,
         )
         self.context_frames = self.condition.context_frames
         self._sample = tf.function(

@@ -73,6 +73,15 @@ def student(**changes) -> ParallelWaveNet:
     return randomised(ParallelWaveNet(**(sizes | changes)))
 
 
+def source_student(**changes) -> ParallelWaveNet:
+    """A student whose first flow is a `SourceFilter`, with random weights."""
+    sizes = {"conditioning": EVERYTHING, "source_taps": 16}
+    made = calmer(student(**(sizes | changes)), 0.03)
+    for weight in made.source.corrections.trainable_variables:
+        weight.assign(0.02 * weight.numpy())
+    return made
+
+
 def phone_classifier(**changes) -> PhoneClassifier:
     """A built classifier of three phones with random weights."""
     phones = EVERYTHING.phones

@@ -22,6 +22,7 @@ from pwavenet_tf.models.flows import FlowNetwork
 from pwavenet_tf.models.layers import CausalConvolution, GatedBlock, GatedStack
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.phone_classifier import PhoneClassifier
+from pwavenet_tf.models.source_filter import SourceFilter
 from pwavenet_tf.models.wavenet import WaveNet
 
 FRAMES = 2
@@ -74,6 +75,10 @@ CASES = {
         lambda **kwargs: FlowNetwork((1, 2), 4, 6, 2, -0.5, **kwargs),
         (NOISE, series(2, 1), SPEAKER),
     ),
+    SourceFilter: (
+        lambda **kwargs: SourceFilter(tiny_models.NORMALISED, 16, **kwargs),
+        (FEATURES["mel"], FEATURES["sinusoids"]),
+    ),
     WaveNet: (tiny_models.teacher, ({"audio": AUDIO, "mel": MEL},)),
     ParallelWaveNet: (tiny_models.student, ({"noise": NOISE, "mel": MEL},)),
     PhoneClassifier: (tiny_models.phone_classifier, ({"audio": AUDIO},)),
@@ -88,6 +93,7 @@ CASES = {
 # Their outputs are likelihoods and scales: float32 under any policy.
 ALWAYS_FLOAT32 = {
     FlowNetwork,
+    SourceFilter,
     WaveNet,
     ParallelWaveNet,
     PhoneClassifier,

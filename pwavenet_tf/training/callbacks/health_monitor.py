@@ -128,10 +128,13 @@ class HealthMonitor(keras.callbacks.Callback):
                 [np.concatenate(weighted_segments(one, weight)) for one in held]
             )
         shares = np.concatenate(saturated, axis=1).mean(axis=1)
-        lowest = sum(
-            network.log_scale_centre - _SATURATED * LOG_SCALE_BOUND
-            for network in student.networks
-        )
+        # A source-filter flow has no lowest scale.
+        lowest = -np.inf
+        if student.source is None:
+            lowest = sum(
+                network.log_scale_centre - _SATURATED * LOG_SCALE_BOUND
+                for network in student.networks
+            )
         return (
             sound_measures(generated, recorded, student.audio.sample_rate)
             | scale_measures(scales, recorded, student.noise_family.std, lowest)
@@ -173,11 +176,16 @@ def _generator(student) -> Callable:
     def generate(inputs):
         output = student(inputs)
         x, held = output["noise"], []
-        for flow, network in zip(
-            student.flows(inputs), student.networks, strict=True
+        first = student.source is not None
+        for network, flow in zip(
+            [None] * first + student.networks,
+            student.flows(inputs),
+            strict=True,
         ):
             location, log_scale = flow.location_and_log_scale(x)
             x = affine_step(x, location, ops.exp(log_scale))
+            if network is None:
+                continue
             away = ops.abs(log_scale - network.log_scale_centre)
             held.append(away >= _SATURATED * LOG_SCALE_BOUND)
         return output["audio"], output["log_scale"], ops.stack(held)
