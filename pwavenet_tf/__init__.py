@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pwavenet_tf.corpus.prepare import prepare
     from pwavenet_tf.corpus.statistics import with_mel_statistics
     from pwavenet_tf.distillation.distiller import Distiller
+    from pwavenet_tf.distillation.spectral import SpectralTrainer
     from pwavenet_tf.export.voices import load_voice
     from pwavenet_tf.models.acoustic_model import AcousticModel
     from pwavenet_tf.models.bijectors import InverseAutoregressiveFlow
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from pwavenet_tf.training.callbacks.speech_board import SpeechBoard
     from pwavenet_tf.training.phone_classifier import train_phones
     from pwavenet_tf.training.runs import distill, train_teacher
+    from pwavenet_tf.training.spectral import train_student
 
 __all__ = [
     "__version__",
@@ -74,6 +76,7 @@ __all__ = [
     "PhoneClassifier",
     "AcousticModel",
     "Distiller",
+    "SpectralTrainer",
     "PowerLoss",
     "ProgressBar",
     "SpeechBoard",
@@ -87,6 +90,7 @@ __all__ = [
     "train_teacher",
     "train_phones",
     "train_acoustic",
+    "train_student",
     "distill",
     "generate",
     "Synthesizer",
@@ -126,6 +130,8 @@ _MODULES = {
     "train_teacher": "training.runs",
     "train_phones": "training.phone_classifier",
     "train_acoustic": "training.acoustic",
+    "train_student": "training.spectral",
+    "SpectralTrainer": "distillation.spectral",
     "distill": "training.runs",
     "generate": "synthesis.teacher",
     "Synthesizer": "synthesis.student",

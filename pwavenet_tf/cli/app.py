@@ -38,6 +38,7 @@ COMMANDS = (
     "train-teacher",
     "train-phones",
     "train-acoustic",
+    "train-student",
     "distill",
     "voices",
     "say",

@@ -17,6 +17,7 @@ from pwavenet_tf.core.training_config import (
 )
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.distillation.distiller import Distiller
+from pwavenet_tf.distillation.spectral import SpectralTrainer
 from pwavenet_tf.models.backend import GlobalClipAdam, replica_count
 from pwavenet_tf.models.wavenet import WaveNet
 from pwavenet_tf.training.callbacks.checkpoint import (
@@ -35,6 +36,8 @@ from pwavenet_tf.training.callbacks.progress import (
 )
 from pwavenet_tf.training.distribution import is_chief, written_by_chief
 from pwavenet_tf.training.run_folder import RunFolder
+
+_STUDENT_TRAINERS = (Distiller, SpectralTrainer)
 
 _REPORTS = 10
 
@@ -77,7 +80,7 @@ def fit(
 ) -> None:
     """Fits with averaged weights under XLA, reporting ten times or more.
 
-    The health of a Distiller's student is watched, and so is the held-out
+    The health of a student is watched, and so is the held-out
     sound of a student or a teacher; see `HealthMonitor` and `HeldOutSound`.
     Next to the run's model there will be the log, a CSV file, its chart,
     `progress.png`, and the backup, from which an interrupted run continues,
@@ -263,7 +266,7 @@ def spread(clips, settings: TeacherTraining, samples: int):
 
 def _health_monitors(model, validation, settings: TeacherTraining):
     """A monitor for a student, on clips from all over the validation."""
-    if not isinstance(model, Distiller):
+    if not isinstance(model, _STUDENT_TRAINERS):
         return []
     clips = spread(validation, settings, _HEALTH_SAMPLES)
     return [HealthMonitor(list(clips.as_numpy_iterator()))]
@@ -280,12 +283,13 @@ def _board(folder: Path, corpus: Corpus, shape: dict[str, int]):
 
 def _held_out_sound(model, corpus: Corpus, shape: dict[str, int]) -> list:
     """Measures what a teacher or a student generates, at each report."""
-    if not isinstance(model, (Distiller, WaveNet)):
+    is_student = isinstance(model, _STUDENT_TRAINERS)
+    if not is_student and not isinstance(model, WaveNet):
         return []
     # TensorFlow only, unlike the other callbacks.
     from pwavenet_tf.training.callbacks.held_out_sound import HeldOutSound
 
-    number, seconds = _GENERATED if isinstance(model, Distiller) else _SAMPLED
+    number, seconds = _GENERATED if is_student else _SAMPLED
     return [HeldOutSound(_full_clips(corpus, shape, seconds, number))]
 
 

@@ -239,6 +239,11 @@ def weights_of(*models) -> str:
     return digest_of(*_weights(models))
 
 
+def initial_weights(model: keras.Model | None) -> dict[str, str]:
+    """The initial weights as a part of a run's identity."""
+    return {} if model is None else {"initial_weights": weights_of(model)}
+
+
 def _weights(models: Iterable) -> Iterator[np.ndarray]:
     for model in models:
         yield from model.get_weights()

@@ -23,6 +23,7 @@ from pwavenet_tf.models.wavenet import WaveNet
 from pwavenet_tf.training.fit import fit, samples_around, save_model
 from pwavenet_tf.training.run_folder import (
     digest_of,
+    initial_weights,
     open_run,
     seeded,
     start_from,
@@ -81,7 +82,7 @@ def train_teacher(
         settings,
         seed=seed,
         data=digest_of(corpus.card),
-        **_initial(initial),
+        **initial_weights(initial),
     )
     with seeded(seed):
         teacher = WaveNet.from_preset(preset, corpus.contract, conditioning)
@@ -94,11 +95,6 @@ def train_teacher(
     teacher.set_weights(trained.get_weights())
     save_model(teacher, run.target)
     return teacher
-
-
-def _initial(model) -> dict[str, str]:
-    """The initial weights as a part of a run's identity."""
-    return {} if model is None else {"initial_weights": weights_of(model)}
 
 
 def require_suited(
@@ -268,7 +264,7 @@ def distill(
         seed=seed,
         data=digest_of(corpus.card),
         **judges,
-        **_initial(initial),
+        **initial_weights(initial),
     )
     with seeded(seed):
         student = ParallelWaveNet.from_preset(

@@ -20,6 +20,7 @@ FRAMES = 30
 STUDENTS = {
     "mel": {},
     "everything": {"conditioning": tiny_models.EVERYTHING},
+    "source": tiny_models.SOURCE,
     "repeated, gaussian": {
         "conditioning": dataclasses.replace(
             tiny_models.EVERYTHING, upsampling=()
@@ -53,7 +54,7 @@ def test_it_sounds_as_the_student_in_any_blocks(
 
 def test_it_has_a_card(both) -> None:
     voice, other = both
-    assert other.contract == tiny_models.CONTRACT
+    assert other.contract == voice.contract
     assert other.conditioning == voice.conditioning
     assert other.context_frames == voice.context_frames
 

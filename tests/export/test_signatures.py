@@ -20,12 +20,15 @@ HOP = tiny_models.HOP
 FRAMES = 171
 SEEDS = [5, -7, 2**40]
 TEMPERATURES = [1.0, 0.4, 0.8]
-CONDITIONINGS = {
-    "mel": tiny_models.ON_MEL,
-    "everything": tiny_models.EVERYTHING,
-    "everything, repeated": dataclasses.replace(
-        tiny_models.EVERYTHING, upsampling=()
-    ),
+STUDENTS = {
+    "mel": {},
+    "everything": {"conditioning": tiny_models.EVERYTHING},
+    "everything, repeated": {
+        "conditioning": dataclasses.replace(
+            tiny_models.EVERYTHING, upsampling=()
+        )
+    },
+    "source": tiny_models.SOURCE,
 }
 
 
@@ -40,11 +43,10 @@ def tensors(features: dict) -> dict:
 @functools.cache
 def served(kind: str):
     """A voice, its signatures, three rows of features and their sound."""
-    conditioning = CONDITIONINGS[kind]
     features = tiny_models.features(3, FRAMES)
     if kind == "mel":
         features = {"mel": features["mel"]}
-    voice = Synthesizer(tiny_models.student(conditioning=conditioning))
+    voice = Synthesizer(tiny_models.student(**STUDENTS[kind]))
     alone = [
         voice(row_of(features, row), SEEDS[row], TEMPERATURES[row])[0]
         for row in range(3)
@@ -84,7 +86,7 @@ def answer_of(signature, features, **given) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.network
-@pytest.mark.parametrize("kind", CONDITIONINGS)
+@pytest.mark.parametrize("kind", STUDENTS)
 def test_each_row_sounds_as_the_synthesizer_does_on_it_alone(kind) -> None:
     _, signatures, features, alone = served(kind)
     found = answer_of(signatures.synthesize, features)
@@ -93,7 +95,7 @@ def test_each_row_sounds_as_the_synthesizer_does_on_it_alone(kind) -> None:
 
 
 @pytest.mark.network
-@pytest.mark.parametrize("kind", ["mel", "everything"])
+@pytest.mark.parametrize("kind", ["mel", "everything", "source"])
 @hypothesis.given(
     lengths=st.tuples(*[st.integers(1, FRAMES)] * 3),
     filler=st.sampled_from([0.0, 7.0, np.nan, np.inf]),
@@ -144,7 +146,7 @@ def test_one_value_serves_all_rows() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", CONDITIONINGS)
+@pytest.mark.parametrize("kind", STUDENTS)
 @hypothesis.given(
     cuts=st.lists(st.integers(0, FRAMES), max_size=6),
 )
@@ -168,7 +170,7 @@ def test_a_stream_equals_the_whole_however_it_is_divided(kind, cuts) -> None:
     np.testing.assert_allclose(np.concatenate(pieces, 1), alone, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["mel", "everything, repeated"])
+@pytest.mark.parametrize("kind", ["mel", "everything, repeated", "source"])
 @hypothesis.given(
     steps=st.lists(
         st.tuples(*[st.sampled_from([0, 1, 37, 90])] * 3), max_size=6

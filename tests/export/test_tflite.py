@@ -32,6 +32,7 @@ STUDENTS = {
         "conditioning": tiny_models.ON_MEL,
         "noise": "gaussian",
     },
+    "source": tiny_models.SOURCE,
     "mixed precision": {
         "conditioning": tiny_models.ON_MEL,
         "dtype": "mixed_bfloat16",

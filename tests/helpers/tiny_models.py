@@ -33,6 +33,11 @@ EVERYTHING = Conditioning(
     harmonics=3,
 )
 
+QUIET = dataclasses.replace(NORMALISED, mel_mean=(-7.0,) * MELS)
+
+# Of a student whose first flow is a `SourceFilter`.
+SOURCE = {"conditioning": EVERYTHING, "audio": QUIET, "source_taps": 16}
+
 ACOUSTIC_SIZES = AcousticConfig(
     channels=8,
     encoder_layers=1,
@@ -70,15 +75,13 @@ def student(**changes) -> ParallelWaveNet:
         "conditioning": ON_MEL,
         "audio": CONTRACT,
     }
-    return randomised(ParallelWaveNet(**(sizes | changes)))
-
-
-def source_student(**changes) -> ParallelWaveNet:
-    """A student whose first flow is a `SourceFilter`, with random weights."""
-    sizes = {"conditioning": EVERYTHING, "source_taps": 16}
-    made = calmer(student(**(sizes | changes)), 0.03)
-    for weight in made.source.corrections.trainable_variables:
-        weight.assign(0.02 * weight.numpy())
+    made = randomised(ParallelWaveNet(**(sizes | changes)))
+    if made.source is not None:
+        # Envelopes in nats: far from the mel spectrogram's the sound is wild,
+        # and rounding is multiplied.
+        calmer(made, 0.1)
+        for weight in made.source.corrections.trainable_variables:
+            weight.assign(0.02 * weight.numpy())
     return made
 
 

@@ -11,6 +11,7 @@ import tiny_models
 
 import pwavenet_tf
 from pwavenet_tf.distillation.distiller import Distiller
+from pwavenet_tf.distillation.spectral import SpectralTrainer
 from pwavenet_tf.models.acoustic_model import AcousticModel
 from pwavenet_tf.models.conditioning import (
     Conditioner,
@@ -86,6 +87,12 @@ CASES = {
         tiny_models.acoustic_model,
         (tiny_models.phone_batch([[2, 1, 3], [1, 4]]),),
     ),
+    SpectralTrainer: (
+        lambda **kwargs: SpectralTrainer(
+            tiny_models.student(**kwargs), **kwargs
+        ),
+        ({"noise": NOISE, "mel": MEL},),
+    ),
     # Last, for its output is the student's and announced there.
     Distiller: (distiller, ({"noise": NOISE, "mel": MEL},)),
 }
@@ -98,6 +105,7 @@ ALWAYS_FLOAT32 = {
     ParallelWaveNet,
     PhoneClassifier,
     AcousticModel,
+    SpectralTrainer,
     Distiller,
 }
 

@@ -12,9 +12,9 @@ from pwavenet_tf.audio.metrics import log_spectral_distance
 from pwavenet_tf.audio.sound_measures import sound_measures
 from pwavenet_tf.core.config import FRAME_ARRAYS, AudioContract
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.distillation.distiller import Distiller
 from pwavenet_tf.models.backend import is_replicated
 from pwavenet_tf.models.inputs import at_frames
+from pwavenet_tf.models.wavenet import WaveNet
 from pwavenet_tf.synthesis.noise import positional_uniforms
 from pwavenet_tf.synthesis.teacher import CachedSampler
 from pwavenet_tf.training.callbacks.speech_board import Clip, single_clips
@@ -76,7 +76,7 @@ def measure_sound(
 class HeldOutSound(keras.callbacks.Callback):
     """Measures at every report held-out clips that the model generates.
 
-    After each validation a Distiller's student generates the clips, in
+    After each validation a student in training generates the clips, in
     parallel and from the same noise every time; a teacher samples the first
     second of all of them in one batch, from silence and with the same random
     numbers every time. What `measure_sound` gives is put into the logs of the
@@ -120,7 +120,7 @@ class HeldOutSound(keras.callbacks.Callback):
     def set_model(self, model) -> None:
         super().set_model(model)
         if self._generator is None:
-            kind = _Student if isinstance(model, Distiller) else _Teacher
+            kind = _Teacher if isinstance(model, WaveNet) else _Student
             generator = kind(model, self._clips, self._seed)
             # Which measures there are does not depend on the audio.
             recorded = generator.recorded
@@ -179,9 +179,9 @@ class _Student:
     seconds = None
 
     def __init__(
-        self, distiller: Distiller, clips: list[Clip], seed: int
+        self, trainer: keras.Model, clips: list[Clip], seed: int
     ) -> None:
-        self._student = distiller.student
+        self._student = trainer.student
         self._clips = clips
         self._seed = seed
         self.contract = self._student.audio

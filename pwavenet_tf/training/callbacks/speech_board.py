@@ -15,6 +15,7 @@ from pwavenet_tf.audio.mel import log_mel_spectrogram
 from pwavenet_tf.core.config import FRAME_ARRAYS, AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.distillation.distiller import Distiller
+from pwavenet_tf.distillation.spectral import SpectralTrainer
 from pwavenet_tf.models.backend import is_replicated
 from pwavenet_tf.models.distributions import Gaussian, Head, MixtureOfLogistics
 from pwavenet_tf.models.inputs import at_frames
@@ -136,35 +137,37 @@ class GeneratedClip:
 
 
 class StudentGenerator:
-    """Generates with a Distiller's student, and evaluates it by the teacher.
+    """Generates with the student of a Distiller or a SpectralTrainer.
 
-    The parameters are the student's μ_tot and ln s_tot and those of the teacher
-    along the student's output.
+    The parameters are the student's μ_tot and ln s_tot and, where there is a
+    teacher, its own along the student's output.
 
     Args:
-        distiller: Whose student.
+        trainer: Whose student.
         seed: Of the noise, the same every time.
     """
 
     name = "student"
 
-    def __init__(self, distiller: Distiller, seed: int) -> None:
-        self._distiller = distiller
+    def __init__(self, trainer: Distiller | SpectralTrainer, seed: int) -> None:
+        self._trainer = trainer
         self._seed = seed
-        self.contract = distiller.student.audio
+        self.contract = trainer.student.audio
 
     def __call__(self, clip: Clip) -> GeneratedClip:
-        student = self._distiller.student
+        student = self._trainer.student
         uniforms = positional_uniforms(self._seed, 1, 0, len(clip.audio))
         noise = student.noise_family.from_uniforms(uniforms)
         output = student(clip.inputs | {"noise": noise})
-        distribution = self._distiller.teacher.distribution(
-            clip.inputs | {"audio": output["audio"]}
-        )
         parameters = {
             "student/location": output["location"],
             "student/log_scale": output["log_scale"],
-        } | _head_parameters(distribution)
+        }
+        if isinstance(self._trainer, Distiller):
+            along = clip.inputs | {"audio": output["audio"]}
+            parameters |= _head_parameters(
+                self._trainer.teacher.distribution(along)
+            )
         audio = np.asarray(output["audio"])[0, clip.start : clip.end]
         return GeneratedClip(
             np.clip(audio, LOWEST_SAMPLE, HIGHEST_SAMPLE),
@@ -222,8 +225,8 @@ Generator = StudentGenerator | TeacherGenerator
 
 
 def generator_of(model: keras.Model, seed: int) -> Generator | None:
-    """The generator of a teacher or a Distiller; None of any other model."""
-    if isinstance(model, Distiller):
+    """The generator of a teacher or a student; None of any other model."""
+    if isinstance(model, (Distiller, SpectralTrainer)):
         return StudentGenerator(model, seed)
     return TeacherGenerator(model, seed) if isinstance(model, WaveNet) else None
 
