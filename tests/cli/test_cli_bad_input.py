@@ -86,6 +86,16 @@ CASES = {
         "the data hold no phones or no pitch, which an acoustic model learns; "
         "prepare them with --conditioning=mel,linguistic,pitch"
     ),
+    "train-student --data={bad}/absent --out={out}": "absent does not exist",
+    "train-student --data={bad}/empty --out={out}": "pwavenet prepare",
+    "train-student --data={data} --out={bad}/file/out": "file is a file",
+    "train-student --data={data} --out={out} --clip_length=0": "clip_length",
+    "train-student --data={data} --out={out} --initial={teacher}": (
+        "is a teacher"
+    ),
+    "train-student --data={data} --out={out} --conditioning=sinusoids": (
+        "sinusoids"
+    ),
     "train-acoustic --data={bad}/absent --out={out}": "absent does not exist",
     "train-acoustic --data={bad}/empty --out={out}": "pwavenet prepare",
     "train-acoustic --data={data} --out={bad}/file/out": "file is a file",

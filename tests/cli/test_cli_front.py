@@ -116,7 +116,7 @@ def test_missing_flags_are_all_named(capsys):
     ("arguments", "expected"),
     [
         (["prepare", "--preset=nanoo"], "did you mean --preset=nano?"),
-        (["prepare", "--preset=x"], "is not one of nano, v1, paper"),
+        (["prepare", "--preset=x"], "is not one of nano, small, v1, paper"),
         (["train-teacher", "--head=gauss"], "did you mean --head=gaussian?"),
         (
             ["train-teacher", "--upsampling=x"],

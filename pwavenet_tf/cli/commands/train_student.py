@@ -1,4 +1,4 @@
-"""Trains a student on recordings by their spectra, without a teacher.
+"""Trains a student by spectra alone, without a teacher.
 
 The student is the network that `distill` trains against a teacher. Here it
 learns from the recordings alone, by the distance of their spectra from its
