@@ -10,7 +10,8 @@ from keras import ops
 from pwavenet_tf.audio.mel import band_centres, inverse_normalised
 from pwavenet_tf.core.config import AudioContract
 
-_CHANNELS = 128
+_LAYERS = 3
+_CHANNELS = 160
 # Enough for all harmonics below 8 kHz from an F0 of 125 Hz on. Where there
 # are more, noise stands for the highest.
 _HARMONICS = 64
@@ -71,7 +72,7 @@ class SourceFilter(keras.layers.Layer):
         self.noise_std = noise_std
         self.hidden = [
             keras.layers.Conv1D(_CHANNELS, 3, padding="same", dtype="float32")
-            for _ in range(2)
+            for _ in range(_LAYERS)
         ]
         self.mixing = keras.layers.Dense(_CHANNELS, dtype="float32")
         self.corrections = keras.layers.Dense(

@@ -59,7 +59,8 @@ _SHOWN, _SHOWN_SECONDS, _SHOWN_FROM = 2, 2.0, 10
 # teacher samples others.
 _GENERATED, _SAMPLED = (3, 2.0), (4, 1.0)
 
-# Frames around a clip: the upsampler's receptive field, and one to spare.
+# Frames around a clip at least: the upsampler's receptive field, and one to
+# spare.
 _CONTEXT_FRAMES = 3
 
 
@@ -111,7 +112,7 @@ def fit(
             f"{replica_count()} devices; change batch_size, or train with "
             "--strategy=single"
         )
-    clips = clip_shape(corpus, settings, context)
+    clips = clip_shape(corpus, settings, context, _frames_around(model))
     # Before anything is written: a length may be impossible.
     validation = corpus.validation_clips(**clips)
     run.begin()
@@ -240,15 +241,25 @@ def _callbacks(
 
 
 def clip_shape(
-    corpus: Corpus, settings: TeacherTraining, context: int
+    corpus: Corpus,
+    settings: TeacherTraining,
+    context: int,
+    around: int = _CONTEXT_FRAMES,
 ) -> dict[str, int]:
     """Arguments for `Corpus.training_clips` and `validation_clips`."""
     return {
         "clip_length": settings.clip_length,
-        "context_frames": _CONTEXT_FRAMES + corpus.contract.frames(context),
-        "lookahead_frames": _CONTEXT_FRAMES,
+        "context_frames": around + corpus.contract.frames(context),
+        "lookahead_frames": around,
         "batch_size": settings.batch_size,
     }
+
+
+def _frames_around(model: keras.Model) -> int:
+    """Frames on either side of a clip that its samples depend on."""
+    if not isinstance(model, _STUDENT_TRAINERS):
+        return _CONTEXT_FRAMES
+    return max(_CONTEXT_FRAMES, model.student.context_frames)
 
 
 def samples_around(contract: AudioContract, context: int) -> int:
