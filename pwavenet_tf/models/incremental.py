@@ -20,6 +20,7 @@ import tensorflow as tf
 from pwavenet_tf.models.conditioning import Conditioner
 from pwavenet_tf.models.inputs import at_frames
 from pwavenet_tf.models.layers import GatedStack
+from pwavenet_tf.models.source_filter import by_reader
 
 
 class CachedState(NamedTuple):
@@ -314,9 +315,9 @@ class CachedFlows:
         rings = self.blocks.initial_rings(batch)
         return CachedState(rings, newest, tf.constant(0))
 
-    def projected(self, weights: dict, conditioning: tuple, position):
+    def projected(self, weights: dict, conditioning: dict, position):
         """As in `CachedBlocks`, with the source's conditioning at each step."""
-        of_networks, of_source = conditioning
+        of_networks, of_source = by_reader(conditioning)
         within = self.blocks.projected(weights, of_networks, position)
         if not of_source:
             return lambda step: (within(step), None)
@@ -369,8 +370,7 @@ class ChunkConditioner:
     """Computes the layers' conditioning for any frames of an utterance.
 
     Args:
-        condition: Maps features to the keyword arguments of a `GatedStack`;
-            or to a pair of them and of the conditioning of a `SourceFilter`.
+        condition: Maps features to a model's conditioning.
         conditioner: The conditioner that it uses.
         context_frames: Frames on either side that a frame's conditioning
             depends on.
@@ -378,7 +378,7 @@ class ChunkConditioner:
 
     def __init__(
         self,
-        condition: Callable[[dict], dict | tuple[dict, dict]],
+        condition: Callable[[dict], dict],
         conditioner: Conditioner,
         context_frames: int,
     ) -> None:
@@ -418,15 +418,11 @@ class ChunkConditioner:
             features: Of the chunk and of `context_frames` more frames on
                 either side.
         """
-        conditioning = self._condition(features)
-        if isinstance(conditioning, dict):
-            return self._without_margins(conditioning)
-        return tuple(map(self._without_margins, conditioning))
-
-    def _without_margins(self, conditioning: dict) -> dict:
-        without = {}
-        for name, x in conditioning.items():
-            margin = self._margins.get(name, 0)
-            x = tf.cast(x, tf.float32)
-            without[name] = x[:, margin:-margin] if margin else x
-        return without
+        conditioning = {
+            name: tf.cast(x, tf.float32)
+            for name, x in self._condition(features).items()
+        }
+        for name, margin in self._margins.items():
+            if name in conditioning and margin:
+                conditioning[name] = conditioning[name][:, margin:-margin]
+        return conditioning

@@ -21,7 +21,7 @@ from pwavenet_tf.models.backend import Key, next_key
 from pwavenet_tf.models.conditioning import Conditioner
 from pwavenet_tf.models.flows import FlowNetwork, affine_step
 from pwavenet_tf.models.noise import NOISES, NoiseFamily
-from pwavenet_tf.models.source_filter import SourceFilter
+from pwavenet_tf.models.source_filter import SourceFilter, by_reader
 
 if TYPE_CHECKING:
     from pwavenet_tf.models.bijectors import InverseAutoregressiveFlow
@@ -178,20 +178,17 @@ class ParallelWaveNet(keras.Model):
             self.source.build()
         self.built = True
 
-    def condition(self, inputs) -> tuple[dict, dict]:
-        """The conditioning of the flows' networks, and of the source.
+    def condition(self, inputs) -> dict:
+        """What `Conditioner` and, if there is one, `SourceFilter` return.
 
         Args:
             inputs: As in `call`.
-
-        Returns:
-            What `Conditioner` returns, and what `SourceFilter` returns, empty
-            if there is none.
         """
-        source = {}
+        conditioning = self.conditioner(inputs)
         if self.source is not None:
             source = self.source(inputs["mel"], inputs["sinusoids"])
-        return self.conditioner(inputs), source
+            conditioning = conditioning | source
+        return conditioning
 
     def flows(self, inputs) -> "list[InverseAutoregressiveFlow]":
         """The flows for a conditioning, as in `call`, in order."""
@@ -206,7 +203,7 @@ class ParallelWaveNet(keras.Model):
 
     def _flow_functions(self, inputs) -> list[Callable]:
         """(μ, ln s) of each flow as a function of its input."""
-        conditioning, source = self.condition(inputs)
+        conditioning, source = by_reader(self.condition(inputs))
         functions: list[Callable] = [
             functools.partial(network.__call__, **conditioning)
             for network in self.networks

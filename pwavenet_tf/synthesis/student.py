@@ -10,6 +10,7 @@ from pwavenet_tf.models.flows import FlowNetwork, affine_step
 from pwavenet_tf.models.incremental import ChunkConditioner
 from pwavenet_tf.models.layers import CausalConvolution
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.models.source_filter import by_reader
 from pwavenet_tf.synthesis.streaming import StreamingSynthesizer
 
 
@@ -72,7 +73,7 @@ class StreamedFlows:
     def __call__(
         self,
         state: FlowState,
-        conditioning: tuple[dict, dict],
+        conditioning: dict,
         noise: tf.Tensor,
         valid_samples=None,
     ) -> tuple[tf.Tensor, FlowState]:
@@ -90,7 +91,7 @@ class StreamedFlows:
             `(batch, time)`, neither rounded nor clipped, and the state.
         """
         pasts = iter(tf.split(state.past, sum(self._left_contexts, []), axis=1))
-        of_networks, of_source = conditioning
+        of_networks, of_source = by_reader(conditioning)
         past, newest, x = [], [], noise
         if self.source is not None:
             kept = self._noise_kept

