@@ -22,7 +22,7 @@ from pwavenet_tf.training.distribution import STRATEGIES
 if TYPE_CHECKING:
     import tensorflow as tf
 
-_PRESET = "The preset's own, if left out."
+_PRESET = "As usual for the preset, if left out."
 _SETTINGS = {
     "batch_size": f"N: Clips a step. {_PRESET}",
     "clip_length": (
@@ -75,8 +75,8 @@ def define_training(
         seeded: What depends on the seed.
     """
     define_steps(
-        "N: Optimiser steps of the whole run; as many as the preset says, if "
-        "left out. More than a finished run in RUN has done continue it.",
+        "N: Optimiser steps of the whole run; as many as usual for the preset, "
+        "if left out. More than a finished run in RUN has done continue it.",
         flag_values,
     )
     define_file(

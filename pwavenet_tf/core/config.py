@@ -266,8 +266,7 @@ class Conditioning:
             raise UserError(
                 "a source-filter flow reads the mel spectrogram and F0, but "
                 f"this conditioning lacks {' and '.join(sorted(missing))}; "
-                "prepare with --features=mel,pitch and train the teacher with "
-                "--conditioning=mel,sinusoids"
+                "prepare and train with --conditioning=mel,sinusoids"
             )
 
     def of_corpus(

@@ -1,7 +1,7 @@
 """The named presets: `nano`, `small`, `v1`, `paper` and `multispeaker`.
 
-`nano` trains on two cores; `small` is the recipe of the voice `kathleen`, of
-about the same size, with F0 and a source-filter flow; `v1` is the WaveNet of
+`nano` trains on two cores; `small` has the sizes of the voice `kathleen`,
+about as large, with F0 and a source-filter flow; `v1` is the WaveNet of
 2016 (1609.03499), with 8-bit output and the linguistic features of the paper;
 `paper` has the sizes of Parallel WaveNet (1711.10433), `multispeaker` those
 of its student for several speakers.

@@ -24,7 +24,8 @@ def stft_loss(audio, recording):
         recording: `(batch, time)`, for the same conditioning.
 
     Returns:
-        `(convergence, log_magnitude)`, scalars, 0 for equal inputs.
+        `(convergence, log_magnitude)`, scalars, 0 for equal inputs,
+        but for rounding.
     """
     convergence = log_magnitude = 0.0
     for fft_length, window, hop in RESOLUTIONS:
@@ -33,7 +34,8 @@ def stft_loss(audio, recording):
             for samples in (audio, recording)
         )
         norms = [
-            ops.sqrt(ops.sum(ops.square(x))) for x in (own - theirs, theirs)
+            ops.sqrt(ops.sum(ops.square(x)) + 1e-12)
+            for x in (own - theirs, theirs)
         ]
         convergence += norms[0] / (norms[1] + 1e-3)
         logs = [ops.log(x + _FLOOR) for x in (own, theirs)]
@@ -74,7 +76,10 @@ class SpectralTrainer(ReplicatedModel):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        """The sum of both terms of `stft_loss`; each is also a metric.
+        """The sum of both terms of `stft_loss`.
+
+        Each is also a metric, and so is the level, the student's standard
+        deviation over the recording's.
 
         Both sounds are pre-emphasised where the flows generate pre-emphasised
         audio, so that high and low frequencies are weighted alike.

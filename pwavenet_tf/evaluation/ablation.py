@@ -20,7 +20,7 @@ from pwavenet_tf.models.phone_classifier import PhoneClassifier
 from pwavenet_tf.models.wavenet import WaveNet
 from pwavenet_tf.training.ablation import ablate
 from pwavenet_tf.training.callbacks.health_monitor import HealthMonitor
-from pwavenet_tf.training.fit import clip_shape, spread
+from pwavenet_tf.training.fit import clip_shape, frames_around, spread
 from pwavenet_tf.training.runs import distillation_context
 
 # Half a minute of speech at 16 kHz: the KL is then known to some hundredths.
@@ -66,7 +66,7 @@ def held_out_measures(
     judge.build()
     judge.compile(jit_compile=True)
     context = distillation_context(teacher, first, settings)
-    shape = clip_shape(corpus, settings, context)
+    shape = clip_shape(corpus, settings, context, frames_around(judge))
     clips = spread(corpus.validation_clips(**shape), settings, _SAMPLES)
     monitor = HealthMonitor(list(clips.as_numpy_iterator()))
     monitor.set_model(judge)

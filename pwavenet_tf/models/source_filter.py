@@ -10,6 +10,7 @@ from keras import ops
 from pwavenet_tf.audio.mel import band_centres, inverse_normalised
 from pwavenet_tf.core.config import AudioContract
 
+# All of these are a part of the file format: a saved layer has no others.
 _LAYERS = 3
 _CHANNELS = 160
 # Enough for all harmonics below 8 kHz from an F0 of 125 Hz on. Where there
@@ -46,10 +47,12 @@ class SourceFilter(keras.layers.Layer):
 
         x_t = μ_t + s_t · z_t,   μ_t = harmonics_t + Σ_{k>0} h_k z_{t-k},
 
-    where h is a minimum-phase filter of which s_t = h_0 is the first tap: so
-    s_t is the geometric mean of the noise's spectral envelope, the scale of
-    the best linear prediction (Kolmogorov's formula), and nothing but z
-    before t enters μ_t.
+    where h is a minimum-phase filter at the centre of each frame, and s_t =
+    h_0 its first tap: so s_t is the geometric mean of the noise's spectral
+    envelope, the scale of the best linear prediction (Kolmogorov's formula),
+    and nothing but z before t enters μ_t. In between, where filters are
+    interpolated, they are not of minimum phase in general: the inverse of the
+    flow may be unstable there.
 
     An untrained layer has the envelopes of the mel spectrogram itself. A
     small convolutional network over frames learns what is added to them, in
@@ -120,7 +123,13 @@ class SourceFilter(keras.layers.Layer):
         )
         hertz, voicing = track[..., :1], track[..., 1:2]
         h = ops.concatenate(
-            [mel, ops.log(hertz / _REFERENCE_HZ), voicing], axis=-1
+            [
+                mel,
+                # Other sources of F0 have 0 where there is none.
+                ops.log(ops.maximum(hertz, 1.0) / _REFERENCE_HZ),
+                voicing,
+            ],
+            axis=-1,
         )
         for layer in (*self.hidden, self.mixing):
             h = ops.leaky_relu(layer(h), 0.1)
@@ -200,7 +209,7 @@ class SourceFilter(keras.layers.Layer):
         return np.log(gain).astype("float32")
 
     def _log_deviation(self) -> float:
-        """ln σ / M of white noise of deviation σ and mel magnitude M.
+        """ln(σ / M), where white noise σ z has the mel magnitude M.
 
         A periodic Hann window w has Σ w² = 3/8 of its length, a complex
         normal variable a mean magnitude of √π / 2 of its deviation, and

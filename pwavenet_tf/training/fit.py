@@ -112,7 +112,7 @@ def fit(
             f"{replica_count()} devices; change batch_size, or train with "
             "--strategy=single"
         )
-    clips = clip_shape(corpus, settings, context, _frames_around(model))
+    clips = clip_shape(corpus, settings, context, frames_around(model))
     # Before anything is written: a length may be impossible.
     validation = corpus.validation_clips(**clips)
     run.begin()
@@ -255,7 +255,7 @@ def clip_shape(
     }
 
 
-def _frames_around(model: keras.Model) -> int:
+def frames_around(model: keras.Model) -> int:
     """Frames on either side of a clip that its samples depend on."""
     if not isinstance(model, _STUDENT_TRAINERS):
         return _CONTEXT_FRAMES
@@ -263,7 +263,7 @@ def _frames_around(model: keras.Model) -> int:
 
 
 def samples_around(contract: AudioContract, context: int) -> int:
-    """Samples that a clip of `clip_shape` has beside its `clip_length`."""
+    """Samples that a clip of `clip_shape` has around it, or more."""
     frames = 2 * _CONTEXT_FRAMES + contract.frames(context)
     return frames * contract.hop_length
 

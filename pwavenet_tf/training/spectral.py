@@ -1,10 +1,12 @@
 """A student's run without a teacher: from a corpus to student.keras."""
 
 import dataclasses
+import math
 from pathlib import Path
 
 import keras
 
+from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.training_config import (
     Preset,
@@ -24,9 +26,19 @@ from pwavenet_tf.training.run_folder import (
     start_from,
 )
 
-SPECTRAL_TRAINING = TeacherTraining(
-    steps=8_000, batch_size=1, clip_length=16_000, learning_rate=2e-3
-)
+# About a second.
+_CLIP_LENGTH = 16_000
+
+
+def spectral_training(contract: AudioContract) -> TeacherTraining:
+    """How a student is usually trained by spectra."""
+    frames = _CLIP_LENGTH // contract.hop_length
+    return TeacherTraining(
+        steps=8_000,
+        batch_size=1,
+        clip_length=frames * contract.hop_length,
+        learning_rate=2e-3,
+    )
 
 
 def train_student(
@@ -34,7 +46,7 @@ def train_student(
     preset: Preset,
     out: Path,
     steps: int | None = None,
-    settings: TeacherTraining = SPECTRAL_TRAINING,
+    settings: TeacherTraining | None = None,
     tensorboard: Path | None = None,
     initial: ParallelWaveNet | None = None,
     seed: int = 0,
@@ -50,7 +62,7 @@ def train_student(
         preset: The sizes and the conditioning.
         out: Folder of the run; it is made if need be.
         steps: Optimiser steps; those of the settings if left out.
-        settings: How to train.
+        settings: How to train; as usual if left out.
         tensorboard: Folder for TensorBoard: reports go to `student` in it;
             see `SpeechBoard`. Nothing is written if left out.
         initial: A trained student of the same sizes, contract and
@@ -71,8 +83,10 @@ def train_student(
     require_within("seed", seed)
     if preset.student is None:
         raise UserError(
-            f"the preset {preset.name} has no student; choose another --preset"
+            f"the preset {preset.name} has no student; prepare the data with "
+            "another --preset"
         )
+    settings = settings or spectral_training(corpus.contract)
     dataclasses.replace(
         corpus.contract, mel_mean=(), mel_deviation=()
     ).require_equal(preset.audio, "the data", f"the preset {preset.name}")
@@ -85,9 +99,11 @@ def train_student(
     context = student.receptive_field
     longest = max(fft for fft, *_ in RESOLUTIONS)
     if settings.clip_length + samples_around(student.audio, context) < longest:
+        hop = corpus.contract.hop_length
+        least = math.ceil(longest / hop) * hop
         raise UserError(
             f"clip_length {settings.clip_length} is too short for spectra of "
-            f"{longest:,} samples; give --clip_length={longest} or more"
+            f"{longest:,} samples; give --clip_length={least}"
         )
     run = open_run(
         Path(out) / "student.keras",

@@ -15,7 +15,8 @@ from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.distillation.spectral import RESOLUTIONS, stft_loss
 from pwavenet_tf.models.loading import load_student
-from pwavenet_tf.training.spectral import SPECTRAL_TRAINING, train_student
+from pwavenet_tf.training.callbacks.progress import _panels, read_log
+from pwavenet_tf.training.spectral import spectral_training, train_student
 
 
 def sounds(seed: int) -> np.ndarray:
@@ -56,7 +57,7 @@ def test_the_loss_is_that_of_scipys_spectra() -> None:
 
 def test_the_loss_is_zero_for_equal_sounds_only() -> None:
     audio = sounds(0)
-    assert sum(stft_loss(audio, audio)) == 0.0
+    np.testing.assert_allclose(stft_loss(audio, audio), 0.0, atol=1e-6)
     for other in (sounds(1), 0.9 * audio, np.zeros_like(audio)):
         assert min(stft_loss(other, audio)) > 0.01
 
@@ -77,7 +78,9 @@ def small(**training):
     )
 
 
-SETTINGS = dataclasses.replace(SPECTRAL_TRAINING, steps=30, clip_length=4_000)
+SETTINGS = dataclasses.replace(
+    spectral_training(preset("small").audio), steps=30, clip_length=4_000
+)
 
 
 @pytest.fixture(scope="module")
@@ -96,12 +99,15 @@ def run(tmp_path_factory):
 @pytest.mark.network
 def test_a_run_lowers_the_loss_and_writes_student_log_and_chart(run) -> None:
     _, folder = run
-    rows = list(csv.DictReader((folder / "student.csv").open()))
+    log = folder / "student.csv"
+    rows = list(csv.DictReader(log.open()))
     losses = [float(row["val_loss"]) for row in rows]
     assert losses[-1] < losses[0]
     assert "sound_log_spectral_distance" in rows[0]
     assert "health_level_db" in rows[0]
     assert (folder / "progress.png").stat().st_size > 1_000
+    titles = [panel.title for panel in _panels("student", read_log(log))]
+    assert titles[:2] == ["spectral convergence", "ln magnitude"]
     assert load_student(folder / "student.keras").source_taps == 64
 
 
@@ -161,6 +167,14 @@ def test_clips_too_short_for_the_spectra_are_refused(run, tmp_path) -> None:
             Corpus(run[0]), short, tmp_path / "run", settings=settings
         )
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", presets.preset_names())
+def test_usual_clips_are_of_whole_frames(name) -> None:
+    contract = preset(name).audio
+    length = spectral_training(contract).clip_length
+    assert length % contract.hop_length == 0
+    assert abs(length - 16_000) < contract.hop_length
 
 
 def test_a_preset_without_a_student_is_refused(tmp_path) -> None:

@@ -9,9 +9,10 @@ The preset small conditions it on F0 as well, and begins with a source-filter
 flow, which makes harmonics and noise with the mel spectrogram's own envelope.
 It is intelligible after some minutes on two cores.
 
-A run writes RUN/student.keras and RUN/progress.png, the loss and the measures
-of held-out speech. The same command resumes an interrupted run; more --steps
-continue a finished one.
+Unless flags say otherwise, a run has 8,000 steps of one clip of a second at a
+learning rate of 2e-3. It writes RUN/student.keras and RUN/progress.png, the
+loss and the measures of held-out speech. The same command resumes an
+interrupted run; more --steps continue a finished one.
 
 Before it:  pwavenet prepare
 After it:   pwavenet synthesize, evaluate, export, distill
@@ -63,7 +64,7 @@ def run(flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.core.presets import preset
     from pwavenet_tf.corpus.dataset import Corpus
     from pwavenet_tf.models.loading import load_student
-    from pwavenet_tf.training.spectral import SPECTRAL_TRAINING, train_student
+    from pwavenet_tf.training.spectral import spectral_training, train_student
 
     corpus = Corpus(Path(flag_values.data))
     chosen = preset(corpus.card.preset)
@@ -78,7 +79,7 @@ def run(flag_values: flags.FlagValues) -> None:
             dataclasses.replace(chosen, conditioning=conditioning),
             out,
             flag_values.steps,
-            with_training(SPECTRAL_TRAINING, flag_values),
+            with_training(spectral_training(corpus.contract), flag_values),
             flag_values.tensorboard and Path(flag_values.tensorboard),
             initial and load_student(Path(initial)),
             flag_values.seed,

@@ -227,6 +227,19 @@ PANELS = {
         *_SOUND,
     ),
 }
+# Of a student that is trained without a teacher.
+_SPECTRAL = (
+    _held_out("spectral convergence", "", "convergence"),
+    _held_out("ln magnitude", "nats, absolute", "log_magnitude"),
+    *_SOUND,
+)
+
+
+def _panels(name: str, rows: list[dict[str, float]]) -> tuple[Panel, ...]:
+    """The panels of a model's log."""
+    if name == "student" and "convergence" in rows[-1]:
+        return _SPECTRAL
+    return PANELS[name]
 
 
 def draw_progress(folder: Path) -> Path | None:
@@ -263,7 +276,8 @@ def _figure(logs: dict[str, list[dict[str, float]]]):
     # No pyplot: its global state would keep every figure alive.
     from matplotlib.figure import Figure
 
-    columns = max(len(PANELS[name]) for name in logs)
+    panels = {name: _panels(name, rows) for name, rows in logs.items()}
+    columns = max(map(len, panels.values()))
     figure = Figure(
         figsize=(_WIDTH * columns, _HEIGHT * len(logs)),
         dpi=100,
@@ -271,9 +285,9 @@ def _figure(logs: dict[str, list[dict[str, float]]]):
     )
     grid = figure.subplots(len(logs), columns, squeeze=False)
     for row, (name, rows) in zip(grid, logs.items(), strict=True):
-        for axes, panel in zip(row, PANELS[name], strict=False):
+        for axes, panel in zip(row, panels[name], strict=False):
             _draw(axes, name, panel, rows)
-        for axes in row[len(PANELS[name]) :]:
+        for axes in row[len(panels[name]) :]:
             axes.set_axis_off()
     return figure
 

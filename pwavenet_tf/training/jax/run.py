@@ -11,7 +11,7 @@ import numpy as np
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.corpus.numpy_corpus import NumpyCorpus
-from pwavenet_tf.training.fit import clip_shape
+from pwavenet_tf.training.fit import clip_shape, frames_around
 from pwavenet_tf.training.jax.jobs import Job
 from pwavenet_tf.training.jax.schedule import Budget, Schedule, momenta
 from pwavenet_tf.training.jax.state import (
@@ -79,7 +79,8 @@ def train(
     if minutes is None and steps is None:
         steps = settings.steps
     print(f"The {job.name} has {job.model.count_params():,} weights.")
-    shape = clip_shape(corpus, settings, job.context)
+    around = frames_around(job.fitted)
+    shape = clip_shape(corpus, settings, job.context, around)
     job.fitted.compile(
         keras.optimizers.Adam(
             settings.learning_rate, global_clipnorm=settings.clip_norm
