@@ -109,6 +109,9 @@ class SpectralTrainer(ReplicatedModel):
             self.trackers[name].update_state(value)
         return (convergence + log_magnitude) * batch_share()
 
+    def compute_output_shape(self, input_shape):
+        return self.student.compute_output_shape(input_shape)
+
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
         return super().get_config() | {"student": serialize(self.student)}

@@ -157,10 +157,13 @@ def test_training_reaches_all_its_weights(source) -> None:
 
 @pytest.fixture(scope="module")
 def student():
-    contract = dataclasses.replace(tiny_models.NORMALISED, pre_emphasis=0.9)
-    made = tiny_models.student(
-        **tiny_models.SOURCE | {"audio": contract, "source_taps": TAPS}
-    )
+    contract = dataclasses.replace(tiny_models.QUIET, pre_emphasis=0.9)
+    sizes = {"audio": contract, "source_taps": TAPS}
+    made = tiny_models.student(**tiny_models.SOURCE | sizes)
+    for network in made.networks:
+        # De-emphasis would make ten times as much of it.
+        bias = network.output_pair.bias
+        bias.assign(0.0 * bias.numpy())
     return tiny_models.calmer(made, 0.03)
 
 
@@ -171,7 +174,7 @@ def features() -> dict:
 
 
 def quiet(features: dict) -> dict:
-    return features | {"mel": 0.5 * features["mel"] - 3.0}
+    return features | {"mel": 0.5 * features["mel"] - 1.0}
 
 
 @pytest.mark.network
