@@ -94,6 +94,18 @@ class TransposedConvolution(keras.layers.Layer):
         }
 
 
+def with_repeated_ends(frames, context: int):
+    """The frames with the first and the last one repeated before and after.
+
+    Args:
+        frames: `(batch, frames, channels)`.
+        context: How often each is repeated.
+    """
+    first = ops.repeat(frames[:, :1], context, axis=1)
+    last = ops.repeat(frames[:, -1:], context, axis=1)
+    return ops.concatenate([first, frames, last], axis=1)
+
+
 @keras.saving.register_keras_serializable(package=_PACKAGE)
 class Upsampler(keras.layers.Layer):
     """Learned upsampling of frames of features (WaveNet, section 2.5).
@@ -159,9 +171,7 @@ class Upsampler(keras.layers.Layer):
 
     def call(self, frames):
         context = self.context_frames
-        first = ops.repeat(frames[:, :1], context, axis=1)
-        last = ops.repeat(frames[:, -1:], context, axis=1)
-        x = self.convolution(ops.concatenate([first, frames, last], axis=1))
+        x = self.convolution(with_repeated_ends(frames, context))
         for layer in (*self.further_convolutions, *self.expansions):
             x = layer(ops.leaky_relu(x, 0.4))
         extension = context * math.prod(self.factors)

@@ -9,6 +9,7 @@ from keras import ops
 
 from pwavenet_tf.audio.mel import band_centres, inverse_normalised
 from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.models.conditioning import with_repeated_ends
 
 # All of these are a part of the file format: a saved layer has no others.
 _LAYERS = 3
@@ -119,7 +120,8 @@ class SourceFilter(keras.layers.Layer):
 
     def call(self, mel, track):
         mel, track = (
-            self._extended(ops.cast(x, "float32")) for x in (mel, track)
+            with_repeated_ends(ops.cast(x, "float32"), self.context_frames)
+            for x in (mel, track)
         )
         hertz, voicing = track[..., :1], track[..., 1:2]
         h = ops.concatenate(
@@ -194,13 +196,6 @@ class SourceFilter(keras.layers.Layer):
         each = ops.matmul(self._interpolation(), filters)
         hop = self.audio.hop_length
         return ops.reshape(each, (batch, frames * hop, self.taps))
-
-    def _extended(self, x):
-        """Repeats the first and the last frame, as the upsampler does."""
-        context = self.context_frames
-        first = ops.repeat(x[:, :1], context, axis=1)
-        last = ops.repeat(x[:, -1:], context, axis=1)
-        return ops.concatenate([first, x, last], axis=1)
 
     def _pre_emphasis(self, hertz: np.ndarray) -> np.ndarray:
         """Its gain, in nats: the flows generate pre-emphasised audio."""

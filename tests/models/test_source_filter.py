@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import scipy.signal
 import tensorflow as tf
 import tiny_models
 
@@ -94,6 +95,33 @@ def test_the_filters_are_of_minimum_phase_with_the_given_spectrum() -> None:
     assert np.abs(np.roots(taps)).max() < 1.0
     mean = np.trapezoid(logs, points) / np.pi
     np.testing.assert_allclose(taps[0], np.exp(mean), rtol=1e-5)
+
+
+def test_f0_runs_without_steps_and_keeps_the_tracks_phase() -> None:
+    """A glide: the phase at each frame's start; no jump of frequency."""
+    frames, hop = 30, CONTRACT.hop_length
+    hertz = np.geomspace(100.0, 300.0, frames)
+    pitch = np.stack([np.log(hertz), np.ones(frames)], axis=-1)[None]
+    track = sinusoid_track(pitch.astype("float32"), CONTRACT)
+    layer = SourceFilter(CONTRACT, 4)
+    around = [(0, 0), (layer.context_frames,) * 2, (0, 0)]
+    track = np.pad(track, around, mode="edge")
+    amplitudes = np.zeros((*track.shape[:2], 64), "float32")
+    amplitudes[..., 0] = 1.0
+    found = np.asarray(layer._oscillators(amplitudes, track))[0]
+    starts = track[0, layer.context_frames : -layer.context_frames, 2]
+    np.testing.assert_allclose(
+        found[::hop], np.sin(2 * np.pi * starts), atol=1e-3
+    )
+    turns = np.unwrap(np.angle(scipy.signal.hilbert(found))) / (2 * np.pi)
+    measured = np.diff(turns)[hop:-hop] * CONTRACT.sample_rate
+    between = np.interp(
+        np.arange(len(measured)) + hop + 0.5,
+        (np.arange(frames) + 0.5) * hop,
+        hertz,
+    )
+    # Steps of F0 would be off by half of one, 2 %.
+    assert np.median(np.abs(measured / between - 1)) < 0.004
 
 
 def generated(layer: SourceFilter, mel: np.ndarray, pitch: np.ndarray):

@@ -2,12 +2,11 @@
 
 The student is the network that `distill` trains against a teacher. Here it
 learns from the recordings alone, by the distance of their spectra from its
-own at three resolutions. That is the quick way to a first voice, and a good
-start for distillation: give the student to `distill` as --initial.
+own at three resolutions: a first voice, and a start for distillation. Give the
+student to `distill` as --initial.
 
 The preset small conditions it on F0 as well, and begins with a source-filter
 flow, which makes harmonics and noise with the mel spectrogram's own envelope.
-It is intelligible after some minutes on two cores.
 
 Unless flags say otherwise, a run has 8,000 steps of one clip of a second at a
 learning rate of 2e-3. It writes RUN/student.keras and RUN/progress.png, the
@@ -18,8 +17,7 @@ Before it:  pwavenet prepare
 After it:   pwavenet synthesize, evaluate, export, distill
 
 Example:
-  pwavenet prepare --corpus=my_voice --out=data --preset=small \\
-      --conditioning=mel,sinusoids
+  pwavenet prepare --corpus=my_voice --out=data --preset=small
   pwavenet train-student --data=data --out=run
   pwavenet train-student --data=data --out=run --steps=16000
 """
