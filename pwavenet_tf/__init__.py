@@ -55,8 +55,7 @@ if TYPE_CHECKING:
     )
     from pwavenet_tf.training.callbacks.speech_board import SpeechBoard
     from pwavenet_tf.training.phone_classifier import train_phones
-    from pwavenet_tf.training.runs import distill, train_teacher
-    from pwavenet_tf.training.spectral import train_student
+    from pwavenet_tf.training.runs import distill, train_student, train_teacher
 
 __all__ = [
     "__version__",
@@ -130,7 +129,7 @@ _MODULES = {
     "train_teacher": "training.runs",
     "train_phones": "training.phone_classifier",
     "train_acoustic": "training.acoustic",
-    "train_student": "training.spectral",
+    "train_student": "training.runs",
     "SpectralTrainer": "distillation.spectral",
     "distill": "training.runs",
     "generate": "synthesis.teacher",

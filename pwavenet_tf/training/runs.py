@@ -6,15 +6,18 @@ from pathlib import Path
 
 import keras
 
+from pwavenet_tf.core.config import AudioContract, Conditioning
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.training_config import (
     Distillation,
     Preset,
+    TeacherTraining,
     require_within,
 )
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.distillation.distiller import Distiller, require_distillable
 from pwavenet_tf.distillation.perceptual import require_same_contract
+from pwavenet_tf.distillation.spectral import RESOLUTIONS, SpectralTrainer
 from pwavenet_tf.models.backend import in_precision, policy
 from pwavenet_tf.models.distributions import Gaussian
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
@@ -29,6 +32,9 @@ from pwavenet_tf.training.run_folder import (
     start_from,
     weights_of,
 )
+
+# About a second.
+_CLIP_LENGTH = 16_000
 
 
 def train_teacher(
@@ -70,10 +76,7 @@ def train_teacher(
     """
     require_within("seed", seed)
     settings = preset.teacher_training
-    dataclasses.replace(
-        corpus.contract, mel_mean=(), mel_deviation=()
-    ).require_equal(preset.audio, "the data", f"the preset {preset.name}")
-    conditioning = corpus.conditioning(preset.conditioning)
+    conditioning = _conditioning(corpus, preset)
     run = open_run(
         Path(out) / "teacher.keras",
         steps or settings.steps,
@@ -95,6 +98,24 @@ def train_teacher(
     teacher.set_weights(trained.get_weights())
     save_model(teacher, run.target)
     return teacher
+
+
+def _conditioning(corpus: Corpus, preset: Preset) -> Conditioning:
+    """The preset's conditioning with the corpus's phones and speakers.
+
+    Raises:
+        UserError: If they have different contracts, or the corpus lacks it.
+    """
+    dataclasses.replace(
+        corpus.contract, mel_mean=(), mel_deviation=()
+    ).require_equal(preset.audio, "the data", f"the preset {preset.name}")
+    return corpus.conditioning(preset.conditioning)
+
+
+def _reseed(student: ParallelWaveNet, seed: int) -> None:
+    """Its noise follows from the seed, whatever was drawn before."""
+    generator = keras.random.SeedGenerator(seed)
+    student.seed_generator.state.assign(generator.state)
 
 
 def require_suited(
@@ -279,11 +300,104 @@ def distill(
     distiller = make_distiller(
         teacher, trained, settings, phone_classifier, seed + 1
     )
-    # The noise; the Distiller's own random numbers have the next seed.
-    generator = keras.random.SeedGenerator(seed)
-    trained.seed_generator.state.assign(generator.state)
+    # The Distiller's own random numbers have the next seed.
+    _reseed(trained, seed)
     context = distillation_context(teacher, student, settings)
     fit(distiller, corpus, settings, context, run, tensorboard, seed)
+    student.set_weights(trained.get_weights())
+    save_model(student, run.target)
+    return student
+
+
+def spectral_training(contract: AudioContract) -> TeacherTraining:
+    """How a student is usually trained by spectra."""
+    frames = _CLIP_LENGTH // contract.hop_length
+    return TeacherTraining(
+        steps=8_000,
+        batch_size=1,
+        clip_length=frames * contract.hop_length,
+        learning_rate=2e-3,
+    )
+
+
+def train_student(
+    corpus: Corpus,
+    preset: Preset,
+    out: Path,
+    steps: int | None = None,
+    settings: TeacherTraining | None = None,
+    tensorboard: Path | None = None,
+    initial: ParallelWaveNet | None = None,
+    seed: int = 0,
+) -> ParallelWaveNet:
+    """Trains the preset's student by spectra and writes `out/student.keras`.
+
+    By the multi-resolution STFT loss against the recordings; see
+    `SpectralTrainer`. Interrupted and finished runs continue as those of
+    `train_teacher`. A student so trained may be the initial one of `distill`.
+
+    Args:
+        corpus: The prepared corpus.
+        preset: The sizes and the conditioning.
+        out: Folder of the run; it is made if need be.
+        steps: Optimiser steps; those of the settings if left out.
+        settings: How to train; as usual if left out.
+        tensorboard: Folder for TensorBoard: reports go to `student` in it;
+            see `SpeechBoard`. Nothing is written if left out.
+        initial: A trained student of the same sizes, contract and
+            conditioning, whose weights are the first ones; it is not changed.
+        seed: Determines the initial weights, the order of the clips and the
+            noise.
+
+    Returns:
+        The trained student.
+
+    Raises:
+        UserError: If the preset has no student, if corpus, preset and initial
+            student have different contracts or sizes, if the clips are too
+            short for the loss, if `out` holds a run that has finished or is
+            another one, if it or `tensorboard` can't be written, or if the
+            loss stops being finite.
+    """
+    require_within("seed", seed)
+    if preset.student is None:
+        raise UserError(
+            f"the preset {preset.name} has no student; prepare the data with "
+            "another --preset"
+        )
+    settings = settings or spectral_training(corpus.contract)
+    conditioning = _conditioning(corpus, preset)
+    with seeded(seed):
+        student = ParallelWaveNet.from_preset(
+            preset, corpus.contract, conditioning
+        )
+        student.build()
+    context = student.receptive_field
+    longest = max(fft for fft, *_ in RESOLUTIONS)
+    if settings.clip_length + samples_around(student.audio, context) < longest:
+        hop = corpus.contract.hop_length
+        least = math.ceil(longest / hop) * hop
+        raise UserError(
+            f"clip_length {settings.clip_length} is too short for spectra of "
+            f"{longest:,} samples; give --clip_length={least}"
+        )
+    run = open_run(
+        Path(out) / "student.keras",
+        steps or settings.steps,
+        conditioning,
+        preset.student,
+        settings,
+        seed=seed,
+        data=digest_of(corpus.card),
+        **initial_weights(initial),
+    )
+    if initial is not None:
+        start_from(student, initial)
+    trained = in_precision(student, settings.precision)
+    trainer = SpectralTrainer(trained, dtype=policy(settings.precision))
+    trainer.build()
+    _reseed(trained, seed)
+    fit(trainer, corpus, settings, context, run, tensorboard, seed)
     student.set_weights(trained.get_weights())
     save_model(student, run.target)
     return student

@@ -16,7 +16,7 @@ from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.distillation.spectral import RESOLUTIONS, stft_loss
 from pwavenet_tf.models.loading import load_student
 from pwavenet_tf.training.callbacks.progress import _panels, read_log
-from pwavenet_tf.training.spectral import spectral_training, train_student
+from pwavenet_tf.training.runs import spectral_training, train_student
 
 
 def sounds(seed: int) -> np.ndarray:

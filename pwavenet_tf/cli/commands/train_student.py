@@ -62,7 +62,7 @@ def run(flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.core.presets import preset
     from pwavenet_tf.corpus.dataset import Corpus
     from pwavenet_tf.models.loading import load_student
-    from pwavenet_tf.training.spectral import spectral_training, train_student
+    from pwavenet_tf.training.runs import spectral_training, train_student
 
     corpus = Corpus(Path(flag_values.data))
     chosen = preset(corpus.card.preset)
