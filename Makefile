@@ -94,9 +94,9 @@ $(INSTALLED): setup.py pyproject.toml constraints.txt
 	disk, a few minutes"
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install --constraint constraints.txt --editable ".[beam,demo,onnx,test,tflite]"
-	@for one in pesq pyworld; do $(PIP) install --constraint constraints.txt $$one \
-		2>/dev/null || echo "$$one is left out, which evaluate uses: it could not be \
-	compiled; with a C and a C++ compiler: .venv/bin/pip install $$one"; done
+	@$(PIP) install --constraint constraints.txt pesq 2>/dev/null \
+		|| echo "pesq is left out, which evaluate uses: it could not be \
+	compiled; with a C compiler: .venv/bin/pip install pesq"
 	@touch $@
 
 $(IO_INSTALLED): setup.py pyproject.toml constraints-io.txt

@@ -1,4 +1,4 @@
-"""PESQ and STOI, and WORLD as a baseline: from optional packages."""
+"""PESQ and STOI, and WORLD as a baseline."""
 
 import importlib
 import math
@@ -10,7 +10,7 @@ import numpy as np
 
 from pwavenet_tf.audio.metrics import checked_audio
 
-# How to get what the measures and the baseline WORLD need.
+# How to get PESQ.
 INSTALL = "pip install 'pwavenet_tf[metrics]'"
 
 PESQ_RATE = 16_000
@@ -28,13 +28,10 @@ _STOI_SHORTEST_SECONDS = 0.41
 
 def library(name: str) -> ModuleType | None:
     """An optional library; None where it is not installed."""
-    with warnings.catch_warnings():
-        # setuptools deprecates how pyworld finds its version.
-        warnings.simplefilter("ignore")
-        try:
-            return importlib.import_module(name)
-        except ImportError:
-            return None
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
 
 
 def pesq_wide_band(
@@ -148,11 +145,6 @@ def _pieces(
         np.array_split(audio, count),
         strict=True,
     )
-
-
-def world_is_installed() -> bool:
-    """Whether `pyworld` can be imported."""
-    return library("pyworld") is not None
 
 
 def world_copy_synthesis(audio: np.ndarray, sample_rate: int) -> np.ndarray:

@@ -286,7 +286,7 @@ def framing(sample_rate: int) -> AudioContract:
 
 
 def pitch_errors(reference: np.ndarray, pitch: np.ndarray) -> dict[str, float]:
-    """Differences of F0 and voicing, by probabilistic YIN every 12.5 ms.
+    """Differences of F0 and voicing, by `pitch_track` every 12.5 ms.
 
     Args:
         reference: Of the recording, as `pitch_track` returns it.

@@ -1,7 +1,5 @@
 """Claims about the baseline WORLD."""
 
-import sys
-
 import numpy as np
 import pytest
 from test_evaluation_quality import RATE, gliding_speech
@@ -13,16 +11,10 @@ from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.evaluation.perceptual_measures import (
     world_copy_synthesis,
-    world_is_installed,
 )
 from pwavenet_tf.evaluation.quality import measure_all
 
-needs_world = pytest.mark.skipif(
-    not world_is_installed(), reason="pyworld is not installed"
-)
 
-
-@needs_world
 def test_world_keeps_length_level_and_speech():
     speech = gliding_speech()
     copy = world_copy_synthesis(speech, RATE)
@@ -33,7 +25,6 @@ def test_world_keeps_length_level_and_speech():
     np.testing.assert_array_equal(copy, world_copy_synthesis(speech, RATE))
 
 
-@needs_world
 @pytest.mark.parametrize("samples", [1, 50, 801, 4_000])
 def test_world_takes_short_and_silent_audio(samples):
     for audio in (gliding_speech()[-samples:], np.zeros(samples)):
@@ -42,19 +33,12 @@ def test_world_takes_short_and_silent_audio(samples):
         assert np.isfinite(copy).all()
 
 
-@needs_world
 def test_world_refuses_what_is_no_audio():
     with pytest.raises(UserError, match="the recording"):
         world_copy_synthesis(np.zeros(0), RATE)
 
 
-def test_without_pyworld_there_is_no_world(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyworld", None)
-    assert not world_is_installed()
-
-
 @pytest.mark.slow
-@needs_world
 def test_baselines_measure_as_they_were_measured_elsewhere(shared_data):
     """At 16 kHz, 12 other recordings: WORLD PESQ 2.56, STOI 0.970.
 

@@ -6,10 +6,6 @@ from collections.abc import Sequence
 
 from pwavenet_tf.core.html import NOT_MEASURED
 from pwavenet_tf.evaluation.intervals import Interval
-from pwavenet_tf.evaluation.perceptual_measures import (
-    INSTALL,
-    world_is_installed,
-)
 from pwavenet_tf.evaluation.quality import missing_measures
 from pwavenet_tf.evaluation.report.charts import draw_calibration
 from pwavenet_tf.evaluation.scores import KL, OF_SAMPLES, Scoring, by_file
@@ -334,7 +330,6 @@ def quality_section(
             _difference_table(model, others)
             for model, others in differences.items()
         ],
-        "install": "" if world_is_installed() or not sound else INSTALL,
     }
 
 
