@@ -72,8 +72,8 @@ def statistics_of(path: Path) -> GivenStatistics:
     """The statistics of a model, or of a corpus, for `prepare`.
 
     Args:
-        path: A `teacher.keras`, a `student.keras`, or the folder or the
-            `corpus.json` that `prepare` has written.
+        path: A `teacher.keras`, a `student.keras`, an `acoustic.keras`, or
+            the folder or the `corpus.json` that `prepare` has written.
 
     Raises:
         UserError: If it is none of these.
@@ -83,6 +83,10 @@ def statistics_of(path: Path) -> GivenStatistics:
     if path.is_dir() or path.name == FILE_NAME:
         lists = CorpusCard.load(path if path.is_dir() else path.parent)
         contract = lists.contract
+    elif isinstance(model := _load(path), AcousticModel):
+        return GivenStatistics(
+            str(path), model.audio, model.phones, (), model.mean_pitch_hz
+        )
     else:
         model = load_model(path)
         contract, lists = model.audio, model.conditioning

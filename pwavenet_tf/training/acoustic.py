@@ -6,13 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import write_json
 from pwavenet_tf.core.training_config import TeacherTraining
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.corpus.phone_sequences import PhoneSequences, Utterance, padded
 from pwavenet_tf.models.acoustic_model import AcousticConfig, AcousticModel
 from pwavenet_tf.training.fit import fit_batches, save_model
-from pwavenet_tf.training.run_folder import digest_of, open_run, seeded
+from pwavenet_tf.training.run_folder import (
+    digest_of,
+    initial_weights,
+    open_run,
+    seeded,
+)
 
 # Of normalised natural logarithms of magnitudes.
 _DECIBELS = 20.0 / np.log(10.0)
@@ -66,6 +72,7 @@ def train_acoustic(
     config: AcousticConfig | None = None,
     training: AcousticTraining | None = None,
     seed: int = 0,
+    initial: AcousticModel | None = None,
 ) -> tuple[AcousticModel, AcousticScores]:
     """Trains an acoustic model and writes `out/acoustic.keras`.
 
@@ -81,14 +88,17 @@ def train_acoustic(
         config: Sizes; the usual ones if left out.
         training: How to train; as usual if left out.
         seed: Determines the initial weights and the order of the utterances.
+        initial: A trained model of the same contract, phones and sizes, whose
+            weights are the first ones; it is not changed.
 
     Returns:
         The trained model and its errors.
 
     Raises:
-        UserError: If the corpus holds no phones or pitch, if `out` holds a
-            run that has finished or is another one, or can't be written, or
-            if the loss stops being finite.
+        UserError: If the corpus holds no phones or pitch, or the initial
+            model is of another contract, other phones or sizes; if `out`
+            holds a run that has finished or is another one, or can't be
+            written; or if the loss stops being finite.
     """
     config = config or AcousticConfig()
     training = training or AcousticTraining()
@@ -100,6 +110,7 @@ def train_acoustic(
         training,
         seed=seed,
         data=digest_of(corpus.card),
+        **initial_weights(initial),
     )
     with seeded(seed):
         model = AcousticModel(
@@ -110,6 +121,8 @@ def train_acoustic(
             config,
         )
         model.build()
+    if initial is not None:
+        _start_from(model, initial)
     held = sequences.utterances("training")
     batch_size = min(training.batch_size, len(held))
     mean_frames = sum(len(one["mel"]) for one in held) // len(held)
@@ -136,6 +149,19 @@ def train_acoustic(
     scores = acoustic_scores(model, sequences.utterances("validation"))
     write_json(run.target.with_suffix(".json"), dataclasses.asdict(scores))
     return model, scores
+
+
+def _start_from(model: AcousticModel, initial: AcousticModel) -> None:
+    """Gives a model the weights of another."""
+    model.audio.require_equal(initial.audio, "the data", "the initial model")
+    if model.phones != initial.phones or model.sizes != initial.sizes:
+        only = set(model.phones) ^ set(initial.phones)
+        what = f"phones ({' '.join(sorted(only))})" if only else "sizes"
+        raise UserError(
+            f"the initial acoustic model has other {what} than this one; "
+            "train without it"
+        )
+    model.set_weights(initial.get_weights())
 
 
 def _generated(model: AcousticModel, held: Iterable[Utterance]):

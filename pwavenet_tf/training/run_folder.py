@@ -22,8 +22,8 @@ _DIGEST = "sha256:"
 _QUOTED = 40
 # What may change between two starts of one run.
 _FREE = ("steps", "report_every")
-# Models that take no --initial.
-_FRESH = ("phones", "acoustic")
+# What takes no --initial.
+_FRESH = "phones"
 # Settings added later, with the value that earlier runs had.
 LATER = {"harmonics": 8}
 
@@ -191,8 +191,8 @@ class RunFolder:
             ) from problem
 
     def _start_over(self) -> str:
-        # The others always start from random weights.
-        if not self.target.exists() or self.target.stem in _FRESH:
+        # It always starts from random weights.
+        if not self.target.exists() or self.target.stem == _FRESH:
             return ""
         return f", to which --initial={self.target} brings its weights"
 

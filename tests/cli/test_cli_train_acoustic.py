@@ -9,7 +9,7 @@ import tiny_models
 
 from pwavenet_tf import cli
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.models.loading import load_acoustic_model
+from pwavenet_tf.models.loading import load_acoustic_model, statistics_of
 from pwavenet_tf.training import acoustic
 from pwavenet_tf.training.acoustic import AcousticScores, AcousticTraining
 
@@ -54,8 +54,12 @@ def test_it_trains_on_prepared_recordings(
     line = capfd.readouterr().err
     assert line.count("\n") == 1
     assert "the run has finished after 2 steps; continue it with --st" in line
-    # Which this command does not have.
-    assert "--initial" not in line
+    # With it, and data of its statistics, another run starts from its weights.
+    trained = tmp_path / "run" / "acoustic.keras"
+    assert f"--initial={trained}" in line
+    assert statistics_of(trained).phones == model.phones
+    again = [f"--data={data}", f"--out={tmp_path / 'b'}", "--steps=1"]
+    assert cli.main(["train-acoustic", *again, f"--initial={trained}"]) == 0
 
 
 TRAINING = AcousticTraining(batch_size=2)
@@ -74,7 +78,7 @@ def test_it_prints_its_errors_and_the_next_command(
     arguments = [f"--data={data}", f"--out={tmp_path}", "--steps=9"]
     assert cli.main(["train-acoustic", *arguments, "--seed=4"]) == 0
     ((_, out, steps), named) = given[0]
-    assert (out, steps, named) == (tmp_path, 9, {"seed": 4})
+    assert (out, steps, named) == (tmp_path, 9, {"seed": 4, "initial": None})
     text = capsys.readouterr().out
     assert "off by 5.3 dB, F0 by 1.0 semitones and durations by 18 ms" in text
     assert f"The acoustic model is {tmp_path / 'acoustic.keras'}. Next:" in text

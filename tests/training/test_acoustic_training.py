@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import tiny_models
 
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.phone_sequences import PhoneSequences
 from pwavenet_tf.corpus.phones.phones import Phone, phone_frames
+from pwavenet_tf.models.acoustic_model import AcousticModel
 from pwavenet_tf.models.loading import load_acoustic_model
 from pwavenet_tf.training import fit as fitting
 from pwavenet_tf.training.acoustic import (
@@ -138,12 +140,50 @@ def test_scores_are_those_of_the_averaged_weights_on_held_out_speech(
     assert acoustic_scores(model, training) != scores
 
 
+@pytest.mark.network
+def test_a_run_begins_with_the_weights_of_the_initial_model(
+    run, tmp_path
+) -> None:
+    """At a rate of almost nothing they are still there."""
+    _, trained, _ = run
+    sizes = dataclasses.replace(tiny_models.ACOUSTIC_SIZES, dropout=0.2)
+    slow = AcousticTraining(steps=1, batch_size=2, learning_rate=1e-9)
+    model, _ = train_acoustic(
+        CORPUS, tmp_path, None, sizes, slow, 5, initial=trained
+    )
+    np.testing.assert_allclose(
+        model.embedding.get_weights()[0],
+        trained.embedding.get_weights()[0],
+        atol=1e-7,
+    )
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    "change, named",
+    [
+        ({"phones": ("sil", "a", "c")}, "phones \\(b c\\)"),
+        ({"config": dataclasses.replace(tiny_models.ACOUSTIC_SIZES)}, "sizes"),
+    ],
+)
+def test_an_initial_model_of_another_kind_is_refused(
+    run, tmp_path, change, named
+) -> None:
+    _, trained, _ = run
+    other = AcousticModel.from_config(trained.get_config() | change)
+    other.build()
+    with pytest.raises(UserError, match=f"has other {named}"):
+        train_acoustic(CORPUS, tmp_path, None, trained.sizes, initial=other)
+    assert not (tmp_path / "acoustic.keras").exists()
+
+
 def output_of(model, one) -> dict[str, np.ndarray]:
     """What a model makes of an utterance, by itself."""
     output = model({name: value[None] for name, value in one.items()})
     return {name: np.float64(value[0]) for name, value in output.items()}
 
 
+@pytest.mark.network
 def test_the_gain_gives_each_band_the_variance_of_the_recordings(
     held,
 ) -> None:

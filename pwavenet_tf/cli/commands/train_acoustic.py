@@ -7,7 +7,9 @@ energy, and from these the mel spectrogram and F0 of every frame.
 It learns from data with phones and pitch: prepare them with linguistic and
 pitch among --conditioning, from label files or from the texts of the
 recordings. The vocoder must have been trained on data of the same recordings
-(or with their normalisation, prepare --statistics_of).
+(or with their normalisation, prepare --statistics_of). --initial starts from
+the weights of another acoustic model of the same phones: less of a new voice is
+needed then.
 
 A run writes RUN/acoustic.keras, and RUN/acoustic.json: its errors on the
 recordings that were held out, given their own durations and pitch.
@@ -26,7 +28,12 @@ from pathlib import Path
 
 from absl import flags
 
-from pwavenet_tf.cli.flags import define_data, define_out, define_steps
+from pwavenet_tf.cli.flags import (
+    define_data,
+    define_file,
+    define_out,
+    define_steps,
+)
 from pwavenet_tf.cli.numbers import define_number
 from pwavenet_tf.cli.usage import next_command
 from pwavenet_tf.core.training_config import BOUNDS
@@ -45,6 +52,14 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "left out.",
         flag_values,
     )
+    define_file(
+        "initial",
+        "FILE: An acoustic.keras whose weights are the first ones. Its phones "
+        "must be those of the data, and the data prepared with its statistics "
+        "(pwavenet prepare --statistics_of=FILE). Random weights, if left out.",
+        flag_values,
+        required=False,
+    )
     define_number(
         "seed",
         0,
@@ -58,14 +73,16 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 def run(flag_values: flags.FlagValues) -> None:
     """Trains the model, prints its errors and the next command."""
     from pwavenet_tf.corpus.dataset import Corpus
+    from pwavenet_tf.models.loading import load_acoustic_model
     from pwavenet_tf.training.acoustic import train_acoustic
 
-    out = Path(flag_values.out)
+    out, initial = Path(flag_values.out), flag_values.initial
     _, scores = train_acoustic(
         Corpus(Path(flag_values.data)),
         out,
         flag_values.steps,
         seed=flag_values.seed,
+        initial=initial and load_acoustic_model(Path(initial)),
     )
     print(
         f"On {scores.recordings} recordings held out the mel spectrogram is "
