@@ -65,9 +65,17 @@ _CONTEXT_FRAMES = 3
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Saves a `.keras` file under a temporary name and renames it."""
-    with written_by_chief(path) as temporary:
-        model.save(temporary)
+    """Saves a `.keras` file under a temporary name and renames it.
+
+    Without the optimiser, whose state takes three times the weights' room and
+    is in the checkpoint.
+    """
+    optimizer, model.optimizer = getattr(model, "optimizer", None), None
+    try:
+        with written_by_chief(path) as temporary:
+            model.save(temporary)
+    finally:
+        model.optimizer = optimizer
 
 
 def fit(

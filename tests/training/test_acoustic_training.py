@@ -1,9 +1,12 @@
 """Training of the acoustic model: resumption, variance, scores."""
 
 import dataclasses
+import io
 import json
+import zipfile
 from types import SimpleNamespace
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -118,6 +121,9 @@ def test_a_run_writes_the_model_its_log_and_its_scores(run) -> None:
     written = json.loads((out / "acoustic.json").read_text("utf-8"))
     assert written == dataclasses.asdict(scores)
     loaded = load_acoustic_model(out / "acoustic.keras")
+    with zipfile.ZipFile(out / "acoustic.keras") as archive:
+        weights = io.BytesIO(archive.read("model.weights.h5"))
+    assert "optimizer" not in h5py.File(weights)
     for one, other in zip(
         loaded.get_weights(), model.get_weights(), strict=True
     ):

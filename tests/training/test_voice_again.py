@@ -29,7 +29,7 @@ def test_a_short_run_of_the_voice_lands_where_it_did(shared_data, tmp_path):
         f"prepare --corpus={tmp_path}/in --out={tmp_path}/data --preset=small "
         "--conditioning=mel,pitch --validation_pattern=7_[0-9]",
         f"train-student --data={tmp_path}/data --out={tmp_path}/run "
-        f"--preset=small --steps={STEPS}",
+        f"--steps={STEPS}",
     ]
     for command in commands:
         assert cli.main(command.split()) == 0
