@@ -140,6 +140,15 @@ def test_distillation_starts_from_it(run, tmp_path) -> None:
 
 
 @pytest.mark.network
+def test_prepare_names_it_as_the_next_command(run, tmp_path, capfd) -> None:
+    data = tmp_path / "data"
+    arguments = [f"--corpus={run[0].parent / 'in'}", f"--out={data}"]
+    assert cli.main(["prepare", *arguments, "--preset=small"]) == 0
+    shown = capfd.readouterr().out.splitlines()
+    assert shown[-1] == f"  pwavenet train-student --data={data} --out=RUN"
+
+
+@pytest.mark.network
 def test_the_command_trains_on_prepared_data(
     run, tmp_path, monkeypatch, capfd
 ) -> None:

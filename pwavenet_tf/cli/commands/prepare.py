@@ -39,7 +39,7 @@ complete, finished work is kept in .preparing-DATA next to it, as large as the
 data: the same command resumes a run that was killed.
 
 Before it:  nothing, or pwavenet audit
-After it:   pwavenet train-teacher
+After it:   pwavenet train-teacher, or, of preset small, train-student
 
 Example:
   pwavenet prepare --corpus=recordings --out=data
@@ -155,6 +155,12 @@ def run(flag_values: flags.FlagValues) -> None:
             (one.source.name, text) for one in warned for text in one.warnings
         )
     print(f"The data is in {Path(flag_values.out)}. Next:")
+    if settings.student and settings.student.source_taps:
+        # Spectra alone train such a student.
+        print(
+            next_command("train-student", data=Path(flag_values.out), out="RUN")
+        )
+        return
     chosen = initial = None
     if (flag_values.statistics_of or "").endswith("teacher.keras"):
         initial = flag_values.statistics_of
