@@ -33,7 +33,8 @@ STUDENTS = {
 @pytest.fixture(scope="module", params=STUDENTS)
 def both(request, tmp_path_factory):
     """A student's voice, and that of its file."""
-    student = tiny_models.student(**STUDENTS[request.param])
+    settings = tiny_models.FEW_LAYERS | STUDENTS[request.param]
+    student = tiny_models.student(**settings)
     path = tmp_path_factory.mktemp("onnx") / "voice.onnx"
     assert export_onnx(student, path) < 1e-5
     return Synthesizer(student), OnnxVoice(path)
