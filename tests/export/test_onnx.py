@@ -53,6 +53,7 @@ def test_it_sounds_as_the_student_in_any_blocks(
     np.testing.assert_allclose(found, voice(features, 5, 0.7), atol=1e-5)
 
 
+@pytest.mark.network
 def test_it_has_a_card(both) -> None:
     voice, other = both
     assert other.contract == voice.contract
