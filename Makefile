@@ -28,7 +28,7 @@ PLATFORMS := $(foreach one,manylinux_2_28 manylinux_2_27 manylinux_2_17 \
 	manylinux2014,--platform $(one)_x86_64)
 
 .PHONY: help install install-io install-jax wheels-jax demo test \
-	test-network test-system test-io test-jax test-slow lint format clean
+	test-network test-system test-all test-io test-jax test-slow lint format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' \
@@ -49,6 +49,10 @@ test-network: $(INSTALLED) ## what traces, trains and exports networks
 
 test-system: $(INSTALLED) ## what starts other programs: wheels, Beam, kills
 	@$(PYTEST) -m "system and not slow"
+
+# One session collects once, and makes once what the tests of a file share.
+test-all: $(INSTALLED) ## run the fast tests, those of networks and of programs
+	@$(PYTEST) -m "not slow"
 
 install-io: $(IO_INSTALLED) ## make .venv-io with TensorFlow 2.17 (3 GB)
 

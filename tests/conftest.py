@@ -15,7 +15,7 @@ import hypothesis
 import numpy as np
 import pytest
 
-pytest_plugins = ["tiny_run"]
+pytest_plugins = ["shared_files", "tiny_run"]
 
 for _name, _value in {
     "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -56,7 +56,11 @@ def _leave_xla_out() -> None:
     tf.function = without_xla
 
 
-_leave_xla_out()
+def pytest_configure(config) -> None:
+    """Prepares TensorFlow, which a process that only divides tests spares."""
+    divides = config.getoption("numprocesses", None)
+    if not divides or hasattr(config, "workerinput"):
+        _leave_xla_out()
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 """A prepared corpus as clips for training."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,7 +76,7 @@ class Corpus(ClipSource):
                 self._cut_in_random_order(window, seed, number)
                 .batch(held)
                 .enumerate()
-                .map(_shuffled(seed, number))
+                .map(_as_it_is(_shuffled(seed, number)))
                 .prefetch(1)
                 .unbatch()
             )
@@ -86,7 +86,7 @@ class Corpus(ClipSource):
         )
         clips = (
             tf.data.Dataset.counter(first_pass)
-            .flat_map(one_pass)
+            .flat_map(_as_it_is(one_pass))
             .skip(passed_over)
         )
         return self._batched(clips, window, batch_size)
@@ -116,7 +116,7 @@ class Corpus(ClipSource):
             tf.data.Dataset.from_tensor_slices(shards)
             .interleave(tf.data.TFRecordDataset, cycle_length=_SHARDS_AT_ONCE)
             .enumerate()
-            .map(cut, num_parallel_calls=tf.data.AUTOTUNE)
+            .map(_as_it_is(cut), num_parallel_calls=tf.data.AUTOTUNE)
             .unbatch()
         )
 
@@ -138,7 +138,7 @@ class Corpus(ClipSource):
 
         clips = (
             tf.data.TFRecordDataset(self._shards("validation"))
-            .map(cut, num_parallel_calls=tf.data.AUTOTUNE)
+            .map(_as_it_is(cut), num_parallel_calls=tf.data.AUTOTUNE)
             .unbatch()
         )
         empty = tf.nest.map_structure(
@@ -209,10 +209,21 @@ class Corpus(ClipSource):
         )
         return (
             clips.batch(batch_size, drop_remainder=True)
-            .map(finish, num_parallel_calls=tf.data.AUTOTUNE)
+            .map(_as_it_is(finish), num_parallel_calls=tf.data.AUTOTUNE)
             .prefetch(tf.data.AUTOTUNE)
             .with_options(options)
         )
+
+
+def _as_it_is(function: Callable) -> Callable:
+    """The function for a graph, without AutoGraph.
+
+    It has no control flow to be rewritten, which takes AutoGraph longer than
+    all else at a training's start.
+    """
+    import tensorflow as tf
+
+    return tf.autograph.experimental.do_not_convert(function)
 
 
 def _shuffled(seed: int, number):

@@ -70,6 +70,7 @@ def test_held_out_accuracy_exceeds_the_baseline(run):
     assert scores["accuracy"] > scores["baseline"] + 0.2
 
 
+@pytest.mark.network
 def test_the_saved_classifier_has_the_reported_accuracy(run, data):
     """The score again, by the clips of validation and the model's own."""
     classifier = load_phone_classifier(run / "phones.keras")
@@ -96,6 +97,7 @@ def test_the_saved_classifier_has_the_reported_accuracy(run, data):
     assert sum(one["frames"] for one in scores["phones"].values()) == frames
 
 
+@pytest.mark.network
 def test_a_run_writes_the_model_its_log_and_its_scores(run):
     assert sorted(path.name for path in run.iterdir()) == [
         "phones.backup",
@@ -181,6 +183,7 @@ def test_data_without_phones_are_refused(data, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.network
 def test_an_existing_classifier_is_kept(run, data, capsys):
     before = contents(run)
     arguments = [f"--data={data}", f"--out={run}"]

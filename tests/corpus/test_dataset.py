@@ -8,22 +8,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.corpus.prepare import prepare
 
 HOP, MELS = 200, 80
-# Two that end within a hop, one that fills its hops, one of one short clip.
-LENGTHS = (8_345, 12_001, 9_000, 4_100)
-INPUTS = ("mel", "linguistic", "pitch", "speaker")
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("corpus")
-    noisy_glides.write(folder / "in", LENGTHS * 3)
-    prepare(folder / "in", folder / "out", preset("nano"), INPUTS)
-    return Corpus(folder / "out")
+def corpus():
+    return Corpus(noisy_glides.prepared())
 
 
 @pytest.fixture(scope="module")
@@ -256,8 +248,9 @@ def test_iterating_again_draws_the_same_clips(corpus):
 
 
 def test_training_clips_do_not_end(corpus):
+    """A thousand of them are tens of passes over the recordings."""
     clips = corpus.training_clips(6_000, 3, 1, 4)
-    assert sum(1 for _ in itertools.islice(clips, 1_000)) == 1_000
+    assert sum(1 for _ in itertools.islice(clips, 250)) == 250
 
 
 def test_shapes_are_static(corpus):

@@ -11,15 +11,10 @@ from hypothesis import strategies as st
 
 from pwavenet_tf import cli
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.corpus.numpy_corpus import NumpyCorpus
-from pwavenet_tf.corpus.prepare import prepare
 
 HOP = 200
-# Two that end within a hop, one that fills its hops, one of one short clip.
-LENGTHS = (8_345, 12_001, 9_000, 4_100)
-INPUTS = ("mel", "linguistic", "pitch", "speaker")
 
 
 def varied(times: int):
@@ -30,12 +25,11 @@ def varied(times: int):
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """The prepared corpus and the exported one."""
-    place = tmp_path_factory.mktemp("corpus")
-    noisy_glides.write(place / "in", LENGTHS * 3)
-    prepare(place / "in", place / "data", preset("nano"), INPUTS)
-    arguments = [f"--data={place / 'data'}", f"--out={place / 'arrays'}"]
+    data = noisy_glides.prepared()
+    arrays = tmp_path_factory.mktemp("corpus") / "arrays"
+    arguments = [f"--data={data}", f"--out={arrays}"]
     assert cli.main(["export-corpus", *arguments]) == 0
-    return place / "data", place / "arrays"
+    return data, arrays
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,12 @@ from pwavenet_tf.evaluation.report.page import ListeningTest, Sentence
 ONE = [Sentence("one", None, {"recording": tone(300, 0.1)})]
 
 
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> str:
+    """A report with all that `written` puts into it."""
+    return written(tmp_path_factory.mktemp("report") / "r.html")
+
+
 def embedded(uri: str) -> bytes:
     return base64.b64decode(uri.split(",", 1)[1], validate=True)
 
@@ -43,16 +49,15 @@ def test_report_plays_exactly_the_audio_it_was_given(tmp_path):
     assert players[1]["aria-label"] == "student, one"
 
 
-def test_report_has_every_picture_with_a_description(tmp_path):
-    pictures = Page(written(tmp_path / "r.html")).all("img")
+def test_report_has_every_picture_with_a_description(source):
+    pictures = Page(source).all("img")
     assert len(pictures) == 2 * 3 * 2
     for picture in pictures:
         Image.open(io.BytesIO(embedded(picture["src"]))).verify()
         assert re.match(r"(Waveform|Spectrogram): \w+, clip-\d", picture["alt"])
 
 
-def test_report_needs_no_network(tmp_path):
-    source = written(tmp_path / "r.html")
+def test_report_needs_no_network(source):
     for _, attributes in Page(source).tags:
         for name in ("src", "href", "srcset", "action", "data", "poster"):
             assert (attributes.get(name) or "data:").startswith("data:")
@@ -131,8 +136,7 @@ def test_report_escapes_what_it_is_given(tmp_path):
     assert page.all("audio")[0]["aria-label"] == f"{attack}, {attack}"
 
 
-def test_report_marks_the_best_voice_only(tmp_path):
-    source = written(tmp_path / "r.html")
+def test_report_marks_the_best_voice_only(source):
     # A distance, and the bits and nats of the first teacher of two.
     best = re.findall(r'class="best">([^<]*)<', source)
     assert best == ["4.25", "11.5", "7.97"]
@@ -220,8 +224,7 @@ addEventListener("load", () => {
 
 @needs_browser
 @pytest.mark.parametrize("width", [500, 1400])
-def test_report_loads_and_plays_in_a_browser(tmp_path, width):
-    source = written(tmp_path / "r.html")
+def test_report_loads_and_plays_in_a_browser(source, tmp_path, width):
     probed = tmp_path / "probed.html"
     probed.write_text(source.replace("<style>", PROBE + "<style>", 1), "utf-8")
     # Chromium's sandbox does not start as root.

@@ -27,7 +27,7 @@ def files(tmp_path_factory):
     from pwavenet_tf.export.onnx import export_onnx
     from pwavenet_tf.export.tflite import export_tflite
 
-    student = tiny_models.student()
+    student = tiny_models.student(**tiny_models.FEW_LAYERS)
     folder = tmp_path_factory.mktemp("voices")
     save_model(student, folder / "voice.keras")
     export_tflite(student, folder / "voice.tflite", block_frames=3)

@@ -7,6 +7,7 @@ import subprocess
 
 import numpy as np
 import pytest
+import served_voices
 import tensorflow as tf
 import tiny_models
 from tensorflow.core.protobuf import saved_model_pb2
@@ -15,7 +16,6 @@ from tensorflow_serving.apis import prediction_log_pb2
 from pwavenet_tf.core.config import Conditioning
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.export.saved_model import export_saved_model
-from pwavenet_tf.synthesis.student import Synthesizer
 
 NAMED = {
     "serving_default": (
@@ -50,14 +50,13 @@ NAMED = {
 
 @pytest.fixture(scope="module")
 def voice():
-    return Synthesizer(tiny_models.student())
+    return served_voices.synthesizer("mel")
 
 
 @pytest.fixture(scope="module")
-def version(voice, tmp_path_factory):
+def version():
     """The folder of the exported version."""
-    out = tmp_path_factory.mktemp("served") / "deep" / "voice"
-    return export_saved_model(voice.student, out)
+    return served_voices.exported("mel")
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,9 @@ def served(kind: str):
     features = tiny_models.features(3, FRAMES)
     if kind == "mel":
         features = {"mel": features["mel"]}
-    voice = Synthesizer(tiny_models.student(**STUDENTS[kind]))
+    student = tiny_models.student(**tiny_models.FEW_LAYERS | STUDENTS[kind])
+    # One chunk, for each other length is traced anew.
+    voice = Synthesizer(student, chunk_frames=FRAMES)
     alone = [
         voice(row_of(features, row), SEEDS[row], TEMPERATURES[row])[0]
         for row in range(3)

@@ -48,11 +48,11 @@ def voices(tmp_path_factory):
     @functools.cache
     def made(kind: str):
         path = folder / f"{kind}.tflite"
-        export_tflite(
-            tiny_models.student(**STUDENTS[kind]), path, block_frames=BLOCK
-        )
-        exact = STUDENTS[kind] | {"dtype": "float32"}
-        voice = Synthesizer(tiny_models.student(**exact))
+        settings = tiny_models.FEW_LAYERS | STUDENTS[kind]
+        student = tiny_models.student(**settings)
+        export_tflite(student, path, block_frames=BLOCK)
+        exact = tiny_models.student(**settings | {"dtype": "float32"})
+        voice = Synthesizer(exact)
         return path, LiteVoice(path), voice
 
     return made

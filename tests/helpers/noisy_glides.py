@@ -5,12 +5,27 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from shared_files import made_once
 
+from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.phones.labels import write_labels
 from pwavenet_tf.corpus.phones.phones import Phone
+from pwavenet_tf.corpus.prepare import prepare
 
 RATE = 16_000
 SPEAKERS = ("anna", "ben")
+# Two that end within a hop, one that fills its hops, one of one short clip.
+LENGTHS = (8_345, 12_001, 9_000, 4_100)
+INPUTS = ("mel", "linguistic", "pitch", "speaker")
+
+
+def prepared() -> Path:
+    """The folder of a prepared corpus of `LENGTHS` and `INPUTS`."""
+    with made_once("glides") as (place, missing):
+        if missing:
+            write(place / "in", LENGTHS * 3)
+            prepare(place / "in", place / "data", preset("nano"), INPUTS)
+    return place / "data"
 
 
 def write(folder: Path, lengths: Iterable[int]) -> None:

@@ -1,11 +1,11 @@
 """Tiny exported students, and the audio that is expected of them."""
 
 import functools
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import tiny_models
+from shared_files import made_once
 
 from pwavenet_tf.export.saved_model import export_saved_model
 from pwavenet_tf.synthesis.student import Synthesizer
@@ -20,19 +20,18 @@ HOP = tiny_models.HOP
 @functools.cache
 def synthesizer(kind: str) -> Synthesizer:
     """A student that is conditioned on the mel, or on everything."""
-    conditioning = CONDITIONINGS[kind]
-    return Synthesizer(tiny_models.student(conditioning=conditioning))
-
-
-_folder = tempfile.TemporaryDirectory(prefix="served-")
+    sizes = tiny_models.FEW_LAYERS | {"conditioning": CONDITIONINGS[kind]}
+    return Synthesizer(tiny_models.student(**sizes))
 
 
 @functools.cache
 def exported(kind: str) -> Path:
-    """The folder of the student's first version."""
-    return export_saved_model(
-        synthesizer(kind).student, Path(_folder.name) / kind
-    )
+    """The folder of the student's first version, which nobody changes."""
+    with made_once(f"served-{kind}") as (place, missing):
+        voice = place / "deep" / "voice"
+        if missing:
+            export_saved_model(synthesizer(kind).student, voice)
+    return voice / "1"
 
 
 def features(kind: str, batch: int, frames: int) -> dict[str, np.ndarray]:

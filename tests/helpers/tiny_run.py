@@ -1,15 +1,12 @@
 """One whole run at a tiny size, shared by the tests that need its files."""
 
-import contextlib
 import dataclasses
-import fcntl
-import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from shared_files import made_once
 
 from pwavenet_tf import cli
 from pwavenet_tf.audio.files import write_audio
@@ -73,34 +70,13 @@ def write_recordings(folder: Path, count: int, seed: int = 0) -> None:
         write_audio(folder / f"tone-{number}.wav", audio, RATE)
 
 
-@contextlib.contextmanager
-def made_once(tmp_path_factory, name: str) -> Iterator[tuple[Path, bool]]:
-    """A folder that all workers of a session share.
-
-    Yields the folder, and whether it is still to be filled: the worker that
-    comes first fills it while the others wait.
-    """
-    base = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent
-    place, done = base / f"shared-{name}", base / f"shared-{name}.done"
-    with open(base / f"shared-{name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        missing = not done.exists()
-        if missing:
-            shutil.rmtree(place, ignore_errors=True)
-            place.mkdir()
-        yield place, missing
-        done.touch()
-
-
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory) -> TinyRun:
+def tiny_run() -> TinyRun:
     """Recordings, prepared data, a teacher and a student of one step.
 
     The log of an older run lies where the teacher's log comes.
     """
-    with made_once(tmp_path_factory, "tiny") as (place, missing):
+    with made_once("tiny") as (place, missing):
         run = TinyRun(
             place / "recordings",
             place / "data",
@@ -127,26 +103,31 @@ def _train(run: TinyRun) -> None:
 
 
 @pytest.fixture(scope="session")
-def other_run(tiny_run, tmp_path_factory) -> TinyRun:
+def other_run(tiny_run) -> TinyRun:
     """Data of other recordings, and a teacher of that other contract."""
+    with made_once("other") as (place, missing):
+        run = dataclasses.replace(
+            tiny_run,
+            recordings=place / "recordings",
+            data=place / "data",
+            teacher=place / "teacher.keras",
+        )
+        if missing:
+            _prepare_other(run)
+    return run
+
+
+def _prepare_other(run: TinyRun) -> None:
     from pwavenet_tf.corpus.dataset import Corpus
     from pwavenet_tf.models.wavenet import WaveNet
     from pwavenet_tf.training.fit import save_model
 
-    place = tmp_path_factory.mktemp("other")
-    run = dataclasses.replace(
-        tiny_run,
-        recordings=place / "recordings",
-        data=place / "data",
-        teacher=place / "teacher.keras",
-    )
     write_recordings(run.recordings, 2, seed=1)
     arguments = [f"--corpus={run.recordings}", f"--out={run.data}"]
     assert cli.main(["prepare", *arguments]) == 0
     teacher = WaveNet.from_preset(tiny_preset(), Corpus(run.data).contract)
     teacher.build()
     save_model(teacher, run.teacher)
-    return run
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:

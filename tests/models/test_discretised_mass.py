@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.special
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pwavenet_tf.models.distributions import Gaussian, MixtureOfLogistics
@@ -17,6 +17,7 @@ LOG_CDF = {
 
 
 @pytest.mark.parametrize("family", LOG_CDF)
+@settings(max_examples=25)
 @given(st.floats(-1.2, 1.2), st.floats(-14.0, 1.0))
 def test_masses_of_all_pcm_values_sum_to_one(family, location, log_scale):
     """Also where the scale is a fraction of a bin."""
@@ -28,6 +29,7 @@ def test_masses_of_all_pcm_values_sum_to_one(family, location, log_scale):
     np.testing.assert_allclose(up_to - below, np.exp(mass.log_prob), atol=1e-12)
 
 
+@settings(max_examples=40)
 @given(st.integers(-32_768, 32_767), st.floats(-1.0, 1.0), st.floats(-8.0, 0.0))
 def test_masses_equal_those_of_the_teachers_heads(value, location, log_scale):
     """Far into the tails: up to hundreds of nats."""

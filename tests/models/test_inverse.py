@@ -43,6 +43,12 @@ def student() -> ParallelWaveNet:
     return tiny_models.calmer(tiny_models.student(), 0.1)
 
 
+@pytest.fixture(scope="module")
+def inverse(student) -> CachedInverse:
+    """Of a student whose weights no test changes; its loop is traced once."""
+    return CachedInverse(student, jit_compile=False)
+
+
 @pytest.mark.network
 @pytest.mark.parametrize("upsampling", [(), (4, 5)])
 @pytest.mark.parametrize(
@@ -104,7 +110,7 @@ def test_inverse_and_density_are_those_of_tfp(noise) -> None:
 
 
 def test_density_is_the_noises_over_the_volume_of_the_jacobian(
-    student,
+    student, inverse
 ) -> None:
     """ln p(x) = ln p(z) - ln|det ∂x/∂z|, by the whole Jacobian."""
     mel, noise = tiny_models.mel(), tiny_models.noise()[0]
@@ -115,7 +121,7 @@ def test_density_is_the_noises_over_the_volume_of_the_jacobian(
 
     _, volume = np.linalg.slogdet(tiny_models.jacobian(audio, noise))
     density = np.sum(student.noise_family.log_prob(noise))
-    found = student.log_prob(audio(noise[None]).numpy(), mel)
+    found = inverse.log_prob(audio(noise[None]).numpy(), mel)
     np.testing.assert_allclose(found, [density - volume], rtol=1e-5)
 
 
@@ -199,10 +205,9 @@ def test_one_loop_is_compiled_whatever_the_lengths(student) -> None:
     assert inverse.condition.compute.experimental_get_tracing_count() == 1
 
 
-def test_a_sample_is_judged_by_the_past_alone(student) -> None:
+def test_a_sample_is_judged_by_the_past_alone(inverse) -> None:
     """What comes after x_t does not move (μ_tot, s_tot) at t."""
     mel, audio = tiny_models.mel(1, 3), tiny_models.audio(1, 3)
-    inverse = CachedInverse(student, jit_compile=False)
     changed = audio.copy()
     changed[:, 30:] += 0.1
     before, after = (whole(inverse, x, mel) for x in (audio, changed))
@@ -211,10 +216,9 @@ def test_a_sample_is_judged_by_the_past_alone(student) -> None:
         assert same[:, :31].all() and not same[:, 31:].any()
 
 
-def test_mass_is_the_densitys_integral_over_a_level(student) -> None:
+def test_mass_is_the_densitys_integral_over_a_level(student, inverse) -> None:
     """By the densities of audio whose last sample moves within the level."""
     mel, audio = tiny_models.mel(1, 1), tiny_models.audio(1, 1)
-    inverse = CachedInverse(student, jit_compile=False)
     (_, found), *_ = inverse.chunks(audio, mel)
     mass = np.exp(discretised_mass(student, audio, found).log_prob[0])
     places, weights = np.polynomial.legendre.leggauss(8)
@@ -239,8 +243,7 @@ def test_weights_are_read_again_and_rows_are_independent() -> None:
     np.testing.assert_allclose(single, after[1], rtol=1e-5)
 
 
-def test_a_student_that_was_asked_is_saved_as_before(tmp_path) -> None:
-    student = tiny_models.calmer(tiny_models.student(), 0.1)
+def test_a_student_that_was_asked_is_saved_as_before(student, tmp_path) -> None:
     mel, audio = tiny_models.mel(1, 2), tiny_models.audio(1, 2)
     expected = student.log_prob(audio, mel)
     student.save(tmp_path / "student.keras")

@@ -3,6 +3,8 @@
 A new layer is one line in `CASES`.
 """
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -125,6 +127,13 @@ def made(kind, **kwargs):
     return layer, arguments
 
 
+@functools.cache
+def shared(kind):
+    """As `made`, with its outputs, once for all tests: they change nothing."""
+    layer, arguments = made(kind)
+    return layer, arguments, layer(*arguments)
+
+
 def outputs(value) -> list:
     return [x for x in tf.nest.flatten(value) if x is not None]
 
@@ -162,7 +171,7 @@ def test_config_makes_the_same_layer(kind) -> None:
 @pytest.mark.network
 @cases
 def test_saved_and_loaded_it_computes_the_same(kind, tmp_path) -> None:
-    layer, arguments = made(kind)
+    layer, arguments, _ = shared(kind)
     if not isinstance(layer, keras.Model):
         inputs = tf.nest.map_structure(
             lambda x: keras.Input(x.shape[1:], dtype=x.dtype.name), arguments
@@ -178,17 +187,17 @@ def test_saved_and_loaded_it_computes_the_same(kind, tmp_path) -> None:
 @pytest.mark.xla
 @cases
 def test_xla_computes_the_same(kind) -> None:
-    layer, arguments = made(kind)
+    layer, arguments, expected = shared(kind)
     compiled = tf.function(
         lambda *inputs: layer(*inputs), jit_compile=True, autograph=False
     )
-    assert_close(compiled(*arguments), layer(*arguments), 1e-5)
+    assert_close(compiled(*arguments), expected, 1e-5)
 
 
 @pytest.mark.network
 @cases
 def test_mixed_precision_keeps_float32_where_promised(kind) -> None:
-    layer, arguments = made(kind)
+    layer, arguments, expected = shared(kind)
     mixed, _ = made(kind, dtype="mixed_bfloat16")
     assert all(w.dtype == "float32" for w in mixed.trainable_variables)
     mixed.set_weights(layer.get_weights())
@@ -196,16 +205,15 @@ def test_mixed_precision_keeps_float32_where_promised(kind) -> None:
     dtype = "float32" if kind in ALWAYS_FLOAT32 else "bfloat16"
     assert {x.dtype.name for x in outputs(found)} == {dtype}
     found = [tf.cast(x, tf.float32) for x in outputs(found)]
-    assert_close(found, layer(*arguments), 0.1)
+    assert_close(found, expected, 0.1)
 
 
 @pytest.mark.network
 @pytest.mark.parametrize("kind", list(CASES)[:-1], ids=name_of)
 def test_output_shape_is_the_one_announced(kind) -> None:
-    layer, arguments = made(kind)
+    layer, arguments, found = shared(kind)
     shapes = [tf.nest.map_structure(np.shape, x) for x in arguments]
     announced = layer.compute_output_shape(*shapes)
-    found = layer(*arguments)
     if isinstance(found, dict):
         assert announced == {k: tuple(x.shape) for k, x in found.items()}
     elif isinstance(found, tuple):
@@ -217,7 +225,7 @@ def test_output_shape_is_the_one_announced(kind) -> None:
 @pytest.mark.network
 @cases
 def test_every_weight_gets_a_gradient(kind) -> None:
-    layer, arguments = made(kind)
+    layer, arguments, _ = shared(kind)
     with tf.GradientTape() as tape:
         found = outputs(layer(*arguments))
         value = tf.add_n([tf.reduce_sum(tf.square(x)) for x in found])

@@ -259,6 +259,7 @@ def test_it_measures_the_averaged_weights(run) -> None:
     )
 
 
+@pytest.mark.network
 def test_its_figures_are_in_the_log_next_to_the_losses(run) -> None:
     result, log = run
     reports = rows(log)
