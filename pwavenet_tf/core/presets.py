@@ -181,7 +181,7 @@ _SMALL_SAMPLE_RNN = dataclasses.replace(
     name="samplernn-small",
     teacher=SampleRNNConfig(frame_sizes=(16, 4), units=256),
     teacher_training=TeacherTraining(
-        steps=12_000, batch_size=16, clip_length=800, learning_rate=2e-3
+        steps=16_000, batch_size=8, clip_length=800, learning_rate=2e-3
     ),
 )
 
