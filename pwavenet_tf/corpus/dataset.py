@@ -169,9 +169,9 @@ class Corpus(ClipSource):
         For truncated back-propagation through time: row r of a batch continues
         row r of the batch before, except where `begins` says that another
         recording begins. A pass has as many batches as all recordings fill;
-        in each pass the rows share out the recordings anew, each whole and in
-        order. A row whose share is shorter than a pass repeats it, one whose
-        share is longer leaves the rest to other passes.
+        each pass divides the recordings among the rows again, each whole and in
+        order. A row whose share is shorter than a pass repeats it; what is left
+        of a longer one is for other passes.
 
         Args:
             clip_length: Samples of each segment, a multiple of the hop length.

@@ -1,6 +1,6 @@
 """A second teacher: SampleRNN (Mehri et al., 1612.07837)."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
@@ -153,7 +153,7 @@ class RecurrentState(NamedTuple):
         hidden: h of each tier, the top one first, `(batch, units)` each.
     """
 
-    recent: keras.KerasTensor
+    recent: Any
     hidden: tuple
 
 
@@ -173,7 +173,7 @@ class SampleRNN(Teacher):
     states of the GRUs are learned; there is no weight normalisation.
 
     The distribution of x_t depends on all of the past. In a call that past
-    begins with the clip, in silence; `continued` takes it up from a state.
+    begins with the clip, in silence; `continued` begins with a given state.
     Calls, loss and pre-emphasis are those of a `Teacher`.
 
     Args:

@@ -53,6 +53,9 @@ def train_teacher(
 ) -> Teacher:
     """Trains the preset's teacher and writes `out/teacher.keras`.
 
+    A SampleRNN is trained by truncated back-propagation through time; see
+    `TruncatedTrainer`.
+
     The weights are averaged over the last steps. A run that was interrupted
     resumes when it is started again, and a finished one continues when it is
     started with more steps; see `fit` for its learning rate then.
@@ -77,7 +80,8 @@ def train_teacher(
         UserError: If corpus, preset and initial teacher have different
             contracts or sizes, if `out` holds a run that has finished or is
             another one, if it or `tensorboard` can't be written, or if the
-            loss stops being finite.
+            loss stops being finite; for a SampleRNN also if the segments are
+            not whole frames, or the recordings fewer than a step's rows.
     """
     require_within("seed", seed)
     settings = preset.teacher_training
@@ -98,19 +102,30 @@ def train_teacher(
     if initial is not None:
         start_from(teacher, initial)
     trained = in_precision(teacher, settings.precision)
-    if isinstance(trained, SampleRNN):
-        require_whole_frames(trained, settings.clip_length)
-        model = TruncatedTrainer(
-            trained, settings.batch_size, dtype=policy(settings.precision)
-        )
-        model.build()
-    else:
-        model = trained
+    model = _likelihood_trainer(trained, settings)
     context = _field_of(teacher)
     fit(model, corpus, settings, context, run, tensorboard, seed)
     teacher.set_weights(trained.get_weights())
     save_model(teacher, run.target)
     return teacher
+
+
+def _likelihood_trainer(
+    teacher: Teacher, settings: TeacherTraining
+) -> keras.Model:
+    """What is fitted: a WaveNet itself, or what carries a SampleRNN's state.
+
+    Raises:
+        UserError: If segments cannot be carried on, or not over the devices.
+    """
+    if not isinstance(teacher, SampleRNN):
+        return teacher
+    require_whole_frames(teacher, settings.clip_length)
+    trainer = TruncatedTrainer(
+        teacher, settings.batch_size, dtype=policy(settings.precision)
+    )
+    trainer.build()
+    return trainer
 
 
 def _field_of(teacher: Teacher) -> int:
@@ -177,8 +192,8 @@ def distillation_context(
 
     The receptive fields of both must lie inside the clip: the student's over
     its noise, the teacher's over the student's samples. A SampleRNN begins
-    with its initial state at the clip's first sample: the student's receptive
-    field is what it has heard before the loss.
+    with its initial state at the clip's first sample, and has read the
+    student's receptive field before the loss.
 
     Raises:
         UserError: If the clips are too short for the power loss, which would

@@ -16,6 +16,7 @@ from pwavenet_tf.models.loading import load_teacher
 from pwavenet_tf.training import fit as fitting
 from pwavenet_tf.training import truncated
 from pwavenet_tf.training.callbacks import checkpoint
+from pwavenet_tf.training.jax.jobs import teacher_job
 from pwavenet_tf.training.runs import train_teacher
 from pwavenet_tf.training.truncated import (
     TruncatedTrainer,
@@ -161,3 +162,19 @@ def test_several_devices_are_refused(monkeypatch) -> None:
     monkeypatch.setattr(truncated, "replica_count", lambda: 2)
     with pytest.raises(UserError, match="--strategy=single"):
         TruncatedTrainer(tiny_models.recurrent_teacher(), 2)
+
+
+@pytest.mark.network
+def test_more_rows_than_recordings_leave_no_run_behind(
+    tiny_run, tmp_path
+) -> None:
+    settings = dataclasses.replace(TINY.teacher_training, batch_size=9)
+    preset = dataclasses.replace(TINY, teacher_training=settings)
+    with pytest.raises(UserError, match="give --batch_size="):
+        train_teacher(Corpus(tiny_run.data), preset, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_jax_is_refused() -> None:
+    with pytest.raises(UserError, match="on TensorFlow alone"):
+        teacher_job(None, TINY)
