@@ -260,18 +260,25 @@ class Corpus(ClipSource):
             # Before they are cut: the phase of the sinusoids runs on.
             return cut_consecutively(levels, self._normalised(features), window)
 
-        # Each row reads all files and passes over the others' recordings,
-        # which costs little: they are not parsed.
-        each = tuple(
-            tf.data.TFRecordDataset(shards)
-            .shard(shares, row % shares)
-            .map(segments)
-            .unbatch()
-            .repeat()
-            .take(self._batches(split, window, rows))
-            for row in range(rows)
+        def of_row(row):
+            # Each row reads all files and passes over the others' recordings,
+            # which costs little: they are not parsed.
+            return (
+                tf.data.TFRecordDataset(shards)
+                .shard(shares, row % shares)
+                .map(segments)
+                .unbatch()
+                .repeat()
+                .take(self._batches(split, window, rows))
+            )
+
+        # All rows are equally long: none ends while others have more.
+        return (
+            tf.data.Dataset.range(rows)
+            .interleave(of_row, cycle_length=rows, block_length=1)
+            .batch(rows, drop_remainder=True)
+            .map(_with_audio)
         )
-        return tf.data.Dataset.zip(each).map(_stacked)
 
     def utterances(
         self, split: Split
@@ -337,13 +344,10 @@ class Corpus(ClipSource):
         )
 
 
-def _stacked(*rows) -> tuple:
-    """Rows of levels, features and weight as a batch."""
+def _with_audio(levels, features: dict, weight) -> tuple:
+    """A batch of segments as inputs, target and weight."""
     import tensorflow as tf
 
-    levels, features, weight = tf.nest.map_structure(
-        lambda *values: tf.stack(values), *rows
-    )
     audio = tf.cast(levels, tf.float32) / 32768
     return features | {"audio": audio}, audio, weight
 
