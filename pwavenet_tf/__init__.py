@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
     from pwavenet_tf.models.phone_classifier import PhoneClassifier
+    from pwavenet_tf.models.sample_rnn import SampleRNN
     from pwavenet_tf.models.wavenet import WaveNet
     from pwavenet_tf.synthesis.speech import Speaker
     from pwavenet_tf.synthesis.streaming import Stream
@@ -67,6 +68,7 @@ __all__ = [
     "LogMel",
     "with_mel_statistics",
     "WaveNet",
+    "SampleRNN",
     "MixtureOfLogistics",
     "MuLaw",
     "Gaussian",
@@ -108,6 +110,7 @@ _MODULES = {
     "LogMel": "audio.mel",
     "with_mel_statistics": "corpus.statistics",
     "WaveNet": "models.wavenet",
+    "SampleRNN": "models.sample_rnn",
     "MixtureOfLogistics": "models.distributions",
     "MuLaw": "models.distributions",
     "Gaussian": "models.distributions",

@@ -315,6 +315,17 @@ class TeacherConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class SampleRNNConfig:
+    """Sizes of a SampleRNN teacher; see `pwavenet_tf.SampleRNN`."""
+
+    frame_sizes: tuple[int, ...]
+    units: int
+    embedding_channels: int = 256
+    head: str = "mixture_of_logistics"
+    mixture_components: int = 10
+
+
+@dataclasses.dataclass(frozen=True)
 class StudentConfig:
     """Sizes of the student's flows; see `pwavenet_tf.ParallelWaveNet`."""
 

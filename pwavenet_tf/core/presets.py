@@ -1,10 +1,11 @@
-"""The named presets: `nano`, `small`, `v1`, `paper` and `multispeaker`.
+"""The named presets, such as `nano`, `small` and `paper`.
 
 `nano` trains on two cores; `small` has the sizes of the voice `kathleen`,
 about as large, with F0 and a source-filter flow; `v1` is the WaveNet of
 2016 (1609.03499), with 8-bit output and the linguistic features of the paper;
 `paper` has the sizes of Parallel WaveNet (1711.10433), `multispeaker` those
-of its student for several speakers.
+of its student for several speakers. `samplernn` has the teacher of 1612.07837,
+`samplernn-small` one for two cores, with the student of `small`.
 """
 
 import dataclasses
@@ -12,6 +13,7 @@ import dataclasses
 from pwavenet_tf.core.config import (
     AudioContract,
     Conditioning,
+    SampleRNNConfig,
     StudentConfig,
     TeacherConfig,
 )
@@ -159,7 +161,34 @@ _MULTISPEAKER = dataclasses.replace(
     ),
 )
 
-_PRESETS = (_NANO, _SMALL, _V1, _PAPER, _MULTISPEAKER)
+# Frames of 16 and 4 samples, one GRU of 1,024 units in each tier, 8 bits, and
+# truncated back-propagation over segments as near to the published 512 samples
+# as whole mel frames and whole frames of 16 samples allow (section 3).
+_SAMPLE_RNN = dataclasses.replace(
+    _NANO,
+    name="samplernn",
+    conditioning=Conditioning(channels=80, upsampling=(10, 5)),
+    teacher=SampleRNNConfig(frame_sizes=(16, 4), units=1_024, head="mu_law"),
+    teacher_training=TeacherTraining(
+        steps=200_000, batch_size=128, clip_length=400, learning_rate=1e-3
+    ),
+    student=None,
+    distillation=None,
+)
+
+_SMALL_SAMPLE_RNN = dataclasses.replace(
+    _SMALL,
+    name="samplernn-small",
+    teacher=SampleRNNConfig(frame_sizes=(16, 4), units=256),
+    teacher_training=TeacherTraining(
+        steps=16_000, batch_size=8, clip_length=800, learning_rate=2e-3
+    ),
+)
+
+_PRESETS = (
+    *(_NANO, _SMALL, _V1, _PAPER, _MULTISPEAKER),
+    *(_SAMPLE_RNN, _SMALL_SAMPLE_RNN),
+)
 
 
 def preset_names() -> list[str]:

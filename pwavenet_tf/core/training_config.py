@@ -5,6 +5,7 @@ import dataclasses
 from pwavenet_tf.core.config import (
     AudioContract,
     Conditioning,
+    SampleRNNConfig,
     StudentConfig,
     TeacherConfig,
 )
@@ -188,7 +189,7 @@ class Preset:
     name: str
     audio: AudioContract
     conditioning: Conditioning
-    teacher: TeacherConfig
+    teacher: TeacherConfig | SampleRNNConfig
     teacher_training: TeacherTraining
     student: StudentConfig | None = None
     distillation: Distillation | None = None

@@ -136,6 +136,46 @@ def cut_utterance(levels, features: dict, window: Window, lead) -> tuple:
     )
 
 
+def cut_consecutively(levels, features: dict, window: Window) -> tuple:
+    """Cuts one utterance into consecutive segments, in a graph.
+
+    Args:
+        levels: int16 `(time,)`.
+        features: `(frames, channels)` each, and the speaker `()`.
+        window: Of a segment; its context and look-ahead are frames of
+            features alone.
+
+    Returns:
+        Levels, int16 `(segments, samples)`, without context; features,
+        `(segments, frames, channels)` each, with the first and the last frame
+        repeated beyond the ends, the speaker `(segments,)`, and `begins`,
+        bool `(segments,)`; and the loss mask, float32 `(segments, samples)`.
+    """
+    import tensorflow as tf
+
+    frames, clip = tf.shape(features["mel"])[0], window.clip_frames
+    samples = clip * window.hop_length
+    count = window.clips(frames)
+    first = tf.range(count) * clip
+    around = np.arange(-window.context_frames, clip + window.lookahead_frames)
+    places = tf.clip_by_value(
+        first[:, None] + around.astype("int32"), 0, frames - 1
+    )
+    cut = {
+        key: tf.gather(value, places)
+        if value.shape.rank
+        else tf.fill((count,), value)
+        for key, value in features.items()
+    }
+    padding = count * samples - tf.shape(levels)[0]
+    ones = tf.ones(tf.shape(levels), tf.float32)
+    parts, weight = (
+        tf.reshape(tf.pad(one, [[0, padding]]), (count, samples))
+        for one in (levels, ones)
+    )
+    return parts, cut | {"begins": tf.equal(first, 0)}, weight
+
+
 def cut_joined(recordings: dict, window: Window, place, xp) -> tuple:
     """A batch of clips of recordings that are joined end to end.
 

@@ -10,7 +10,12 @@ from pwavenet_tf.audio.mel import normalised
 from pwavenet_tf.audio.pitch import relative_pitch, sinusoid_track
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.card import CorpusCard, Split
-from pwavenet_tf.corpus.clips import ClipSource, Window, cut_utterance
+from pwavenet_tf.corpus.clips import (
+    ClipSource,
+    Window,
+    cut_consecutively,
+    cut_utterance,
+)
 from pwavenet_tf.corpus.records import count_records, parse
 
 if TYPE_CHECKING:
@@ -151,6 +156,130 @@ class Corpus(ClipSource):
             tf.data.experimental.assert_cardinality(-(-total // batch_size))
         )
 
+    def training_segments(
+        self,
+        clip_length: int,
+        context_frames: int,
+        batch_size: int,
+        seed: int = 0,
+        first_batch: int = 0,
+    ) -> "tf.data.Dataset":
+        """Consecutive segments of the training recordings, without end.
+
+        For truncated back-propagation through time: row r of a batch continues
+        row r of the batch before, except where `begins` says that another
+        recording begins. A pass has as many batches as all recordings fill;
+        each pass divides the recordings among the rows again, each whole and in
+        order. A row whose share is shorter than a pass repeats it; what is left
+        of a longer one is for other passes.
+
+        Args:
+            clip_length: Samples of each segment, a multiple of the hop length.
+            context_frames: Frames of features on either side.
+            batch_size: Rows, at most as many as recordings.
+            seed: Of the order of the recordings.
+            first_batch: As in `training_clips`.
+
+        Returns:
+            `(inputs, audio, weight)` as clips, but that audio and weight,
+            `(batch, clip_length)`, are without context; `inputs` also holds
+            `begins`, bool `(batch,)`.
+
+        Raises:
+            UserError: If a length cannot be, or there are more rows than
+                recordings.
+        """
+        import tensorflow as tf
+
+        rows, recordings = batch_size, len(self.card.training)
+        if rows > recordings:
+            raise UserError(
+                f"a step's {rows} rows each read other recordings, but there "
+                f"are {recordings} to train on; give --batch_size={recordings}"
+            )
+        window = self._segment(clip_length, context_frames, batch_size)
+        first_pass, passed_over = divmod(
+            first_batch, self._batches("training", window, rows)
+        )
+        return (
+            tf.data.Dataset.counter(first_pass)
+            .flat_map(lambda number: self._rows(window, rows, seed, number))
+            .skip(passed_over)
+            .prefetch(tf.data.AUTOTUNE)
+        )
+
+    def validation_segments(
+        self, clip_length: int, context_frames: int, batch_size: int
+    ) -> "tf.data.Dataset":
+        """Consecutive segments of the validation recordings, one pass.
+
+        See `training_segments`; with more rows than recordings, several read
+        the same.
+        """
+        import tensorflow as tf
+
+        window = self._segment(clip_length, context_frames, batch_size)
+        batches = self._batches("validation", window, batch_size)
+        return self._rows(window, batch_size, None, 0).apply(
+            tf.data.experimental.assert_cardinality(batches)
+        )
+
+    def _segment(
+        self, clip_length: int, context_frames: int, batch_size: int
+    ) -> Window:
+        shape = (clip_length, context_frames, context_frames, batch_size)
+        return Window.of(self.contract, *shape)
+
+    def _batches(self, split: Split, window: Window, rows: int) -> int:
+        """Batches of a pass over consecutive segments."""
+        return max(1, self._clips(split, window) // rows)
+
+    def _rows(
+        self, window: Window, rows: int, seed: int | None, number
+    ) -> "tf.data.Dataset":
+        """One pass: every row's share of the recordings, cut in order.
+
+        Args:
+            window: Of a segment.
+            rows: Rows of a batch.
+            seed: Of the order of the files; `None` for those of validation.
+            number: Of the pass.
+        """
+        import tensorflow as tf
+
+        split: Split = "validation" if seed is None else "training"
+        shards = self._shards(split)
+        if seed is not None:
+            shards = tf.random.experimental.stateless_shuffle(
+                shards, seed=[seed, number]
+            )
+        shares = min(rows, len(self.card.recordings(split)))
+
+        def segments(record):
+            _, levels, features = parse(record, self.card)
+            # Before they are cut: the phase of the sinusoids runs on.
+            return cut_consecutively(levels, self._normalised(features), window)
+
+        def of_row(row):
+            # Each row reads all files and passes over the others' recordings,
+            # which costs little: they are not parsed.
+            return (
+                tf.data.TFRecordDataset(shards)
+                .shard(shares, row % shares)
+                .map(segments)
+                .unbatch()
+                .repeat()
+                .take(self._batches(split, window, rows))
+            )
+
+        # All rows are equally long: none ends while others have more.
+        return (
+            tf.data.Dataset.range(rows)
+            .interleave(of_row, cycle_length=rows, block_length=1)
+            .batch(rows, drop_remainder=True)
+            .map(_with_audio)
+        )
+
     def utterances(
         self, split: Split
     ) -> Iterator[tuple[str, np.ndarray, dict[str, np.ndarray]]]:
@@ -224,6 +353,14 @@ def _as_it_is(function: Callable) -> Callable:
     import tensorflow as tf
 
     return tf.autograph.experimental.do_not_convert(function)
+
+
+def _with_audio(levels, features: dict, weight) -> tuple:
+    """A batch of segments as inputs, target and weight."""
+    import tensorflow as tf
+
+    audio = tf.cast(levels, tf.float32) / 32768
+    return features | {"audio": audio}, audio, weight
 
 
 def _shuffled(seed: int, number):

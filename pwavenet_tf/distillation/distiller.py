@@ -32,15 +32,15 @@ from pwavenet_tf.models.backend import (
 from pwavenet_tf.models.distributions import ContinuousHead, Gaussian
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.phone_classifier import PhoneClassifier
+from pwavenet_tf.models.teachers import Teacher
 from pwavenet_tf.models.tfp import WATCHES_GRADIENTS, freeze, watch_gradient
-from pwavenet_tf.models.wavenet import WaveNet
 
 # The conditioning of both models, and the student's outputs that are judged.
 _CONDITIONING = (*FRAME_ARRAYS, "speaker")
 _OUTPUTS = ("audio", "location", "log_scale")
 
 
-def require_distillable(teacher: WaveNet) -> None:
+def require_distillable(teacher: Teacher) -> None:
     """Refuses a teacher through which no gradient reaches the student.
 
     Raises:
@@ -98,7 +98,7 @@ class Distiller(ReplicatedModel):
 
     def __init__(
         self,
-        teacher: WaveNet,
+        teacher: Teacher,
         student: ParallelWaveNet,
         phone_classifier: PhoneClassifier | None = None,
         inner_samples: int = 16,

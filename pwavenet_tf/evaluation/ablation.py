@@ -17,7 +17,7 @@ from pwavenet_tf.evaluation.recordings import read_references, require_distinct
 from pwavenet_tf.models.loading import load_teacher
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.phone_classifier import PhoneClassifier
-from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.models.teacher import Teacher
 from pwavenet_tf.training.ablation import ablate
 from pwavenet_tf.training.callbacks.health_monitor import HealthMonitor
 from pwavenet_tf.training.fit import clip_shape, frames_around, spread
@@ -31,7 +31,7 @@ _SEED = 0
 
 def held_out_measures(
     corpus: Corpus,
-    teacher: WaveNet,
+    teacher: Teacher,
     students: dict[str, ParallelWaveNet],
     phone_classifier: PhoneClassifier,
     settings: Distillation,

@@ -7,9 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.distributions import Head
+from pwavenet_tf.models.incremental import ChunkConditioner
 from pwavenet_tf.models.inputs import Features, at_frames, require_features
 from pwavenet_tf.models.inverse import CachedInverse, discretised_mass
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.models.sample_rnn import SampleRNN
+from pwavenet_tf.models.teacher import Teacher
 from pwavenet_tf.models.wavenet import WaveNet
 
 # The masses of the central intervals that calibration is measured at.
@@ -107,7 +111,7 @@ _NOTHING = Score(0.0, 0, (0.0,) * len(INTERVALS))
 
 
 class Likelihood:
-    """Scores recordings with a teacher, exactly and in constant memory.
+    """Scores recordings with a WaveNet, exactly and in constant memory.
 
     Args:
         teacher: The teacher.
@@ -153,19 +157,58 @@ class Likelihood:
             first = (wanted - start) * hop
             last = first + min(windows.chunk * hop, len(audio) - wanted * hop)
             total += _score(*(one.numpy()[0, first:last] for one in found))
-        if not math.isfinite(total.nats):
-            raise UserError(
-                "the model gives probabilities that are not finite; its "
-                "training has diverged, take an earlier checkpoint"
-            )
-        return total
+        return _finite(total)
 
     def _window_probabilities(self, inputs):
         distribution = self._teacher.distribution(inputs)
-        return (
-            distribution.log_prob(inputs["audio"]),
-            *distribution.cumulative(inputs["audio"]),
+        return _probabilities(distribution, inputs["audio"])
+
+
+class RecurrentLikelihood:
+    """Scores recordings with a SampleRNN, exactly and in constant memory.
+
+    The state is carried from chunk to chunk.
+
+    Args:
+        teacher: The teacher.
+    """
+
+    def __init__(self, teacher: SampleRNN) -> None:
+        self._teacher = teacher
+        # Whole frames of the top tier, as the state must have.
+        whole = teacher.frame_sizes[0]
+        whole //= math.gcd(whole, teacher.audio.hop_length)
+        self._chunk = math.ceil(_CHUNK_FRAMES / whole) * whole
+        self._condition = ChunkConditioner(
+            teacher.layer_conditioning,
+            teacher.conditioner,
+            teacher.conditioner.context_frames,
         )
+        self._probabilities = tf.function(
+            self._chunk_probabilities, autograph=False
+        )
+
+    def __call__(self, audio: np.ndarray, features: Features) -> Score:
+        """As `Likelihood`."""
+        teacher, hop = self._teacher, self._teacher.audio.hop_length
+        features = require_features(
+            features, teacher.audio, teacher.conditioning
+        )
+        samples, total = self._chunk * hop, _NOTHING
+        padded = np.pad(audio, (0, -len(audio) % samples))
+        state = teacher.initial_state(1)
+        for start in range(0, len(audio), samples):
+            levels = tf.constant(padded[None, start : start + samples])
+            conditioning = self._condition(features, start // hop, self._chunk)
+            found, state = self._probabilities(levels, conditioning, state)
+            valid = min(samples, len(audio) - start)
+            total += _score(*(one.numpy()[0, :valid] for one in found))
+        return _finite(total)
+
+    def _chunk_probabilities(self, audio, conditioning, state):
+        parameters, state = self._teacher.continued(audio, conditioning, state)
+        distribution = self._teacher.head_class(parameters)
+        return _probabilities(distribution, audio), state
 
 
 class StudentLikelihood:
@@ -204,8 +247,8 @@ class StudentLikelihood:
 
 
 def likelihood_of(
-    model: WaveNet | ParallelWaveNet, longest: int
-) -> Likelihood | StudentLikelihood:
+    model: Teacher | ParallelWaveNet, longest: int
+) -> Likelihood | RecurrentLikelihood | StudentLikelihood:
     """What scores recordings with a model.
 
     Args:
@@ -214,6 +257,8 @@ def likelihood_of(
     """
     if isinstance(model, ParallelWaveNet):
         return StudentLikelihood(model)
+    if isinstance(model, SampleRNN):
+        return RecurrentLikelihood(model)
     return Likelihood(model, model.audio.frames(longest))
 
 
@@ -243,6 +288,19 @@ def share_inside(
     point = (below >= lowest) & (below <= highest)
     share = np.maximum(overlap, 0) / np.where(is_point, 1, width)
     return np.where(is_point, point, share)
+
+
+def _probabilities(distribution: Head, audio) -> tuple:
+    return (distribution.log_prob(audio), *distribution.cumulative(audio))
+
+
+def _finite(total: Score) -> Score:
+    if not math.isfinite(total.nats):
+        raise UserError(
+            "the model gives probabilities that are not finite; its "
+            "training has diverged, take an earlier checkpoint"
+        )
+    return total
 
 
 def _score(log_prob: np.ndarray, below: np.ndarray, up_to: np.ndarray) -> Score:

@@ -23,10 +23,10 @@ from pwavenet_tf.models.inputs import (
     require_features,
 )
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
-from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.models.teacher import Teacher
 from pwavenet_tf.synthesis.files import synthesizer_of
 
-Model = WaveNet | ParallelWaveNet
+Model = Teacher | ParallelWaveNet
 
 _BATCH = 8
 

@@ -21,7 +21,7 @@ from pwavenet_tf.evaluation.intervals import Series
 from pwavenet_tf.evaluation.likelihood import Score, likelihood_of
 from pwavenet_tf.evaluation.recordings import Model, ReferenceRecording
 from pwavenet_tf.evaluation.student_kl import pairs_of, student_kl
-from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.models.teacher import Teacher
 
 _SHOWN = 10
 
@@ -137,7 +137,7 @@ def score_all(
                 raise UserError(f"{name} on {one.path}: {fault}") from fault
             each.append(score)
             bar.update()
-    is_coarse = isinstance(model, WaveNet) and model.head == "mu_law"
+    is_coarse = isinstance(model, Teacher) and model.head == "mu_law"
     scoring = Scoring(
         model=name,
         sample_bits=8 if is_coarse else 16,

@@ -6,12 +6,12 @@ import tensorflow as tf
 from pwavenet_tf.audio.signal import quantise
 from pwavenet_tf.core.progress import Bar
 from pwavenet_tf.distillation.kl import entropy, true_kl
-from pwavenet_tf.evaluation.likelihood import Likelihood, Windows
+from pwavenet_tf.evaluation.likelihood import Windows, likelihood_of
 from pwavenet_tf.evaluation.recordings import Model, ReferenceRecording
 from pwavenet_tf.models.distributions import ContinuousHead
 from pwavenet_tf.models.inputs import Features, at_frames, require_features
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
-from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.models.teacher import Teacher
 from pwavenet_tf.synthesis.noise import positional_uniforms
 
 _CHUNK_FRAMES = 80
@@ -27,7 +27,7 @@ def pairs_of(models: dict[str, Model]) -> list[tuple[str, str]]:
     teachers = [
         name
         for name, model in models.items()
-        if isinstance(model, WaveNet)
+        if isinstance(model, Teacher)
         and issubclass(model.head_class, ContinuousHead)
     ]
     return [
@@ -41,7 +41,7 @@ def pairs_of(models: dict[str, Model]) -> list[tuple[str, str]]:
 
 def student_kl(
     student: ParallelWaveNet,
-    teacher: WaveNet,
+    teacher: Teacher,
     references: list[ReferenceRecording],
     name: str,
     seed: int = 0,
@@ -71,7 +71,7 @@ def student_kl(
     """
     generate = _Generator(student)
     longest = max(student.audio.frames(len(one.audio)) for one in references)
-    likelihood = Likelihood(teacher, longest)
+    likelihood = likelihood_of(teacher, longest)
     found = []
     with Bar(
         total=len(references),

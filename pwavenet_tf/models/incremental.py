@@ -269,18 +269,20 @@ class CachedNetwork:
         )
         return parameters, walked.rings
 
-    def newest(self, state: CachedState, audio) -> tf.Tensor:
-        """The `newest` of the state after the next sample.
+    def after(self, state: CachedState, rings, audio) -> CachedState:
+        """The state after the next sample.
 
         Args:
             state: Everything up to the sample before.
+            rings: What `step` gave next to the parameters.
             audio: The next sample, `(batch,)`.
         """
-        if not self._pre_emphasis:
-            return self.head.network_input(audio)
-        emphasised = audio - self._pre_emphasis * state.newest[:, -1]
-        read = self.head.network_input(emphasised)
-        return tf.concat([read, audio[:, tf.newaxis]], axis=1)
+        newest = self.head.network_input(audio)
+        if self._pre_emphasis:
+            emphasised = audio - self._pre_emphasis * state.newest[:, -1]
+            newest = self.head.network_input(emphasised)
+            newest = tf.concat([newest, audio[:, tf.newaxis]], axis=1)
+        return CachedState(rings, newest, state.position + 1)
 
 
 class CachedFlows:

@@ -14,13 +14,13 @@ from pwavenet_tf.corpus.statistics import GivenStatistics
 from pwavenet_tf.models.acoustic_model import AcousticModel
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.phone_classifier import PhoneClassifier
-from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.models.teachers import Teacher
 
 # What Keras calls them within the archive.
 _WEIGHTS = "model.weights.h5"
 
 
-def load_model(path: Path) -> WaveNet | ParallelWaveNet:
+def load_model(path: Path) -> Teacher | ParallelWaveNet:
     """Loads a `teacher.keras` or a `student.keras`.
 
     Raises:
@@ -28,7 +28,7 @@ def load_model(path: Path) -> WaveNet | ParallelWaveNet:
             holds another kind of model.
     """
     model = _load(path)
-    if not isinstance(model, (WaveNet, ParallelWaveNet)):
+    if not isinstance(model, (Teacher, ParallelWaveNet)):
         raise UserError(
             f"{path}: holds a {type(model).__name__}, neither a teacher nor "
             "a student; name a .keras file that train-teacher or distill wrote"
@@ -36,9 +36,9 @@ def load_model(path: Path) -> WaveNet | ParallelWaveNet:
     return model
 
 
-def load_teacher(path: Path) -> WaveNet:
+def load_teacher(path: Path) -> Teacher:
     """Loads a `teacher.keras`; see `load_model`."""
-    return _of_kind(path, WaveNet, "a student", "teacher.keras")
+    return _of_kind(path, Teacher, "a student", "teacher.keras")
 
 
 def load_student(path: Path) -> ParallelWaveNet:

@@ -25,7 +25,7 @@ from pwavenet_tf.models.inputs import (
     warn_of_oddities,
 )
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
-from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.models.teacher import Teacher
 from pwavenet_tf.synthesis.streaming import (
     StreamingSynthesizer,
 )
@@ -215,9 +215,9 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def synthesizer_of(model: WaveNet | ParallelWaveNet) -> StreamingSynthesizer:
+def synthesizer_of(model: Teacher | ParallelWaveNet) -> StreamingSynthesizer:
     """The synthesizer of a model; keep it, because its first chunk compiles."""
-    if isinstance(model, WaveNet):
+    if isinstance(model, Teacher):
         return CachedSampler(model)
     return Synthesizer(model)
 

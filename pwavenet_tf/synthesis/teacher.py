@@ -1,4 +1,4 @@
-"""Cached sampling from the teacher (Fast WaveNet, 1611.09482)."""
+"""Cached sampling from a teacher, one sample after the other."""
 
 from collections.abc import Iterator
 
@@ -11,12 +11,17 @@ from pwavenet_tf.models.incremental import (
     ChunkConditioner,
 )
 from pwavenet_tf.models.inputs import Features, Seed, batch_and_frames
-from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.models.sample_rnn import SampleRNN
+from pwavenet_tf.models.sample_rnn_generation import CachedTiers, TierState
+from pwavenet_tf.models.teacher import Teacher
 from pwavenet_tf.synthesis.streaming import StreamingSynthesizer
 
 
 class CachedSampler(StreamingSynthesizer):
     """Samples audio from a teacher at a cost of O(layers) per sample.
+
+    A WaveNet keeps activations (Fast WaveNet, 1611.09482), a SampleRNN the
+    states of its tiers.
 
     Args:
         teacher: The teacher. Its weights are read again by every call.
@@ -27,7 +32,7 @@ class CachedSampler(StreamingSynthesizer):
 
     def __init__(
         self,
-        teacher: WaveNet,
+        teacher: Teacher,
         jit_compile: bool = True,
         chunk_frames: int = 40,
     ) -> None:
@@ -39,7 +44,11 @@ class CachedSampler(StreamingSynthesizer):
         self.uniforms_per_sample = self._head.uniforms_per_sample(
             teacher.mixture_components
         )
-        self.network = CachedNetwork(teacher)
+        self.network = (
+            CachedTiers(teacher)
+            if isinstance(teacher, SampleRNN)
+            else CachedNetwork(teacher)
+        )
         self.condition = ChunkConditioner(
             teacher.layer_conditioning,
             teacher.conditioner,
@@ -66,7 +75,7 @@ class CachedSampler(StreamingSynthesizer):
         block = min(block_frames or self.chunk_frames, frames)
         return super().checked_chunks(features, seed, temperature, block)
 
-    def initial_state(self, batch: int) -> CachedState:
+    def initial_state(self, batch: int) -> CachedState | TierState:
         """The state before the first sample, for a batch of rows: silence."""
         return self.network.initial_state(batch)
 
@@ -123,15 +132,12 @@ class CachedSampler(StreamingSynthesizer):
         outputs = tf.TensorArray(tf.float32, steps)
 
         def advance(step, state, outputs):
-            parameters, rings = self.network.step(state, added(step), weights)
+            parameters, kept = self.network.step(state, added(step), weights)
             newest = choose(step, parameters)
             outputs = outputs.write(
                 step, parameters if keep_parameters else newest
             )
-            state = CachedState(
-                rings, self.network.newest(state, newest), state.position + 1
-            )
-            return step + 1, state, outputs
+            return step + 1, self.network.after(state, kept, newest), outputs
 
         _, state, outputs = tf.while_loop(
             lambda step, *_: step < steps,
@@ -143,7 +149,7 @@ class CachedSampler(StreamingSynthesizer):
 
 
 def generate(
-    teacher: WaveNet,
+    teacher: Teacher,
     features: Features,
     seed: int = 0,
     temperature: float = 1.0,

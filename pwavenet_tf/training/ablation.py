@@ -14,7 +14,7 @@ from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.models.loading import load_student
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.phone_classifier import PhoneClassifier
-from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.models.teacher import Teacher
 from pwavenet_tf.training.callbacks.health_monitor import NotFiniteError
 from pwavenet_tf.training.run_folder import fingerprint
 from pwavenet_tf.training.runs import distill, require_suited
@@ -87,7 +87,7 @@ def variants(full: Distillation) -> list[Variant]:
 
 def ablate(
     corpus: Corpus,
-    teacher: WaveNet,
+    teacher: Teacher,
     phone_classifier: PhoneClassifier,
     preset: Preset,
     out: Path,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -19,7 +20,6 @@ from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.distillation.distiller import Distiller
 from pwavenet_tf.distillation.spectral import SpectralTrainer
 from pwavenet_tf.models.backend import GlobalClipAdam, replica_count
-from pwavenet_tf.models.wavenet import WaveNet
 from pwavenet_tf.training.callbacks.checkpoint import (
     Checkpoint,
     batches_of,
@@ -36,6 +36,7 @@ from pwavenet_tf.training.callbacks.progress import (
 )
 from pwavenet_tf.training.distribution import is_chief, written_by_chief
 from pwavenet_tf.training.run_folder import RunFolder
+from pwavenet_tf.training.truncated import TruncatedTrainer, teacher_in
 
 _STUDENT_TRAINERS = (Distiller, SpectralTrainer)
 
@@ -122,21 +123,42 @@ def fit(
         )
     clips = clip_shape(corpus, settings, context, frames_around(model))
     # Before anything is written: a length may be impossible.
-    validation = corpus.validation_clips(**clips)
+    training, validation = _data(model, corpus, settings, clips, seed)
     run.begin()
     watchers = _held_out_sound(model, corpus, clips)
     if tensorboard:
         folder = tensorboard / run.target.stem
         watchers.append(_board(folder, corpus, clips))
-    fit_batches(
-        model,
-        lambda step: corpus.training_clips(
-            **clips, seed=seed, first_batch=step
+    fit_batches(model, training, validation, settings, run, watchers)
+
+
+def _data(
+    model: keras.Model,
+    corpus: Corpus,
+    settings: TeacherTraining,
+    clips: dict[str, int],
+    seed: int,
+) -> tuple[Callable[[int], Iterable], Any]:
+    """Training batches from a given step on, and held-out ones."""
+    if not isinstance(model, TruncatedTrainer):
+        return (
+            lambda step: corpus.training_clips(
+                **clips, seed=seed, first_batch=step
+            ),
+            corpus.validation_clips(**clips),
+        )
+    segments = {
+        "clip_length": settings.clip_length,
+        "context_frames": model.teacher.conditioner.context_frames,
+        "batch_size": settings.batch_size,
+    }
+    # Too many rows are refused now.
+    corpus.training_segments(**segments)
+    return (
+        lambda step: corpus.training_segments(
+            **segments, seed=seed, first_batch=step
         ),
-        validation,
-        settings,
-        run,
-        watchers,
+        corpus.validation_segments(**segments),
     )
 
 
@@ -303,7 +325,7 @@ def _board(folder: Path, corpus: Corpus, shape: dict[str, int]):
 def _held_out_sound(model, corpus: Corpus, shape: dict[str, int]) -> list:
     """Measures what a teacher or a student generates, at each report."""
     is_student = isinstance(model, _STUDENT_TRAINERS)
-    if not is_student and not isinstance(model, WaveNet):
+    if not is_student and teacher_in(model) is None:
         return []
     # TensorFlow only, unlike the other callbacks.
     from pwavenet_tf.training.callbacks.held_out_sound import HeldOutSound

@@ -22,7 +22,8 @@ from pwavenet_tf.models.backend import in_precision, policy
 from pwavenet_tf.models.distributions import Gaussian
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.phone_classifier import PhoneClassifier
-from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.models.sample_rnn import SampleRNN
+from pwavenet_tf.models.teachers import Teacher, WaveNet, teacher_of
 from pwavenet_tf.training.fit import fit, samples_around, save_model
 from pwavenet_tf.training.run_folder import (
     digest_of,
@@ -31,6 +32,10 @@ from pwavenet_tf.training.run_folder import (
     seeded,
     start_from,
     weights_of,
+)
+from pwavenet_tf.training.truncated import (
+    TruncatedTrainer,
+    require_whole_frames,
 )
 
 # About a second.
@@ -43,10 +48,13 @@ def train_teacher(
     out: Path,
     steps: int | None = None,
     tensorboard: Path | None = None,
-    initial: WaveNet | None = None,
+    initial: Teacher | None = None,
     seed: int = 0,
-) -> WaveNet:
+) -> Teacher:
     """Trains the preset's teacher and writes `out/teacher.keras`.
+
+    A SampleRNN is trained by truncated back-propagation through time; see
+    `TruncatedTrainer`.
 
     The weights are averaged over the last steps. A run that was interrupted
     resumes when it is started again, and a finished one continues when it is
@@ -72,7 +80,8 @@ def train_teacher(
         UserError: If corpus, preset and initial teacher have different
             contracts or sizes, if `out` holds a run that has finished or is
             another one, if it or `tensorboard` can't be written, or if the
-            loss stops being finite.
+            loss stops being finite; for a SampleRNN also if the segments are
+            not whole frames, or the recordings fewer than a step's rows.
     """
     require_within("seed", seed)
     settings = preset.teacher_training
@@ -88,16 +97,40 @@ def train_teacher(
         **initial_weights(initial),
     )
     with seeded(seed):
-        teacher = WaveNet.from_preset(preset, corpus.contract, conditioning)
+        teacher = teacher_of(preset, corpus.contract, conditioning)
         teacher.build()
     if initial is not None:
         start_from(teacher, initial)
     trained = in_precision(teacher, settings.precision)
-    context = teacher.receptive_field
-    fit(trained, corpus, settings, context, run, tensorboard, seed)
+    model = _likelihood_trainer(trained, settings)
+    context = _field_of(teacher)
+    fit(model, corpus, settings, context, run, tensorboard, seed)
     teacher.set_weights(trained.get_weights())
     save_model(teacher, run.target)
     return teacher
+
+
+def _likelihood_trainer(
+    teacher: Teacher, settings: TeacherTraining
+) -> keras.Model:
+    """What is fitted: a WaveNet itself, or what carries a SampleRNN's state.
+
+    Raises:
+        UserError: If segments cannot be carried on, or not over the devices.
+    """
+    if not isinstance(teacher, SampleRNN):
+        return teacher
+    require_whole_frames(teacher, settings.clip_length)
+    trainer = TruncatedTrainer(
+        teacher, settings.batch_size, dtype=policy(settings.precision)
+    )
+    trainer.build()
+    return trainer
+
+
+def _field_of(teacher: Teacher) -> int:
+    """Samples before t that x_t depends on; 0 of a teacher with a state."""
+    return teacher.receptive_field if isinstance(teacher, WaveNet) else 0
 
 
 def _conditioning(corpus: Corpus, preset: Preset) -> Conditioning:
@@ -120,7 +153,7 @@ def _reseed(student: ParallelWaveNet, seed: int) -> None:
 
 def require_suited(
     corpus: Corpus,
-    teacher: WaveNet,
+    teacher: Teacher,
     preset: Preset,
     phone_classifier: PhoneClassifier | None = None,
 ) -> Distillation:
@@ -153,18 +186,20 @@ def require_suited(
 
 
 def distillation_context(
-    teacher: WaveNet, student: ParallelWaveNet, settings: Distillation
+    teacher: Teacher, student: ParallelWaveNet, settings: Distillation
 ) -> int:
     """Samples of each clip before those in the loss.
 
     The receptive fields of both must lie inside the clip: the student's over
-    its noise, the teacher's over the student's samples.
+    its noise, the teacher's over the student's samples. A SampleRNN begins
+    with its initial state at the clip's first sample, and has read the
+    student's receptive field before the loss.
 
     Raises:
         UserError: If the clips are too short for the power loss, which would
             have no spectrum to compare.
     """
-    context = max(teacher.receptive_field, student.receptive_field)
+    context = max(_field_of(teacher), student.receptive_field)
     contract = student.audio
     longest = max(fft for fft, *_ in settings.power.resolutions)
     around = samples_around(contract, context)
@@ -180,7 +215,7 @@ def distillation_context(
     return context
 
 
-def with_noise_of(preset: Preset, teacher: WaveNet) -> Preset:
+def with_noise_of(preset: Preset, teacher: Teacher) -> Preset:
     """The preset with the student's noise matching the teacher's output.
 
     The student of a Gaussian teacher is Gaussian too, so that the KL has a
@@ -193,7 +228,7 @@ def with_noise_of(preset: Preset, teacher: WaveNet) -> Preset:
 
 
 def make_distiller(
-    teacher: WaveNet,
+    teacher: Teacher,
     student: ParallelWaveNet,
     settings: Distillation,
     phone_classifier: PhoneClassifier | None = None,
@@ -228,7 +263,7 @@ def make_distiller(
 
 def distill(
     corpus: Corpus,
-    teacher: WaveNet,
+    teacher: Teacher,
     preset: Preset,
     out: Path,
     steps: int | None = None,

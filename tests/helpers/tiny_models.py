@@ -8,6 +8,7 @@ from pwavenet_tf.core.config import AudioContract, Conditioning
 from pwavenet_tf.models.acoustic_model import AcousticConfig, AcousticModel
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.phone_classifier import PhoneClassifier
+from pwavenet_tf.models.sample_rnn import SampleRNN
 from pwavenet_tf.models.wavenet import WaveNet
 
 HOP = 20
@@ -67,6 +68,19 @@ def teacher(**changes) -> WaveNet:
         "audio": CONTRACT,
     }
     return randomised(WaveNet(**(sizes | changes)))
+
+
+def recurrent_teacher(**changes) -> SampleRNN:
+    """A built SampleRNN of two tiers of GRUs with random weights."""
+    sizes = {
+        "frame_sizes": (16, 4),
+        "units": 8,
+        "embedding_channels": 5,
+        "mixture_components": 3,
+        "conditioning": ON_MEL,
+        "audio": CONTRACT,
+    }
+    return randomised(SampleRNN(**(sizes | changes)))
 
 
 def student(**changes) -> ParallelWaveNet:

@@ -15,9 +15,14 @@ from pwavenet_tf.distillation.distiller import Distiller
 from pwavenet_tf.models.inputs import random_features
 from pwavenet_tf.models.layers import GatedStack
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.models.sample_rnn import SampleRNN
 from pwavenet_tf.models.wavenet import WaveNet
 from pwavenet_tf.synthesis.student import Synthesizer
 from pwavenet_tf.synthesis.teacher import CachedSampler, generate
+from pwavenet_tf.training.truncated import (
+    TruncatedTrainer,
+    require_whole_frames,
+)
 
 pytestmark = pytest.mark.slow
 PAPER = preset("paper")
@@ -141,6 +146,72 @@ def test_v1_has_the_published_layers_and_generates() -> None:
         for old, new in zip(before, teacher.get_weights(), strict=True)
     ]
     assert all(changed)
+
+
+def sample_rnn_weights(units: int, channels: int, inputs: int) -> int:
+    """Of frames of 16 and 4 samples, by section 2 of 1612.07837.
+
+    `channels` are those of the conditioning and of the samples that the
+    lowest tier reads, `inputs` the others' and the head's.
+    """
+    tiers = sum(
+        # W_x, the GRU (six products, two biases), W_1 … W_4.
+        (size + 1) * units + 6 * units * (units + 1) + 4 * units * (units + 1)
+        for size in (16, 4)
+    )
+    mlp = (4 * channels + 1) * units + 2 * units * (units + 1)
+    return tiers + mlp + (units + 1) * inputs
+
+
+@pytest.mark.parametrize(
+    ("name", "million"), [("samplernn", 24.7), ("samplernn-small", 1.50)]
+)
+def test_sample_rnn_has_the_published_tiers_steps_and_generates(
+    name, million
+) -> None:
+    """Two segments of two rows, and a frame of audio."""
+    chosen = preset(name)
+    sizes, settings = chosen.teacher, chosen.teacher_training
+    teacher = random_teacher(chosen)
+    assert isinstance(teacher, SampleRNN)
+    require_whole_frames(teacher, settings.clip_length)
+    is_coarse = sizes.head == "mu_law"
+    expected = sample_rnn_weights(
+        sizes.units, 256 if is_coarse else 1, 256 if is_coarse else 30
+    )
+    # The embedding, the initial states, and the conditioning of both tiers.
+    expected += 256 * 256 if is_coarse else 0
+    inputs = teacher.conditioner.series_channels
+    inputs += 8 if "sinusoids" in teacher.conditioning.inputs else 0
+    expected += 2 * sizes.units * (1 + inputs)
+    own = teacher.count_params() - teacher.conditioner.count_params()
+    assert own == expected
+    assert own == pytest.approx(1e6 * million, rel=0.01)
+    hop = teacher.audio.hop_length
+    frames = settings.clip_length // hop
+    around = frames + 2 * teacher.conditioner.context_frames
+    features = random_features(teacher.audio, teacher.conditioning, 2, around)
+    audio = np.random.default_rng(0).normal(0, 0.1, (2, frames * hop))
+    segment = features | {"audio": audio.astype("float32")}
+    trainer = TruncatedTrainer(teacher, 2)
+    trainer.build()
+    before = teacher.get_weights()
+    trainer.compile(keras.optimizers.Adam(1e-3))
+    for begins in (True, False, False):
+        inputs = segment | {"begins": np.array([begins] * 2)}
+        values = trainer.train_on_batch(
+            inputs, segment["audio"], return_dict=True
+        )
+        assert np.isfinite(list(values.values())).all()
+    changed = [
+        (old != new).any()
+        for old, new in zip(before, teacher.get_weights(), strict=True)
+    ]
+    assert all(changed)
+    short = random_features(teacher.audio, teacher.conditioning, 1, 2)
+    generated = generate(teacher, short, seed=1)
+    assert generated.shape == (1, 2 * hop)
+    assert np.isfinite(generated).all() and generated.std() > 0.0
 
 
 def test_the_distiller_takes_a_training_step(teacher, student) -> None:

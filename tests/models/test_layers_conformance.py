@@ -22,11 +22,14 @@ from pwavenet_tf.models.conditioning import (
     Upsampler,
 )
 from pwavenet_tf.models.flows import FlowNetwork
+from pwavenet_tf.models.gru import GRU
 from pwavenet_tf.models.layers import CausalConvolution, GatedBlock, GatedStack
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.phone_classifier import PhoneClassifier
+from pwavenet_tf.models.sample_rnn import FrameTier, SampleRNN
 from pwavenet_tf.models.source_filter import SourceFilter
 from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.training.truncated import TruncatedTrainer
 
 FRAMES = 2
 TIME = FRAMES * tiny_models.HOP
@@ -48,6 +51,11 @@ NOISE = tiny_models.noise(2, FRAMES)
 
 FEATURES = tiny_models.features(2, FRAMES)
 SPEAKER = series(7, 2)[:, :1]
+# Nothing is carried from call to call.
+BEGINS = np.array([True, True])
+CONTEXT = Conditioner(tiny_models.CONTRACT, tiny_models.ON_MEL).context_frames
+# Of four frames, with what the conditioner looks at around them.
+AROUND = tiny_models.mel(2, 4 + 2 * CONTEXT)
 
 # (constructor, arguments of its call)
 CASES = {
@@ -82,7 +90,16 @@ CASES = {
         lambda **kwargs: SourceFilter(tiny_models.NORMALISED, 16, **kwargs),
         (FEATURES["mel"], FEATURES["sinusoids"]),
     ),
+    GRU: (lambda **kwargs: GRU(5, **kwargs), (series(3), series(5, 1)[:, 0])),
+    FrameTier: (
+        lambda **kwargs: FrameTier(4, 5, 2, **kwargs),
+        (series(4), series(5, 1), series(2, 2), SPEAKER, series(3, 4)),
+    ),
     WaveNet: (tiny_models.teacher, ({"audio": AUDIO, "mel": MEL},)),
+    SampleRNN: (
+        tiny_models.recurrent_teacher,
+        ({"audio": AUDIO, "mel": MEL},),
+    ),
     ParallelWaveNet: (tiny_models.student, ({"noise": NOISE, "mel": MEL},)),
     PhoneClassifier: (tiny_models.phone_classifier, ({"audio": AUDIO},)),
     AcousticModel: (
@@ -95,6 +112,12 @@ CASES = {
         ),
         ({"noise": NOISE, "mel": MEL},),
     ),
+    TruncatedTrainer: (
+        lambda **kwargs: TruncatedTrainer(
+            tiny_models.recurrent_teacher(**kwargs), 2, **kwargs
+        ),
+        ({"audio": tiny_models.audio(2, 4), "mel": AROUND, "begins": BEGINS},),
+    ),
     # Last, for its output is the student's and announced there.
     Distiller: (distiller, ({"noise": NOISE, "mel": MEL},)),
 }
@@ -104,10 +127,12 @@ ALWAYS_FLOAT32 = {
     FlowNetwork,
     SourceFilter,
     WaveNet,
+    SampleRNN,
     ParallelWaveNet,
     PhoneClassifier,
     AcousticModel,
     SpectralTrainer,
+    TruncatedTrainer,
     Distiller,
 }
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from pwavenet_tf.core.training_config import Preset
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
-from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.models.teachers import Teacher, teacher_of
 
 _LINUX_RESET = pathlib.Path("/proc/self/clear_refs")
 _LINUX_STATUS = pathlib.Path("/proc/self/status")
@@ -79,10 +79,10 @@ def median_seconds(run: Callable, times: int = 5) -> float:
     return statistics.median(spent)
 
 
-def random_teacher(preset: Preset) -> WaveNet:
+def random_teacher(preset: Preset) -> Teacher:
     """An untrained teacher of a preset."""
     conditioning = preset.conditioning.of_corpus(_PHONES, _SPEAKERS, 150.0)
-    teacher = WaveNet.from_preset(preset, conditioning=conditioning)
+    teacher = teacher_of(preset, conditioning=conditioning)
     teacher.build()
     return teacher
 
@@ -94,6 +94,6 @@ def random_student(preset: Preset) -> ParallelWaveNet:
     return student
 
 
-def frames_of(model: WaveNet | ParallelWaveNet, seconds: float) -> int:
+def frames_of(model: Teacher | ParallelWaveNet, seconds: float) -> int:
     """Frames that last so long."""
     return math.ceil(seconds * model.audio.sample_rate / model.audio.hop_length)

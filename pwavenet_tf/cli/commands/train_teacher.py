@@ -1,4 +1,4 @@
-"""Trains the teacher, a WaveNet: high quality, slow synthesis.
+"""Trains the teacher, a WaveNet or SampleRNN: high quality, slow synthesis.
 
 The teacher learns how probable every next sample is, given all samples before
 it and the conditioning, usually the mel spectrogram. It generates one sample
@@ -9,6 +9,10 @@ here.
 The conditioning, its upsampling from frames to samples, and the distribution
 of the next sample are the preset's, unless flags change them. The data must
 hold the conditioning: prepare them with the same --conditioning.
+
+With --preset=samplernn or samplernn-small the teacher is a SampleRNN, whose
+state is carried through whole recordings, segment by segment (--clip_length).
+The data are those of nano, for samplernn-small with sinusoids those of small.
 
 A run writes RUN/teacher.keras. Its progress is the loss in nats per sample on
 recordings that were held out; lower is better. RUN/progress.png shows it, and

@@ -14,11 +14,11 @@ from pwavenet_tf.core.config import FRAME_ARRAYS, AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.models.backend import is_replicated
 from pwavenet_tf.models.inputs import at_frames
-from pwavenet_tf.models.wavenet import WaveNet
 from pwavenet_tf.synthesis.noise import positional_uniforms
 from pwavenet_tf.synthesis.teacher import CachedSampler
 from pwavenet_tf.training.callbacks.speech_board import Clip, single_clips
 from pwavenet_tf.training.distribution import is_chief
+from pwavenet_tf.training.truncated import teacher_in
 
 PREFIX = "sound_"
 
@@ -120,8 +120,12 @@ class HeldOutSound(keras.callbacks.Callback):
     def set_model(self, model) -> None:
         super().set_model(model)
         if self._generator is None:
-            kind = _Teacher if isinstance(model, WaveNet) else _Student
-            generator = kind(model, self._clips, self._seed)
+            teacher = teacher_in(model)
+            generator = (
+                _Teacher(teacher, self._clips, self._seed)
+                if teacher is not None
+                else _Student(model, self._clips, self._seed)
+            )
             # Which measures there are does not depend on the audio.
             recorded = generator.recorded
             names = measure_sound(recorded, recorded, generator.contract)

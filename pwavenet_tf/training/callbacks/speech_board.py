@@ -19,11 +19,12 @@ from pwavenet_tf.distillation.spectral import SpectralTrainer
 from pwavenet_tf.models.backend import is_replicated
 from pwavenet_tf.models.distributions import Gaussian, Head, MixtureOfLogistics
 from pwavenet_tf.models.inputs import at_frames
-from pwavenet_tf.models.wavenet import WaveNet
+from pwavenet_tf.models.teacher import Teacher
 from pwavenet_tf.synthesis.noise import positional_uniforms
 from pwavenet_tf.synthesis.teacher import CachedSampler
 from pwavenet_tf.training.callbacks.checkpoint import step_of
 from pwavenet_tf.training.distribution import is_chief
+from pwavenet_tf.training.truncated import teacher_in
 
 _SHOWN_DB = 80.0
 _DB_PER_NEPER = 20.0 / math.log(10.0)
@@ -188,7 +189,7 @@ class TeacherGenerator:
 
     name = "teacher"
 
-    def __init__(self, teacher: WaveNet, seed: int) -> None:
+    def __init__(self, teacher: Teacher, seed: int) -> None:
         self._teacher = teacher
         self._seed = seed
         self.contract = teacher.audio
@@ -228,7 +229,8 @@ def generator_of(model: keras.Model, seed: int) -> Generator | None:
     """The generator of a teacher or a student; None of any other model."""
     if isinstance(model, (Distiller, SpectralTrainer)):
         return StudentGenerator(model, seed)
-    return TeacherGenerator(model, seed) if isinstance(model, WaveNet) else None
+    teacher = teacher_in(model)
+    return None if teacher is None else TeacherGenerator(teacher, seed)
 
 
 def _head_parameters(head: Head) -> dict:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import keras
 
+from pwavenet_tf.core.config import SampleRNNConfig
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.training_config import Preset, TeacherTraining
 from pwavenet_tf.corpus.numpy_corpus import NumpyCorpus
@@ -55,6 +56,11 @@ def teacher_job(
         UserError: If the corpus was prepared for another preset, or `initial`
             has other sizes or was trained on other data.
     """
+    if isinstance(preset.teacher, SampleRNNConfig):
+        raise UserError(
+            f"the teacher of the preset {preset.name} is trained on "
+            "TensorFlow alone; choose another --preset, or train-teacher"
+        )
     settings = preset.teacher_training
     dataclasses.replace(
         corpus.contract, mel_mean=(), mel_deviation=()
