@@ -39,7 +39,7 @@ complete, finished work is kept in .preparing-DATA next to it, as large as the
 data: the same command resumes a run that was killed.
 
 Before it:  nothing, or pwavenet audit
-After it:   pwavenet train-teacher, or, of preset small, train-student
+After it:   pwavenet train-teacher; with the preset small, train-student
 
 Example:
   pwavenet prepare --corpus=recordings --out=data
