@@ -57,7 +57,7 @@ def _leave_xla_out() -> None:
 
 
 def pytest_configure(config) -> None:
-    """Prepares TensorFlow, which a process that only divides tests spares."""
+    """Prepares TensorFlow, which the controller of workers does not need."""
     divides = config.getoption("numprocesses", None)
     if not divides or hasattr(config, "workerinput"):
         _leave_xla_out()

@@ -16,11 +16,11 @@ LOWEST_HZ = 50.0
 HIGHEST_HZ = 500.0
 # For recordings in which no frame is voiced.
 UNVOICED_HZ = 150.0
-# Long recordings are searched in chunks, each with so much before and after it.
+# Long recordings are searched in chunks, with this much context on either side.
 _CHUNK_SECONDS = 60
 _CONTEXT_SECONDS = 0.5
-# Harvest steps by this; D4C compares the energy above 4 kHz, and needs more
-# than twice 7.9 kHz to do so.
+# Harvest steps by this. D4C compares the energy below and above 4 kHz, up to
+# 7.9 kHz, which lower rates lack.
 _STEP_MILLISECONDS = 1.0
 _LOWEST_RATE_OF_D4C = 16_000
 # D4C's aperiodicity of frames without a period, at all frequencies.
@@ -32,7 +32,8 @@ def pitch_track(audio: np.ndarray, contract: AudioContract) -> np.ndarray:
 
     Harvest (Morise, Interspeech 2017) refines F0 by instantaneous frequency,
     and finds nearly all of voiced speech; frames that D4C (Morise 2016)
-    takes for noise are unvoiced all the same.
+    takes for noise are unvoiced all the same. Below 16 kHz there is no D4C,
+    and Harvest takes a sixth to a quarter of white noise for voiced.
 
     Args:
         audio: `(time,)` in [-1, 1), at the contract's rate.
@@ -44,8 +45,8 @@ def pitch_track(audio: np.ndarray, contract: AudioContract) -> np.ndarray:
         is no voicing and held at the ends; 1 where voiced, else 0.
     """
     frames = contract.frames(len(audio))
-    # An offset from zero hides every period from librosa's YIN.
-    audio = audio - audio.mean()
+    # Silence off zero is silence.
+    audio = audio - audio.mean() if len(audio) else audio
     chunk = math.ceil(
         _CHUNK_SECONDS * contract.sample_rate / contract.hop_length
     )
@@ -107,9 +108,6 @@ def _fundamental(
     context = round(_CONTEXT_SECONDS * rate)
     start = max(0, first * hop - context)
     segment = audio[start : (first + frames) * hop + context]
-    # Harvest sets stretches of digital silence to the F0 before them.
-    if not segment.any():
-        return np.full(frames, np.nan)
     segment = segment.astype(np.float64)
     centres = (np.arange(first, first + frames) + 0.5) * hop - start
     return _harvest(segment, centres / rate, rate)

@@ -81,7 +81,7 @@ class Corpus(ClipSource):
                 self._cut_in_random_order(window, seed, number)
                 .batch(held)
                 .enumerate()
-                .map(_as_it_is(_shuffled(seed, number)))
+                .map(_without_autograph(_shuffled(seed, number)))
                 .prefetch(1)
                 .unbatch()
             )
@@ -91,7 +91,7 @@ class Corpus(ClipSource):
         )
         clips = (
             tf.data.Dataset.counter(first_pass)
-            .flat_map(_as_it_is(one_pass))
+            .flat_map(_without_autograph(one_pass))
             .skip(passed_over)
         )
         return self._batched(clips, window, batch_size)
@@ -121,7 +121,7 @@ class Corpus(ClipSource):
             tf.data.Dataset.from_tensor_slices(shards)
             .interleave(tf.data.TFRecordDataset, cycle_length=_SHARDS_AT_ONCE)
             .enumerate()
-            .map(_as_it_is(cut), num_parallel_calls=tf.data.AUTOTUNE)
+            .map(_without_autograph(cut), num_parallel_calls=tf.data.AUTOTUNE)
             .unbatch()
         )
 
@@ -143,7 +143,7 @@ class Corpus(ClipSource):
 
         clips = (
             tf.data.TFRecordDataset(self._shards("validation"))
-            .map(_as_it_is(cut), num_parallel_calls=tf.data.AUTOTUNE)
+            .map(_without_autograph(cut), num_parallel_calls=tf.data.AUTOTUNE)
             .unbatch()
         )
         empty = tf.nest.map_structure(
@@ -338,13 +338,15 @@ class Corpus(ClipSource):
         )
         return (
             clips.batch(batch_size, drop_remainder=True)
-            .map(_as_it_is(finish), num_parallel_calls=tf.data.AUTOTUNE)
+            .map(
+                _without_autograph(finish), num_parallel_calls=tf.data.AUTOTUNE
+            )
             .prefetch(tf.data.AUTOTUNE)
             .with_options(options)
         )
 
 
-def _as_it_is(function: Callable) -> Callable:
+def _without_autograph(function: Callable) -> Callable:
     """The function for a graph, without AutoGraph.
 
     It has no control flow to be rewritten, which takes AutoGraph longer than

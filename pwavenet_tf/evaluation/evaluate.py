@@ -149,7 +149,7 @@ def evaluate(
         ],
         settings=_settings(models, contract),
         ablation=ablation and section(ablation.rows(metrics)),
-        quality=quality_section(bounds, paired, sound),
+        quality=quality_section(bounds, paired),
         listening_tests=write_listening_tests(
             out, sample_rate=contract.sample_rate, sentences=sentences
         ),

@@ -83,7 +83,8 @@ def statistics_of(path: Path) -> GivenStatistics:
     if path.is_dir() or path.name == FILE_NAME:
         lists = CorpusCard.load(path if path.is_dir() else path.parent)
         contract = lists.contract
-    elif isinstance(model := _load(path), AcousticModel):
+    elif path.name == "acoustic.keras":
+        model = load_acoustic_model(path)
         return GivenStatistics(
             str(path), model.audio, model.phones, (), model.mean_pitch_hz
         )

@@ -159,7 +159,8 @@ def _start_from(model: AcousticModel, initial: AcousticModel) -> None:
         what = f"phones ({' '.join(sorted(only))})" if only else "sizes"
         raise UserError(
             f"the initial acoustic model has other {what} than this one; "
-            "train without it"
+            "prepare the data with --statistics_of its file, or train without "
+            "it"
         )
     model.set_weights(initial.get_weights())
 

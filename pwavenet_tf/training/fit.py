@@ -71,12 +71,15 @@ def save_model(model: keras.Model, path: Path) -> None:
     Without the optimiser, whose state takes three times the weights' room and
     is in the checkpoint.
     """
-    optimizer, model.optimizer = getattr(model, "optimizer", None), None
+    compiled = model.compiled
+    optimizer = model.optimizer if compiled else None
+    # A file of a compiled model promises its optimiser.
+    model.compiled, model.optimizer = False, None
     try:
         with written_by_chief(path) as temporary:
             model.save(temporary)
     finally:
-        model.optimizer = optimizer
+        model.compiled, model.optimizer = compiled, optimizer
 
 
 def fit(

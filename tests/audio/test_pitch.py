@@ -1,5 +1,7 @@
 """The pitch track against tones whose pitch is known at every moment."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import pyworld
@@ -167,13 +169,26 @@ def test_an_offset_from_zero_changes_nothing(offset):
     assert np.median(np.abs(plain[:, 0] - moved[:, 0])) < 0.005
 
 
+def test_below_16_khz_noise_is_voiced_in_part_only():
+    """There Harvest decides alone."""
+    contract = dataclasses.replace(
+        NANO,
+        sample_rate=8_000,
+        hop_length=100,
+        window_length=400,
+        highest_hz=4_000.0,
+    )
+    noise = np.random.default_rng(1).normal(0, 0.03, 16_000).astype("f4")
+    assert 0 < pitch_track(noise, contract)[:, 1].mean() < 0.35
+
+
 def test_a_click_in_silence_is_unvoiced():
     audio = np.zeros(8_000, np.float32)
     audio[4_000] = 0.5
     assert not pitch_track(audio, NANO)[:, 1].any()
 
 
-def test_chunks_of_a_long_recording_join_exactly(monkeypatch):
+def test_chunks_of_a_long_recording_join(monkeypatch):
     audio, *_ = glide(100, 200, 1.5, NANO)
     whole = pitch_track(audio, NANO)
     monkeypatch.setattr(pitch_module, "_CHUNK_SECONDS", 0.4)

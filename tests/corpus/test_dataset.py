@@ -248,7 +248,7 @@ def test_iterating_again_draws_the_same_clips(corpus):
 
 
 def test_training_clips_do_not_end(corpus):
-    """A thousand of them are tens of passes over the recordings."""
+    """250 batches of four are tens of passes over the recordings."""
     clips = corpus.training_clips(6_000, 3, 1, 4)
     assert sum(1 for _ in itertools.islice(clips, 250)) == 250
 

@@ -30,9 +30,7 @@ def page(tmp_path) -> Page:
         system: {name: series.mean for name, series in of.items()}
         for system, of in VALUES.items()
     }
-    section = quality_section(
-        intervals(VALUES), differences(VALUES, ["a"], {}), True
-    )
+    section = quality_section(intervals(VALUES), differences(VALUES, ["a"], {}))
     return Page(written(tmp_path / "r.html", metrics=metrics, quality=section))
 
 

@@ -122,10 +122,10 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     )
     define_path(
         "statistics_of",
-        "FILE: A teacher.keras or student.keras that is to learn from the "
-        "data (train-teacher --initial=FILE), or data that it was trained on: "
-        "its normalisation, phones, speakers and mean pitch are kept in place "
-        "of this corpus's own.",
+        "FILE: A teacher.keras, student.keras or acoustic.keras that is to "
+        "learn from the data (--initial=FILE of its command), or data that it "
+        "was trained on: its normalisation, phones, speakers and mean pitch "
+        "are kept in place of this corpus's own.",
         flag_values,
         existing,
         required=False,

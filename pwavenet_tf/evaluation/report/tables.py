@@ -307,14 +307,12 @@ def is_octave(name: str) -> bool:
 def quality_section(
     intervals: dict[str, dict[str, Interval]],
     differences: dict[str, dict[str, dict[str, Interval]]],
-    sound: bool,
 ) -> dict:
     """Intervals, octave bands and paired differences.
 
     Args:
         intervals: By system, by measure.
         differences: By model, by the other system, by measure.
-        sound: Whether there is audio; if not, WORLD is not needed.
     """
     octaves = {
         system: {name: one.mean for name, one in of.items() if is_octave(name)}
