@@ -43,4 +43,4 @@ def test_a_short_run_of_the_voice_lands_where_it_did(shared_data, tmp_path):
         found.append([measured["pesq_wide_band"], measured["stoi"]])
     pesq, stoi = np.mean(found, axis=0)
     print(f"PESQ {pesq:.3f}, STOI {stoi:.4f}")
-    assert 1.9 < pesq < 2.9 and 0.9 < stoi < 0.97
+    assert 2.2 < pesq < 2.5 and 0.945 < stoi < 0.957
