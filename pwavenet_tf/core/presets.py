@@ -4,8 +4,8 @@
 about as large, with F0 and a source-filter flow; `v1` is the WaveNet of
 2016 (1609.03499), with 8-bit output and the linguistic features of the paper;
 `paper` has the sizes of Parallel WaveNet (1711.10433), `multispeaker` those
-of its student for several speakers. `samplernn` has the teacher of 1612.07837,
-`samplernn-small` one for two cores, with the student of `small`.
+of its student for several speakers. `samplernn` has a teacher of the structure
+of 1612.07837, `samplernn-small` one for two cores, with the student of `small`.
 """
 
 import dataclasses

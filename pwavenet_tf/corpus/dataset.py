@@ -169,9 +169,9 @@ class Corpus(ClipSource):
         For truncated back-propagation through time: row r of a batch continues
         row r of the batch before, except where `begins` says that another
         recording begins. A pass has as many batches as all recordings fill;
-        each pass divides the recordings among the rows again, each whole and in
-        order. A row whose share is shorter than a pass repeats it; what is left
-        of a longer one is for other passes.
+        each pass divides the recordings among the rows anew, each whole and in
+        order. A row whose share is shorter than a pass repeats it, the end of a
+        longer one is left to other passes.
 
         Args:
             clip_length: Samples of each segment, a multiple of the hop length.
@@ -194,16 +194,20 @@ class Corpus(ClipSource):
         rows, recordings = batch_size, len(self.card.training)
         if rows > recordings:
             raise UserError(
-                f"a step's {rows} rows each read other recordings, but there "
-                f"are {recordings} to train on; give --batch_size={recordings}"
+                f"each of the {rows} rows of a step reads recordings of its "
+                f"own, but there are only {recordings} for training; give "
+                f"--batch_size={recordings}"
             )
         window = self._segment(clip_length, context_frames, batch_size)
-        first_pass, passed_over = divmod(
-            first_batch, self._batches("training", window, rows)
-        )
+        batches = max(1, self._clips("training", window) // rows)
+        first_pass, passed_over = divmod(first_batch, batches)
+
+        def one_pass(number):
+            return self._rows(window, rows, batches, seed, number)
+
         return (
             tf.data.Dataset.counter(first_pass)
-            .flat_map(lambda number: self._rows(window, rows, seed, number))
+            .flat_map(_without_autograph(one_pass))
             .skip(passed_over)
             .prefetch(tf.data.AUTOTUNE)
         )
@@ -213,15 +217,21 @@ class Corpus(ClipSource):
     ) -> "tf.data.Dataset":
         """Consecutive segments of the validation recordings, one pass.
 
-        See `training_segments`; with more rows than recordings, several read
-        the same.
+        See `training_segments`. All recordings are read once and to their end;
+        where a row has none left, its segments have no weight.
         """
         import tensorflow as tf
 
         window = self._segment(clip_length, context_frames, batch_size)
-        batches = self._batches("validation", window, batch_size)
-        return self._rows(window, batch_size, None, 0).apply(
-            tf.data.experimental.assert_cardinality(batches)
+        clips = [
+            window.clips(self.contract.frames(one.samples))
+            for one in self.card.validation
+        ]
+        batches = max(sum(clips[row::batch_size]) for row in range(batch_size))
+        return (
+            self._rows(window, batch_size, batches)
+            .apply(tf.data.experimental.assert_cardinality(batches))
+            .prefetch(tf.data.AUTOTUNE)
         )
 
     def _segment(
@@ -230,54 +240,71 @@ class Corpus(ClipSource):
         shape = (clip_length, context_frames, context_frames, batch_size)
         return Window.of(self.contract, *shape)
 
-    def _batches(self, split: Split, window: Window, rows: int) -> int:
-        """Batches of a pass over consecutive segments."""
-        return max(1, self._clips(split, window) // rows)
-
     def _rows(
-        self, window: Window, rows: int, seed: int | None, number
+        self,
+        window: Window,
+        rows: int,
+        batches: int,
+        seed: int | None = None,
+        number=0,
     ) -> "tf.data.Dataset":
         """One pass: every row's share of the recordings, cut in order.
 
         Args:
             window: Of a segment.
             rows: Rows of a batch.
-            seed: Of the order of the files; `None` for those of validation.
+            batches: Of the pass.
+            seed: Of the division among the rows; `None` for validation, where
+                the rows take turns and nothing is repeated.
             number: Of the pass.
         """
         import tensorflow as tf
 
         split: Split = "validation" if seed is None else "training"
-        shards = self._shards(split)
+        count = len(self.card.recordings(split))
+        order, first = tf.range(count, dtype=tf.int64), 0
         if seed is not None:
-            shards = tf.random.experimental.stateless_shuffle(
-                shards, seed=[seed, number]
+            order = tf.random.experimental.stateless_shuffle(
+                order, seed=[seed, number]
             )
-        shares = min(rows, len(self.card.recordings(split)))
+            # Else the last files would always be at the end of a share.
+            first = tf.cast(order[0], tf.int64)
 
-        def segments(record):
+        def segments(_, record):
             _, levels, features = parse(record, self.card)
             # Before they are cut: the phase of the sinusoids runs on.
             return cut_consecutively(levels, self._normalised(features), window)
 
         def of_row(row):
-            # Each row reads all files and passes over the others' recordings,
-            # which costs little: they are not parsed.
-            return (
-                tf.data.TFRecordDataset(shards)
-                .shard(shares, row % shares)
-                .map(segments)
+            def is_its(place, record):
+                return tf.equal(order[place] % rows, row)
+
+            # Each row passes over the others' recordings, which are read but
+            # not parsed.
+            records = tf.data.TFRecordDataset(self._shards(split)).enumerate()
+            records = records.skip(first).concatenate(records.take(first))
+            share = (
+                records.filter(_without_autograph(is_its))
+                .map(_without_autograph(segments))
                 .unbatch()
-                .repeat()
-                .take(self._batches(split, window, rows))
             )
+            if seed is not None:
+                return share.repeat().take(batches)
+            empty = tf.nest.map_structure(
+                lambda spec: tf.zeros(spec.shape, spec.dtype),
+                share.element_spec,
+            )
+            rest = tf.data.Dataset.from_tensors(empty).repeat()
+            return share.concatenate(rest).take(batches)
 
         # All rows are equally long: none ends while others have more.
         return (
             tf.data.Dataset.range(rows)
-            .interleave(of_row, cycle_length=rows, block_length=1)
+            .interleave(
+                _without_autograph(of_row), cycle_length=rows, block_length=1
+            )
             .batch(rows, drop_remainder=True)
-            .map(_with_audio)
+            .map(_without_autograph(_with_audio))
         )
 
     def utterances(

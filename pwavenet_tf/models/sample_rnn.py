@@ -167,8 +167,8 @@ class SampleRNN(Teacher):
 
         p(x_t | x_<t) = MLP(W_x [e_{t-FS} … e_{t-1}] + c_t)
 
-    with FS the lowest tier's frame size, and e embedded codes (`mu_law`, as
-    published) or the samples themselves (continuous heads). The MLP has two
+    with FS the lowest tier's frame size, and e embedded codes (`mu_law`) or
+    the samples themselves (continuous heads). The MLP has two
     hidden layers with ReLU and, last, the head's parameters. The initial
     states of the GRUs are learned; there is no weight normalisation.
 

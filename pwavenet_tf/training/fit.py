@@ -48,6 +48,8 @@ _LONGEST_REPORT = 1_000
 # Validation takes at most so much of a run: one of its batches for so many
 # steps of training.
 _STEPS_PER_VALIDATION_BATCH = 8
+# Segments begin with the silence before speech, where clips are from anywhere.
+_SEGMENT_BATCHES = 128
 
 # Some seconds of speech suffice to measure a student's level and spectrum.
 _HEALTH_SAMPLES = 100_000
@@ -192,9 +194,12 @@ def fit_batches(
     steps_per_report = settings.report_every or min(
         math.ceil(steps / _REPORTS), _LONGEST_REPORT
     )
-    validation = validation.take(
-        math.ceil(steps_per_report / _STEPS_PER_VALIDATION_BATCH)
+    validation_batches = math.ceil(
+        steps_per_report / _STEPS_PER_VALIDATION_BATCH
     )
+    if isinstance(model, TruncatedTrainer):
+        validation_batches = max(validation_batches, _SEGMENT_BATCHES)
+    validation = validation.take(validation_batches)
     model.compile(
         _optimizer(settings, steps),
         jit_compile=jit_compile and replica_count() == 1,

@@ -82,7 +82,7 @@ class TruncatedTrainer(ReplicatedModel):
         initial = teacher.initial_state(self.rows)
         begins = inputs["begins"][:, None]
         recent, *hidden = (
-            ops.where(begins, own, ops.stop_gradient(before))
+            ops.where(begins, own, before)
             for own, before in zip(
                 (initial.recent, *initial.hidden), carried, strict=True
             )
@@ -153,8 +153,8 @@ def require_whole_frames(teacher: SampleRNN, clip_length: int) -> None:
     whole = math.lcm(teacher.frame_sizes[0], teacher.audio.hop_length)
     if clip_length % whole:
         raise UserError(
-            f"clip_length {clip_length} is not a multiple of {whole}, as "
-            f"segments of whole frames are; take "
+            f"clip_length {clip_length} is not a multiple of {whole} samples "
+            "(whole mel frames and whole frames of the top tier); take "
             f"{max(1, round(clip_length / whole)) * whole}"
         )
 

@@ -91,12 +91,46 @@ def test_a_run_finds_its_place_again(corpus, passed_over) -> None:
             np.testing.assert_array_equal(value, other[0][key])
 
 
-def test_validation_has_a_known_number_of_whole_batches(corpus) -> None:
-    data = corpus.validation_segments(LENGTH, CONTEXT, 3)
+def shares(corpus, **changes) -> list[set]:
+    """The levels with which the recordings of each row of a pass begin."""
+    clips = corpus._clips("training", corpus._segment(LENGTH, CONTEXT, ROWS))
+    found = [set() for _ in range(ROWS)]
+    for inputs, audio, _ in batches(corpus, clips // ROWS, **changes):
+        for row in np.flatnonzero(inputs["begins"]):
+            found[row].add(audio[row].tobytes())
+    return found
+
+
+def test_passes_and_seeds_divide_the_recordings_otherwise(corpus) -> None:
+    clips = corpus._clips("training", corpus._segment(LENGTH, CONTEXT, ROWS))
+    passes = [
+        shares(corpus, first_batch=number * (clips // ROWS))
+        for number in range(5)
+    ]
+    assert any(one != passes[0] for one in passes[1:])
+    seeds = [shares(corpus, seed=seed) for seed in range(5)]
+    assert any(one != seeds[0] for one in seeds[1:])
+
+
+def test_some_passes_read_all_audio_to_its_end(corpus, recordings) -> None:
+    ends = set()
+    for inputs, audio, weight in batches(corpus, 400):
+        del inputs
+        for row in np.flatnonzero(weight.min(axis=1) == 0):
+            ends.add(audio[row][weight[row] > 0].tobytes())
+    for audio, _ in recordings.values():
+        if rest := len(audio) % LENGTH:
+            assert audio[-rest:].tobytes() in ends
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7])
+def test_validation_reads_every_sample_once(corpus, rows) -> None:
+    data = corpus.validation_segments(LENGTH, CONTEXT, rows)
     found = list(data.as_numpy_iterator())
     assert len(found) == int(data.cardinality()) > 0
-    assert found[0][1].shape == (3, LENGTH)
-    assert all(found[0][0]["begins"])
+    assert found[0][1].shape == (rows, LENGTH)
+    expected = sum(one.samples for one in corpus.card.validation)
+    assert sum(weight.sum() for _, _, weight in found) == expected
 
 
 def test_more_rows_than_recordings_are_refused(corpus) -> None:

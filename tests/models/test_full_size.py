@@ -166,9 +166,7 @@ def sample_rnn_weights(units: int, channels: int, inputs: int) -> int:
 @pytest.mark.parametrize(
     ("name", "million"), [("samplernn", 24.7), ("samplernn-small", 1.50)]
 )
-def test_sample_rnn_has_the_published_tiers_steps_and_generates(
-    name, million
-) -> None:
+def test_sample_rnn_has_its_tiers_steps_and_generates(name, million) -> None:
     """Two segments of two rows, and a frame of audio."""
     chosen = preset(name)
     sizes, settings = chosen.teacher, chosen.teacher_training

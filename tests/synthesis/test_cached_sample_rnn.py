@@ -81,11 +81,3 @@ def test_generated_audio_follows_the_teachers_distribution() -> None:
     for part in (uniform[:, :20], uniform[:, 20:]):
         flat = np.asarray(part).ravel()
         assert scipy.stats.kstest(flat, "uniform").pvalue > 1e-3
-
-
-def test_the_state_does_not_grow_with_the_audio() -> None:
-    teacher = tiny_models.recurrent_teacher()
-    state = CachedSampler(teacher).initial_state(5)
-    assert state.recent.shape == (5, 17)
-    assert [h.shape for h in state.hidden] == [(5, 8)] * 2
-    assert [c.shape for c in state.upsampled] == [(5, 4, 8)] * 2

@@ -5,7 +5,6 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 import tiny_models
 from tiny_run import tiny_preset
 
@@ -94,17 +93,6 @@ def test_held_out_segments_have_a_state_of_their_own(trainer) -> None:
     trainer(third, training=False)
     for one, other in zip(before, trainer.carried, strict=True):
         np.testing.assert_array_equal(one, other.numpy())
-
-
-def test_the_gradient_ends_where_the_segment_begins(trainer) -> None:
-    """The state before it counts as a constant."""
-    first, second, _ = segments(trainer)
-    trainer(first, training=True)
-    initial = trainer.teacher.tiers[0].initial_hidden
-    with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(trainer(second, training=True))
-    gradient = tape.gradient(loss, initial.value)
-    np.testing.assert_array_equal(gradient, 0.0)
 
 
 def test_the_state_is_not_trained_and_is_kept_with_the_weights(
