@@ -165,7 +165,8 @@ def require_suited(
     settings = preset.distillation
     if settings is None:
         raise UserError(
-            f"the preset {preset.name} has no student; choose another --preset"
+            f"the preset {preset.name} has no student; prepare the data with "
+            "one that has, such as samplernn-small or nano"
         )
     require_distillable(teacher)
     corpus.contract.require_equal(teacher.audio, "the data", "the teacher")

@@ -96,8 +96,10 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         flag_values,
     )
     define_preset(
-        "NAME: Settings to follow: nano (16 kHz, trains on two cores), v1 "
-        "(the WaveNet of 2016) or paper (24 kHz, the published sizes).",
+        "NAME: Settings to follow: nano (16 kHz, trains on two cores), small "
+        "(the same with F0, the sizes of the voice kathleen), v1 (the WaveNet "
+        "of 2016), paper (24 kHz, the published sizes), multispeaker, or "
+        "samplernn and samplernn-small (another teacher).",
         flag_values,
     )
     define_conditioning(

@@ -12,7 +12,8 @@ hold the conditioning: prepare them with the same --conditioning.
 
 With --preset=samplernn or samplernn-small the teacher is a SampleRNN, whose
 state is carried through whole recordings, segment by segment (--clip_length).
-The data are those of nano, for samplernn-small with sinusoids those of small.
+samplernn trains on data prepared for nano too, samplernn-small, which also
+reads sinusoids, on data prepared for small.
 
 A run writes RUN/teacher.keras. Its progress is the loss in nats per sample on
 recordings that were held out; lower is better. RUN/progress.png shows it, and
