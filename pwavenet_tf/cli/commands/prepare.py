@@ -39,7 +39,7 @@ complete, finished work is kept in .preparing-DATA next to it, as large as the
 data: the same command resumes a run that was killed.
 
 Before it:  nothing, or pwavenet audit
-After it:   pwavenet train-teacher; with the preset small, train-student
+After it:   pwavenet train-teacher
 
 Example:
   pwavenet prepare --corpus=recordings --out=data
@@ -162,7 +162,7 @@ def run(flag_values: flags.FlagValues) -> None:
         print(
             next_command("train-student", data=Path(flag_values.out), out="RUN")
         )
-        return
+        print("or, with a teacher:")
     chosen = initial = None
     if (flag_values.statistics_of or "").endswith("teacher.keras"):
         initial = flag_values.statistics_of

@@ -8,8 +8,8 @@ It learns from data with phones and pitch: prepare them with linguistic and
 pitch among --conditioning, from label files or from the texts of the
 recordings. The vocoder must have been trained on data of the same recordings
 (or with their normalisation, prepare --statistics_of). --initial starts from
-the weights of another acoustic model of the same phones: less of a new voice is
-needed then.
+the weights of another acoustic model of the same phones: a new voice needs
+less data then.
 
 A run writes RUN/acoustic.keras, and RUN/acoustic.json: its errors on the
 recordings that were held out, given their own durations and pitch.

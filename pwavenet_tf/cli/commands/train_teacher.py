@@ -1,4 +1,4 @@
-"""Trains the teacher, a WaveNet or SampleRNN: high quality, slow synthesis.
+"""Trains the teacher, a WaveNet: high quality, slow synthesis.
 
 The teacher learns how probable every next sample is, given all samples before
 it and the conditioning, usually the mel spectrogram. It generates one sample
