@@ -22,11 +22,12 @@ from pathlib import Path
 import librosa
 import numpy as np
 
-from pwavenet_tf import Corpus, LogMel, generate, load_voice
+from pwavenet_tf import Corpus, LogMel, load_voice
 from pwavenet_tf.audio.files import write_audio
 from pwavenet_tf.audio.metrics import griffin_lim
 from pwavenet_tf.core.config import INPUT_ARRAYS
 from pwavenet_tf.models.loading import load_phone_classifier, load_teacher
+from pwavenet_tf.synthesis.teacher import CachedSampler
 
 _DECIBELS = 20 / np.log(10)
 
@@ -80,7 +81,10 @@ class Speech:
         self.teacher, self.classifier = (
             load(voice / name) if (voice / name).exists() else None
             for name, load in (
-                ("teacher.keras", load_teacher),
+                (
+                    "teacher.keras",
+                    lambda path: CachedSampler(load_teacher(path)),
+                ),
                 ("phones.keras", load_phone_classifier),
             )
         )
@@ -105,7 +109,7 @@ class Speech:
             "griffin_lim": griffin_lim(features["mel"], contract),
         }
         if self.teacher:
-            sounds["teacher"] = generate(self.teacher, read)
+            sounds["teacher"] = self.teacher(read)
         return sounds
 
     def recognised(self, sound: np.ndarray, phones: np.ndarray) -> list[bool]:
