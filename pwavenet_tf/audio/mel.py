@@ -1,6 +1,7 @@
 """The log-mel spectrogram of the acoustic contract."""
 
 import functools
+import math
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -46,6 +47,41 @@ def band_centres(contract: AudioContract) -> np.ndarray:
         contract.mels + 2, fmin=contract.lowest_hz, fmax=contract.highest_hz
     )
     return edges[1:-1]
+
+
+def band_interpolation(contract: AudioContract, hertz) -> np.ndarray:
+    """Weights that interpolate bands linearly at frequencies.
+
+    Args:
+        contract: The acoustic contract.
+        hertz: The frequencies, `(points,)`; beyond the outermost peaks of the
+            mel filters theirs are taken.
+
+    Returns:
+        float32 `(mels, points)`.
+    """
+    rows = np.eye(contract.mels)
+    peaks = band_centres(contract)
+    weights = [np.interp(hertz, peaks, row) for row in rows]
+    return np.stack(weights).astype(np.float32)
+
+
+def log_pre_emphasis(contract: AudioContract, hertz) -> np.ndarray:
+    """The gain of the contract's pre-emphasis in nats, `(points,)`."""
+    angle = np.asarray(hertz) * (2 * np.pi / contract.sample_rate)
+    return np.log(np.abs(1 - contract.pre_emphasis * np.exp(-1j * angle)))
+
+
+def log_noise_deviation(contract: AudioContract) -> float:
+    """ln(σ / M), where white noise of deviation σ has the mel magnitude M.
+
+    A periodic Hann window w has Σ w² = 3/8 of its length, a complex normal
+    variable a mean magnitude of √π / 2 of its deviation, and Slaney's filters
+    an area of one hertz.
+    """
+    magnitude = math.sqrt(0.375 * contract.window_length * math.pi) / 2
+    bins = contract.fft_length / contract.sample_rate
+    return -math.log(magnitude * bins)
 
 
 def log_mel_spectrogram(

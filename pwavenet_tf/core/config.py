@@ -312,6 +312,7 @@ class TeacherConfig:
     skip_channels: int
     head: str = "mixture_of_logistics"
     mixture_components: int = 10
+    prediction_order: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -71,6 +71,7 @@ _SMALL = dataclasses.replace(
         upsampling=(10,),
         frame_layers=2,
     ),
+    teacher=dataclasses.replace(_NANO.teacher, prediction_order=32),
     student=StudentConfig(
         flow_dilations=(doubling(9), doubling(9)),
         filter_width=3,

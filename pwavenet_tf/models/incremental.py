@@ -20,6 +20,7 @@ import tensorflow as tf
 from pwavenet_tf.models.conditioning import Conditioner
 from pwavenet_tf.models.inputs import at_frames
 from pwavenet_tf.models.layers import GatedStack
+from pwavenet_tf.models.linear_prediction import split_prediction
 from pwavenet_tf.models.source_filter import by_reader
 
 
@@ -225,19 +226,43 @@ class CachedNetwork:
         self.teacher = teacher
         self.head = teacher.head_class
         self._pre_emphasis = teacher.audio.pre_emphasis
+        self._order = teacher.prediction_order
         self.blocks = CachedBlocks([teacher.stack])
-        self.projected = self.blocks.projected
 
     def initial_state(self, batch: int) -> CachedState:
         """The state before the first sample: silence.
 
-        `newest` is `(batch, input channels of the head)`; with pre-emphasis
-        there is one more, the last sample of the audio.
+        `newest` is what the stack reads, `(batch, channels)`; after it come,
+        with linear prediction, the samples that it reads, the newest first,
+        and with pre-emphasis the last sample of the audio.
         """
-        channels = self.head.input_channels() + bool(self._pre_emphasis)
+        channels = self._read + self._order + bool(self._pre_emphasis)
         newest = tf.zeros((batch, channels))
         rings = self.blocks.initial_rings(batch)
         return CachedState(rings, newest, tf.constant(0))
+
+    @property
+    def _read(self) -> int:
+        """The channels that the stack reads."""
+        return self.head.input_channels() + bool(self._order)
+
+    def projected(self, weights: dict, conditioning: dict, position):
+        """As in `CachedBlocks`, with the linear prediction of each step."""
+        of_stack, of_prediction = split_prediction(conditioning)
+        added = self.blocks.projected(weights, of_stack, position)
+        if not of_prediction:
+            return lambda step: (added(step), None)
+        hop = self.teacher.audio.hop_length
+        # The state may be from within a frame.
+        offset = position % hop
+
+        def at(step):
+            frame = (offset + step) // hop
+            return added(step), {
+                name: x[:, frame] for name, x in of_prediction.items()
+            }
+
+        return at
 
     def weights(self) -> dict:
         """All weights, stacked so that one product serves many layers."""
@@ -248,7 +273,7 @@ class CachedNetwork:
         }
 
     def step(self, state: CachedState, added, weights: dict):
-        """The parameters of the next sample's distribution, and the rings.
+        """The parameters of the next sample's distribution.
 
         Args:
             state: Everything up to the sample before.
@@ -256,32 +281,56 @@ class CachedNetwork:
             weights: From `weights`.
 
         Returns:
-            `(batch, channels of the head)` and the new rings.
+            `(batch, channels of the head)`, and for `after` the new rings and
+            the prediction with its ln gain, or `None`.
         """
-        read = state.newest[:, : self.head.input_channels()]
-        walked = self.blocks.walk([read], state, added, weights)
+        within, of_prediction = added
+        read = state.newest[:, : self._read]
+        walked = self.blocks.walk([read], state, within, weights)
         skips = tf.matmul(tf.concat(walked.gated, axis=-1), weights["skip"])
         x = tf.nn.relu(skips + weights["skip_bias"])
         x = tf.nn.relu(dense(self.teacher.before_output, x))
         parameters = dense(self.teacher.output_parameters, x)
+        predicted = None
+        if of_prediction is not None:
+            products = self._remembered(state) * of_prediction["predictor"]
+            predicted = (
+                tf.reduce_sum(products, axis=1),
+                of_prediction["log_gain"],
+            )
+            parameters = self.head.placed(parameters, *predicted)
         parameters = self.teacher.undo_pre_emphasis(
             parameters, state.newest[:, -1]
         )
-        return parameters, walked.rings
+        return parameters, (walked.rings, predicted)
 
-    def after(self, state: CachedState, rings, audio) -> CachedState:
+    def _remembered(self, state: CachedState) -> tf.Tensor:
+        """What linear prediction reads, the newest sample first."""
+        return state.newest[:, self._read : self._read + self._order]
+
+    def after(self, state: CachedState, kept, audio) -> CachedState:
         """The state after the next sample.
 
         Args:
             state: Everything up to the sample before.
-            rings: What `step` gave next to the parameters.
+            kept: What `step` gave next to the parameters.
             audio: The next sample, `(batch,)`.
         """
-        newest = self.head.network_input(audio)
+        rings, predicted = kept
+        series = audio
         if self._pre_emphasis:
-            emphasised = audio - self._pre_emphasis * state.newest[:, -1]
-            newest = self.head.network_input(emphasised)
-            newest = tf.concat([newest, audio[:, tf.newaxis]], axis=1)
+            series = audio - self._pre_emphasis * state.newest[:, -1]
+        if predicted is None:
+            newest = [self.head.network_input(series)]
+        else:
+            newest = [
+                self.teacher.network_input(series, *predicted),
+                series[:, tf.newaxis],
+                self._remembered(state)[:, :-1],
+            ]
+        if self._pre_emphasis:
+            newest.append(audio[:, tf.newaxis])
+        newest = tf.concat(newest, axis=1)
         return CachedState(rings, newest, state.position + 1)
 
 
@@ -392,6 +441,8 @@ class ChunkConditioner:
             "sinusoids": samples,
             "harmonics": samples,
             "filters": context_frames,
+            "predictor": context_frames,
+            "log_gain": context_frames,
         }
         self.compute = tf.function(
             self.of_chunk, reduce_retracing=True, autograph=False

@@ -7,7 +7,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from pwavenet_tf.audio.mel import band_centres, inverse_normalised
+from pwavenet_tf.audio.mel import (
+    band_centres,
+    band_interpolation,
+    inverse_normalised,
+    log_noise_deviation,
+    log_pre_emphasis,
+)
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.models.conditioning import with_repeated_ends
 
@@ -140,15 +146,16 @@ class SourceFilter(keras.layers.Layer):
         )
         bands = band_centres(self.audio)
         envelope = inverse_normalised(mel, self.audio)
-        envelope = envelope + self._pre_emphasis(bands)
+        # The flows generate pre-emphasised audio.
+        emphasis = log_pre_emphasis(self.audio, bands)
+        envelope = envelope + emphasis.astype("float32")
         harmonic = harmonic - _UNVOICED * (1.0 - voicing)
         amplitudes = self._amplitudes(envelope + harmonic, hertz)
         grid = np.linspace(0, self.audio.sample_rate / 2, self.taps // 2 + 1)
-        at_grid = np.stack(
-            [np.interp(grid, bands, row) for row in np.eye(len(bands))]
-        )
-        noise = ops.matmul(envelope, at_grid.astype("float32")) + noisy
-        filters = self._minimum_phase(noise + self._log_deviation())
+        at_grid = band_interpolation(self.audio, grid)
+        noise = ops.matmul(envelope, at_grid) + noisy
+        deviation = log_noise_deviation(self.audio) - math.log(self.noise_std)
+        filters = self._minimum_phase(noise + deviation)
         return {
             "harmonics": self._oscillators(amplitudes, track),
             "filters": self._with_neighbours(filters),
@@ -196,24 +203,6 @@ class SourceFilter(keras.layers.Layer):
         each = ops.matmul(self._interpolation(), filters)
         hop = self.audio.hop_length
         return ops.reshape(each, (batch, frames * hop, self.taps))
-
-    def _pre_emphasis(self, hertz: np.ndarray) -> np.ndarray:
-        """Its gain, in nats: the flows generate pre-emphasised audio."""
-        angle = hertz * (2 * math.pi / self.audio.sample_rate)
-        gain = np.abs(1 - self.audio.pre_emphasis * np.exp(-1j * angle))
-        return np.log(gain).astype("float32")
-
-    def _log_deviation(self) -> float:
-        """ln(σ / M), where white noise σ z has the mel magnitude M.
-
-        A periodic Hann window w has Σ w² = 3/8 of its length, a complex
-        normal variable a mean magnitude of √π / 2 of its deviation, and
-        Slaney's filters an area of one hertz.
-        """
-        contract = self.audio
-        magnitude = math.sqrt(0.375 * contract.window_length * math.pi) / 2
-        bins = contract.fft_length / contract.sample_rate
-        return -math.log(magnitude * bins * self.noise_std)
 
     def _amplitudes(self, envelope, hertz):
         """Of the harmonics, `(batch, frames, harmonics)`.

@@ -6,7 +6,12 @@ from keras import ops
 from pwavenet_tf.audio.signal import delayed, pre_emphasis
 from pwavenet_tf.core.config import AudioContract, Conditioning, TeacherConfig
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.distributions import ContinuousHead
 from pwavenet_tf.models.layers import GatedStack
+from pwavenet_tf.models.linear_prediction import (
+    LinearPrediction,
+    split_prediction,
+)
 from pwavenet_tf.models.teacher import Teacher
 
 
@@ -15,6 +20,13 @@ class WaveNet(Teacher):
     """Autoregressive WaveNet (1609.03499; 1711.10433, section 2).
 
     Calls, loss and pre-emphasis are those of a `Teacher`.
+
+    With `prediction_order` the network models what linear prediction leaves
+    of the (pre-emphasised) audio, as in LPCNet (1810.11846) and LP-WaveNet
+    (1811.11913): `LinearPrediction` gives the coefficients and a gain of each
+    frame from its mel spectrogram, the network reads the prediction's past
+    errors over the gain next to the past audio, and gives the distribution of
+    the next error.
 
     Args:
         audio: The acoustic contract of its mel spectrograms.
@@ -29,10 +41,12 @@ class WaveNet(Teacher):
             over 16-bit PCM values, or `mu_law`, 256 classes, with which
             the network also reads the past as one-hot codes.
         mixture_components: Logistics in the mixture.
+        prediction_order: Order of the linear prediction; 0 for none.
 
     Raises:
-        UserError: If the head is not known, the filter width is below 2, or
-            the conditioning does not suit the contract.
+        UserError: If the head is not known, the filter width is below 2, the
+            conditioning does not suit the contract, or there is nothing to
+            predict from.
 
     Example:
         teacher = WaveNet.from_preset(preset("nano"), corpus.contract)
@@ -53,6 +67,7 @@ class WaveNet(Teacher):
         skip_channels: int = 64,
         head: str = "mixture_of_logistics",
         mixture_components: int = 10,
+        prediction_order: int = 0,
         **kwargs,
     ) -> None:
         super().__init__(
@@ -67,6 +82,11 @@ class WaveNet(Teacher):
         self.residual_channels = residual_channels
         self.gate_channels = gate_channels
         self.skip_channels = skip_channels
+        self.prediction_order = prediction_order
+        self.prediction: LinearPrediction | None = None
+        if prediction_order:
+            self._require_predictable()
+            self.prediction = LinearPrediction(self.audio, prediction_order)
         self.stack = GatedStack(
             self.dilations,
             residual_channels,
@@ -85,30 +105,81 @@ class WaveNet(Teacher):
         )
         self._make_output()
 
+    def _require_predictable(self) -> None:
+        if "mel" not in self.conditioning.inputs:
+            raise UserError(
+                "linear prediction takes the spectral envelope from the mel "
+                "spectrogram, which the conditioning lacks; use "
+                "prediction_order=0"
+            )
+        if not issubclass(self.head_class, ContinuousHead):
+            raise UserError(
+                f"the head {self.head} has no location for a prediction to "
+                "shift; use another head, or prediction_order=0"
+            )
+
     @property
     def receptive_field(self) -> int:
         """Samples before t that the distribution of x_t depends on."""
-        return self.stack.receptive_field
+        return self.stack.receptive_field + self.prediction_order
+
+    @property
+    def input_std(self) -> float:
+        """As in the base class; errors of prediction are in units of gain."""
+        return 1.0 if self.prediction_order else super().input_std
 
     def build(self, input_shape=None) -> None:
         self.conditioner.build()
         shapes = self.conditioner.shapes_to_build
         channels = self.head_class.input_channels()
+        if self.prediction is not None:
+            channels += 1
         self.stack.build((None, None, channels), **shapes)
         skip = (None, None, self.skip_channels)
         self.before_output.build(skip)
         self.output_parameters.build(skip)
         self.built = True
 
+    def layer_conditioning(self, inputs) -> dict:
+        """As in the base class, with what `LinearPrediction` returns."""
+        conditioning = super().layer_conditioning(inputs)
+        if self.prediction is not None:
+            conditioning |= self.prediction(inputs["mel"])
+        return conditioning
+
     def parameters_given(self, audio, conditioning: dict):
         audio = ops.cast(audio, "float32")
+        of_stack, of_prediction = split_prediction(conditioning)
         series = pre_emphasis(audio, self.audio.pre_emphasis)
-        past = self.head_class.network_input(series)
+        if self.prediction is None:
+            past, predicted = self.head_class.network_input(series), None
+        else:
+            predicted = self.prediction.located(series, **of_prediction)
+            past = self.network_input(series, *predicted)
         past = ops.cast(past, self.compute_dtype)
-        x = ops.relu(self.stack(past, **conditioning))
+        x = ops.relu(self.stack(past, **of_stack))
         x = ops.relu(self.before_output(x))
         parameters = self.output_parameters(ops.cast(x, "float32"))
+        if predicted is not None:
+            parameters = self.head_class.placed(parameters, *predicted)
         return self.undo_pre_emphasis(parameters, delayed(audio))
+
+    def network_input(self, series, location, log_gain):
+        """What the stack reads where there is linear prediction.
+
+        Args:
+            series: y, the audio or its pre-emphasis, `(...)`.
+            location: The prediction of it, `(...)`.
+            log_gain: ln of the gain, `(...)`.
+
+        Returns:
+            `(..., 2)`: the prediction's error over the gain, which is
+            compressed far from 0, where features do not suit the audio; and y
+            over its standard deviation.
+        """
+        error = (series - location) * ops.exp(-log_gain)
+        level = series / (self.head_class.input_std * self.audio.emphasised_std)
+        return ops.stack([ops.arcsinh(error), level], axis=-1)
 
     def get_config(self):
         return super().get_config() | {
@@ -117,4 +188,5 @@ class WaveNet(Teacher):
             "residual_channels": self.residual_channels,
             "gate_channels": self.gate_channels,
             "skip_channels": self.skip_channels,
+            "prediction_order": self.prediction_order,
         }

@@ -54,6 +54,14 @@ class Gaussian(ContinuousHead):
         location = location + ops.expand_dims(offset, -1)
         return ops.concatenate([location, raw], axis=-1)
 
+    @classmethod
+    def placed(cls, parameters, offset, log_gain):
+        location, log_scale = ops.split(parameters, 2, axis=-1)
+        log_gain = ops.expand_dims(log_gain, -1)
+        location = ops.expand_dims(offset, -1) + ops.exp(log_gain) * location
+        raw = log_scale + log_gain - _LOG_SCALE_CENTRE
+        return ops.concatenate([location, raw], axis=-1)
+
     def __init__(self, parameters) -> None:
         self.parameters = ops.cast(parameters, "float32")
         self.location = self.parameters[..., 0]

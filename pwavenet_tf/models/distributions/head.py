@@ -137,6 +137,21 @@ class ContinuousHead(Head):
             `(..., channels)`.
         """
 
+    @classmethod
+    @abc.abstractmethod
+    def placed(cls, parameters, offset, log_gain):
+        """Parameters of the distribution of `offset + gain * u`.
+
+        Args:
+            parameters: Of u, `(..., channels)`; unlike raw ones, zeros stand
+                for a location of 0 and a scale of 1.
+            offset: `(...)`, float32.
+            log_gain: ln gain, `(...)`, float32.
+
+        Returns:
+            Raw parameters, `(..., channels)`.
+        """
+
     @abc.abstractmethod
     def log_prob_unbounded(self, x):
         """ln of the mass in a 16-bit bin around any real `x`, nats.

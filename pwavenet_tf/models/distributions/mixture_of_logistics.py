@@ -307,6 +307,14 @@ class MixtureOfLogistics(ContinuousHead):
         locations = locations + ops.expand_dims(offset, -1)
         return ops.concatenate([logits, locations, raw], axis=-1)
 
+    @classmethod
+    def placed(cls, parameters, offset, log_gain):
+        logits, locations, log_scales = ops.split(parameters, 3, axis=-1)
+        log_gain = ops.expand_dims(log_gain, -1)
+        locations = ops.expand_dims(offset, -1) + ops.exp(log_gain) * locations
+        raw = log_scales + log_gain - LOG_SCALE_CENTRE
+        return ops.concatenate([logits, locations, raw], axis=-1)
+
     def __init__(self, parameters) -> None:
         self.parameters = ops.cast(parameters, "float32")
         logits, self.locations, raw = ops.split(self.parameters, 3, axis=-1)
