@@ -1,12 +1,14 @@
 """The teacher: WaveNet."""
 
+import dataclasses
+
 import keras
 from keras import ops
 
 from pwavenet_tf.audio.signal import delayed, pre_emphasis
 from pwavenet_tf.core.config import AudioContract, Conditioning, TeacherConfig
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.models.distributions import ContinuousHead
+from pwavenet_tf.models.distributions import HEADS, ContinuousHead
 from pwavenet_tf.models.layers import GatedStack
 from pwavenet_tf.models.linear_prediction import (
     LinearPrediction,
@@ -104,6 +106,19 @@ class WaveNet(Teacher):
             skip_channels, dtype=self.dtype_policy
         )
         self._make_output()
+
+    @classmethod
+    def from_preset(cls, preset, audio=None, conditioning=None):
+        """As in the base class; without what linear prediction needs, without.
+
+        A corpus may lack mel spectrograms, and a head of classes a location.
+        """
+        head = HEADS[preset.teacher.head]
+        inputs = (conditioning or preset.conditioning).inputs
+        if "mel" not in inputs or not issubclass(head, ContinuousHead):
+            sizes = dataclasses.replace(preset.teacher, prediction_order=0)
+            preset = dataclasses.replace(preset, teacher=sizes)
+        return super().from_preset(preset, audio, conditioning)
 
     def _require_predictable(self) -> None:
         if "mel" not in self.conditioning.inputs:

@@ -25,7 +25,7 @@ _FREE = ("steps", "report_every")
 # What takes no --initial.
 _FRESH = "phones"
 # Settings added later, with the value that earlier runs had.
-LATER = {"harmonics": 8}
+LATER = {"harmonics": 8, "prediction_order": 0}
 
 # Neither sizes nor inputs of the model.
 _PASSED_OVER = ("name", "dtype", "trainable", "seed", "audio", "conditioning")
