@@ -1,6 +1,7 @@
 """The teacher: WaveNet."""
 
 import dataclasses
+from typing import cast
 
 import keras
 from keras import ops
@@ -176,7 +177,8 @@ class WaveNet(Teacher):
         x = ops.relu(self.before_output(x))
         parameters = self.output_parameters(ops.cast(x, "float32"))
         if predicted is not None:
-            parameters = self.head_class.placed(parameters, *predicted)
+            head = cast(type[ContinuousHead], self.head_class)
+            parameters = head.placed(parameters, *predicted)
         return self.undo_pre_emphasis(parameters, delayed(audio))
 
     def network_input(self, series, location, log_gain):
