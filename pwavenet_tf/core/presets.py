@@ -31,19 +31,18 @@ def doubling(layers: int, rounds: int = 1) -> tuple[int, ...]:
     return tuple(2**layer for layer in range(layers)) * rounds
 
 
-_NANO_TEACHER = TeacherConfig(
-    dilations=doubling(9, rounds=2),
-    filter_width=3,
-    residual_channels=64,
-    gate_channels=64,
-    skip_channels=64,
-)
-
 _NANO = Preset(
     name="nano",
     audio=AudioContract(pre_emphasis=0.9),
     conditioning=Conditioning(channels=32, upsampling=(10, 20)),
-    teacher=_NANO_TEACHER,
+    teacher=TeacherConfig(
+        dilations=doubling(9, rounds=2),
+        filter_width=3,
+        residual_channels=64,
+        gate_channels=64,
+        skip_channels=64,
+        prediction_order=32,
+    ),
     student=StudentConfig(
         flow_dilations=(doubling(8), doubling(8), doubling(9)),
         filter_width=3,
@@ -73,7 +72,6 @@ _SMALL = dataclasses.replace(
         upsampling=(10,),
         frame_layers=2,
     ),
-    teacher=dataclasses.replace(_NANO_TEACHER, prediction_order=32),
     student=StudentConfig(
         flow_dilations=(doubling(9), doubling(9)),
         filter_width=3,

@@ -198,7 +198,9 @@ def test_an_untrained_mixture_has_one_location_and_many_scales(
         dataclasses.replace(
             preset("nano"),
             teacher=dataclasses.replace(
-                preset("nano").teacher, mixture_components=components
+                preset("nano").teacher,
+                mixture_components=components,
+                prediction_order=0,
             ),
         ),
         dataclasses.replace(preset("nano").audio, pre_emphasis=0.0),
