@@ -326,6 +326,7 @@ def test_readme_gives_the_receptive_fields():
     ):
         settings = preset(name.strip("`"))
         field = field_of(settings.teacher.dilations, settings.teacher)
+        field += settings.teacher.prediction_order
         milliseconds = 1_000 * field / settings.audio.sample_rate
         assert teacher == f"{field:,} ({milliseconds:.0f} ms)"
         if settings.student is None:
