@@ -5,7 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from pwavenet_tf.audio import mel_scale
-from pwavenet_tf.core.config import ARRAY_WIDTHS, FRAME_ARRAYS, INPUT_ARRAYS
+from pwavenet_tf.core.config import FRAME_ARRAYS, INPUT_ARRAYS
 from pwavenet_tf.models.inputs import HIGHEST_TEMPERATURE
 
 # Frames of audio that are computed at a time: memory depends on it, the audio
@@ -122,7 +122,7 @@ def concatenated(
 
 def feature_specs(student) -> dict[str, tf.TensorSpec]:
     """The features that a student reads, by name."""
-    widths = ARRAY_WIDTHS | {"mel": student.audio.mels}
+    widths = student.conditioning.widths(student.audio.mels)
     specs = {}
     for kind in student.conditioning.inputs:
         for name in INPUT_ARRAYS[kind]:
