@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from pwavenet_tf.core.config import (
 )
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.models.encoder import TemporalEncoder
+from pwavenet_tf.models.inputs import Features
 
 _PACKAGE = "pwavenet_tf"
 
@@ -360,10 +362,13 @@ class Conditioner(keras.layers.Layer):
         return {**inputs, "encoding": self.encoder(inputs["audio"])}
 
     def encode(self, audio: np.ndarray) -> np.ndarray:
-        """The encoding of a recording, float32 `(frames, channels)`.
+        """The encoding of whole recordings, in constant memory.
 
         Args:
-            audio: `(time,)` in [-1, 1], of any length.
+            audio: `(time,)` or `(batch, time)` in [-1, 1], of any length.
+
+        Returns:
+            float32 `(frames, channels)` or `(batch, frames, channels)`.
 
         Raises:
             UserError: If there is no encoder, or the audio has another shape.
@@ -373,12 +378,29 @@ class Conditioner(keras.layers.Layer):
                 "this model has no encoder; train one with "
                 "--conditioning=encoding"
             )
-        if np.ndim(audio) != 1 or not len(audio):
+        audio = np.asarray(audio)
+        if audio.ndim not in (1, 2) or not audio.size:
             raise UserError(
-                f"audio to be encoded must be (time,), but it is "
-                f"{np.shape(audio)}; give one recording of one channel"
+                "audio to be encoded must be (time,) or (batch, time), but it "
+                f"is {audio.shape}; give recordings of one channel"
             )
-        return self.encoder.encode(audio)
+        if audio.ndim == 1:
+            return self.encoder.encode(audio)
+        return np.stack([self.encoder.encode(row) for row in audio])
+
+    def encoded_features(self, features: Features, audio: np.ndarray):
+        """A recording's features, with its encoding if that is needed.
+
+        Args:
+            features: As `require_features` takes them. An encoding among them
+                stays as it is.
+            audio: The recording's, `(time,)`, or `(batch, time)` if the
+                features have a batch axis.
+        """
+        given = features if isinstance(features, Mapping) else {"mel": features}
+        if self.encoder is None or "encoding" in given:
+            return features
+        return {**given, "encoding": self.encode(audio)}
 
     def call(self, inputs):
         inputs = self.with_encoding(inputs)

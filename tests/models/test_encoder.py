@@ -57,13 +57,10 @@ def test_it_computes_the_equations_of_the_paper() -> None:
 def test_a_frame_sees_its_samples_and_the_context_on_either_side() -> None:
     layer, audio = tiny_encoder(), tiny_models.audio(1, 7)
     assert layer.context == 13 and layer.context_frames == 1
-    expected = np.asarray(layer(audio))[0, 3]
-    moved = []
-    for sample in range(audio.shape[1]):
-        changed = audio.copy()
-        changed[0, sample] += 0.5
-        moved.append((np.asarray(layer(changed))[0, 3] != expected).any())
-    seen = np.flatnonzero(moved)
+    # Another sample is another in each row.
+    rows = audio + 0.5 * np.eye(audio.shape[1], dtype="float32")
+    found = np.asarray(layer(np.concatenate([audio, rows])))[:, 3]
+    seen = np.flatnonzero((found[1:] != found[0]).any(axis=-1))
     assert (seen[0], seen[-1]) == (3 * HOP - 13, 4 * HOP + 13 - 1)
 
 
@@ -159,7 +156,7 @@ def test_speaker_and_pitch_join_the_encoding() -> None:
 def test_what_cannot_be_encoded_is_refused_in_one_line() -> None:
     with pytest.raises(UserError, match="has no encoder; train one with"):
         tiny_models.teacher().encode(np.zeros(40))
-    with pytest.raises(UserError, match=r"must be \(time,\), but it is"):
-        tiny_models.teacher(**ENCODED).encode(np.zeros((2, 40)))
+    with pytest.raises(UserError, match="give recordings of one channel"):
+        tiny_models.teacher(**ENCODED).encode(np.zeros((2, 40, 1)))
     with pytest.raises(UserError, match="a SampleRNN is trained on segments"):
         tiny_models.recurrent_teacher(**ENCODED)

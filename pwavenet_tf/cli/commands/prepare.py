@@ -22,6 +22,8 @@ What a model can be conditioned on is decided here:
               (pip install pwavenet_tf[demo])
   pitch       F0 and voicing
   sinusoids   sines at F0 and its multiples; the data then hold the pitch
+  encoding    of the audio, by an encoder that train-teacher trains with the
+              teacher: the data hold nothing for it
   speaker     the speaker's name, by the layout, else the folder that the
               recording lies in, or what --speaker_pattern finds in its path
 
@@ -98,13 +100,14 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     define_preset(
         "NAME: Settings to follow: nano (16 kHz, trains on two cores), small "
         "(the same with F0, the sizes of the voice kathleen), v1 (the WaveNet "
-        "of 2016), paper (24 kHz, the published sizes), multispeaker, or "
-        "samplernn and samplernn-small (another teacher).",
+        "of 2016), paper (24 kHz, the published sizes), multispeaker, "
+        "samplernn and samplernn-small (another teacher), or nsynth and "
+        "nsynth-small (an autoencoder).",
         flag_values,
     )
     define_conditioning(
         "LIST: Conditioning inputs, separated by commas: mel, linguistic, "
-        "pitch, sinusoids, speaker. The preset's own, if left out.",
+        "pitch, sinusoids, encoding, speaker. The preset's own, if left out.",
         flag_values,
     )
     define_labels(flag_values)
