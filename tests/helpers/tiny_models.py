@@ -189,7 +189,7 @@ def mel(batch: int = 1, frames: int = 2, seed: int = 0) -> np.ndarray:
 
 
 def features(batch: int = 1, frames: int = 2, seed: int = 0) -> dict:
-    """Everything that `EVERYTHING` reads, and an encoding."""
+    """Everything that `EVERYTHING` reads."""
     generator = np.random.default_rng(seed)
     return {
         "mel": mel(batch, frames, seed),
@@ -205,8 +205,13 @@ def features(batch: int = 1, frames: int = 2, seed: int = 0) -> dict:
             ],
             axis=-1,
         ).astype("float32"),
-        "encoding": generator.normal(size=(batch, frames, 3)).astype("float32"),
     }
+
+
+def encoding(batch: int = 1, frames: int = 2, seed: int = 0) -> np.ndarray:
+    """Encodings of three channels, `(batch, frames, 3)`."""
+    generator = np.random.default_rng(seed)
+    return generator.normal(size=(batch, frames, 3)).astype("float32")
 
 
 def audio(batch: int = 1, frames: int = 2, seed: int = 0) -> np.ndarray:

@@ -48,6 +48,7 @@ def test_audio_depends_on_exactly_the_chosen_inputs(inputs, upsampling) -> None:
         conditioning=conditioned_on(inputs, upsampling)
     )
     features = tiny_models.features(1, FRAMES)
+    features["encoding"] = tiny_models.encoding(1, FRAMES)
     audio = tiny_models.audio(1, FRAMES)
     # The first row is as it was; of each other, one input is another.
     owners = [(kind, key) for kind, keys in KEYS.items() for key in keys]
