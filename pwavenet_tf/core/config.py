@@ -250,6 +250,11 @@ class Conditioning:
             return config
         return cls(**config)
 
+    @property
+    def encoder_context(self) -> int:
+        """Samples on either side of a frame that its encoding depends on."""
+        return 1 + sum(self.encoder_dilations)
+
     def widths(self, mels: int) -> dict[str, int]:
         """The values of a frame, by array.
 

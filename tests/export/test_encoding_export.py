@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_models
+from model_server import ModelServer
 
+from pwavenet_tf.audio.files import write_audio
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.export.client import Client, inputs
 from pwavenet_tf.export.graphs import encoding as encoding_graph
 from pwavenet_tf.export.graphs.signatures import Signatures
 from pwavenet_tf.export.onnx import OnnxVoice, export_onnx
@@ -45,11 +48,17 @@ def test_a_student_without_an_encoder_has_no_such_signature() -> None:
     assert "encode" not in Signatures(student, {"format": 1}).all()
 
 
+@pytest.fixture(scope="module")
+def version(student, tmp_path_factory):
+    """The folder of the exported version."""
+    return export_saved_model(student, tmp_path_factory.mktemp("x") / "voice")
+
+
 @pytest.mark.network
 def test_a_saved_model_encodes_a_recording_and_synthesizes_it(
-    student, tmp_path
+    student, version
 ) -> None:
-    served = tf.saved_model.load(str(export_saved_model(student, tmp_path)))
+    served = tf.saved_model.load(str(version))
     audio = tiny_models.audio(1, 9)[:, :-7]
     encoding = served.signatures["encode"](
         audio=tf.constant(audio), lengths=tf.constant([-1], tf.int64)
@@ -65,6 +74,26 @@ def test_a_saved_model_encodes_a_recording_and_synthesizes_it(
     )
     expected = Synthesizer(student)({"encoding": student.encode(audio)}, 3)
     np.testing.assert_allclose(found["audio"], expected, atol=1e-5)
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("host", ["grpc_host", "rest_host"])
+def test_a_client_has_recordings_encoded_in_pieces(
+    student, version, tmp_path, monkeypatch, host
+) -> None:
+    audio = tiny_models.audio(1, 17)[0]
+    write_audio(tmp_path / "note.wav", audio, tiny_models.CONTRACT.sample_rate)
+    # Requests of eight frames.
+    monkeypatch.setattr(inputs, "_CHUNK_SECONDS", 0.01)
+    with (
+        ModelServer({"voice": version.parent}) as server,
+        Client(getattr(server, host)) as client,
+    ):
+        encoding = client.encode(audio)
+        np.testing.assert_allclose(encoding, student.encode(audio), atol=1e-5)
+        expected = Synthesizer(student)({"encoding": encoding}, 3)
+        found = client.synthesize(tmp_path / "note.wav", seed=3)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.network
