@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 from tiny_run import tiny_preset, write_recordings
 
+from pwavenet_tf.cli import demo
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.corpus.prepare import prepare
 from pwavenet_tf.evaluation.evaluate import evaluate
 from pwavenet_tf.models.loading import load_student, load_teacher
 from pwavenet_tf.training.runs import distill, train_teacher
-
-pytestmark = pytest.mark.network
 
 
 def tiny_autoencoder():
@@ -32,6 +31,7 @@ def tiny_autoencoder():
     )
 
 
+@pytest.mark.network
 def test_training_distilling_and_evaluating_pass_the_encoder_on(
     tmp_path,
 ) -> None:
@@ -59,3 +59,15 @@ def test_training_distilling_and_evaluating_pass_the_encoder_on(
         assert metrics[name]["bits_per_sample"] > 0.0
     page = (tmp_path / "report" / "report.html").read_text()
     assert page.count('class="encoding"') == 2
+
+
+@pytest.mark.slow
+def test_the_demo_of_notes_leaves_sound_report_and_saved_model(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(demo, "preset", lambda name: tiny_autoencoder())
+    demo.run_demo(tmp_path / "demo", notes=True)
+    assert len(list((tmp_path / "demo" / "sound").iterdir())) == 3 * 5
+    assert (tmp_path / "demo" / "served" / "voice" / "1").exists()
+    recordings = tmp_path / "demo" / "recordings"
+    assert len(list((recordings / "audio").iterdir())) == 104
