@@ -35,10 +35,11 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         existing_folder,
         required=False,
     )
-    flags.DEFINE_bool(
+    flags.DEFINE_boolean(
         "notes",
         False,
-        "Train an autoencoder of notes in place of a vocoder.",
+        "<true|false>: Whether to train an autoencoder of notes, in place of "
+        "a vocoder.",
         flag_values=flag_values,
     )
 

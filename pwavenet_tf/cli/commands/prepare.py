@@ -9,8 +9,8 @@ are prepared all the same. One recording in ten is held out to measure progress
 on, or those that --validation_pattern finds.
 
 The layouts of LJ Speech, VCTK, LibriTTS and NSynth are known by themselves,
-with their texts and speakers (of notes, the instruments' families), and so is a
-CSV manifest with the columns path, speaker and text: name it as --corpus, or
+with their texts and speakers (of notes, the instruments' families), and so is
+a CSV manifest with the columns path, speaker and text: name it as --corpus, or
 call it manifest.csv in the folder.
 
 What a model can be conditioned on is decided here:
