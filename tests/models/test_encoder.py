@@ -10,6 +10,7 @@ import tiny_models
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.models import encoder
 from pwavenet_tf.models.encoder import TemporalEncoder
+from pwavenet_tf.models.wavenet import WaveNet
 from pwavenet_tf.training.fit import frames_around
 
 HOP = tiny_models.HOP
@@ -160,3 +161,43 @@ def test_what_cannot_be_encoded_is_refused_in_one_line() -> None:
         tiny_models.teacher(**ENCODED).encode(np.zeros((2, 40, 1)))
     with pytest.raises(UserError, match="a SampleRNN is trained on segments"):
         tiny_models.recurrent_teacher(**ENCODED)
+
+
+@pytest.mark.network
+def test_another_recordings_encoding_costs_bits_once_it_is_learned() -> None:
+    """White noise, loud or soft: two samples of the past hardly tell which.
+
+    The oracle is the entropy of the noise, given how loud it is.
+    """
+    keras.utils.set_random_seed(1)
+    random = np.random.default_rng(0)
+    teacher = WaveNet(
+        tiny_models.CONTRACT,
+        tiny_models.ENCODED,
+        dilations=(1,),
+        residual_channels=8,
+        gate_channels=8,
+        skip_channels=8,
+        mixture_components=2,
+    )
+    teacher.build()
+
+    def noise(rows: int) -> np.ndarray:
+        std = np.resize((0.2, 0.002), rows)[:, None]
+        return (std * random.normal(size=(rows, 8 * HOP))).astype("float32")
+
+    audio = noise(64)
+    teacher.compile(keras.optimizers.Adam(1e-2), jit_compile=False)
+    teacher.fit({"audio": audio}, audio, 16, epochs=80, verbose=0)
+    held_out = noise(8)
+    encoding = teacher.encode(held_out)
+
+    def bits(encoding) -> float:
+        inputs = {"audio": held_out, "encoding": encoding}
+        log_prob = teacher.distribution(inputs).log_prob(held_out)
+        return -float(np.mean(log_prob)) / np.log(2)
+
+    own, swapped = bits(encoding), bits(encoding[::-1])
+    entropy = np.log2(np.array([0.2, 0.002]) * 32_768) + 2.047
+    assert entropy.mean() - 0.1 < own < entropy.mean() + 0.5
+    assert swapped > own + 1.0
