@@ -27,6 +27,8 @@ WARMUP_FILE = "tf_serving_warmup_requests"
 CHECKSUM_FILE = "SHA256SUMS"
 
 _TOLERANCE = 1e-5
+# Of the largest value of an encoding, which has no bounds.
+_ENCODING_TOLERANCE = 1e-4
 # F0 is accumulated in another order.
 _SPEECH_TOLERANCE = 1e-3
 
@@ -59,6 +61,8 @@ def write_warmup_requests(
         "mel_spectrogram": {"audio": tf.zeros((1, contract.sample_rate))},
         "describe": {"row": tf.zeros((1,), tf.int64)},
     }
+    if student.conditioner.encoder is not None:
+        requests["encode"] = requests["mel_spectrogram"]
     if acoustic_model is not None:
         # About a second of speech.
         requests["say"] = {"phones": tf.ones((1, 12), tf.int64)}
@@ -82,8 +86,9 @@ def export_saved_model(
 
     Its signatures are `serving_default` (features to audio),
     `mel_spectrogram` (audio to what the student reads), `stream` (features as
-    they arrive, with the state as tensors), `describe`, and with an acoustic
-    model `say` (phones to audio); see `Signatures`.
+    they arrive, with the state as tensors), `describe`, with an encoder
+    `encode` (audio to encoding), and with an acoustic model `say` (phones to
+    audio); see `Signatures`.
     Long input is computed in chunks: memory grows only with the audio itself.
     `assets.extra` holds `contract.json`, `model_card.json`, `MODEL_CARD.md`,
     the requests that warm the server up, and `SHA256SUMS` of all files.
@@ -132,6 +137,8 @@ def export_saved_model(
         with tempfile.TemporaryDirectory() as plain:
             copy = shutil.copytree(temporary, Path(plain) / "voice")
             difference = _require_equal_audio(synthesizer, copy)
+            if student.conditioner.encoder is not None:
+                _require_equal_encoding(synthesizer.student, copy)
             if acoustic_model is not None:
                 _require_equal_speech(synthesizer, acoustic_model, copy)
         extra = temporary / "assets.extra"
@@ -215,6 +222,29 @@ def _require_equal_audio(synthesizer: Synthesizer, folder: Path) -> float:
             "training finished and healthy?"
         )
     return float(worst)
+
+
+def _require_equal_encoding(student: ParallelWaveNet, folder: Path) -> None:
+    """Runs `encode` on two rows, one of them shorter."""
+    hop = student.audio.hop_length
+    lengths = [70 * hop, 11 * hop - 1]
+    random = np.random.default_rng(0)
+    audio = random.uniform(-0.5, 0.5, (2, lengths[0])).astype(np.float32)
+    served = tf.saved_model.load(str(folder))
+    answer = served.encode(audio, tf.constant(lengths, tf.int64))
+    for row, length in enumerate(lengths):
+        expected = student.encode(audio[row, :length])
+        frames = int(answer["lengths"][row])
+        actual = answer["encoding"][row, :frames].numpy()
+        difference = np.inf
+        if actual.shape == expected.shape:
+            difference = np.abs(actual - expected).max()
+        if not difference <= _ENCODING_TOLERANCE * np.abs(expected).max():
+            raise UserError(
+                f"the exported signature encode differs from the student by "
+                f"{difference:.1e}, more than {_ENCODING_TOLERANCE} of its "
+                "largest value; is the student's training finished and healthy?"
+            )
 
 
 def _require_equal_speech(

@@ -91,43 +91,79 @@ def stream_requests(
             yield audio
 
 
-def mel_spectrogram(
-    server: ModelServer, model: ModelInfo, audio: np.ndarray, deadline: Deadline
+class Analysis(NamedTuple):
+    """A signature that computes frames from audio.
+
+    Attributes:
+        signature: Its name.
+        output: The name of what it returns.
+        channels: Values of a frame.
+        margin_frames: Frames on either side that a frame depends on.
+    """
+
+    signature: str
+    output: str
+    channels: int
+    margin_frames: int
+
+
+def mel_of(model: ModelInfo) -> Analysis:
+    """How a model's server computes mel spectrograms."""
+    contract = model.contract
+    found = contract.mels, contract.margin_frames
+    return Analysis("mel_spectrogram", "mel", *found)
+
+
+def encoding_of(model: ModelInfo) -> Analysis:
+    """How a model's server encodes audio."""
+    conditioning = model.conditioning
+    margin = model.contract.frames(conditioning.encoder_context)
+    found = conditioning.encoding_channels, margin
+    return Analysis("encode", "encoding", *found)
+
+
+def analysed(
+    server: ModelServer,
+    model: ModelInfo,
+    analysis: Analysis,
+    audio: np.ndarray,
+    deadline: Deadline,
 ) -> np.ndarray:
-    """The mel spectrogram of audio, as the server computes it.
+    """Frames of audio, as the server computes them, in pieces.
 
     Args:
         server: The server.
         model: Its model.
+        analysis: What is computed.
         audio: float32 `(time,)`.
         deadline: Of all requests.
 
     Returns:
-        float32 `(frames, mels)`.
+        float32 `(frames, channels)`.
 
     Raises:
         UserError: If the server does not answer.
     """
     contract, hop = model.contract, model.contract.hop_length
-    margin = contract.margin_frames
-    chunk, mels = chunk_frames(contract), []
+    margin, name = analysis.margin_frames, analysis.output
+    chunk, found = chunk_frames(contract), []
     for start in range(0, contract.frames(len(audio)), chunk):
         first = max(start - margin, 0)
         segment = audio[first * hop : (start + chunk + margin) * hop]
         answer = server.predict(
             model.servable,
-            "mel_spectrogram",
+            analysis.signature,
             {"audio": segment[np.newaxis]} | lengths_of(len(segment)),
             {
-                "mel": Output(FLOAT, (1, None, contract.mels)),
+                name: Output(FLOAT, (1, None, analysis.channels)),
                 "lengths": LENGTHS,
             },
             deadline,
         )
         frames = contract.frames(len(segment))
-        mel = own(answer, "mel", server.host, frames)
-        mels.append(mel[start - first :][:chunk])
-    return np.concatenate(mels)
+        values = own(answer, name, server.host, frames)
+        found.append(values[start - first :][:chunk])
+    return np.concatenate(found)
 
 
 def lengths_of(count: int) -> dict[str, np.ndarray]:

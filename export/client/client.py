@@ -1,7 +1,7 @@
 """A client of a served student, over gRPC or REST.
 
 It needs neither the model nor a front end: the server computes the mel
-spectrogram too. Over REST it does not even load TensorFlow.
+spectrogram or the encoding too. Over REST it does not even load TensorFlow.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,8 +17,10 @@ from pwavenet_tf.export.client.chunks import (
     FLOAT,
     LENGTHS,
     Part,
+    analysed,
+    encoding_of,
     lengths_of,
-    mel_spectrogram,
+    mel_of,
     own,
     stream_requests,
 )
@@ -125,7 +127,31 @@ class Client:
         deadline = self._deadline()
         model = self._server.model_info(deadline)
         audio = one_channel(audio)
-        return mel_spectrogram(self._server, model, audio, deadline)
+        return analysed(self._server, model, mel_of(model), audio, deadline)
+
+    def encode(self, audio: np.ndarray) -> np.ndarray:
+        """The encoding of a recording, computed by the server.
+
+        Args:
+            audio: `(time,)` in [-1, 1), at the contract's sample rate.
+
+        Returns:
+            float32 `(frames, encoding channels)`, to give to `synthesize` as
+            `{"encoding": it}`.
+
+        Raises:
+            UserError: If the model has no encoder, the audio is not valid, or
+                the server does not answer.
+        """
+        deadline = self._deadline()
+        model = self._server.model_info(deadline)
+        if "encoding" not in model.conditioning.inputs:
+            raise UserError(
+                f"{self.host}: {model.servable} has no encoder; serve a model "
+                "that was trained with --conditioning=encoding"
+            )
+        audio, how = one_channel(audio), encoding_of(model)
+        return analysed(self._server, model, how, audio, deadline)
 
     def synthesize(
         self,
@@ -156,7 +182,7 @@ class Client:
         deadline = self._deadline()
         model = self._server.model_info(deadline)
         if isinstance(speech, str | Path):
-            speech = self._mel_of_file(Path(speech), model, deadline)
+            speech = self._features_of_file(Path(speech), model, deadline)
         features = self._request_features(speech, speaker, model)
         noise = noise_inputs(seed, temperature)
         frames = batch_and_frames(features)[1]
@@ -294,18 +320,25 @@ class Client:
         if features:
             yield Part(next(parts_of(features, 1)), valid=False, end=True)
 
-    def _mel_of_file(
+    def _features_of_file(
         self, path: Path, model: ModelInfo, deadline: Deadline
-    ) -> np.ndarray:
+    ) -> dict[str, np.ndarray]:
         inputs = model.conditioning.inputs
-        if "mel" not in inputs or set(inputs) - {"mel", "speaker"}:
+        known = {"mel": mel_of, "encoding": encoding_of}
+        if not set(known).intersection(inputs) or (
+            set(inputs) - {*known, "speaker"}
+        ):
             raise UserError(
                 f"{self.host}: {model.servable} is conditioned on "
                 f"{', '.join(inputs)}, and a recording gives a mel "
-                "spectrogram alone; give the features by name"
+                "spectrogram or an encoding alone; give the features by name"
             )
         audio = read_audio(path, model.contract.sample_rate)
-        return mel_spectrogram(self._server, model, audio, deadline)
+        return {
+            name: analysed(self._server, model, how(model), audio, deadline)
+            for name, how in known.items()
+            if name in inputs
+        }
 
     def _request_features(
         self, speech: Features, speaker, model: ModelInfo

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from pwavenet_tf.audio import mel_scale
-from pwavenet_tf.core.config import ARRAY_WIDTHS, FRAME_ARRAYS, INPUT_ARRAYS
+from pwavenet_tf.audio.files import HIGHEST_PEAK
+from pwavenet_tf.core.config import FRAME_ARRAYS, INPUT_ARRAYS
 from pwavenet_tf.models.inputs import HIGHEST_TEMPERATURE
 
 # Frames of audio that are computed at a time: memory depends on it, the audio
@@ -122,7 +123,7 @@ def concatenated(
 
 def feature_specs(student) -> dict[str, tf.TensorSpec]:
     """The features that a student reads, by name."""
-    widths = ARRAY_WIDTHS | {"mel": student.audio.mels}
+    widths = student.conditioning.widths(student.audio.mels)
     specs = {}
     for kind in student.conditioning.inputs:
         for name in INPUT_ARRAYS[kind]:
@@ -220,6 +221,34 @@ def on_scale(mel, lengths, own, contract):
         holds = tf.reduce_any(found)
         cause, faulty = tf.where(holds, words, cause), faulty | holds
     return required(mel, ~faulty, tf.strings.join(["mel ", cause]))
+
+
+def valid_audio(audio, lengths):
+    """Audio without what is beyond its rows' lengths, or an error.
+
+    Args:
+        audio: `(batch, time)`; full scale is 1.
+        lengths: `(batch,)`, in samples, or -1.
+
+    Returns:
+        The audio, each row's length, and the samples of the longest.
+    """
+    batch, time = tf.unstack(tf.shape(audio))
+    batch = required(
+        batch, batch > 0, "there is not one row; give one at least"
+    )
+    time = required(
+        time, time > 0, "there is not one sample of audio; give some"
+    )
+    lengths = required_lengths(lengths, batch, time, least=1)
+    audio = finite(mask_padding(audio, lengths), "audio")
+    audio = required(
+        audio,
+        tf.reduce_max(tf.abs(audio)) <= HIGHEST_PEAK,
+        "audio lies far beyond full scale, which is 1; divide 16-bit "
+        "integers by 32768",
+    )
+    return audio, lengths, time
 
 
 def known_phones(x, name: str, conditioning):

@@ -8,10 +8,10 @@ import json
 
 import tensorflow as tf
 
-from pwavenet_tf.audio.files import HIGHEST_PEAK
 from pwavenet_tf.audio.mel import log_mel_spectrogram
 from pwavenet_tf.audio.pitch import relative_pitch, sinusoid_track
 from pwavenet_tf.core.config import FRAME_ARRAYS
+from pwavenet_tf.export.graphs.encoding import encode_graph
 from pwavenet_tf.export.graphs.features import (
     CHUNK_FRAMES,
     concatenated,
@@ -25,6 +25,7 @@ from pwavenet_tf.export.graphs.features import (
     require_batch,
     required,
     required_lengths,
+    valid_audio,
     valid_features,
 )
 from pwavenet_tf.models.inputs import FACTORS
@@ -230,6 +231,13 @@ class Signatures(tf.Module):
             autograph=False,
         )
         self.stream = _stream_function(self._synthesizer, inputs)
+        self.encode = None
+        if (encoder := student.conditioner.encoder) is not None:
+
+            def encode(audio, lengths=_WHOLE):
+                return encode_graph(encoder, audio, lengths)
+
+            self.encode = tf.function(encode, [audio, lengths], autograph=False)
         self.say = None
         if acoustic_model is not None:
             self.weights += [one.value for one in acoustic_model.variables]
@@ -252,7 +260,8 @@ class Signatures(tf.Module):
             "stream": self.stream,
             "describe": self.describe,
         }
-        return found | ({"say": self.say} if self.say else {})
+        further = {"encode": self.encode, "say": self.say}
+        return found | {name: one for name, one in further.items() if one}
 
     def _synthesize(
         self,
@@ -355,21 +364,7 @@ class Signatures(tf.Module):
         )
 
     def _mel_spectrogram(self, audio, lengths=_WHOLE):
-        batch, time = tf.unstack(tf.shape(audio))
-        batch = required(
-            batch, batch > 0, "there is not one row; give one at least"
-        )
-        time = required(
-            time, time > 0, "there is not one sample of audio; give some"
-        )
-        lengths = required_lengths(lengths, batch, time, least=1)
-        audio = finite(mask_padding(audio, lengths), "audio")
-        audio = required(
-            audio,
-            tf.reduce_max(tf.abs(audio)) <= HIGHEST_PEAK,
-            "audio lies far beyond full scale, which is 1; divide 16-bit "
-            "integers by 32768",
-        )
+        audio, lengths, time = valid_audio(audio, lengths)
         contract, hop = self._contract, self._contract.hop_length
         margin = contract.margin_frames
 

@@ -65,6 +65,17 @@ def pitch_track(audio: np.ndarray, contract: AudioContract) -> np.ndarray:
     return np.stack([logarithm, voiced], axis=1).astype(np.float32)
 
 
+def note_track(note: int, frames: int) -> np.ndarray:
+    """The pitch of a note that is known, as `pitch_track` gives it.
+
+    Args:
+        note: Its MIDI number: 69 is A4, 440 Hz, and 12 more an octave.
+        frames: How many; all are voiced.
+    """
+    logarithm = math.log(440.0) + (note - 69) * math.log(2.0) / 12.0
+    return np.full((frames, 2), (logarithm, 1.0), np.float32)
+
+
 def relative_pitch(pitch: Array, mean_pitch_hz: float) -> Array:
     """From ln F0 in Hz to ln(F0 / mean), `(..., 2)` with the voicing."""
     return pitch - np.asarray([math.log(mean_pitch_hz), 0.0], np.float32)

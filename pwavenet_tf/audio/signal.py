@@ -99,6 +99,13 @@ def de_emphasis_memory(coefficient: float) -> int:
     return math.ceil(math.log(_NEGLIGIBLE) / math.log(coefficient))
 
 
+def mu_law_compressed(audio):
+    """y = sign(x) ln(1 + 255 |x|) / ln 256, in [-1, 1] as x is; float32."""
+    audio = ops.cast(audio, "float32")
+    compressed = ops.log1p((MU_LAW_CODES - 1.0) * ops.abs(audio))
+    return ops.sign(audio) * compressed / math.log(MU_LAW_CODES)
+
+
 def mu_law_encode(audio):
     """The 8-bit μ-law code of audio (1609.03499, section 2.2).
 
@@ -110,12 +117,8 @@ def mu_law_encode(audio):
     Returns:
         `(...)`, int32 in 0..255. It has no gradient.
     """
-    audio = ops.cast(audio, "float32")
-    compressed = ops.sign(audio) * ops.log1p(
-        (MU_LAW_CODES - 1.0) * ops.abs(audio)
-    )
     half = MU_LAW_CODES / 2.0
-    codes = ops.floor(half * (compressed / math.log(MU_LAW_CODES) + 1.0))
+    codes = ops.floor(half * (mu_law_compressed(audio) + 1.0))
     return ops.cast(ops.clip(codes, 0.0, MU_LAW_CODES - 1.0), "int32")
 
 

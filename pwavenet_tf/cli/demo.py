@@ -9,6 +9,7 @@ from pwavenet_tf.core.training_config import Preset
 from pwavenet_tf.corpus.audit.verdict import by_reason
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.corpus.demo import synthesize_corpus
+from pwavenet_tf.corpus.notes import synthesize_notes
 from pwavenet_tf.corpus.prepare import prepare
 from pwavenet_tf.corpus.transcripts import Transcripts
 from pwavenet_tf.evaluation.evaluate import evaluate
@@ -21,20 +22,28 @@ from pwavenet_tf.voices import voice_card, voice_names, voice_sample
 _SENTENCES = 3
 
 
-def run_demo(out: Path, recordings: Path | None = None) -> None:
+def run_demo(
+    out: Path, recordings: Path | None = None, notes: bool = False
+) -> None:
     """Runs every stage and prints where the results are.
 
     Args:
         out: Folder for everything; it must not hold anything yet.
         recordings: A folder of recordings; without it, eSpeak NG synthesizes a
             corpus.
+        notes: Whether an autoencoder is trained, on notes that are computed if
+            there are no recordings.
 
     Raises:
         UserError: If a stage can't do its work.
     """
     require_free(out)
-    settings = _short(preset("nano"))
-    if recordings is None:
+    settings = _short(preset("nsynth-small" if notes else "nano"))
+    if recordings is None and notes:
+        _announce("1/6 A corpus: notes of four timbres")
+        recordings = out / "recordings"
+        synthesize_notes(recordings, settings.audio.sample_rate)
+    elif recordings is None:
         _greet(out)
         _announce("1/6 A corpus: sentences synthesized by eSpeak NG")
         recordings = out / "recordings"
@@ -52,7 +61,7 @@ def run_demo(out: Path, recordings: Path | None = None) -> None:
     student = distill(corpus, teacher, settings, run)
     shortest = sorted(card.validation, key=lambda one: one.samples)
     held_out = [recordings / one.file for one in shortest[:_SENTENCES]]
-    _announce("5/6 Audio: held-out sentences, and the report")
+    _announce("5/6 Audio: held-out recordings, and the report")
     models = {run / "teacher.keras": teacher, run / "student.keras": student}
     texts = Transcripts(recordings).written(held_out)
     evaluate(models, held_out, out, texts)

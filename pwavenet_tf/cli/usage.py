@@ -86,7 +86,13 @@ def placeholder(flag: flags.Flag) -> str:
 
 
 def _flag_help(flag: flags.Flag) -> str:
-    form = f"  --{flag.name}={placeholder(flag)}"
+    # Broken after a bar, if there are many values.
+    form = textwrap.fill(
+        f"  --{flag.name}={placeholder(flag)}".replace("|", "| "),
+        _WIDTH,
+        subsequent_indent=" " * _INDENT,
+        break_on_hyphens=False,
+    ).replace("| ", "|")
     # absl appends a remark of its own to a repeated flag's help.
     meaning = flag.help.split(": ", 1)[1].split(";\n", 1)[0]
     if flag.default is not None:

@@ -11,14 +11,19 @@ INPUT_ARRAYS = {
     "linguistic": ("phones", "timing"),
     "pitch": ("pitch",),
     "sinusoids": ("sinusoids",),
+    "encoding": ("encoding",),
     "speaker": ("speaker",),
 }
 CONDITIONING_INPUTS = tuple(INPUT_ARRAYS)
-# Values of a frame; those of "mel" are the contract's, a speaker has none.
+# Values of a frame, where they are always the same; a speaker has none. For
+# all of them see `Conditioning.widths`.
 ARRAY_WIDTHS = {"phones": 3, "timing": 2, "pitch": 2, "sinusoids": 3}
-FRAME_ARRAYS = ("mel", *ARRAY_WIDTHS)
+FRAME_ARRAYS = ("mel", *ARRAY_WIDTHS, "encoding")
 
 HEADS = ("mixture_of_logistics", "mu_law", "gaussian")
+
+# 1704.01279, section 2.1: 30 layers in three rounds.
+NSYNTH_DILATIONS = tuple(2**layer for layer in range(10)) * 3
 
 # Of speech at 16 to 24 kHz, about.
 _NEIGHBOURS_CORRELATION = 0.9
@@ -179,8 +184,10 @@ class Conditioning:
         inputs: Any of `mel` (the mel spectrogram), `linguistic` (the phone
             with its neighbours, the position in it, its duration), `pitch`
             (log F0 and voicing), `sinusoids` (sinusoids at the harmonics of
-            F0, as in neural source-filter models, 1904.12088) and `speaker`.
-            None at all makes an unconditional model.
+            F0, as in neural source-filter models, 1904.12088), `encoding` (of
+            the audio, by an encoder that is trained with the model, as in
+            NSynth, 1704.01279) and `speaker`. None at all makes an
+            unconditional model.
         channels: Channels of the upsampled series and of a speaker's vector.
         upsampling: Strides of the learned upsampling. If their product is
             the hop length, there is one vector for each sample; if it is a
@@ -194,6 +201,9 @@ class Conditioning:
         mean_pitch_hz: The geometric mean of F0 over the corpus, Hz: pitch is
             given relative to it.
         harmonics: How many sinusoids there are, from F0 upwards.
+        encoding_channels: Channels of the encoding.
+        encoder_channels: Channels of the encoder's layers.
+        encoder_dilations: Dilation of each of them; as in NSynth, if left out.
 
     Raises:
         UserError: If there is no such input, or a number is out of range.
@@ -207,9 +217,15 @@ class Conditioning:
     speakers: tuple[str, ...] = ()
     mean_pitch_hz: float | None = None
     harmonics: int = 8
+    encoding_channels: int = 16
+    encoder_channels: int = 128
+    encoder_dilations: tuple[int, ...] = NSYNTH_DILATIONS
 
     def __post_init__(self) -> None:
-        for name in ("inputs", "upsampling", "phones", "speakers"):
+        for name in (
+            *("inputs", "upsampling", "phones", "speakers"),
+            "encoder_dilations",
+        ):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         for name in self.inputs:
             if name not in CONDITIONING_INPUTS:
@@ -217,7 +233,10 @@ class Conditioning:
                     f"conditioning on {name!r} is not known; choose from "
                     f"{', '.join(CONDITIONING_INPUTS)}"
                 )
-        for name in ("frame_layers", "harmonics"):
+        for name in (
+            *("frame_layers", "harmonics"),
+            *("encoding_channels", "encoder_channels"),
+        ):
             if getattr(self, name) < 1:
                 raise UserError(
                     f"conditioning: {name} is {getattr(self, name)}; it must "
@@ -230,6 +249,20 @@ class Conditioning:
         if isinstance(config, Conditioning):
             return config
         return cls(**config)
+
+    @property
+    def encoder_context(self) -> int:
+        """Samples on either side of a frame that its encoding depends on."""
+        return 1 + sum(self.encoder_dilations)
+
+    def widths(self, mels: int) -> dict[str, int]:
+        """The values of a frame, by array.
+
+        Args:
+            mels: The contract's.
+        """
+        own = {"mel": mels, "encoding": self.encoding_channels}
+        return ARRAY_WIDTHS | own
 
     def require_vocabulary(self) -> None:
         """Refuses linguistic features without phones, speakers unnamed.

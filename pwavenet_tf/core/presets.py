@@ -6,6 +6,8 @@ about as large, with F0 and a source-filter flow; `v1` is the WaveNet of
 `paper` has the sizes of Parallel WaveNet (1711.10433), `multispeaker` those
 of its student for several speakers. `samplernn` has a teacher of the structure
 of 1612.07837, `samplernn-small` one for two cores, with the student of `small`.
+`nsynth` is the WaveNet autoencoder of 1704.01279, `nsynth-small` one for two
+cores, with the teacher and the student of `nano`.
 """
 
 import dataclasses
@@ -31,6 +33,16 @@ def doubling(layers: int, rounds: int = 1) -> tuple[int, ...]:
     return tuple(2**layer for layer in range(layers)) * rounds
 
 
+_NANO_DISTILLATION = Distillation(
+    steps=12_000,
+    batch_size=2,
+    clip_length=6_000,
+    learning_rate=2e-3,
+    inner_samples=6,
+    power_weight=5.0,
+    power=PowerLoss(exponents=((1.0, 1.0), (0.3, 16.0))),
+)
+
 _NANO = Preset(
     name="nano",
     audio=AudioContract(pre_emphasis=0.9),
@@ -52,15 +64,7 @@ _NANO = Preset(
     teacher_training=TeacherTraining(
         steps=4_000, batch_size=2, clip_length=10_000, learning_rate=2e-3
     ),
-    distillation=Distillation(
-        steps=12_000,
-        batch_size=2,
-        clip_length=6_000,
-        learning_rate=2e-3,
-        inner_samples=6,
-        power_weight=5.0,
-        power=PowerLoss(exponents=((1.0, 1.0), (0.3, 16.0))),
-    ),
+    distillation=_NANO_DISTILLATION,
 )
 
 _SMALL = dataclasses.replace(
@@ -186,9 +190,43 @@ _SMALL_SAMPLE_RNN = dataclasses.replace(
     ),
 )
 
+# 16 channels every 512 samples, repeated for each of them (section 2.1). The
+# 8-bit teacher is the published one; with --head=mixture_of_logistics a student
+# can be distilled, of the sizes of 1711.10433.
+_NSYNTH = Preset(
+    name="nsynth",
+    audio=AudioContract(hop_length=512, window_length=1_024, fft_length=1_024),
+    conditioning=Conditioning(inputs=("encoding",)),
+    teacher=dataclasses.replace(_PAPER.teacher, head="mu_law"),
+    student=_PAPER_STUDENT,
+    teacher_training=TeacherTraining(
+        steps=250_000, batch_size=32, clip_length=6_144, learning_rate=2e-4
+    ),
+    distillation=Distillation(
+        steps=1_000_000, batch_size=32, clip_length=6_144, learning_rate=2e-4
+    ),
+)
+
+_SMALL_NSYNTH = dataclasses.replace(
+    _NANO,
+    name="nsynth-small",
+    audio=dataclasses.replace(_NSYNTH.audio, pre_emphasis=0.9),
+    conditioning=Conditioning(
+        inputs=("encoding",),
+        upsampling=(16,),
+        encoder_channels=64,
+        encoder_dilations=doubling(8, rounds=2),
+    ),
+    teacher_training=dataclasses.replace(
+        _NANO.teacher_training, clip_length=10_240
+    ),
+    distillation=dataclasses.replace(_NANO_DISTILLATION, clip_length=6_144),
+)
+
 _PRESETS = (
     *(_NANO, _SMALL, _V1, _PAPER, _MULTISPEAKER),
     *(_SAMPLE_RNN, _SMALL_SAMPLE_RNN),
+    *(_NSYNTH, _SMALL_NSYNTH),
 )
 
 

@@ -407,6 +407,7 @@ class _Extract(beam.DoFn):
 
 def _entry(source: Source, result: Path) -> tuple:
     fields = source.name, source.speaker, source.text
+    fields += source.pitch, source.velocity
     return (str(source.path), *fields, str(result))
 
 

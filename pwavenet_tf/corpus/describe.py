@@ -8,6 +8,7 @@ import numpy as np
 
 from pwavenet_tf.audio.mel import LogMel
 from pwavenet_tf.audio.pitch import (
+    note_track,
     pitch_track,
     relative_pitch,
     sinusoid_track,
@@ -72,7 +73,8 @@ class FeatureExtractor:
         speaker_pattern: See `pwavenet_tf.corpus.manifest`; if left out, the
             layout gives the speaker, or else the folder that a recording lies
             in.
-        layout: Gives texts and speakers; detected, if left out.
+        layout: Gives texts, speakers and the pitch of notes; detected, if left
+            out.
         language: The voice of espeak-ng for texts.
 
     Raises:
@@ -98,7 +100,8 @@ class FeatureExtractor:
         self._has_pattern = speaker_pattern is not None
         self._sources: dict[str, Source] = {}
         self._texts: Transcripts | None = None
-        if {"linguistic", "speaker"}.intersection(inputs):
+        of_layout = {"linguistic", "speaker", "pitch", "sinusoids"}
+        if of_layout.intersection(inputs):
             self._sources = _sources(folder, layout)
         if "linguistic" in inputs:
             # Used for recordings too that do not lie in the folder.
@@ -126,7 +129,7 @@ class FeatureExtractor:
         if "linguistic" in self._inputs:
             found["phones"] = self._phones(name, audio)
         if {"pitch", "sinusoids"}.intersection(self._inputs):
-            found["pitch"] = pitch_track(audio, self._contract)
+            found["pitch"] = self._pitch(name, audio)
         return Description(self._log_mel(audio), **found)
 
     def _speaker(self, name: str) -> str:
@@ -134,6 +137,12 @@ class FeatureExtractor:
         if self._has_pattern or source is None or source.speaker is None:
             return speaker_of(name, self._pattern)
         return source.speaker
+
+    def _pitch(self, name: str, audio: np.ndarray) -> np.ndarray:
+        source = self._sources.get(name)
+        if source is None or source.pitch is None:
+            return pitch_track(audio, self._contract)
+        return note_track(source.pitch, self._contract.frames(len(audio)))
 
     def _text(self, name: str) -> str | None:
         source = self._sources.get(name)

@@ -4,6 +4,9 @@ Recognised are, in this order:
 
 - a CSV manifest, named itself or `manifest.csv` in the folder
   (`pwavenet_tf.corpus.manifest`);
+- NSynth (`pwavenet_tf.corpus.nsynth`): `examples.json` and `audio/`, or a
+  TFRecord file, which is unpacked next to it; an instrument's family is the
+  speaker;
 - VCTK: `wav48*/p225/p225_001*.flac` and `txt/p225/p225_001.txt`;
 - LibriTTS: `84/121123/84_121123_1_0.wav` with `….normalized.txt` next to it,
   perhaps in folders of subsets;
@@ -17,6 +20,7 @@ from pathlib import Path
 
 from pwavenet_tf.audio.files import find_audio
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.corpus import nsynth
 from pwavenet_tf.corpus.manifest import (
     FOLDER,
     compiled,
@@ -42,6 +46,9 @@ class Source:
         name: Its path within the corpus, with `/`.
         speaker: The speaker, if the layout gives it.
         text: The transcript, normalised, if the layout gives it.
+        pitch: The MIDI number of the one note that it is, if the layout gives
+            it.
+        velocity: How hard that was struck, 0 to 127, likewise.
         origin: The manifest's line that names it, if there is a manifest.
     """
 
@@ -49,6 +56,8 @@ class Source:
     name: str
     speaker: str | None = None
     text: str | None = None
+    pitch: int | None = None
+    velocity: int | None = None
     # Of no account to what is computed from the recording.
     origin: str | None = dataclasses.field(
         default=None, compare=False, repr=False
@@ -60,7 +69,8 @@ class Layout:
     """A corpus as it was found.
 
     Attributes:
-        kind: `manifest`, `VCTK`, `LibriTTS`, `LJ Speech` or `plain folder`.
+        kind: `manifest`, `NSynth`, `VCTK`, `LibriTTS`, `LJ Speech` or `plain
+            folder`.
         folder: What names are relative to.
         sources: The recordings, sorted by name.
         unrecorded: Transcripts without a recording: their files, or the lines
@@ -110,7 +120,8 @@ def find_layout(corpus: Path) -> Layout:
     """Finds out how a corpus is laid out.
 
     Args:
-        corpus: A folder, a CSV manifest, or a single audio file.
+        corpus: A folder, a CSV manifest, a TFRecord file of NSynth, or a
+            single audio file.
 
     Raises:
         UserError: If there is no such place or no audio in it, if its manifest
@@ -120,10 +131,13 @@ def find_layout(corpus: Path) -> Layout:
     corpus = Path(corpus)
     if manifest := find_manifest(corpus):
         return _manifest(manifest, corpus)
+    if corpus.is_file() and nsynth.RECORDS in corpus.suffixes:
+        corpus = nsynth.unpacked(corpus)
     found = find_audio(corpus)
     folder = corpus if corpus.is_dir() else corpus.parent
     layout = (
-        _vctk(folder, found)
+        _nsynth(folder, found)
+        or _vctk(folder, found)
         or _libritts(folder, found)
         or _by_table(folder, found, whole=corpus.is_dir())
     )
@@ -163,7 +177,7 @@ def _manifest(manifest: Path, corpus: Path) -> Layout:
             row.path,
             row.speaker,
             row.text,
-            f"{manifest.name}:{row.line}",
+            origin=f"{manifest.name}:{row.line}",
         )
         for row in read_manifest(manifest)
     ]
@@ -198,6 +212,26 @@ def _audio_or_none(folder: Path) -> list[Path]:
         return find_audio(folder)
     except UserError:
         return []
+
+
+def _nsynth(folder: Path, found: list[Path]) -> Layout | None:
+    if not (folder / nsynth.EXAMPLES).is_file():
+        return None
+    notes = nsynth.read_notes(folder / nsynth.EXAMPLES)
+    sources = [
+        Source(
+            path,
+            _name(path, folder),
+            note.instrument_family_str,
+            pitch=note.pitch,
+            velocity=note.velocity,
+        )
+        for path in found
+        if path.parent == folder / nsynth.AUDIO
+        and (note := notes.get(path.stem))
+    ]
+    others = len(found) - len(sources)
+    return _layout("NSynth", folder, sources, passed_over=others)
 
 
 def _vctk(folder: Path, found: list[Path]) -> Layout | None:

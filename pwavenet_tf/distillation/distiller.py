@@ -54,6 +54,11 @@ def require_distillable(teacher: Teacher) -> None:
         )
 
 
+def _encoder_weights(model: Teacher | ParallelWaveNet) -> list:
+    encoder = model.conditioner.encoder
+    return [] if encoder is None else encoder.weights
+
+
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
 class Distiller(ReplicatedModel):
     """Probability density distillation (1711.10433, sections 3 and 4).
@@ -70,6 +75,9 @@ class Distiller(ReplicatedModel):
     the teacher's weights stay as they are. Where student and teacher are both
     Gaussian, the KL is ClariNet's (1807.07281): in closed form, with the
     regulariser of its log-scales.
+
+    Where they are conditioned on an encoding, the recordings' own, by the
+    teacher's encoder, serves both; the student holds it too, frozen.
 
     Each term is a metric of its own, and so is the norm of its gradient at
     the student's output, including its weight: `gradient_kl` and so on.
@@ -124,6 +132,8 @@ class Distiller(ReplicatedModel):
         self.teacher = teacher
         freeze(teacher)
         self.student = student
+        if student.conditioner.encoder is not None:
+            freeze(student.conditioner.encoder)
         self.phone_classifier = phone_classifier
         if phone_classifier is not None:
             require_same_contract(phone_classifier, student.audio)
@@ -166,10 +176,16 @@ class Distiller(ReplicatedModel):
         for model in (self.teacher, self.student):
             if not model.built:
                 model.build()
+        # An initial student may have been trained with another one.
+        for own, given in zip(
+            *(_encoder_weights(one) for one in (self.student, self.teacher)),
+            strict=True,
+        ):
+            own.assign(given)
         self.built = True
 
     def call(self, inputs):
-        return self.student(inputs)
+        return self.student(self.teacher.conditioner.with_encoding(inputs))
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
@@ -229,6 +245,8 @@ class Distiller(ReplicatedModel):
             deviation over the recording's) and `recording_level` (the
             recording's own).
         """
+        # Of the recording: the teacher is going to read the student's audio.
+        inputs = self.teacher.conditioner.with_encoding(inputs)
         terms = self._divergences(inputs, student_output, sample_weight)
         audio = student_output["audio"]
         contract = self.student.audio

@@ -133,7 +133,7 @@ def evaluate(
     paired = differences(
         values, list(by_name), {one.model: one.sample_bits for one in scorings}
     )
-    sentences = _sentences(references, systems, texts or {})
+    sentences = _sentences(references, systems, texts or {}, by_name)
     write_report(
         out / "report.html",
         title="Listening report" if sound else "Scores",
@@ -153,6 +153,7 @@ def evaluate(
         listening_tests=write_listening_tests(
             out, sample_rate=contract.sample_rate, sentences=sentences
         ),
+        hop_length=contract.hop_length,
     )
     write_bits(out / "bits.csv", scorings)
     write_recordings(
@@ -277,6 +278,7 @@ def _sentences(
     references: list[ReferenceRecording],
     systems: dict[str, list],
     texts: dict[str, str],
+    models: dict[str, Model],
 ) -> list[Sentence]:
     if not systems:
         return []
@@ -285,6 +287,11 @@ def _sentences(
             one.path.stem,
             texts.get(one.path.stem),
             {system: outputs[index] for system, outputs in systems.items()},
+            {
+                name: one.encoding(model)
+                for name, model in models.items()
+                if "encoding" in model.conditioning.inputs
+            },
         )
         for index, one in enumerate(references[:_SHOWN])
     ]

@@ -134,7 +134,7 @@ class Likelihood:
         Args:
             audio: 16-bit levels `(time,)` in [-1, 1).
             features: Its own, as `require_features` takes them, without a
-                batch axis.
+                batch axis. An encoding may be left out.
 
         Raises:
             UserError: If the features do not suit the teacher, or its
@@ -142,7 +142,9 @@ class Likelihood:
         """
         teacher, windows = self._teacher, self._windows
         features = require_features(
-            features, teacher.audio, teacher.conditioning
+            teacher.conditioner.encoded_features(features, audio),
+            teacher.audio,
+            teacher.conditioning,
         )
         hop, frames = teacher.audio.hop_length, teacher.audio.frames(len(audio))
         hops = np.pad(audio, (0, frames * hop - len(audio))).reshape(-1, hop)

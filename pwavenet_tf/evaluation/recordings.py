@@ -40,12 +40,16 @@ class ReferenceRecording:
         name: The file's path within the folder of recordings, with `/`.
         audio: 16-bit PCM values `(time,)` in [-1, 1).
         description: Its conditioning features.
+        encodings: Those by models that have encoded it.
     """
 
     path: Path
     name: str
     audio: np.ndarray
     description: Description
+    encodings: dict[Model, np.ndarray] = dataclasses.field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def features(self, model: Model) -> dict[str, np.ndarray]:
         """A model's inputs, `(frames, channels)` each.
@@ -54,11 +58,20 @@ class ReferenceRecording:
             UserError: If the model does not know the speaker.
         """
         try:
-            return model_features(
+            features = model_features(
                 self.description, model.audio, model.conditioning
             )
         except UserError as fault:
             raise UserError(f"{self.path}: {fault}") from fault
+        if "encoding" in model.conditioning.inputs:
+            features["encoding"] = self.encoding(model)
+        return features
+
+    def encoding(self, model: Model) -> np.ndarray:
+        """A model's encoding of it, `(frames, channels)`, computed once."""
+        if model not in self.encodings:
+            self.encodings[model] = model.encode(self.audio)
+        return self.encodings[model]
 
 
 def common_contract(models: dict[Path, Model]) -> AudioContract:

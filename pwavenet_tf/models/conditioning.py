@@ -2,12 +2,21 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 
 import keras
 import numpy as np
 from keras import ops
 
-from pwavenet_tf.core.config import ARRAY_WIDTHS, AudioContract, Conditioning
+from pwavenet_tf.core.config import (
+    ARRAY_WIDTHS,
+    FRAME_ARRAYS,
+    AudioContract,
+    Conditioning,
+)
+from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.encoder import TemporalEncoder
+from pwavenet_tf.models.inputs import Features
 
 _PACKAGE = "pwavenet_tf"
 
@@ -209,12 +218,12 @@ def _embedding(channels: int, dtype) -> keras.layers.Dense:
 class Conditioner(keras.layers.Layer):
     """All conditioning of teacher and student (WaveNet, section 2.5).
 
-    Mel spectrogram, linguistic features and pitch, whichever there are, are
-    concatenated to one series of frames. It is upsampled to one vector a
-    sample or for a few samples, or left at the rate of frames: every layer's
-    projection is then computed once for all samples of a vector, which is
-    exact because repetition and projection commute. The speaker is one vector
-    for all time.
+    Mel spectrogram, linguistic features, pitch and encoding, whichever there
+    are, are concatenated to one series of frames. It is upsampled to one
+    vector a sample or for a few samples, or left at the rate of frames: every
+    layer's projection is then computed once for all samples of a vector, which
+    is exact because repetition and projection commute. The speaker is one
+    vector for all time.
 
     Args:
         audio: The acoustic contract.
@@ -225,7 +234,9 @@ class Conditioner(keras.layers.Layer):
             mels)`; for `linguistic`, `phones`, integers `(batch, frames, 3)`,
             the previous, this and the next one, and `timing` `(batch, frames,
             2)`; `pitch` `(batch, frames, 2)`; `sinusoids` `(batch, frames,
-            3)`, from `sinusoid_track`; `speaker`, integers `(batch,)`.
+            3)`, from `sinusoid_track`; `encoding` `(batch, frames,
+            encoding_channels)` or, in its place, the `audio` to be encoded,
+            `(batch, frames * hop length)`; `speaker`, integers `(batch,)`.
             Other keys are ignored.
 
     Returns:
@@ -251,6 +262,15 @@ class Conditioner(keras.layers.Layer):
         self.phone_vectors: keras.Layer | None = None
         self.speaker_vectors: keras.Layer | None = None
         self.upsampler: Upsampler | None = None
+        self.encoder: TemporalEncoder | None = None
+        if "encoding" in self.conditioning.inputs:
+            self.encoder = TemporalEncoder(
+                self.conditioning.encoder_channels,
+                self.conditioning.encoder_dilations,
+                self.conditioning.encoding_channels,
+                self.audio.hop_length,
+                dtype=policy,
+            )
         if "linguistic" in self.conditioning.inputs:
             self.phone_vectors = _embedding(_PHONE_CHANNELS, policy)
         if "speaker" in self.conditioning.inputs:
@@ -272,6 +292,7 @@ class Conditioner(keras.layers.Layer):
             "mel": self.audio.mels,
             "linguistic": 3 * _PHONE_CHANNELS + ARRAY_WIDTHS["timing"],
             "pitch": ARRAY_WIDTHS["pitch"],
+            "encoding": self.conditioning.encoding_channels,
         }
         return sum(channels.get(name, 0) for name in self.conditioning.inputs)
 
@@ -285,6 +306,11 @@ class Conditioner(keras.layers.Layer):
     def context_frames(self) -> int:
         """Frames on either side that a frame's samples depend on."""
         return 0 if self.upsampler is None else self.upsampler.context_frames
+
+    @property
+    def audio_context_frames(self) -> int:
+        """The same of audio that is encoded, beyond `context_frames`."""
+        return 0 if self.encoder is None else self.encoder.context_frames
 
     @property
     def series_channels(self) -> int:
@@ -322,8 +348,62 @@ class Conditioner(keras.layers.Layer):
                 vectors.build((None, len(names)))
         if self.upsampler is not None:
             self.upsampler.build((None, None, self._frame_channels))
+        if self.encoder is not None:
+            self.encoder.build()
+
+    def with_encoding(self, inputs):
+        """The inputs with the encoding of their audio, if it is needed.
+
+        Args:
+            inputs: As in `call`. An encoding among them stays as it is.
+        """
+        if self.encoder is None or "encoding" in inputs:
+            return inputs
+        return {**inputs, "encoding": self.encoder(inputs["audio"])}
+
+    def encode(self, audio: np.ndarray) -> np.ndarray:
+        """The encoding of whole recordings, in constant memory.
+
+        Args:
+            audio: `(time,)` or `(batch, time)` in [-1, 1], of any length.
+
+        Returns:
+            float32 `(frames, channels)` or `(batch, frames, channels)`.
+
+        Raises:
+            UserError: If there is no encoder, or the audio has another shape.
+        """
+        if self.encoder is None:
+            raise UserError(
+                "this model has no encoder; train one with "
+                "--conditioning=encoding"
+            )
+        audio = np.asarray(audio)
+        if audio.ndim not in (1, 2) or not audio.size:
+            raise UserError(
+                "audio to be encoded must be (time,) or (batch, time), but it "
+                f"is {audio.shape}; give recordings of one channel"
+            )
+        if audio.ndim == 1:
+            return self.encoder.encode(audio)
+        return np.stack([self.encoder.encode(row) for row in audio])
+
+    def encoded_features(self, features: Features, audio: np.ndarray):
+        """A recording's features, with its encoding if that is needed.
+
+        Args:
+            features: As `require_features` takes them. An encoding among them
+                stays as it is.
+            audio: The recording's, `(time,)`, or `(batch, time)` if the
+                features have a batch axis.
+        """
+        given = features if isinstance(features, Mapping) else {"mel": features}
+        if self.encoder is None or "encoding" in given:
+            return features
+        return {**given, "encoding": self.encode(audio)}
 
     def call(self, inputs):
+        inputs = self.with_encoding(inputs)
         outputs = {}
         if self.series_channels:
             frames = ops.concatenate(self._frame_features(inputs), axis=-1)
@@ -368,6 +448,8 @@ class Conditioner(keras.layers.Layer):
             features.append(inputs["timing"])
         if "pitch" in self.conditioning.inputs:
             features.append(inputs["pitch"])
+        if self.encoder is not None:
+            features.append(inputs["encoding"])
         return [ops.cast(x, self.compute_dtype) for x in features]
 
     def compute_output_shape(self, input_shape):
@@ -375,8 +457,10 @@ class Conditioner(keras.layers.Layer):
         batch, frames = None, None
         for name, shape in input_shape.items():
             batch = shape[0]
-            if name in ("mel", "timing", "pitch", "sinusoids"):
+            if name in FRAME_ARRAYS:
                 frames = shape[1]
+            elif name == "audio" and frames is None:
+                frames = shape[1] and shape[1] // self.audio.hop_length
         if "conditioning" in shapes:
             steps = frames and frames * self.audio.hop_length // self.stride
             shapes["conditioning"] = (batch, steps, self.series_channels)

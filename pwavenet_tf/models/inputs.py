@@ -13,7 +13,6 @@ import numpy as np
 
 from pwavenet_tf.audio import mel_scale
 from pwavenet_tf.core.config import (
-    ARRAY_WIDTHS,
     INPUT_ARRAYS,
     AudioContract,
     Conditioning,
@@ -140,7 +139,7 @@ def require_features(
     given: dict = dict(features) if isinstance(features, Mapping) else {}
     given = given or {"mel": features}
     single, name = is_single(features), source and f"{source}: "
-    checked = {}
+    checked, widths = {}, conditioning.widths(audio.mels)
     for kind, arrays in INPUT_ARRAYS.items():
         for key in arrays:
             if key not in given:
@@ -152,8 +151,7 @@ def require_features(
                         given[key], conditioning.speakers, name
                     )
             else:
-                width = ARRAY_WIDTHS.get(key, audio.mels)
-                value = _frames(given[key], key, width, single, name)
+                value = _frames(given[key], key, widths[key], single, name)
                 if key == "mel" and kind in conditioning.inputs:
                     _require_scale(value, audio, name)
                 checked[key] = _as_read(key, value, name)
@@ -168,6 +166,11 @@ def _missing(key: str, conditioning: Conditioning) -> str:
         return (
             "this model has several speakers; choose one by --speaker, or as "
             f"'speaker' of the features: {', '.join(conditioning.speakers)}"
+        )
+    if key == "encoding":
+        return (
+            "this model needs an 'encoding'; compute it from a recording "
+            "(model.encode(audio)), or give the recording itself"
         )
     return (
         f"this model needs {key!r} (it was trained with "
@@ -375,5 +378,6 @@ def random_features(
         "timing": normal(2),
         "pitch": normal(2),
         "sinusoids": _random_sinusoids(contract, rows, frames),
+        "encoding": normal(conditioning.encoding_channels),
         "speaker": random.integers(0, speakers, rows, "int32"),
     }

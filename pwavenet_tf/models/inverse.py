@@ -194,7 +194,9 @@ class CachedInverse:
             progress: Whether to show a bar.
         """
         features = require_features(
-            features, self.contract, self.student.conditioning
+            self.student.conditioner.encoded_features(features, audio),
+            self.contract,
+            self.student.conditioning,
         )
         batch, frames = batch_and_frames(features)
         audio = _require_audio(audio, batch, frames, self.contract.hop_length)

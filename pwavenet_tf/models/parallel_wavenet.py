@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import keras
+import numpy as np
 from keras import ops
 
 from pwavenet_tf.audio.signal import de_emphasis, de_emphasis_memory, delayed
@@ -63,7 +64,9 @@ class ParallelWaveNet(keras.Model):
     Call arguments:
         inputs: What `Conditioner` reads, and either `noise` `(batch, time)`
             of standard noise, where time = frames * hop length, or any series
-            of frames, for which noise is then sampled. Other keys are ignored.
+            of frames, for which noise is then sampled. A student with an
+            encoder encodes `audio` where no `encoding` is given. Other keys are
+            ignored.
 
     Returns:
         `{"audio", "location", "log_scale", "noise"}`, each `(batch, time)`
@@ -213,6 +216,7 @@ class ParallelWaveNet(keras.Model):
         return functions
 
     def call(self, inputs):
+        inputs = self.conditioner.with_encoding(inputs)
         noise = inputs.get("noise")
         if noise is None:
             noise = self.noise_family.from_uniforms(
@@ -258,6 +262,7 @@ class ParallelWaveNet(keras.Model):
         from pwavenet_tf.models.bijectors import DeEmphasis
         from pwavenet_tf.models.tfp import tfb, tfd
 
+        inputs = self.conditioner.with_encoding(inputs)
         zeros = ops.zeros(self._audio_shape(inputs))
         return tfd.TransformedDistribution(
             tfd.Independent(self.noise_family.distribution(zeros), 1),
@@ -289,6 +294,10 @@ class ParallelWaveNet(keras.Model):
         if not hasattr(self, "_inverse"):
             self._inverse = CachedInverse(self)
         return self._inverse.log_prob(audio, inputs)
+
+    def encode(self, audio: np.ndarray) -> np.ndarray:
+        """The encoding of a recording; see `Conditioner.encode`."""
+        return self.conditioner.encode(audio)
 
     def copy_conditioner(self, teacher) -> None:
         """Initialises the shared conditioner with the teacher's weights.

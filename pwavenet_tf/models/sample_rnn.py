@@ -188,7 +188,7 @@ class SampleRNN(Teacher):
 
     Raises:
         UserError: If the head is not known, the frame sizes are no multiples,
-            or the conditioning does not suit the contract.
+            or the conditioning does not suit the contract or is an encoding.
 
     Example:
         teacher = SampleRNN.from_preset(preset("samplernn"), corpus.contract)
@@ -211,6 +211,12 @@ class SampleRNN(Teacher):
         super().__init__(
             audio, conditioning, head, mixture_components, **kwargs
         )
+        if "encoding" in self.conditioning.inputs:
+            raise UserError(
+                "a SampleRNN is trained on segments without the audio around "
+                "them, which an encoder reads; choose the preset of a WaveNet, "
+                "such as nsynth-small, or another --conditioning"
+            )
         self.frame_sizes = tuple(frame_sizes)
         _require_multiples(self.frame_sizes)
         self.units = units

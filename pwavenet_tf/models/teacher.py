@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from pwavenet_tf.audio.signal import weighted_mean
@@ -43,7 +44,8 @@ class Teacher(ReplicatedModel):
     Call arguments:
         inputs: `audio` `(batch, time)` of PCM values j / 32768 in [-1, 1),
             and what `Conditioner` reads, where time = frames * hop length.
-            Other keys are ignored.
+            A model with an encoder encodes this audio, unless an `encoding`
+            is given too. Other keys are ignored.
 
     Returns:
         `(batch, time, channels of the head)`: parameters of p(x_t | x_<t),
@@ -138,6 +140,10 @@ class Teacher(ReplicatedModel):
     def call(self, inputs):
         conditioning = self.layer_conditioning(inputs)
         return self.parameters_given(inputs["audio"], conditioning)
+
+    def encode(self, audio: np.ndarray) -> np.ndarray:
+        """The encoding of a recording; see `Conditioner.encode`."""
+        return self.conditioner.encode(audio)
 
     def layer_conditioning(self, inputs) -> dict:
         """The conditioning of every layer: keyword arguments of the stack."""

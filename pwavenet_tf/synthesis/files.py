@@ -116,7 +116,49 @@ def read_features(
             synthesizer.contract,
             synthesizer.conditioning,
         )
+        if "encoding" in synthesizer.conditioning.inputs:
+            features["encoding"] = synthesizer.encode(audio)
     return require_utterance(features, synthesizer, speaker, str(path))
+
+
+def mixed_features(
+    one: Path,
+    other: Path,
+    by: float,
+    synthesizer: StreamingSynthesizer,
+    speaker: str | None = None,
+) -> dict[str, np.ndarray]:
+    """Features with an encoding between those of two recordings.
+
+    (1 - by) z(one) + by z(other), as NSynth mixes notes (1704.01279, section
+    4.2). Silence follows the shorter one. What else the model reads, such as
+    pitch, is of the first one.
+
+    Args:
+        one: A recording.
+        other: Another.
+        by: 0 for the first one's encoding, 1 for the other's.
+        synthesizer: Gives contract, conditioning and encoder.
+        speaker: As in `read_features`.
+
+    Raises:
+        UserError: If a recording can't be read, or the model has no encoder.
+    """
+    contract, conditioning = synthesizer.contract, synthesizer.conditioning
+    if "encoding" not in conditioning.inputs:
+        raise UserError(
+            "mixing takes a model with an encoder, and this one has none; "
+            "train one with --conditioning=encoding"
+        )
+    sounds = [read_audio(path, contract.sample_rate) for path in (one, other)]
+    longest = max(map(len, sounds))
+    first, second = (np.pad(x, (0, longest - len(x))) for x in sounds)
+    inputs = inputs_to_extract(synthesizer, find_speaker=False)
+    describe = FeatureExtractor(contract, inputs, one.parent)
+    features = model_features(describe(one.name, first), contract, conditioning)
+    features["encoding"] = (1 - by) * synthesizer.encode(first)
+    features["encoding"] += by * synthesizer.encode(second)
+    return require_utterance(features, synthesizer, speaker, str(one))
 
 
 def features_at(

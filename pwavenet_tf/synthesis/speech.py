@@ -190,11 +190,17 @@ def require_speakable(
     """Refuses a vocoder that cannot read what an acoustic model gives.
 
     Raises:
-        UserError: If its contract is another, or it has several speakers.
+        UserError: If its contract is another, or it has several speakers or
+            reads an encoding.
     """
     acoustic_model.audio.require_equal(
         contract, "the acoustic model", "the vocoder"
     )
+    if "encoding" in conditioning.inputs:
+        raise UserError(
+            "the vocoder reads an encoding, which no acoustic model gives; "
+            "train another one, with --conditioning=mel"
+        )
     if "speaker" in conditioning.inputs:
         raise UserError(
             "the vocoder has several speakers, an acoustic model has one; "

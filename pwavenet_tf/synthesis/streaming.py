@@ -101,6 +101,21 @@ class StreamingSynthesizer(abc.ABC):
         audio = np.concatenate(chunks, axis=-1)
         return audio[0] if is_single(features) else audio
 
+    def encode(self, audio: np.ndarray) -> np.ndarray:
+        """A recording's encoding `(frames, channels)`, to synthesize from.
+
+        Args:
+            audio: `(time,)` in [-1, 1], at the contract's rate.
+
+        Raises:
+            UserError: If the model has no encoder, or the file holds none.
+        """
+        raise UserError(
+            "this file holds no encoder; encode recordings by the .keras file "
+            "that it was exported from, or by the signature encode of a "
+            "SavedModel, and give the encoding in an .npz file"
+        )
+
     def say(self, text: str, **how: Any) -> np.ndarray:
         """Speech of a text, float32 `(time,)` in [-1, 1).
 

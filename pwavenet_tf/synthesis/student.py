@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from pwavenet_tf.audio.formats import HIGHEST_SAMPLE, LOWEST_SAMPLE
@@ -208,6 +209,10 @@ class Synthesizer(StreamingSynthesizer):
             reduce_retracing=True,
             autograph=False,
         )
+
+    def encode(self, audio: np.ndarray) -> np.ndarray:
+        """As in the base class."""
+        return self.student.encode(audio)
 
     def initial_state(self, batch: int) -> FlowState:
         """The state before the first sample, for a batch of rows."""

@@ -75,6 +75,10 @@ class CachedSampler(StreamingSynthesizer):
         block = min(block_frames or self.chunk_frames, frames)
         return super().checked_chunks(features, seed, temperature, block)
 
+    def encode(self, audio: np.ndarray) -> np.ndarray:
+        """As in the base class."""
+        return self.teacher.encode(audio)
+
     def initial_state(self, batch: int) -> CachedState | TierState:
         """The state before the first sample, for a batch of rows: silence."""
         return self.network.initial_state(batch)

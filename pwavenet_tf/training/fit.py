@@ -20,6 +20,7 @@ from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.distillation.distiller import Distiller
 from pwavenet_tf.distillation.spectral import SpectralTrainer
 from pwavenet_tf.models.backend import GlobalClipAdam, replica_count
+from pwavenet_tf.models.teacher import Teacher
 from pwavenet_tf.training.callbacks.checkpoint import (
     Checkpoint,
     batches_of,
@@ -295,9 +296,14 @@ def clip_shape(
 
 def frames_around(model: keras.Model) -> int:
     """Frames on either side of a clip that its samples depend on."""
-    if not isinstance(model, _STUDENT_TRAINERS):
+    if isinstance(model, _STUDENT_TRAINERS):
+        features, conditioner = model.student, model.student.conditioner
+    elif isinstance(model, Teacher):
+        features = conditioner = model.conditioner
+    else:
         return _CONTEXT_FRAMES
-    return max(_CONTEXT_FRAMES, model.student.context_frames)
+    around = max(_CONTEXT_FRAMES, features.context_frames)
+    return around + conditioner.audio_context_frames
 
 
 def samples_around(contract: AudioContract, context: int) -> int:

@@ -11,7 +11,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from pwavenet_tf.core.config import AudioContract, Conditioning
+from pwavenet_tf.core.config import (
+    NSYNTH_DILATIONS,
+    AudioContract,
+    Conditioning,
+)
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import write_json
 from pwavenet_tf.training.callbacks.checkpoint import batches_of
@@ -25,7 +29,13 @@ _FREE = ("steps", "report_every")
 # What takes no --initial.
 _FRESH = "phones"
 # Settings added later, with the value that earlier runs had.
-LATER = {"harmonics": 8, "prediction_order": 0}
+LATER = {
+    "harmonics": 8,
+    "prediction_order": 0,
+    "encoding_channels": 16,
+    "encoder_channels": 128,
+    "encoder_dilations": NSYNTH_DILATIONS,
+}
 
 # Neither sizes nor inputs of the model.
 _PASSED_OVER = ("name", "dtype", "trainable", "seed", "audio", "conditioning")

@@ -15,7 +15,7 @@ from pwavenet_tf.evaluation.report.charts import (
     draw_calibration,
     draw_curve,
 )
-from pwavenet_tf.evaluation.report.figures import draw_systems
+from pwavenet_tf.evaluation.report.figures import draw_encodings, draw_systems
 from pwavenet_tf.evaluation.report.tables import best_systems, format_setting
 
 RATE = 16_000
@@ -208,3 +208,22 @@ def test_a_calibrated_teacher_lies_on_the_diagonal():
     expected = diagonal[0] + np.outer(list(own), diagonal[1] - diagonal[0])
     np.testing.assert_allclose(calibrated, expected, atol=0.11)
     assert (unsure[:, 1] < calibrated[:, 1]).all()
+
+
+def test_an_encoding_is_red_above_its_channels_mean_until_the_recording_ends():
+    """Channel 0, at the bottom, is high in the first of two recordings."""
+    first, second = np.zeros((2, 10, 2), np.float32)
+    first[:, 0], second[:, 0] = 1.0, -1.0
+    first[:, 1] = [0.0, 5.0] * 5
+    pictures = draw_encodings([first, second], 100, [2_000, 1_000])
+    drawn = [
+        np.asarray(Image.open(io.BytesIO(one)).convert("RGBA")).astype(int)
+        for one in pictures
+    ]
+    red, blue = drawn[0][-5, 10], drawn[1][-5, 10]
+    assert red[0] > red[2] + 50 and blue[2] > blue[0] + 50
+    # It ends in the middle of the first picture.
+    width = drawn[0].shape[1]
+    assert drawn[0][-5, width // 2 - 3, 3] == 255
+    assert drawn[0][-5, width // 2 + 3, 3] == 0
+    assert drawn[1][-5, -1, 3] == 255

@@ -57,6 +57,26 @@ def test_report_has_every_picture_with_a_description(source):
         assert re.match(r"(Waveform|Spectrogram): \w+, clip-\d", picture["alt"])
 
 
+def test_report_shows_encodings_of_the_systems_that_have_them(tmp_path):
+    encoding = np.random.default_rng(0).normal(size=(20, 16))
+    sound = np.zeros(1_600, np.float32)
+    sentences = [
+        Sentence(
+            title,
+            None,
+            {"recording": sound, "teacher": sound},
+            {"teacher": encoding},
+        )
+        for title in ("low", "high")
+    ]
+    path = tmp_path / "report.html"
+    page = Page(written(path, sentences=sentences, hop_length=80))
+    shown = [one for one in page.all("img") if one.get("class") == "encoding"]
+    assert [one["alt"].split(": ")[1] for one in shown] == [
+        f"teacher, {title}, a row for each channel" for title in ("low", "high")
+    ]
+
+
 def test_report_needs_no_network(source):
     for _, attributes in Page(source).tags:
         for name in ("src", "href", "srcset", "action", "data", "poster"):

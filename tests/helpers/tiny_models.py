@@ -24,6 +24,15 @@ NORMALISED = dataclasses.replace(
 EMPHASISED = dataclasses.replace(CONTRACT, pre_emphasis=0.9)
 ON_MEL = Conditioning(channels=4, upsampling=(4, 5))
 COARSE = Conditioning(channels=4, upsampling=(20,))
+# Of an encoder that sees four samples on either side.
+ENCODED = Conditioning(
+    inputs=("encoding",),
+    channels=4,
+    upsampling=(4, 5),
+    encoding_channels=3,
+    encoder_channels=5,
+    encoder_dilations=(1, 2),
+)
 EVERYTHING = Conditioning(
     inputs=("mel", "linguistic", "pitch", "sinusoids", "speaker"),
     channels=4,
@@ -32,6 +41,9 @@ EVERYTHING = Conditioning(
     speakers=("anna", "ben"),
     mean_pitch_hz=150.0,
     harmonics=3,
+    encoding_channels=3,
+    encoder_channels=5,
+    encoder_dilations=(1, 2),
 )
 
 QUIET = dataclasses.replace(NORMALISED, mel_mean=(-7.0,) * MELS)
@@ -194,6 +206,12 @@ def features(batch: int = 1, frames: int = 2, seed: int = 0) -> dict:
             axis=-1,
         ).astype("float32"),
     }
+
+
+def encoding(batch: int = 1, frames: int = 2, seed: int = 0) -> np.ndarray:
+    """Encodings of three channels, `(batch, frames, 3)`."""
+    generator = np.random.default_rng(seed)
+    return generator.normal(size=(batch, frames, 3)).astype("float32")
 
 
 def audio(batch: int = 1, frames: int = 2, seed: int = 0) -> np.ndarray:

@@ -18,6 +18,7 @@ KEYS = {
     "linguistic": {"phones", "timing"},
     "pitch": {"pitch"},
     "sinusoids": {"sinusoids"},
+    "encoding": {"encoding"},
     "speaker": {"speaker"},
 }
 
@@ -29,11 +30,13 @@ def conditioned_on(inputs, upsampling=(4, 5)) -> Conditioning:
 
 
 def combinations():
-    """All of the inputs through the conditioner; sinusoids go past it."""
-    others = [one for one in CONDITIONING_INPUTS if one != "sinusoids"]
+    """All of the inputs that are mixed with others; the rest in a few."""
     for count in range(1, 5):
-        yield from itertools.combinations(others, count)
+        mixed = ("mel", "linguistic", "pitch", "speaker")
+        yield from itertools.combinations(mixed, count)
     yield ("sinusoids",)
+    yield ("encoding",)
+    yield ("encoding", "speaker")
     yield CONDITIONING_INPUTS
 
 
@@ -45,6 +48,7 @@ def test_audio_depends_on_exactly_the_chosen_inputs(inputs, upsampling) -> None:
         conditioning=conditioned_on(inputs, upsampling)
     )
     features = tiny_models.features(1, FRAMES)
+    features["encoding"] = tiny_models.encoding(1, FRAMES)
     audio = tiny_models.audio(1, FRAMES)
     # The first row is as it was; of each other, one input is another.
     owners = [(kind, key) for kind, keys in KEYS.items() for key in keys]

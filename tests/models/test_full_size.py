@@ -212,6 +212,68 @@ def test_sample_rnn_has_its_tiers_steps_and_generates(name, million) -> None:
     assert np.isfinite(generated).all() and generated.std() > 0.0
 
 
+def encoder_weights(channels: int, layers: int) -> int:
+    """Kernels and biases, by section 2.1 of 1704.01279; it states no count."""
+    layer = 3 * channels * channels + channels * channels + 2 * channels
+    return 4 * channels + layers * layer + 16 * (channels + 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "layers", "million"),
+    [("nsynth", 128, 30, 1.98), ("nsynth-small", 64, 16, 0.264)],
+)
+def test_nsynth_has_its_encoder_steps_and_generates(
+    name, channels, layers, million
+) -> None:
+    """Two frames, 64 ms: with what the encoder sees around them."""
+    chosen = preset(name)
+    teacher = random_teacher(chosen)
+    encoder = teacher.conditioner.encoder
+    assert len(encoder.dilations) == layers
+    assert encoder.count_params() == encoder_weights(channels, layers)
+    assert encoder.count_params() == pytest.approx(1e6 * million, rel=0.01)
+    if name == "nsynth":
+        # The published decoder is the teacher of `paper`, in 8 bits.
+        paper = WaveNet.from_preset(PAPER)
+        paper.build()
+        weights = map(convolution_weights, (teacher.stack, paper.stack))
+        assert len(set(weights)) == 1
+        # 3,069 samples and the front layer's one.
+        assert encoder.context == 3_070
+    hop = teacher.audio.hop_length
+    audio = np.random.default_rng(0).normal(0, 0.1, (1, 2 * hop))
+    audio = audio.astype("float32")
+    before = teacher.get_weights()
+    take_two_steps(teacher, {"audio": audio})
+    changed = [
+        (old != new).any()
+        for old, new in zip(before, teacher.get_weights(), strict=True)
+    ]
+    assert all(changed)
+    encoding = teacher.encode(audio[0])
+    assert encoding.shape == (2, 16)
+    generated = generate(teacher, {"encoding": encoding[:1]}, seed=1)
+    assert generated.shape == (hop,)
+    assert np.isfinite(generated).all() and generated.std() > 0.0
+
+
+def test_nsynths_student_takes_a_step_and_encodes() -> None:
+    chosen = preset("nsynth")
+    sizes = dataclasses.replace(chosen.teacher, head="mixture_of_logistics")
+    chosen = dataclasses.replace(chosen, teacher=sizes)
+    teacher = random_teacher(chosen)
+    student = ParallelWaveNet.from_preset(chosen)
+    student.build()
+    audio = np.random.default_rng(0).normal(0, 0.1, (1, 4 * 512))
+    audio = audio.astype("float32")
+    inputs = {"audio": audio}
+    take_a_distillation_step(teacher, student, inputs, audio, contrastive=0.0)
+    encoding = student.encode(audio[0])
+    np.testing.assert_array_equal(encoding, teacher.encode(audio[0]))
+    found = Synthesizer(student)({"encoding": encoding}, seed=1)
+    assert found.shape == (4 * 512,) and np.isfinite(found).all()
+
+
 def test_the_distiller_takes_a_training_step(teacher, student) -> None:
     mel, audio = clip(batch=2)
     take_a_distillation_step(teacher, student, {"mel": mel}, audio)

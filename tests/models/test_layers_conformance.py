@@ -21,6 +21,7 @@ from pwavenet_tf.models.conditioning import (
     TransposedConvolution,
     Upsampler,
 )
+from pwavenet_tf.models.encoder import EncoderBlock, TemporalEncoder
 from pwavenet_tf.models.flows import FlowNetwork
 from pwavenet_tf.models.gru import GRU
 from pwavenet_tf.models.layers import CausalConvolution, GatedBlock, GatedStack
@@ -81,6 +82,16 @@ CASES = {
             tiny_models.CONTRACT, tiny_models.EVERYTHING, **kwargs
         ),
         (FEATURES,),
+    ),
+    EncoderBlock: (
+        lambda **kwargs: EncoderBlock(3, 4, **kwargs),
+        (series(3),),
+    ),
+    TemporalEncoder: (
+        lambda **kwargs: TemporalEncoder(
+            5, (1, 2), 3, tiny_models.HOP, **kwargs
+        ),
+        (AUDIO,),
     ),
     Upsampler: (lambda **kwargs: Upsampler(5, (4, 5), **kwargs), (MEL,)),
     FlowNetwork: (

@@ -6,14 +6,16 @@ All of it takes about eight minutes on two cores. So short a training shows how
 everything works, not how good it can get.
 
 Without --corpus it trains on sentences that eSpeak NG synthesizes; with it, on
-your recordings. What it does is what the other commands do, in order, so each
-step can be repeated by hand.
+your recordings. With --notes it trains an autoencoder (nsynth-small), on notes
+that it computes if there is no --corpus. What it does is what the other
+commands do, in order, so each step can be repeated by hand.
 
 Before it:  nothing.
 After it:   pwavenet prepare, on recordings of your own
 
 Example:
   pwavenet demo --out=runs/demo
+  pwavenet demo --out=runs/notes --notes
 """
 
 from pathlib import Path
@@ -24,7 +26,7 @@ from pwavenet_tf.cli.flags import define_out, define_path, existing_folder
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines --out and --corpus."""
+    """Defines --out, --corpus and --notes."""
     define_out("DIR: Folder to write everything to.", flag_values)
     define_path(
         "corpus",
@@ -33,6 +35,13 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         existing_folder,
         required=False,
     )
+    flags.DEFINE_boolean(
+        "notes",
+        False,
+        "<true|false>: Whether to train an autoencoder of notes, in place of "
+        "a vocoder.",
+        flag_values=flag_values,
+    )
 
 
 def run(flag_values: flags.FlagValues) -> None:
@@ -40,4 +49,5 @@ def run(flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.cli.demo import run_demo
 
     corpus = flag_values.corpus
-    run_demo(Path(flag_values.out), Path(corpus) if corpus else None)
+    recordings = Path(corpus) if corpus else None
+    run_demo(Path(flag_values.out), recordings, flag_values.notes)

@@ -8,9 +8,10 @@ damaged or badly clipped) is left out and reported with the reason; the others
 are prepared all the same. One recording in ten is held out to measure progress
 on, or those that --validation_pattern finds.
 
-The layouts of LJ Speech, VCTK and LibriTTS are known by themselves, with their
-texts and speakers, and so is a CSV manifest with the columns path, speaker and
-text: name it as --corpus, or call it manifest.csv in the folder.
+The layouts of LJ Speech, VCTK, LibriTTS and NSynth are known by themselves,
+with their texts and speakers (of notes, the instruments' families), and so is
+a CSV manifest with the columns path, speaker and text: name it as --corpus, or
+call it manifest.csv in the folder.
 
 What a model can be conditioned on is decided here:
   mel         the mel spectrogram; it is always there
@@ -22,6 +23,8 @@ What a model can be conditioned on is decided here:
               (pip install pwavenet_tf[demo])
   pitch       F0 and voicing
   sinusoids   sines at F0 and its multiples; the data then hold the pitch
+  encoding    of the audio, by an encoder that train-teacher trains with the
+              teacher: the data hold nothing for it
   speaker     the speaker's name, by the layout, else the folder that the
               recording lies in, or what --speaker_pattern finds in its path
 
@@ -98,13 +101,14 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     define_preset(
         "NAME: Settings to follow: nano (16 kHz, trains on two cores), small "
         "(the same with F0, the sizes of the voice kathleen), v1 (the WaveNet "
-        "of 2016), paper (24 kHz, the published sizes), multispeaker, or "
-        "samplernn and samplernn-small (another teacher).",
+        "of 2016), paper (24 kHz, the published sizes), multispeaker, "
+        "samplernn and samplernn-small (another teacher), or nsynth and "
+        "nsynth-small (an autoencoder).",
         flag_values,
     )
     define_conditioning(
         "LIST: Conditioning inputs, separated by commas: mel, linguistic, "
-        "pitch, sinusoids, speaker. The preset's own, if left out.",
+        "pitch, sinusoids, encoding, speaker. The preset's own, if left out.",
         flag_values,
     )
     define_labels(flag_values)

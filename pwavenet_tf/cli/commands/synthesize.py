@@ -12,6 +12,10 @@ synthesizes --text: eSpeak NG provides the phones, their timing and the pitch
 contour. A model of several speakers takes the speaker from --speaker, or from
 a recording's path by --speaker_pattern.
 
+A model that was trained with --conditioning=encoding encodes the recording
+itself. It also makes a sound between two: --mix names them, --by says how far
+it is from the first to the second.
+
 The same seed and temperature give the same sound. A temperature below 1
 makes it calmer and cleaner, above 1 livelier and noisier.
 
@@ -24,6 +28,8 @@ Example:
   pwavenet synthesize --model=run/teacher.keras --text="Good morning." \\
       --out=sound
   pwavenet synthesize --model=run/student.keras --input=one.wav --out=- | aplay
+  pwavenet synthesize --model=notes/student.keras --mix=flute.wav,bell.wav \\
+      --by=0.3 --out=sound
 """
 
 import sys
@@ -41,6 +47,7 @@ from pwavenet_tf.cli.flags import (
     existing,
     writable_folder,
 )
+from pwavenet_tf.cli.numbers import define_number
 from pwavenet_tf.core.errors import UserError
 
 # In place of a folder, as is usual on the command line.
@@ -68,6 +75,20 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "TEXT: What to synthesize, instead of --input; written to text.wav.",
         flag_values=flag_values,
     )
+    flags.DEFINE_list(
+        "mix",
+        None,
+        "PATH,PATH: Two recordings, instead of --input; a sound between them "
+        "is written. For models with an encoder.",
+        flag_values=flag_values,
+    )
+    define_number(
+        "by",
+        0.5,
+        "SHARE: How far --mix goes, from 0, the first, to 1, the second.",
+        (0.0, 1.0),
+        flag_values,
+    )
     define_speaker(flag_values)
     define_out(
         "DIR: Folder to write the sound files to, or - to play the sound while "
@@ -92,8 +113,11 @@ def run(flag_values: flags.FlagValues) -> None:
         synthesize_to_pipe,
     )
 
-    if (flag_values.input is None) == (flag_values.text is None):
-        raise UserError("give either --input=PATH or --text=TEXT")
+    sources = (flag_values.input, flag_values.text, flag_values.mix)
+    if sum(one is not None for one in sources) != 1:
+        raise UserError(
+            "give either --input=PATH or --text=TEXT, or --mix=PATH,PATH"
+        )
     (model,) = chosen_models(flag_values)
     synthesizer = load_voice(model)
     to_output = flag_values.out == _OUTPUT
@@ -144,6 +168,8 @@ def _features(synthesizer, flag_values: flags.FlagValues, out: Path) -> dict:
         )
         features = require_utterance(features, synthesizer, speaker, "--text")
         return {out / "text.wav": features}
+    if flag_values.mix is not None:
+        return _mixed(synthesizer, flag_values, out)
     place = Path(flag_values.input)
     for path in find_inputs(place):
         _require_kept(path, out)
@@ -155,6 +181,21 @@ def _features(synthesizer, flag_values: flags.FlagValues, out: Path) -> dict:
         flag_values.speaker_pattern,
     )
     return {out / f"{path.stem}.wav": one for path, one in found.items()}
+
+
+def _mixed(synthesizer, flag_values: flags.FlagValues, out: Path) -> dict:
+    from pwavenet_tf.synthesis.files import mixed_features
+
+    paths = [Path(path) for path in flag_values.mix]
+    if len(paths) != 2:
+        raise UserError(
+            f"--mix={','.join(flag_values.mix)}: name two recordings, with a "
+            "comma between them"
+        )
+    features = mixed_features(
+        *paths, flag_values.by, synthesizer, flag_values.speaker
+    )
+    return {out / f"{paths[0].stem}-{paths[1].stem}.wav": features}
 
 
 def _require_kept(path: Path, out: Path) -> None:

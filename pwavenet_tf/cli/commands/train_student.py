@@ -47,7 +47,8 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     define_out("RUN: Folder to write student.keras to.", flag_values)
     define_conditioning(
         "LIST: Conditioning inputs, separated by commas: mel, linguistic, "
-        "pitch, sinusoids, speaker; or none. The preset's own, if left out.",
+        "pitch, sinusoids, encoding, speaker; or none. The preset's own, if "
+        "left out.",
         flag_values,
     )
     define_training(

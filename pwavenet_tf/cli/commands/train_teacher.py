@@ -15,6 +15,10 @@ state is carried through whole recordings, segment by segment (--clip_length).
 samplernn trains on data prepared for nano too, samplernn-small, which also
 reads sinusoids, on data prepared for small.
 
+With --preset=nsynth or nsynth-small, or --conditioning=encoding, an encoder is
+trained with the teacher, and its encoding of the audio is the conditioning: an
+autoencoder, for notes as well as for speech.
+
 A run writes RUN/teacher.keras. Its progress is the loss in nats per sample on
 recordings that were held out; lower is better. RUN/progress.png shows it, and
 in long runs how close the teacher's samples are to the recordings.
@@ -70,7 +74,8 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     )
     define_conditioning(
         "LIST: Conditioning inputs, separated by commas: mel, linguistic, "
-        "pitch, sinusoids, speaker; or none. The preset's own, if left out.",
+        "pitch, sinusoids, encoding, speaker; or none. The preset's own, if "
+        "left out.",
         flag_values,
     )
     flags.DEFINE_enum(

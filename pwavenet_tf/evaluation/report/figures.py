@@ -1,4 +1,4 @@
-"""Pictures of audio: waveforms and spectrograms as small WebP files."""
+"""Pictures as small WebP files: waveforms, spectrograms and encodings."""
 
 import dataclasses
 import io
@@ -9,6 +9,10 @@ SHOWN_DB = 80
 # Nothing is shown below this, re a full-scale sine: silence is black.
 _LOWEST_DB = -120
 _WIDTH, _WAVEFORM_HEIGHT, _SPECTROGRAM_HEIGHT = 640, 96, 208
+# Each of 16 channels is four pixels high; colours end at so many standard
+# deviations.
+_ENCODING_HEIGHT = 64
+_SHOWN_DEVIATIONS = 3.0
 # Legible on a white and on a near-black page.
 _WAVEFORM_COLOUR = "#3d8f95"
 _WINDOW_SECONDS = 0.04
@@ -59,6 +63,42 @@ def draw_systems(
         )
         for system, audio in padded.items()
     }
+
+
+def draw_encodings(
+    encodings: list[np.ndarray], hop_length: int, samples: list[int]
+) -> list[bytes]:
+    """Draws one model's encodings of several recordings as heat maps.
+
+    A row is a channel, the first at the bottom; its colours show how far it is
+    from its mean over all of the recordings, in its standard deviations.
+
+    Args:
+        encodings: `(frames, channels)` each, finite.
+        hop_length: Samples of a frame.
+        samples: What each picture spans, from the recording's first sample on.
+
+    Returns:
+        WebP files, transparent after a recording's end.
+    """
+    together = np.concatenate(encodings)
+    mean, deviation = together.mean(axis=0), together.std(axis=0) + 1e-9
+    pictures = []
+    for encoding, length in zip(encodings, samples, strict=True):
+        figure, axes = _canvas(_ENCODING_HEIGHT)
+        axes.imshow(
+            ((encoding - mean) / deviation).T,
+            origin="lower",
+            aspect="auto",
+            cmap="RdBu_r",
+            vmin=-_SHOWN_DEVIATIONS,
+            vmax=_SHOWN_DEVIATIONS,
+            interpolation="nearest",
+            extent=(0, len(encoding) * hop_length, 0, encoding.shape[1]),
+        )
+        axes.set_xlim(0, length)
+        pictures.append(_encode(figure, lossless=True))
+    return pictures
 
 
 def _decibels(audio: np.ndarray, sample_rate: int) -> np.ndarray:

@@ -14,7 +14,11 @@ from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.html import page_environment
 from pwavenet_tf.evaluation.report import tables as measures
 from pwavenet_tf.evaluation.report.charts import Curve, draw_curve
-from pwavenet_tf.evaluation.report.figures import SHOWN_DB, draw_systems
+from pwavenet_tf.evaluation.report.figures import (
+    SHOWN_DB,
+    draw_encodings,
+    draw_systems,
+)
 from pwavenet_tf.evaluation.report.tables import (
     explanation,
     main_table,
@@ -40,11 +44,14 @@ class Sentence:
         text: The transcript, if known.
         audio: Audio `(time,)` in [-1, 1) by system, in the order of display;
             the system named "recording" is the one the others are judged by.
+        encodings: The recording's, `(frames, channels)`, by the systems that
+            have an encoder.
     """
 
     title: str
     text: str | None
     audio: dict[str, np.ndarray]
+    encodings: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +81,7 @@ def write_report(
     ablation: dict | None = None,
     quality: dict | None = None,
     listening_tests: Sequence[ListeningTest] = (),
+    hop_length: int = 1,
 ) -> None:
     """Writes the report as one self-contained HTML file.
 
@@ -94,6 +102,7 @@ def write_report(
         ablation: What `ablation_table.section` returned.
         quality: What `report_tables.quality_section` returned.
         listening_tests: Pages next to the report, to link to.
+        hop_length: Samples of a frame of encodings.
 
     Raises:
         UserError: If a sentence has no system, a system has no samples or some
@@ -109,7 +118,11 @@ def write_report(
         sample_rate=sample_rate,
         shown_db=SHOWN_DB,
         systems=_systems(sentences, metrics),
-        sentences=[_sentence(each, sample_rate) for each in sentences],
+        sentences=_with_encodings(
+            [_sentence(each, sample_rate) for each in sentences],
+            sentences,
+            hop_length,
+        ),
         metrics=main_table(metrics, quality),
         quality=quality,
         scores=score_section(scorings),
@@ -152,6 +165,8 @@ def _sentence(sentence: Sentence, sample_rate: int) -> dict:
                 "name": system,
                 "seconds": len(audio[system]) / sample_rate,
                 "peak": float(np.abs(audio[system]).max()),
+                # Where there is one, it is drawn with those of all sentences.
+                "encoding": None,
                 "flac": _data_uri(
                     "audio/flac", flac(audio[system], sample_rate)
                 ),
@@ -161,6 +176,29 @@ def _sentence(sentence: Sentence, sample_rate: int) -> dict:
             for system, pictures in draw_systems(audio, sample_rate).items()
         ],
     }
+
+
+def _with_encodings(
+    shown: list[dict], sentences: list[Sentence], hop_length: int
+) -> list[dict]:
+    """Adds the pictures of encodings, whose colours all sentences share."""
+    systems = {name for sentence in sentences for name in sentence.encodings}
+    for system in systems:
+        encoded = [
+            (entry, sentence)
+            for entry, sentence in zip(shown, sentences, strict=True)
+            if system in sentence.encodings
+        ]
+        pictures = draw_encodings(
+            [sentence.encodings[system] for _, sentence in encoded],
+            hop_length,
+            [max(map(len, one.audio.values())) for _, one in encoded],
+        )
+        for (entry, _), picture in zip(encoded, pictures, strict=True):
+            for one in entry["systems"]:
+                if one["name"] == system:
+                    one["encoding"] = _data_uri("image/webp", picture)
+    return shown
 
 
 def checked_audio(samples: np.ndarray, where: str) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from pwavenet_tf.audio.formats import HIGHEST_SAMPLE, LOWEST_SAMPLE
 from pwavenet_tf.audio.metrics import log_spectral_distance
 from pwavenet_tf.audio.sound_measures import sound_measures
-from pwavenet_tf.core.config import FRAME_ARRAYS, AudioContract
+from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.models.backend import is_replicated
 from pwavenet_tf.models.inputs import at_frames
@@ -223,9 +223,7 @@ class _Teacher:
         self.recorded = [
             clip.recorded[: frames * contract.hop_length] for clip in clips
         ]
-        self._features = _stacked(
-            [_frames_of(clip, frames, contract) for clip in clips]
-        )
+        self._teacher, self._clips, self._frames = teacher, clips, frames
         self._samples = frames * contract.hop_length
         self._sampler = CachedSampler(
             teacher,
@@ -239,7 +237,13 @@ class _Teacher:
             return None
         pieces, done = [], 0
         begun = time.monotonic()
-        for piece in self._sampler.chunks(self._features, self._seed):
+        features = _stacked(
+            [
+                _frames_of(clip, self._frames, self._teacher)
+                for clip in self._clips
+            ]
+        )
+        for piece in self._sampler.chunks(features, self._seed):
             pieces.append(piece)
             now = time.monotonic()
             # The first piece may include the compilation.
@@ -257,17 +261,10 @@ class _Teacher:
         ]
 
 
-def _frames_of(
-    clip: Clip, frames: int, contract: AudioContract
-) -> dict[str, np.ndarray]:
+def _frames_of(clip: Clip, frames: int, teacher) -> dict[str, np.ndarray]:
     """A teacher's inputs to generate a clip from its start on."""
-    given = {
-        key: value
-        for key, value in clip.inputs.items()
-        if key in (*FRAME_ARRAYS, "speaker")
-    }
-    first = clip.start // contract.hop_length
-    return at_frames(given, np.arange(first, first + frames))
+    first = clip.start // teacher.audio.hop_length
+    return at_frames(clip.features(teacher), np.arange(first, first + frames))
 
 
 def _stacked(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

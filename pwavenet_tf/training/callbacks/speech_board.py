@@ -94,6 +94,18 @@ class Clip:
         """The valid samples, `(time,)`."""
         return self.audio[self.start : self.end]
 
+    def features(self, model: Teacher) -> dict[str, np.ndarray]:
+        """What a model generates from: the frames and the speaker.
+
+        An encoding is that of the recording, by the weights of the moment.
+        """
+        inputs = model.conditioner.with_encoding(self.inputs)
+        return {
+            key: np.asarray(value)
+            for key, value in inputs.items()
+            if key in (*FRAME_ARRAYS, "speaker")
+        }
+
 
 def single_clips(batches) -> list[Clip]:
     """Batches `(inputs, audio, weight)` as clips, without those of no weight.
@@ -165,7 +177,8 @@ class StudentGenerator:
             "student/log_scale": output["log_scale"],
         }
         if isinstance(self._trainer, Distiller):
-            along = clip.inputs | {"audio": output["audio"]}
+            along = clip.features(self._trainer.teacher)
+            along["audio"] = output["audio"]
             parameters |= _head_parameters(
                 self._trainer.teacher.distribution(along)
             )
@@ -207,11 +220,7 @@ class TeacherGenerator:
 
     def _sampled(self, clip: Clip) -> np.ndarray:
         contract = self.contract
-        conditioning = {
-            key: value
-            for key, value in clip.inputs.items()
-            if key in (*FRAME_ARRAYS, "speaker")
-        }
+        conditioning = clip.features(self._teacher)
         first = clip.start // contract.hop_length
         second = round(_SAMPLED_SECONDS * contract.sample_rate)
         # Not the valid part, whose length varies: one compiled loop is to serve
