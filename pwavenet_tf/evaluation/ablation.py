@@ -1,5 +1,6 @@
 """An ablation from a teacher's file to its table, its report and its sound."""
 
+import dataclasses
 from pathlib import Path
 
 import keras
@@ -7,7 +8,7 @@ import keras
 from pwavenet_tf.audio.files import find_audio
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.core.progress import Bar
-from pwavenet_tf.core.training_config import Distillation
+from pwavenet_tf.core.training_config import Distillation, Preset
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.corpus.transcripts import Transcripts
 from pwavenet_tf.distillation.distiller import Distiller
@@ -87,6 +88,18 @@ def held_out_measures(
     return found
 
 
+def _with_contrastive(settings: Preset) -> Preset:
+    """The paper's γ where a preset leaves the contrastive loss out.
+
+    The table is there to show what it does.
+    """
+    whole = settings.distillation
+    if whole is None or whole.contrastive:
+        return settings
+    whole = dataclasses.replace(whole, contrastive=Distillation.contrastive)
+    return dataclasses.replace(settings, distillation=whole)
+
+
 def run_ablation(
     corpus: Corpus,
     teacher_file: Path,
@@ -101,7 +114,8 @@ def run_ablation(
 
     Args:
         corpus: The corpus that the teacher was trained on; its preset is
-            the one whose losses are added one by one.
+            the one whose losses are added one by one, and the contrastive
+            one with γ = 0.3 where it has none.
         teacher_file: The teacher of all.
         phone_classifier: Trained by `train_phones`.
         reference: Recordings that were not trained on.
@@ -117,7 +131,7 @@ def run_ablation(
     Raises:
         UserError: As `ablate` and `evaluate` do.
     """
-    settings = preset(corpus.card.preset)
+    settings = _with_contrastive(preset(corpus.card.preset))
     teacher = load_teacher(teacher_file)
     recordings = find_audio(reference)
     folder = reference if reference.is_dir() else reference.parent

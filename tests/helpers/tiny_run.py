@@ -53,7 +53,9 @@ def tiny_preset(**training) -> Preset:
         # The contrastive loss takes two clips.
         distillation=dataclasses.replace(
             nano.distillation,
-            **{"inner_samples": 2} | training | {"batch_size": 2},
+            **{"inner_samples": 2, "contrastive": 0.3}
+            | training
+            | {"batch_size": 2},
         ),
     )
 
