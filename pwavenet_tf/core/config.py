@@ -242,6 +242,11 @@ class Conditioning:
                     f"conditioning: {name} is {getattr(self, name)}; it must "
                     "be at least 1"
                 )
+        if min(self.encoder_dilations, default=1) < 1:
+            raise UserError(
+                "conditioning: encoder_dilations are "
+                f"{self.encoder_dilations}; each must be at least 1"
+            )
 
     @classmethod
     def from_config(cls, config: "Conditioning | dict") -> "Conditioning":

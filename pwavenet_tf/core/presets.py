@@ -7,7 +7,7 @@ about as large, with F0 and a source-filter flow; `v1` is the WaveNet of
 of its student for several speakers. `samplernn` has a teacher of the structure
 of 1612.07837, `samplernn-small` one for two cores, with the student of `small`.
 `nsynth` is the WaveNet autoencoder of 1704.01279, `nsynth-small` one for two
-cores, with the teacher and the student of `nano`.
+cores, with the layers of `nano`.
 """
 
 import dataclasses
@@ -191,6 +191,8 @@ _SMALL_SAMPLE_RNN = dataclasses.replace(
     teacher_training=TeacherTraining(
         steps=16_000, batch_size=8, clip_length=800, learning_rate=2e-3
     ),
+    # It has no linear prediction.
+    distillation=dataclasses.replace(_NANO_DISTILLATION, contrastive=0.3),
 )
 
 # 16 channels every 512 samples, repeated for each of them (section 2.1). The

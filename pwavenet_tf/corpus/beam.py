@@ -222,8 +222,9 @@ class _Job:
 
     @property
     def needs_sources(self) -> bool:
-        """Whether the features need texts or speakers."""
-        return bool({"linguistic", "speaker"}.intersection(self.inputs))
+        """Whether the features need texts, speakers or the pitch of notes."""
+        needing = {"linguistic", "speaker", "pitch", "sinusoids"}
+        return bool(needing.intersection(self.inputs))
 
     def file_name(self, source: Source) -> str:
         """Of the saved features."""
@@ -406,8 +407,7 @@ class _Extract(beam.DoFn):
 
 
 def _entry(source: Source, result: Path) -> tuple:
-    fields = source.name, source.speaker, source.text
-    fields += source.pitch, source.velocity
+    fields = source.name, source.speaker, source.text, source.pitch
     return (str(source.path), *fields, str(result))
 
 

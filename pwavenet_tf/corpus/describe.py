@@ -25,6 +25,7 @@ from pwavenet_tf.corpus.manifest import (
     compiled,
     speaker_of,
 )
+from pwavenet_tf.corpus.nsynth import EXAMPLES
 from pwavenet_tf.corpus.phones.alignment import Aligner
 from pwavenet_tf.corpus.phones.labels import find_labels, read_labels
 from pwavenet_tf.corpus.phones.phones import (
@@ -100,7 +101,10 @@ class FeatureExtractor:
         self._has_pattern = speaker_pattern is not None
         self._sources: dict[str, Source] = {}
         self._texts: Transcripts | None = None
-        of_layout = {"linguistic", "speaker", "pitch", "sinusoids"}
+        # The pitch of notes is a whole corpus's, not a single recording's.
+        of_layout = {"linguistic", "speaker"}
+        if layout is not None or (Path(folder) / EXAMPLES).is_file():
+            of_layout |= {"pitch", "sinusoids"}
         if of_layout.intersection(inputs):
             self._sources = _sources(folder, layout)
         if "linguistic" in inputs:

@@ -48,7 +48,6 @@ class Source:
         text: The transcript, normalised, if the layout gives it.
         pitch: The MIDI number of the one note that it is, if the layout gives
             it.
-        velocity: How hard that was struck, 0 to 127, likewise.
         origin: The manifest's line that names it, if there is a manifest.
     """
 
@@ -57,7 +56,6 @@ class Source:
     speaker: str | None = None
     text: str | None = None
     pitch: int | None = None
-    velocity: int | None = None
     # Of no account to what is computed from the recording.
     origin: str | None = dataclasses.field(
         default=None, compare=False, repr=False
@@ -215,7 +213,8 @@ def _audio_or_none(folder: Path) -> list[Path]:
 
 
 def _nsynth(folder: Path, found: list[Path]) -> Layout | None:
-    if not (folder / nsynth.EXAMPLES).is_file():
+    has_audio = (folder / nsynth.AUDIO).is_dir()
+    if not has_audio or not (folder / nsynth.EXAMPLES).is_file():
         return None
     notes = nsynth.read_notes(folder / nsynth.EXAMPLES)
     sources = [
@@ -224,7 +223,6 @@ def _nsynth(folder: Path, found: list[Path]) -> Layout | None:
             _name(path, folder),
             note.instrument_family_str,
             pitch=note.pitch,
-            velocity=note.velocity,
         )
         for path in found
         if path.parent == folder / nsynth.AUDIO

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pwavenet_tf.audio.files import write_audio
+from pwavenet_tf.audio.files import HIGHEST_RATE, LOWEST_RATE, write_audio
 from pwavenet_tf.core.errors import UserError, unreadable
-from pwavenet_tf.core.files import atomic_write, write_json
+from pwavenet_tf.core.files import atomic_write, require_free, write_json
 
 EXAMPLES = "examples.json"
 AUDIO = "audio"
@@ -80,7 +80,7 @@ def unpacked(records: Path) -> Path:
     """The notes of a TFRecord file in the JSON/WAV layout, next to it.
 
     They are unpacked once, into a folder of the file's name without its suffix,
-    which takes a quarter of the file's room.
+    which takes half of the file's room.
 
     Raises:
         UserError: If the file holds no notes of NSynth, or the folder can't be
@@ -91,6 +91,7 @@ def unpacked(records: Path) -> Path:
         return folder
     from pwavenet_tf.core.progress import Bar
 
+    require_free(folder)
     notes = {}
     with atomic_write(folder) as temporary:
         (temporary / AUDIO).mkdir(parents=True)
@@ -121,13 +122,13 @@ def _examples(records: Path):
     count = 0
     try:
         for record in tf.data.TFRecordDataset(str(records)):
-            count += 1
             yield _parsed(tf.io.parse_single_example(record, features))
+            count += 1
     except (KeyError, ValueError, tf.errors.OpError) as error:
         reason = str(error).splitlines()[0][:120]
         raise UserError(
-            f"{records}: record {count} holds no note of NSynth ({reason}); "
-            f"{_AGAIN}"
+            f"{records}: record {count + 1} holds no note of NSynth "
+            f"({reason}); {_AGAIN}"
         ) from error
     if not count:
         raise UserError(f"{records}: holds no records; {_AGAIN}")
@@ -139,6 +140,8 @@ def _parsed(found: dict) -> tuple[str, Note, int, np.ndarray]:
     name = one["note_str"].decode()
     if not _NAME.fullmatch(name) or not np.isfinite(audio).all():
         raise ValueError("its name or its samples are invalid")
+    if not LOWEST_RATE <= one["sample_rate"] <= HIGHEST_RATE:
+        raise ValueError(f"its sample rate is {one['sample_rate']}")
     family = one["instrument_family_str"].decode()
     note = Note(family, int(one["pitch"]), int(one["velocity"]))
     return name, note, int(one["sample_rate"]), audio

@@ -359,7 +359,9 @@ class Conditioner(keras.layers.Layer):
         """
         if self.encoder is None or "encoding" in inputs:
             return inputs
-        return {**inputs, "encoding": self.encoder(inputs["audio"])}
+        # As features are, whatever the encoder computed in.
+        encoding = ops.cast(self.encoder(inputs["audio"]), "float32")
+        return {**inputs, "encoding": encoding}
 
     def encode(self, audio: np.ndarray) -> np.ndarray:
         """The encoding of whole recordings, in constant memory.

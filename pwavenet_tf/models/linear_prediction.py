@@ -81,9 +81,10 @@ class LinearPrediction(keras.layers.Layer):
         power = ops.exp(2.0 * (envelope + constant.astype("float32")))
         # Rounding to PCM values adds white noise: so g is never 0.
         power = power + (2.0 * HALF_BIN) ** 2 / 12.0
-        predictor, error = levinson_durbin(
-            ops.matmul(power, self._to_autocorrelation()), self.order
-        )
+        # No product of matrices: TensorFloat-32 would round it by more than
+        # the white noise that keeps the recursion well conditioned.
+        terms = power[..., None] * self._to_autocorrelation()
+        predictor, error = levinson_durbin(ops.sum(terms, axis=-2), self.order)
         return {"predictor": predictor, "log_gain": 0.5 * ops.log(error)}
 
     def _to_autocorrelation(self) -> np.ndarray:

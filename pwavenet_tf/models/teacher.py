@@ -123,14 +123,23 @@ class Teacher(ReplicatedModel):
                 f"{cls.__name__}; choose another preset"
             )
         audio = audio or preset.audio
+        conditioning = conditioning or preset.conditioning
+        config = cls.suited_sizes(config, conditioning)
         if not issubclass(HEADS[config.head], ContinuousHead):
             # Classes have no location for pre-emphasis to shift.
             audio = dataclasses.replace(audio, pre_emphasis=0.0)
-        return cls(
-            audio,
-            conditioning or preset.conditioning,
-            **dataclasses.asdict(config),
-        )
+        return cls(audio, conditioning, **dataclasses.asdict(config))
+
+    @classmethod
+    def suited_sizes(cls, sizes, conditioning: Conditioning):
+        """A preset's sizes without what a conditioning or a head rules out.
+
+        Args:
+            sizes: Of the class `sizes`.
+            conditioning: What the teacher is conditioned on.
+        """
+        del conditioning
+        return sizes
 
     @property
     def input_std(self) -> float:

@@ -10,7 +10,7 @@ from pwavenet_tf.models.sample_rnn import SampleRNN
 from pwavenet_tf.models.teacher import Teacher
 from pwavenet_tf.models.wavenet import WaveNet
 
-__all__ = ["SampleRNN", "Teacher", "WaveNet", "teacher_of"]
+__all__ = ["SampleRNN", "Teacher", "WaveNet", "kind_of", "teacher_of"]
 
 
 def teacher_of(
@@ -19,6 +19,10 @@ def teacher_of(
     conditioning: Conditioning | None = None,
 ) -> Teacher:
     """The untrained teacher of a preset; see `Teacher.from_preset`."""
+    return kind_of(preset).from_preset(preset, audio, conditioning)
+
+
+def kind_of(preset: Preset) -> type[Teacher]:
+    """The class of the teacher of a preset."""
     is_recurrent = isinstance(preset.teacher, SampleRNNConfig)
-    kind = SampleRNN if is_recurrent else WaveNet
-    return kind.from_preset(preset, audio, conditioning)
+    return SampleRNN if is_recurrent else WaveNet

@@ -109,17 +109,12 @@ class WaveNet(Teacher):
         self._make_output()
 
     @classmethod
-    def from_preset(cls, preset, audio=None, conditioning=None):
-        """As in the base class; without what linear prediction needs, without.
-
-        A corpus may lack mel spectrograms, and a head of classes a location.
-        """
-        head = HEADS[preset.teacher.head]
-        inputs = (conditioning or preset.conditioning).inputs
-        if "mel" not in inputs or not issubclass(head, ContinuousHead):
-            sizes = dataclasses.replace(preset.teacher, prediction_order=0)
-            preset = dataclasses.replace(preset, teacher=sizes)
-        return super().from_preset(preset, audio, conditioning)
+    def suited_sizes(cls, sizes, conditioning: Conditioning):
+        """As in the base class: linear prediction needs mel and location."""
+        continuous = issubclass(HEADS[sizes.head], ContinuousHead)
+        if "mel" in conditioning.inputs and continuous:
+            return sizes
+        return dataclasses.replace(sizes, prediction_order=0)
 
     def _require_predictable(self) -> None:
         if "mel" not in self.conditioning.inputs:

@@ -6,7 +6,11 @@ from pathlib import Path
 
 import keras
 
-from pwavenet_tf.core.config import AudioContract, Conditioning
+from pwavenet_tf.core.config import (
+    AudioContract,
+    Conditioning,
+    TeacherConfig,
+)
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.training_config import (
     Distillation,
@@ -23,7 +27,12 @@ from pwavenet_tf.models.distributions import Gaussian
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.phone_classifier import PhoneClassifier
 from pwavenet_tf.models.sample_rnn import SampleRNN
-from pwavenet_tf.models.teachers import Teacher, WaveNet, teacher_of
+from pwavenet_tf.models.teachers import (
+    Teacher,
+    WaveNet,
+    kind_of,
+    teacher_of,
+)
 from pwavenet_tf.training.fit import fit, samples_around, save_model
 from pwavenet_tf.training.run_folder import (
     digest_of,
@@ -86,11 +95,17 @@ def train_teacher(
     require_within("seed", seed)
     settings = preset.teacher_training
     conditioning = _conditioning(corpus, preset)
+    sizes = kind_of(preset).suited_sizes(preset.teacher, conditioning)
+    if isinstance(initial, WaveNet) and isinstance(sizes, TeacherConfig):
+        # No flag sets it, and earlier teachers have none.
+        order = initial.prediction_order
+        sizes = dataclasses.replace(sizes, prediction_order=order)
+    preset = dataclasses.replace(preset, teacher=sizes)
     run = open_run(
         Path(out) / "teacher.keras",
         steps or settings.steps,
         conditioning,
-        preset.teacher,
+        sizes,
         settings,
         seed=seed,
         data=digest_of(corpus.card),

@@ -88,8 +88,14 @@ def feature(value) -> tf.train.Feature:
 
 
 def found_in(layout) -> dict:
+    """Family, pitch and velocity of the notes of a layout."""
+    described = nsynth.read_notes(layout.folder / "examples.json")
     return {
-        one.path.stem: (one.speaker, one.pitch, one.velocity)
+        one.path.stem: (
+            one.speaker,
+            one.pitch,
+            described[one.path.stem].velocity,
+        )
         for one in layout.sources
     }
 
@@ -166,14 +172,40 @@ def test_other_records_are_refused_and_leave_nothing(tmp_path, records) -> None:
     assert not list(tmp_path.glob("*/"))
 
 
-def test_a_name_that_would_leave_the_folder_is_refused(tmp_path) -> None:
+def test_records_are_not_unpacked_over_other_files(records) -> None:
+    folder = records.with_suffix("")
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=str(folder)):
+        find_layout(records)
+    assert [one.name for one in folder.iterdir()] == ["notes.txt"]
+
+
+def test_a_folder_with_another_examples_json_is_a_plain_one(tmp_path) -> None:
+    name = next(iter(NOTES))
+    write_audio(tmp_path / "one.wav", audio_of(name), RATE)
+    (tmp_path / "examples.json").write_text("[]")
+    assert find_layout(tmp_path).kind == "plain folder"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"note_str": "../x"}, "its name or its samples are invalid"),
+        ({"sample_rate": 0}, "its sample rate is 0"),
+        ({"sample_rate": 2**40}, "its sample rate is 1099511627776"),
+    ],
+)
+def test_a_note_that_cannot_be_a_file_is_refused(
+    tmp_path, wrong, reason
+) -> None:
     path = tmp_path / "bad.tfrecord"
-    values = described(next(iter(NOTES))) | {"audio": [0.0], "note_str": "../x"}
+    values = described(next(iter(NOTES))) | {"audio": [0.0]} | wrong
     features = {key: feature(value) for key, value in values.items()}
     example = tf.train.Example(features=tf.train.Features(feature=features))
     with tf.io.TFRecordWriter(str(path)) as writer:
         writer.write(example.SerializeToString())
-    with pytest.raises(UserError, match="its name or its samples are invalid"):
+    with pytest.raises(UserError, match=reason):
         find_layout(path)
     assert not (tmp_path / "x.wav").exists()
 

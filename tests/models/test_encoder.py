@@ -154,6 +154,13 @@ def test_speaker_and_pitch_join_the_encoding() -> None:
         assert np.abs(moved).max() > 1e-3
 
 
+def test_an_encoding_is_float32_whatever_the_encoder_computes_in() -> None:
+    """Features are: bfloat16 arrays would be refused as no numbers."""
+    model = tiny_models.teacher(**ENCODED, dtype="mixed_bfloat16")
+    inputs = model.conditioner.with_encoding({"audio": tiny_models.audio()})
+    assert np.asarray(inputs["encoding"]).dtype == np.float32
+
+
 def test_what_cannot_be_encoded_is_refused_in_one_line() -> None:
     with pytest.raises(UserError, match="has no encoder; train one with"):
         tiny_models.teacher().encode(np.zeros(40))

@@ -249,6 +249,26 @@ def test_what_cannot_be_predicted_is_refused() -> None:
         teacher(head="mu_law", audio=tiny_models.CONTRACT)
 
 
+@pytest.mark.parametrize(
+    ("inputs", "head", "order"),
+    [
+        (("mel",), "mixture_of_logistics", 32),
+        (("pitch",), "gaussian", 0),
+        (("mel",), "mu_law", 0),
+    ],
+)
+def test_a_preset_predicts_where_it_can(inputs, head, order) -> None:
+    nano = preset("nano")
+    sizes = dataclasses.replace(nano.teacher, head=head)
+    made = WaveNet.from_preset(
+        dataclasses.replace(nano, teacher=sizes),
+        conditioning=dataclasses.replace(
+            nano.conditioning, inputs=inputs, mean_pitch_hz=150.0
+        ),
+    )
+    assert made.prediction_order == order
+
+
 def test_a_saved_teacher_predicts_as_before(tmp_path) -> None:
     model = teacher()
     inputs = {"audio": tiny_models.audio(), "mel": tiny_models.mel()}

@@ -142,6 +142,9 @@ def _peak_growth(path: str, frames: str) -> int:
         "timing": np.zeros((1, 1, 2), np.float32),
         "pitch": np.zeros((1, 1, 2), np.float32),
         "sinusoids": np.zeros((1, 1, 3), np.float32),
+        "encoding": np.zeros(
+            (1, 1, synthesizer.conditioning.encoding_channels), np.float32
+        ),
         "speaker": np.zeros(1, np.int32),
     }
     parts = ({"mel": mel} | others for _ in range(int(frames)))

@@ -12,7 +12,7 @@ tolerable weakness is a warning. The limits are flags, and pwavenet prepare has
 the same ones: what is in quarantine here is left out there. No recording is
 ever changed or moved.
 
-The layouts of LJ Speech, VCTK and LibriTTS are known by themselves, and so is
+The layouts of LJ Speech, VCTK, LibriTTS and NSynth are recognised, and so is
 a CSV manifest with the columns path, speaker and text: name it as --corpus,
 or call it manifest.csv in the folder. In any other folder all recordings are
 taken, with texts from metadata.csv (name|text) if there is one.

@@ -84,8 +84,9 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     )
     define_number(
         "by",
-        0.5,
-        "SHARE: How far --mix goes, from 0, the first, to 1, the second.",
+        None,
+        "SHARE: How far --mix goes, from 0, the first, to 1, the second; half "
+        "of it, if left out.",
         (0.0, 1.0),
         flag_values,
     )
@@ -118,6 +119,8 @@ def run(flag_values: flags.FlagValues) -> None:
         raise UserError(
             "give either --input=PATH or --text=TEXT, or --mix=PATH,PATH"
         )
+    if flag_values.by is not None and flag_values.mix is None:
+        raise UserError("--by says how far --mix goes; give --mix=PATH,PATH")
     (model,) = chosen_models(flag_values)
     synthesizer = load_voice(model)
     to_output = flag_values.out == _OUTPUT
@@ -192,9 +195,8 @@ def _mixed(synthesizer, flag_values: flags.FlagValues, out: Path) -> dict:
             f"--mix={','.join(flag_values.mix)}: name two recordings, with a "
             "comma between them"
         )
-    features = mixed_features(
-        *paths, flag_values.by, synthesizer, flag_values.speaker
-    )
+    by = 0.5 if flag_values.by is None else flag_values.by
+    features = mixed_features(*paths, by, synthesizer, flag_values.speaker)
     return {out / f"{paths[0].stem}-{paths[1].stem}.wav": features}
 
 
