@@ -15,7 +15,9 @@ from tiny_run import STEPS, contents, tiny_preset
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.models.loading import load_student, load_teacher
+from pwavenet_tf.models.wavenet import WaveNet
 from pwavenet_tf.training import fit as fitting
+from pwavenet_tf.training import runs
 from pwavenet_tf.training.callbacks import checkpoint
 from pwavenet_tf.training.callbacks.checkpoint import batches_of, step_of
 from pwavenet_tf.training.run_folder import RunFolder
@@ -200,6 +202,18 @@ def test_a_student_without_learning_ends_with_the_initial_weights(
         student.get_weights(), initial.get_weights(), strict=True
     ):
         np.testing.assert_array_equal(one, other)
+
+
+def test_an_initial_teacher_brings_its_order_of_linear_prediction(
+    tiny_run, corpus, tmp_path, monkeypatch
+):
+    """No flag sets it, and older teachers have none."""
+    monkeypatch.setattr(runs, "fit", lambda *given: None)
+    usual = load_teacher(tiny_run.teacher)
+    older = WaveNet.from_config(usual.get_config() | {"prediction_order": 0})
+    older.build()
+    found = train_teacher(corpus, tiny_preset(), tmp_path, 1, initial=older)
+    assert (usual.prediction_order, found.prediction_order) == (32, 0)
 
 
 def test_an_initial_model_that_does_not_fit_is_refused_with_the_field(
