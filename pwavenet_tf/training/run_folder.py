@@ -133,7 +133,7 @@ class RunFolder:
                     f"--out{self._start_over()}"
                 )
             return
-        done, begun = batches_of(self.checkpoint), self._begun()
+        done, begun = batches_of(self.checkpoint), self.begun()
         # An older checkpoint without a record.
         if begun is None:
             return
@@ -177,7 +177,7 @@ class RunFolder:
     def _mark(self) -> Path:
         return self.backup / "run.json"
 
-    def _begun(self) -> tuple[int, dict[str, str]] | None:
+    def begun(self) -> tuple[int, dict[str, str]] | None:
         """Steps and identity of the run that began here."""
         try:
             content = json.loads(self._mark.read_text("utf-8"))
@@ -205,6 +205,32 @@ class RunFolder:
         if not self.target.exists() or self.target.stem == _FRESH:
             return ""
         return f", to which --initial={self.target} brings its weights"
+
+
+def as_begun(target: Path, settings, **earlier):
+    """Settings with a preset's earlier values, if a run began with them.
+
+    Presets change. A run continues with what it began with, where no flag sets
+    it.
+
+    Args:
+        target: The `.keras` file that the run writes.
+        settings: A dataclass.
+        earlier: The earlier value, by field.
+
+    Raises:
+        UserError: If the record of the run cannot be read.
+    """
+    begun = RunFolder(target, {}, 0).begun()
+    if begun is None:
+        return settings
+    then = identity(dataclasses.replace(settings, **earlier))
+    values = {
+        name: value
+        for name, value in earlier.items()
+        if begun[1].get(name) == then.get(name)
+    }
+    return dataclasses.replace(settings, **values)
 
 
 def open_run(target: Path, steps: int, *settings, **values) -> RunFolder:

@@ -35,6 +35,7 @@ from pwavenet_tf.models.teachers import (
 )
 from pwavenet_tf.training.fit import fit, samples_around, save_model
 from pwavenet_tf.training.run_folder import (
+    as_begun,
     digest_of,
     initial_weights,
     open_run,
@@ -95,14 +96,17 @@ def train_teacher(
     require_within("seed", seed)
     settings = preset.teacher_training
     conditioning = _conditioning(corpus, preset)
+    target = Path(out) / "teacher.keras"
     sizes = kind_of(preset).suited_sizes(preset.teacher, conditioning)
-    if isinstance(initial, WaveNet) and isinstance(sizes, TeacherConfig):
-        # No flag sets it, and earlier teachers have none.
-        order = initial.prediction_order
-        sizes = dataclasses.replace(sizes, prediction_order=order)
+    if isinstance(sizes, TeacherConfig):
+        sizes = as_begun(target, sizes, prediction_order=0)
+        if isinstance(initial, WaveNet):
+            # No flag sets it, and earlier teachers have none.
+            order = initial.prediction_order
+            sizes = dataclasses.replace(sizes, prediction_order=order)
     preset = dataclasses.replace(preset, teacher=sizes)
     run = open_run(
-        Path(out) / "teacher.keras",
+        target,
         steps or settings.steps,
         conditioning,
         sizes,
@@ -324,12 +328,15 @@ def distill(
     """
     require_within("seed", seed)
     settings = require_suited(corpus, teacher, preset, phone_classifier)
+    target = Path(out) / "student.keras"
+    if not settings.contrastive:
+        settings = as_begun(target, settings, contrastive=0.3)
     preset = with_noise_of(preset, teacher)
     judges = {"teacher": weights_of(teacher)}
     if phone_classifier is not None:
         judges["phone_classifier"] = weights_of(phone_classifier)
     run = open_run(
-        Path(out) / "student.keras",
+        target,
         steps or settings.steps,
         preset.student,
         settings,

@@ -86,7 +86,7 @@ def test_the_command_resynthesizes_and_mixes(
         (["--mix=one.wav"], "--mix=one.wav: name two recordings"),
         (["--mix=a.wav,b.wav", "--text=hello"], "give either --input"),
         (["--mix=a.wav,b.wav", "--by=2"], "from 0.0 to 1.0"),
-        (["--input=a.wav", "--by=0.3"], "give --mix=PATH,PATH"),
+        (["--text=hello", "--by=0.3"], "give --mix=PATH,PATH"),
     ],
 )
 def test_a_mix_that_cannot_be_is_refused(
