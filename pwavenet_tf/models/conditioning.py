@@ -200,6 +200,22 @@ class Upsampler(keras.layers.Layer):
         }
 
 
+def by_reader(conditioning: dict) -> tuple[dict, dict]:
+    """A model's conditioning: its stacks' part, and the rest.
+
+    The rest is a source-filter flow's or linear prediction's.
+    """
+    of_stacks = {
+        name: conditioning[name]
+        for name in ("conditioning", "speaker", "sinusoids")
+        if name in conditioning
+    }
+    rest = {
+        name: x for name, x in conditioning.items() if name not in of_stacks
+    }
+    return of_stacks, rest
+
+
 def _embedding(channels: int, dtype) -> keras.layers.Dense:
     """Vectors of identities, as a matrix product with their one-hot codes.
 

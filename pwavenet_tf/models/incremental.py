@@ -17,11 +17,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pwavenet_tf.models.conditioning import Conditioner
+from pwavenet_tf.models.conditioning import Conditioner, by_reader
 from pwavenet_tf.models.inputs import at_frames
 from pwavenet_tf.models.layers import GatedStack
-from pwavenet_tf.models.linear_prediction import split_prediction
-from pwavenet_tf.models.source_filter import by_reader
 
 
 class CachedState(NamedTuple):
@@ -248,7 +246,7 @@ class CachedNetwork:
 
     def projected(self, weights: dict, conditioning: dict, position):
         """As in `CachedBlocks`, with the linear prediction of each step."""
-        of_stack, of_prediction = split_prediction(conditioning)
+        of_stack, of_prediction = by_reader(conditioning)
         added = self.blocks.projected(weights, of_stack, position)
         if not of_prediction:
             return lambda step: (added(step), None)

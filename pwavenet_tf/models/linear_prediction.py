@@ -23,19 +23,6 @@ _GRID_POINTS = 257
 _WHITE_NOISE = 1e-5
 _LAG_WINDOW_HZ = 30.0
 
-_OUTPUTS = ("predictor", "log_gain")
-
-
-def split_prediction(conditioning: dict) -> tuple[dict, dict]:
-    """A teacher's conditioning: its stack's part and its prediction's."""
-    of_prediction = {
-        name: conditioning[name] for name in _OUTPUTS if name in conditioning
-    }
-    of_stack = {
-        name: x for name, x in conditioning.items() if name not in of_prediction
-    }
-    return of_stack, of_prediction
-
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
 class LinearPrediction(keras.layers.Layer):

@@ -19,10 +19,10 @@ from pwavenet_tf.core.config import (
 )
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.models.backend import Key, next_key
-from pwavenet_tf.models.conditioning import Conditioner
+from pwavenet_tf.models.conditioning import Conditioner, by_reader
 from pwavenet_tf.models.flows import FlowNetwork, affine_step
 from pwavenet_tf.models.noise import NOISES, NoiseFamily
-from pwavenet_tf.models.source_filter import SourceFilter, by_reader
+from pwavenet_tf.models.source_filter import SourceFilter
 
 if TYPE_CHECKING:
     from pwavenet_tf.models.bijectors import InverseAutoregressiveFlow

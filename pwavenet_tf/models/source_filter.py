@@ -30,20 +30,6 @@ _REFERENCE_HZ = 200.0
 _UNVOICED = 3.0
 
 
-_OUTPUTS = ("harmonics", "filters")
-
-
-def by_reader(conditioning: dict) -> tuple[dict, dict]:
-    """A student's conditioning: its networks' part and its source's."""
-    source = {
-        name: conditioning[name] for name in _OUTPUTS if name in conditioning
-    }
-    networks = {
-        name: x for name, x in conditioning.items() if name not in source
-    }
-    return networks, source
-
-
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
 class SourceFilter(keras.layers.Layer):
     """A flow that starts from what a mel spectrogram and F0 say of the sound.

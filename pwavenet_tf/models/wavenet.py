@@ -9,12 +9,10 @@ from keras import ops
 from pwavenet_tf.audio.signal import delayed, pre_emphasis
 from pwavenet_tf.core.config import AudioContract, Conditioning, TeacherConfig
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.conditioning import by_reader
 from pwavenet_tf.models.distributions import HEADS, ContinuousHead
 from pwavenet_tf.models.layers import GatedStack
-from pwavenet_tf.models.linear_prediction import (
-    LinearPrediction,
-    split_prediction,
-)
+from pwavenet_tf.models.linear_prediction import LinearPrediction
 from pwavenet_tf.models.teacher import Teacher
 
 
@@ -160,7 +158,7 @@ class WaveNet(Teacher):
 
     def parameters_given(self, audio, conditioning: dict):
         audio = ops.cast(audio, "float32")
-        of_stack, of_prediction = split_prediction(conditioning)
+        of_stack, of_prediction = by_reader(conditioning)
         series = pre_emphasis(audio, self.audio.pre_emphasis)
         if self.prediction is None:
             past, predicted = self.head_class.network_input(series), None

@@ -7,11 +7,11 @@ import tensorflow as tf
 
 from pwavenet_tf.audio.formats import HIGHEST_SAMPLE, LOWEST_SAMPLE
 from pwavenet_tf.audio.signal import de_emphasis
+from pwavenet_tf.models.conditioning import by_reader
 from pwavenet_tf.models.flows import FlowNetwork, affine_step
 from pwavenet_tf.models.incremental import ChunkConditioner
 from pwavenet_tf.models.layers import CausalConvolution
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
-from pwavenet_tf.models.source_filter import by_reader
 from pwavenet_tf.synthesis.streaming import StreamingSynthesizer
 
 
