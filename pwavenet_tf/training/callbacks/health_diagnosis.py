@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 # After clipping, a term whose gradient is a hundredth hardly moves anything.
 POWERLESS = 100.0
@@ -44,11 +45,11 @@ NEGATIVE_KL = -0.1
 # probable by 0.3 to 1.5.
 CONTRAST = 5.0
 
-_BAND_WORDS = {
-    "below_300": "below 300 Hz",
-    "3000_to_6000": "from 3 to 6 kHz",
-    "above_6000": "above 6 kHz",
+_HISSING = {
+    "band_3000_to_6000_db": "from 3 to 6 kHz",
+    "band_above_6000_db": "above 6 kHz",
 }
+_FLOW = "saturated_flow_"
 
 
 class _Measures(dict):
@@ -59,6 +60,40 @@ class _Measures(dict):
 
     def over_recorded(self, name: str) -> float:
         return self[name] - self[f"recorded_{name}"]
+
+    def over_level(self, name: str) -> float:
+        """dB over the recordings', beyond what being too loud explains."""
+        louder = max(0.0, self.over_recorded("level_db"))
+        return self.over_recorded(name) - louder
+
+    def hissing(self) -> tuple[float, str]:
+        """The loudest of the high bands: dB over the recordings', its name."""
+        return _largest({name: self.over_level(name) for name in _HISSING})
+
+    def saturated(self) -> tuple[float, str]:
+        """The largest share of scales at their bound, and of which flow."""
+        return _largest(
+            {name: self[name] for name in self if name.startswith(_FLOW)}
+        )
+
+
+def _largest(values: Mapping[str, float]) -> tuple[float, str]:
+    known = [(one, name) for name, one in values.items() if not math.isnan(one)]
+    return max(known, key=lambda one: one[0], default=(math.nan, ""))
+
+
+class _Check(NamedTuple):
+    """A fault, which a student has whose value exceeds the limit.
+
+    Attributes:
+        value: Of the measures; NaN, which exceeds nothing, if one is missing.
+        limit: Its limit.
+        sentence: To be formatted with the `value`, and with all measures.
+    """
+
+    value: Callable[[_Measures], float]
+    limit: float
+    sentence: str
 
 
 def diagnose(measures: Mapping[str, float]) -> list[str]:
@@ -75,30 +110,29 @@ def diagnose(measures: Mapping[str, float]) -> list[str]:
         healthy student.
     """
     measured = _Measures(measures)
-    return [
-        sentence
+    words = _Measures(measured | _details(measured))
+    return _not_finite(measured) + [
+        check.sentence.format_map(_Measures(words, value=value))
         for check in _CHECKS
-        if (sentence := check(measured)) is not None
+        if (value := check.value(measured)) > check.limit
     ]
 
 
-def _not_finite(measured: _Measures) -> str | None:
+def _not_finite(measured: _Measures) -> list[str]:
     names = [
         name for name, value in measured.items() if not math.isfinite(value)
     ]
     if not names:
-        return None
-    return (
+        return []
+    return [
         "not finite: on held-out clips there is no finite value of "
         f"{', '.join(names[:3])}{' and more' * (len(names) > 3)}; lower the "
         "learning rate"
-    )
+    ]
 
 
-def _whispering(measured: _Measures) -> str | None:
-    over = measured.over_recorded("level_db")
-    if not over < -LEVEL_DB:
-        return None
+def _details(measured: _Measures) -> dict[str, object]:
+    """What sentences mention besides the measures themselves."""
     power, drowned = measured["gradient_power"], ""
     # Without any weight it is not drowned: it is not there.
     ratio = measured["gradient_kl"] / power if power else 0.0
@@ -106,172 +140,106 @@ def _whispering(measured: _Measures) -> str | None:
         drowned = (
             f" and the KL's gradient is {ratio:.0f} times the power loss's"
         )
-    return (
-        f"whispering: the student's energy is {-over:.0f} dB below the "
-        f"recordings'{drowned}; raise power_weight or lower the KL's "
-        "weight"
-    )
-
-
-def _too_loud(measured: _Measures) -> str | None:
-    over = measured.over_recorded("level_db")
-    if not over > LEVEL_DB:
-        return None
-    return (
-        f"too loud: the student's energy is {over:.0f} dB above the "
-        "recordings'; lower the learning rate or raise power_weight"
-    )
-
-
-def _offset(measured: _Measures) -> str | None:
-    away = measured.over_recorded("mean")
-    std = measured["recorded_deviation"]
-    if not abs(away) > OFFSET * std:
-        return None
-    return (
-        f"offset: the student's samples are {away:+.3f} off the recordings' "
-        f"mean, {abs(away) / std:.0%} of their standard deviation; train "
-        "longer or raise power_weight"
-    )
-
-
-def _clipping(measured: _Measures) -> str | None:
-    if not measured.over_recorded("clipped") > CLIPPED:
-        return None
-    return (
-        f"clipping: {measured['clipped']:.2%} of the student's samples lie "
-        f"beyond full scale, {measured['recorded_clipped']:.2%} of the "
-        "recordings'; raise inner_samples or lower the learning rate"
-    )
-
-
-def _band_excess(measured: _Measures, names: tuple[str, ...]):
-    """The loudest of some bands: dB over the recordings', and its name."""
-    louder = max(0.0, measured.over_recorded("level_db"))
-    found = [
-        # What is merely too loud does not hiss.
-        (measured.over_recorded(f"band_{name}_db") - louder, name)
-        for name in names
-    ]
-    found = [(over, name) for over, name in found if over > BAND_DB]
-    return max(found, default=None)
-
-
-def _hiss(measured: _Measures) -> str | None:
-    found = _band_excess(measured, ("3000_to_6000", "above_6000"))
-    if found is None:
-        return None
-    return (
-        f"hiss: the band {_BAND_WORDS[found[1]]} is {found[0]:.0f} dB over "
-        "the recordings'; train longer, raise inner_samples, or give a "
-        "small exponent of the power loss more weight"
-    )
-
-
-def _rumble(measured: _Measures) -> str | None:
-    found = _band_excess(measured, ("below_300",))
-    if found is None:
-        return None
-    return (
-        f"rumble: the band {_BAND_WORDS[found[1]]} is {found[0]:.0f} dB over "
-        "the recordings'; raise power_weight"
-    )
-
-
-def _dull(measured: _Measures) -> str | None:
-    over = measured.over_recorded("tilt")
-    if not over < -TILT_DB:
-        return None
-    return (
-        f"dull: the student's spectrum falls by {-over:.1f} dB per octave "
-        "more than the recordings'; raise the KL's weight, or give the power "
-        "loss less emphasis below 3 kHz"
-    )
-
-
-def _noisy_pauses(measured: _Measures) -> str | None:
-    over = measured.over_recorded("pauses_db")
-    louder = max(0.0, measured.over_recorded("level_db"))
-    if not over - louder > PAUSES_DB:
-        return None
-    return (
-        "noisy pauses: where the recordings are quietest the student is "
-        f"{over:.0f} dB above them; train longer, raise inner_samples, or "
-        "give a small exponent of the power loss more weight"
-    )
-
-
-def _collapse(measured: _Measures) -> str | None:
-    if not measured.over_recorded("at_floor") > AT_FLOOR:
-        return None
-    return (
-        f"collapse: {measured['at_floor']:.0%} of the student's scales lie "
-        f"at the floor, the median ln s is {measured['log_scale_50']:.1f}: "
-        "it makes one sound only; raise inner_samples, or lower the KL's "
-        "starting weight and the learning rate"
-    )
-
-
-def _scales_run_away(measured: _Measures) -> str | None:
-    if not measured["log_scale_99"] > RUNAWAY_LOG_SCALE:
-        return None
-    return (
-        "scales run away: one in a hundred of the student's ln s is above "
-        f"{measured['log_scale_99']:.1f}, louder than any recording; lower "
-        "the learning rate or clip_norm"
-    )
-
-
-def _saturated(measured: _Measures) -> str | None:
-    held = {
-        name.removeprefix("saturated_flow_"): share
-        for name, share in measured.items()
-        if name.startswith("saturated_flow_") and share > SATURATED
+    return {
+        "drowned": drowned,
+        "offset": measured.over_recorded("mean"),
+        "noise": measured.over_recorded("pauses_db"),
+        "band": _HISSING.get(measured.hissing()[1]),
+        "flow": measured.saturated()[1].removeprefix(_FLOW),
     }
-    if not held:
-        return None
-    worst = max(held, key=lambda flow: held[flow])
-    return (
-        f"saturated: flow {worst} has {held[worst]:.0%} of its scales at their "
-        "bound, where their gradient vanishes; lower the learning rate, or "
-        "give the student more flows"
-    )
 
 
-def _negative_kl(measured: _Measures) -> str | None:
-    if not measured["kl"] < NEGATIVE_KL:
-        return None
-    return (
-        f"negative KL: {measured['kl']:.2f} nats per sample, which no KL can "
-        "be: the estimate is off; raise inner_samples, and see that the "
-        "teacher was trained on such recordings"
-    )
-
-
-def _contrast_runs_away(measured: _Measures) -> str | None:
-    wrong = measured["contrastive"] - measured["kl"]
-    if not wrong > CONTRAST:
-        return None
-    return (
-        "contrastive loss runs away: under another clip's conditioning the "
-        f"KL is {wrong:.1f} nats per sample larger, more than speech calls "
-        "for; lower contrastive, its share"
-    )
-
-
-_CHECKS: tuple[Callable[[_Measures], str | None], ...] = (
-    _not_finite,
-    _whispering,
-    _too_loud,
-    _offset,
-    _clipping,
-    _hiss,
-    _rumble,
-    _dull,
-    _noisy_pauses,
-    _collapse,
-    _scales_run_away,
-    _saturated,
-    _negative_kl,
-    _contrast_runs_away,
+_CHECKS = (
+    _Check(
+        lambda measured: -measured.over_recorded("level_db"),
+        LEVEL_DB,
+        "whispering: the student's energy is {value:.0f} dB below the "
+        "recordings'{drowned}; raise power_weight or lower the KL's weight",
+    ),
+    _Check(
+        lambda measured: measured.over_recorded("level_db"),
+        LEVEL_DB,
+        "too loud: the student's energy is {value:.0f} dB above the "
+        "recordings'; lower the learning rate or raise power_weight",
+    ),
+    _Check(
+        lambda measured: (
+            abs(measured.over_recorded("mean"))
+            / (measured["recorded_deviation"] or math.nan)
+        ),
+        OFFSET,
+        "offset: the student's samples are {offset:+.3f} off the recordings' "
+        "mean, {value:.0%} of their standard deviation; train longer or raise "
+        "power_weight",
+    ),
+    _Check(
+        lambda measured: measured.over_recorded("clipped"),
+        CLIPPED,
+        "clipping: {clipped:.2%} of the student's samples lie beyond full "
+        "scale, {recorded_clipped:.2%} of the recordings'; raise "
+        "inner_samples or lower the learning rate",
+    ),
+    _Check(
+        lambda measured: measured.hissing()[0],
+        BAND_DB,
+        "hiss: the band {band} is {value:.0f} dB over the recordings'; train "
+        "longer, raise inner_samples, or give a small exponent of the power "
+        "loss more weight",
+    ),
+    _Check(
+        lambda measured: measured.over_level("band_below_300_db"),
+        BAND_DB,
+        "rumble: the band below 300 Hz is {value:.0f} dB over the "
+        "recordings'; raise power_weight",
+    ),
+    _Check(
+        lambda measured: -measured.over_recorded("tilt"),
+        TILT_DB,
+        "dull: the student's spectrum falls by {value:.1f} dB per octave more "
+        "than the recordings'; raise the KL's weight, or give the power loss "
+        "less emphasis below 3 kHz",
+    ),
+    _Check(
+        lambda measured: measured.over_level("pauses_db"),
+        PAUSES_DB,
+        "noisy pauses: where the recordings are quietest the student is "
+        "{noise:.0f} dB above them; train longer, raise inner_samples, or "
+        "give a small exponent of the power loss more weight",
+    ),
+    _Check(
+        lambda measured: measured.over_recorded("at_floor"),
+        AT_FLOOR,
+        "collapse: {at_floor:.0%} of the student's scales lie at the floor, "
+        "the median ln s is {log_scale_50:.1f}: it makes one sound only; "
+        "raise inner_samples, or lower the KL's starting weight and the "
+        "learning rate",
+    ),
+    _Check(
+        lambda measured: measured["log_scale_99"],
+        RUNAWAY_LOG_SCALE,
+        "scales run away: one in a hundred of the student's ln s is above "
+        "{value:.1f}, louder than any recording; lower the learning rate or "
+        "clip_norm",
+    ),
+    _Check(
+        lambda measured: measured.saturated()[0],
+        SATURATED,
+        "saturated: flow {flow} has {value:.0%} of its scales at their bound, "
+        "where their gradient vanishes; lower the learning rate, or give the "
+        "student more flows",
+    ),
+    _Check(
+        lambda measured: -measured["kl"],
+        -NEGATIVE_KL,
+        "negative KL: {kl:.2f} nats per sample, which no KL can be: the "
+        "estimate is off; raise inner_samples, and see that the teacher was "
+        "trained on such recordings",
+    ),
+    _Check(
+        lambda measured: measured["contrastive"] - measured["kl"],
+        CONTRAST,
+        "contrastive loss runs away: under another clip's conditioning the KL "
+        "is {value:.1f} nats per sample larger, more than speech calls for; "
+        "lower contrastive, its share",
+    ),
 )
