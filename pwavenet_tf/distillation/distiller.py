@@ -1,6 +1,5 @@
 """The Distiller: trains a student against a frozen teacher."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import cast
 
@@ -113,7 +112,7 @@ class Distiller(ReplicatedModel):
         kl_weight: float | Callable = 1.0,
         contrastive: float = 0.3,
         power_weight: float = 1.0,
-        power: PowerLoss | None = None,
+        power: PowerLoss | dict | None = None,
         style_weight: float = 1.0,
         feature_weight: float = 0.0,
         seed: int = 1,
@@ -142,7 +141,9 @@ class Distiller(ReplicatedModel):
         self.kl_weight = kl_weight
         self.contrastive = contrastive
         self.power_weight = power_weight
-        self.power = power or PowerLoss()
+        if not isinstance(power, PowerLoss):
+            power = PowerLoss(**power or {})
+        self.power = power
         self.style_weight = style_weight
         self.feature_weight = feature_weight
         self.seed = seed
@@ -309,30 +310,3 @@ class Distiller(ReplicatedModel):
         if tracker is None:
             return tensors
         return watch_gradient(unscaled(tracker.update_state, self), *tensors)
-
-    def get_config(self):
-        serialize = keras.saving.serialize_keras_object
-        return super().get_config() | {
-            "teacher": serialize(self.teacher),
-            "student": serialize(self.student),
-            "phone_classifier": serialize(self.phone_classifier),
-            "inner_samples": self.inner_samples,
-            "kl_weight": serialize(self.kl_weight),
-            "contrastive": self.contrastive,
-            "power_weight": self.power_weight,
-            "power": dataclasses.asdict(self.power),
-            "style_weight": self.style_weight,
-            "feature_weight": self.feature_weight,
-            "seed": self.seed,
-        }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        nested = {
-            name: keras.saving.deserialize_keras_object(
-                config[name], custom_objects
-            )
-            for name in ("teacher", "student", "phone_classifier", "kl_weight")
-        }
-        nested["power"] = PowerLoss(**config["power"])
-        return cls(**config | nested)

@@ -111,14 +111,3 @@ class SpectralTrainer(ReplicatedModel):
 
     def compute_output_shape(self, input_shape):
         return self.student.compute_output_shape(input_shape)
-
-    def get_config(self):
-        serialize = keras.saving.serialize_keras_object
-        return super().get_config() | {"student": serialize(self.student)}
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        student = keras.saving.deserialize_keras_object(
-            config["student"], custom_objects
-        )
-        return cls(**config | {"student": student})

@@ -183,7 +183,7 @@ class AcousticModel(ReplicatedModel):
         self.language = language
         if not isinstance(config, AcousticConfig):
             config = AcousticConfig(**config or {})
-        self.sizes = config
+        self.config = config
         if not self.phones or not self.audio.mel_mean:
             raise UserError(
                 "an acoustic model needs the corpus's phones and mel "
@@ -227,7 +227,7 @@ class AcousticModel(ReplicatedModel):
 
     def build(self, input_shape=None) -> None:
         """Creates the weights; no shapes are needed."""
-        width = self.sizes.channels
+        width = self.config.channels
         self.embedding.build((None, None))
         for block in (*self.encoder, *self.decoder):
             block.build((None, None, width))
@@ -446,15 +446,6 @@ class AcousticModel(ReplicatedModel):
             "pitch": (batch, frames),
             "voicing": (batch, frames),
         } | dict.fromkeys(self.predictors, of_phones)
-
-    def get_config(self):
-        return super().get_config() | {
-            "audio": dataclasses.asdict(self.audio),
-            "phones": self.phones,
-            "mean_pitch_hz": self.mean_pitch_hz,
-            "language": self.language,
-            "config": dataclasses.asdict(self.sizes),
-        }
 
     def _mask(self, phones):
         return ops.cast(phones > 0, self.compute_dtype)[..., None]

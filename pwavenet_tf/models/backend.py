@@ -13,6 +13,7 @@ import keras
 from keras import ops
 
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.arguments import KeepsArguments
 
 # Between the keys of two replicas.
 _KEY_STEP = 104_729
@@ -102,7 +103,7 @@ class GlobalClipAdam(keras.optimizers.Adam):
         return super().apply(grads, trainable_variables)
 
 
-class ReplicatedModel(keras.Model):
+class ReplicatedModel(KeepsArguments, keras.Model):
     """A Keras model whose `fit` is the same over several replicas as over one.
 
     Its `compute_loss` must return this replica's addend to the loss of the

@@ -1,6 +1,5 @@
 """Conditioning: from features of frames and speakers to each layer's input."""
 
-import dataclasses
 import math
 from collections.abc import Mapping
 
@@ -15,6 +14,7 @@ from pwavenet_tf.core.config import (
     Conditioning,
 )
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.arguments import KeepsArguments
 from pwavenet_tf.models.encoder import TemporalEncoder
 from pwavenet_tf.models.inputs import Features
 
@@ -44,7 +44,7 @@ class LinearInterpolation(keras.initializers.Initializer):
 
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
-class TransposedConvolution(keras.layers.Layer):
+class TransposedConvolution(KeepsArguments, keras.layers.Layer):
     """Transposed convolution whose kernel is twice its stride.
 
     Every output sees exactly two inputs, so that all outputs are treated
@@ -96,12 +96,6 @@ class TransposedConvolution(keras.layers.Layer):
         longer = None if length is None else length * self.stride
         return (batch, longer, self.filters)
 
-    def get_config(self):
-        return super().get_config() | {
-            "filters": self.filters,
-            "stride": self.stride,
-        }
-
 
 def with_repeated_ends(frames, context: int):
     """The frames with the first and the last one repeated before and after.
@@ -116,7 +110,7 @@ def with_repeated_ends(frames, context: int):
 
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
-class Upsampler(keras.layers.Layer):
+class Upsampler(KeepsArguments, keras.layers.Layer):
     """Learned upsampling of frames of features (WaveNet, section 2.5).
 
     Convolutions over three frames, then transposed convolutions, with leaky
@@ -192,13 +186,6 @@ class Upsampler(keras.layers.Layer):
             frames *= math.prod(self.factors)
         return (batch, frames, self.channels)
 
-    def get_config(self):
-        return super().get_config() | {
-            "channels": self.channels,
-            "factors": self.factors,
-            "frame_layers": self.frame_layers,
-        }
-
 
 def by_reader(conditioning: dict) -> tuple[dict, dict]:
     """A model's conditioning: its stacks' part, and the rest.
@@ -231,7 +218,7 @@ def _embedding(channels: int, dtype) -> keras.layers.Dense:
 
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
-class Conditioner(keras.layers.Layer):
+class Conditioner(KeepsArguments, keras.layers.Layer):
     """All conditioning of teacher and student (WaveNet, section 2.5).
 
     Mel spectrogram, linguistic features, pitch and encoding, whichever there
@@ -488,9 +475,3 @@ class Conditioner(keras.layers.Layer):
             time = frames and frames * self.audio.hop_length
             shapes["sinusoids"] = (batch, time, self.conditioning.harmonics)
         return shapes
-
-    def get_config(self):
-        return super().get_config() | {
-            "audio": dataclasses.asdict(self.audio),
-            "conditioning": dataclasses.asdict(self.conditioning),
-        }

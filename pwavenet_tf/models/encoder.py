@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from pwavenet_tf.audio.signal import mu_law_compressed
+from pwavenet_tf.models.arguments import KeepsArguments
 from pwavenet_tf.models.layers import CausalConvolution
 
 _FILTER_WIDTH = 3
@@ -15,7 +16,7 @@ _CHUNK_FRAMES = 100
 
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
-class EncoderBlock(keras.layers.Layer):
+class EncoderBlock(KeepsArguments, keras.layers.Layer):
     """A residual layer of the encoder (1704.01279, section 2.1).
 
     y_t = x_t + W₂ ReLU(b + Σ_k W_k ReLU(x_{t + (k - 1) · dilation})), where k
@@ -51,15 +52,9 @@ class EncoderBlock(keras.layers.Layer):
         batch, time, _ = input_shape
         return (batch, time and time - 2 * self.dilation, self.channels)
 
-    def get_config(self):
-        return super().get_config() | {
-            "channels": self.channels,
-            "dilation": self.dilation,
-        }
-
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
-class TemporalEncoder(keras.layers.Layer):
+class TemporalEncoder(KeepsArguments, keras.layers.Layer):
     """The temporal encoder of NSynth (1704.01279, section 2.1).
 
     A convolution and residual layers of dilated ones, none of them causal,
@@ -162,11 +157,3 @@ class TemporalEncoder(keras.layers.Layer):
         batch, time = input_shape
         frames = time and time // self.hop_length
         return (batch, frames, self.encoding_channels)
-
-    def get_config(self):
-        return super().get_config() | {
-            "channels": self.channels,
-            "dilations": self.dilations,
-            "encoding_channels": self.encoding_channels,
-            "hop_length": self.hop_length,
-        }

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from pwavenet_tf.models.arguments import KeepsArguments
 from pwavenet_tf.models.layers import GatedStack
 
 # Standard deviation of the last layer's initial weights. The residuals of many
@@ -38,7 +39,7 @@ def inverse_affine_step(x, location, inverse_scale):
 
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
-class FlowNetwork(keras.layers.Layer):
+class FlowNetwork(KeepsArguments, keras.layers.Layer):
     """The WaveNet inside one flow: (μ_t, ln s_t) from the series before t.
 
     The layout of the teacher without skip connections (1711.10433, section
@@ -154,14 +155,3 @@ class FlowNetwork(keras.layers.Layer):
         sinusoids_shape=None,
     ):
         return x_shape, x_shape
-
-    def get_config(self):
-        return super().get_config() | {
-            "dilations": self.dilations,
-            "residual_channels": self.residual_channels,
-            "gate_channels": self.gate_channels,
-            "filter_width": self.filter_width,
-            "log_scale_centre": self.log_scale_centre,
-            "input_deviation": self.input_deviation,
-            "stride": self.stride,
-        }

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from pwavenet_tf.models.arguments import KeepsArguments
+
 
 def gates(inputs, recurrent):
     """The gates of a step of a GRU.
@@ -27,7 +29,7 @@ def gru_step(hidden, inputs, recurrent):
 
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
-class GRU(keras.layers.Layer):
+class GRU(KeepsArguments, keras.layers.Layer):
     """Gated recurrent units (Cho et al., 1406.1078), reset after the product.
 
         z, r = σ(W x_t + b + R h_{t-1} + d)
@@ -80,9 +82,6 @@ class GRU(keras.layers.Layer):
 
     def compute_output_shape(self, x_shape, initial_shape=None):
         return (*x_shape[:-1], self.units)
-
-    def get_config(self):
-        return super().get_config() | {"units": self.units}
 
 
 @ops.custom_gradient

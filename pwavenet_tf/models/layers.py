@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from pwavenet_tf.models.arguments import KeepsArguments
+
 _PACKAGE = "pwavenet_tf"
 
 
@@ -33,7 +35,7 @@ def add_frames(x, frames, stride: int):
 
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
-class CausalConvolution(keras.layers.Layer):
+class CausalConvolution(KeepsArguments, keras.layers.Layer):
     """Dilated causal convolution (WaveNet, 1609.03499, section 2.1).
 
     y_t = b + Σ_k W_k · x_{t - (filter_width - 1 - k) · dilation}: the newest
@@ -85,16 +87,9 @@ class CausalConvolution(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.filters)
 
-    def get_config(self):
-        return super().get_config() | {
-            "filters": self.filters,
-            "filter_width": self.filter_width,
-            "dilation": self.dilation,
-        }
-
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
-class GatedBlock(keras.layers.Layer):
+class GatedBlock(KeepsArguments, keras.layers.Layer):
     """Gated activation unit (WaveNet, 1609.03499, equations 2 and 3).
 
     z = tanh(W_f ∗ x + V_f y + U_f h) ⊙ σ(W_g ∗ x + V_g y + U_g h), with
@@ -201,20 +196,9 @@ class GatedBlock(keras.layers.Layer):
 
         return shape(self.residual_channels), shape(self.skip_channels)
 
-    def get_config(self):
-        return super().get_config() | {
-            "gate_channels": self.gate_channels,
-            "residual_channels": self.residual_channels,
-            "skip_channels": self.skip_channels,
-            "filter_width": self.filter_width,
-            "dilation": self.dilation,
-            "stride": self.stride,
-            "conditioning_initializer": self.conditioning_initializer,
-        }
-
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
-class GatedStack(keras.layers.Layer):
+class GatedStack(KeepsArguments, keras.layers.Layer):
     """A series delayed by one sample, then a stack of gated blocks.
 
     Output t depends on x_{t - receptive_field} … x_{t-1}: never on x_t.
@@ -339,15 +323,3 @@ class GatedStack(keras.layers.Layer):
         sinusoids_shape=None,
     ):
         return (*x_shape[:-1], self.skip_channels or self.residual_channels)
-
-    def get_config(self):
-        return super().get_config() | {
-            "dilations": self.dilations,
-            "residual_channels": self.residual_channels,
-            "gate_channels": self.gate_channels,
-            "skip_channels": self.skip_channels,
-            "filter_width": self.filter_width,
-            "input_deviation": self.input_deviation,
-            "stride": self.stride,
-            "conditioning_initializer": self.conditioning_initializer,
-        }

@@ -1,6 +1,5 @@
 """Linear prediction of audio with the spectral envelope of its frames."""
 
-import dataclasses
 import math
 
 import keras
@@ -15,6 +14,7 @@ from pwavenet_tf.audio.mel import (
 )
 from pwavenet_tf.audio.signal import HALF_BIN, delayed
 from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.models.arguments import KeepsArguments
 
 # All of these are a part of the file format.
 _GRID_POINTS = 257
@@ -25,7 +25,7 @@ _LAG_WINDOW_HZ = 30.0
 
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
-class LinearPrediction(keras.layers.Layer):
+class LinearPrediction(KeepsArguments, keras.layers.Layer):
     """Coefficients of linear prediction from a mel spectrogram, no weights.
 
     As in LPCNet (1810.11846, section 3.1) and LP-WaveNet (1811.11913), a
@@ -122,12 +122,6 @@ class LinearPrediction(keras.layers.Layer):
         return {
             "predictor": (*mel_shape[:-1], self.order),
             "log_gain": tuple(mel_shape[:-1]),
-        }
-
-    def get_config(self):
-        return super().get_config() | {
-            "audio": dataclasses.asdict(self.audio),
-            "order": self.order,
         }
 
 

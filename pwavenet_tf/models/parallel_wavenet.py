@@ -18,6 +18,7 @@ from pwavenet_tf.core.config import (
     StudentConfig,
 )
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.arguments import KeepsArguments
 from pwavenet_tf.models.backend import Key, next_key
 from pwavenet_tf.models.conditioning import Conditioner, by_reader
 from pwavenet_tf.models.flows import FlowNetwork, affine_step
@@ -33,7 +34,7 @@ _INITIAL_SCALE = 0.05
 
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
-class ParallelWaveNet(keras.Model):
+class ParallelWaveNet(KeepsArguments, keras.Model):
     """Parallel WaveNet's student (1711.10433, section 3).
 
     Noise z passes through a chain of inverse autoregressive flows,
@@ -314,19 +315,6 @@ class ParallelWaveNet(keras.Model):
         time = None if frames is None else frames * self.audio.hop_length
         names = ("audio", "location", "log_scale", "noise")
         return dict.fromkeys(names, (batch, time))
-
-    def get_config(self):
-        return super().get_config() | {
-            "audio": dataclasses.asdict(self.audio),
-            "conditioning": dataclasses.asdict(self.conditioning),
-            "flow_dilations": self.flow_dilations,
-            "filter_width": self.filter_width,
-            "residual_channels": self.residual_channels,
-            "gate_channels": self.gate_channels,
-            "noise": self.noise,
-            "source_taps": self.source_taps,
-            "seed": self.seed,
-        }
 
 
 def _frames(inputs):

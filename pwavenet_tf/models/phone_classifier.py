@@ -282,15 +282,3 @@ class PhoneClassifier(ReplicatedModel):
         batch, time = input_shape["audio"]
         frames = None if time is None else time // self.audio.hop_length
         return batch, frames, 1 + len(self.phones)
-
-    def get_config(self):
-        return super().get_config() | {
-            "audio": dataclasses.asdict(self.audio),
-            "phones": self.phones,
-            "strides": self.strides,
-            "dilations": self.dilations,
-            "channels": self.channels,
-            "filter_width": self.filter_width,
-            "lookahead_frames": self.lookahead_frames,
-            "dropout": self.dropout,
-        }

@@ -16,6 +16,7 @@ from pwavenet_tf.core.config import (
     SampleRNNConfig,
 )
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.models.arguments import KeepsArguments
 from pwavenet_tf.models.distributions import ContinuousHead
 from pwavenet_tf.models.gru import GRU
 from pwavenet_tf.models.layers import CausalConvolution
@@ -28,7 +29,7 @@ _CODE_SCALE = 2.0
 
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
-class FrameTier(keras.layers.Layer):
+class FrameTier(KeepsArguments, keras.layers.Layer):
     """A frame-level module (1612.07837, section 2.1).
 
         inp_t = W_x f_t + c_t + V y_t          c from the tier above
@@ -136,13 +137,6 @@ class FrameTier(keras.layers.Layer):
         batch, count, _ = frames_shape
         longer = None if count is None else count * self.ratio
         return (batch, longer, self.units), (batch, self.units)
-
-    def get_config(self):
-        return super().get_config() | {
-            "frame_size": self.frame_size,
-            "units": self.units,
-            "ratio": self.ratio,
-        }
 
 
 class RecurrentState(NamedTuple):
@@ -376,13 +370,6 @@ class SampleRNN(Teacher):
             return ops.cast(values, self.compute_dtype)
         code = self.head_class.network_input(series)
         return self.embedding(ops.cast(code, self.compute_dtype))
-
-    def get_config(self):
-        return super().get_config() | {
-            "frame_sizes": self.frame_sizes,
-            "units": self.units,
-            "embedding_channels": self.embedding_channels,
-        }
 
 
 def _require_multiples(frame_sizes: tuple[int, ...]) -> None:

@@ -1,6 +1,5 @@
 """The student's source-filter flow: harmonics and filtered noise."""
 
-import dataclasses
 import math
 
 import keras
@@ -15,6 +14,7 @@ from pwavenet_tf.audio.mel import (
     log_pre_emphasis,
 )
 from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.models.arguments import KeepsArguments
 from pwavenet_tf.models.conditioning import with_repeated_ends
 
 # All of these are a part of the file format: a saved layer has no others.
@@ -31,7 +31,7 @@ _UNVOICED = 3.0
 
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
-class SourceFilter(keras.layers.Layer):
+class SourceFilter(KeepsArguments, keras.layers.Layer):
     """A flow that starts from what a mel spectrogram and F0 say of the sound.
 
     The harmonics of F0 and white noise z, each with the spectral envelope of
@@ -282,11 +282,4 @@ class SourceFilter(keras.layers.Layer):
         return {
             "harmonics": (batch, time),
             "filters": (batch, frames, 3, self.taps),
-        }
-
-    def get_config(self):
-        return super().get_config() | {
-            "audio": dataclasses.asdict(self.audio),
-            "taps": self.taps,
-            "noise_std": self.noise_std,
         }

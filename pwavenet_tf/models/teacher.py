@@ -142,6 +142,11 @@ class Teacher(ReplicatedModel):
         return sizes
 
     @property
+    def receptive_field(self) -> int:
+        """Samples before t that x_t depends on; 0 of a teacher with a state."""
+        return 0
+
+    @property
     def input_std(self) -> float:
         """The standard deviation that the network expects of its input."""
         return self.head_class.input_std * self.audio.emphasised_std
@@ -212,14 +217,6 @@ class Teacher(ReplicatedModel):
     def compute_output_shape(self, input_shape):
         channels = self.head_class.channels(self.mixture_components)
         return (*input_shape["audio"], channels)
-
-    def get_config(self):
-        return super().get_config() | {
-            "audio": dataclasses.asdict(self.audio),
-            "conditioning": dataclasses.asdict(self.conditioning),
-            "head": self.head,
-            "mixture_components": self.mixture_components,
-        }
 
 
 def _require_possible(head: str, audio: AudioContract) -> None:

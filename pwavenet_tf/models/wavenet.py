@@ -190,13 +190,3 @@ class WaveNet(Teacher):
         error = (series - location) * ops.exp(-log_gain)
         level = series / (self.head_class.input_std * self.audio.emphasised_std)
         return ops.stack([ops.arcsinh(error), level], axis=-1)
-
-    def get_config(self):
-        return super().get_config() | {
-            "dilations": self.dilations,
-            "filter_width": self.filter_width,
-            "residual_channels": self.residual_channels,
-            "gate_channels": self.gate_channels,
-            "skip_channels": self.skip_channels,
-            "prediction_order": self.prediction_order,
-        }

@@ -154,7 +154,7 @@ def train_acoustic(
 def _start_from(model: AcousticModel, initial: AcousticModel) -> None:
     """Gives a model the weights of another."""
     model.audio.require_equal(initial.audio, "the data", "the initial model")
-    if model.phones != initial.phones or model.sizes != initial.sizes:
+    if model.phones != initial.phones or model.config != initial.config:
         only = set(model.phones) ^ set(initial.phones)
         what = f"phones ({' '.join(sorted(only))})" if only else "sizes"
         raise UserError(

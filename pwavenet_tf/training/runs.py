@@ -122,7 +122,7 @@ def train_teacher(
         start_from(teacher, initial)
     trained = in_precision(teacher, settings.precision)
     model = _likelihood_trainer(trained, settings)
-    context = _field_of(teacher)
+    context = teacher.receptive_field
     fit(model, corpus, settings, context, run, tensorboard, seed)
     teacher.set_weights(trained.get_weights())
     save_model(teacher, run.target)
@@ -145,11 +145,6 @@ def _likelihood_trainer(
     )
     trainer.build()
     return trainer
-
-
-def _field_of(teacher: Teacher) -> int:
-    """Samples before t that x_t depends on; 0 of a teacher with a state."""
-    return teacher.receptive_field if isinstance(teacher, WaveNet) else 0
 
 
 def _conditioning(corpus: Corpus, preset: Preset) -> Conditioning:
@@ -219,7 +214,7 @@ def distillation_context(
         UserError: If the clips are too short for the power loss, which would
             have no spectrum to compare.
     """
-    context = max(_field_of(teacher), student.receptive_field)
+    context = max(teacher.receptive_field, student.receptive_field)
     contract = student.audio
     longest = max(fft for fft, *_ in settings.power.resolutions)
     around = samples_around(contract, context)

@@ -125,20 +125,6 @@ class TruncatedTrainer(ReplicatedModel):
     def compute_output_shape(self, input_shape):
         return self.teacher.compute_output_shape(input_shape)
 
-    def get_config(self):
-        serialize = keras.saving.serialize_keras_object
-        return super().get_config() | {
-            "teacher": serialize(self.teacher),
-            "rows": self.rows,
-        }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        teacher = keras.saving.deserialize_keras_object(
-            config["teacher"], custom_objects
-        )
-        return cls(**config | {"teacher": teacher})
-
 
 def require_whole_frames(teacher: SampleRNN, clip_length: int) -> None:
     """Refuses segments that end within a frame of the top tier.

@@ -180,7 +180,7 @@ def test_an_initial_model_of_another_kind_is_refused(
     other = AcousticModel.from_config(trained.get_config() | change)
     other.build()
     with pytest.raises(UserError, match=f"has other {named}"):
-        train_acoustic(CORPUS, tmp_path, None, trained.sizes, initial=other)
+        train_acoustic(CORPUS, tmp_path, None, trained.config, initial=other)
     assert not (tmp_path / "acoustic.keras").exists()
 
 
