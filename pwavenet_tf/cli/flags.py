@@ -1,4 +1,8 @@
-"""Flags that commands share: paths, models, conditioning, limits, runners.
+"""What the flags of commands are made of, and those that commands share.
+
+A command's flags are a `table` of entries; each entry, given the values of a
+command line, defines its flags there. A flag's meaning begins with what stands
+for its value: "DIR: Folder of …".
 
 Files and folders are checked before TensorFlow is loaded, so that a mistyped
 path is answered at once instead of after seconds.
@@ -7,14 +11,15 @@ path is answered at once instead of after seconds.
 import dataclasses
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from absl import flags
 
 from pwavenet_tf.audio.files import SUFFIXES
-from pwavenet_tf.cli.numbers import define_number
+from pwavenet_tf.cli.numbers import Bounds, define_number
 from pwavenet_tf.core.beam import import_beam
 from pwavenet_tf.core.config import CONDITIONING_INPUTS
 from pwavenet_tf.core.errors import UserError
@@ -23,6 +28,12 @@ from pwavenet_tf.core.training_config import BOUNDS, Preset
 from pwavenet_tf.corpus.audit.verdict import Limits
 from pwavenet_tf.models.inputs import HIGHEST_TEMPERATURE
 from pwavenet_tf.voices import voice_file, voice_names
+
+if TYPE_CHECKING:
+    from pwavenet_tf.core.beam import Runner
+
+FlagValues = flags.FlagValues
+Entry = Callable[[FlagValues], object]
 
 # What nobody calls a folder.
 _OF_FILES = (
@@ -37,38 +48,97 @@ RUNNERS = (
 )
 
 
-def define_path(
+def table(*entries: Entry) -> Entry:
+    """All flags of some entries, in order: again an entry."""
+
+    def define_flags(flag_values: flags.FlagValues) -> None:
+        """Defines the flags."""
+        for entry in entries:
+            entry(flag_values)
+
+    return define_flags
+
+
+def text(
+    name: str, meaning: str, usual: str | None = None, repeated: bool = False
+) -> Entry:
+    """A flag of any text; of a list of texts if it may be repeated."""
+    define = flags.DEFINE_multi_string if repeated else flags.DEFINE_string
+    return partial(define, name, usual, meaning)
+
+
+def switch(name: str, usual: bool, meaning: str) -> Entry:
+    """A flag that is true or false."""
+    return partial(flags.DEFINE_boolean, name, usual, meaning)
+
+
+def choice(
+    name: str, usual: str | None, values: Iterable[str], meaning: str
+) -> Entry:
+    """A flag of one of some values."""
+    return partial(flags.DEFINE_enum, name, usual, list(values), meaning)
+
+
+def number(
     name: str,
     meaning: str,
-    flag_values: flags.FlagValues,
+    bounds: Bounds,
+    usual: float | None = None,
+    whole: bool = False,
+) -> Entry:
+    """A flag of a number; see `define_number`."""
+    return partial(define_number, name, usual, meaning, bounds, whole=whole)
+
+
+def setting(name: str, meaning: str, usual: float | None = None) -> Entry:
+    """The flag of one of `BOUNDS`."""
+    bounds = BOUNDS[name]
+    return number(name, meaning, bounds, usual, isinstance(bounds[0], int))
+
+
+def required(name: str) -> Entry:
+    """Refuses a command line without a flag."""
+    return partial(flags.mark_flag_as_required, name)
+
+
+def together(names: Iterable[str], check: Callable[[dict], bool]) -> Entry:
+    """A check of the values of several flags, by name."""
+    return lambda flag_values: flags.register_multi_flags_validator(
+        list(names), check, flag_values=flag_values
+    )
+
+
+def path(
+    name: str,
+    meaning: str,
     check: Callable[[str, str], None],
-    required: bool = True,
+    needed: bool = True,
     repeated: bool = False,
-) -> None:
-    """Defines a flag whose value is a path that passes a check.
+) -> Entry:
+    """A flag whose value is a path that passes a check.
 
     Args:
         name: The flag's name, without dashes.
-        meaning: Its help, which starts with what stands for the value:
-            "DIR: Folder of …".
-        flag_values: Where it is defined.
+        meaning: Its help.
         check: Called with the flag's name and a path; raises `UserError`.
-        required: The flag must be given.
+        needed: The flag must be given.
         repeated: The flag may be given several times; its value is a list.
     """
-    define = flags.DEFINE_multi_string if repeated else flags.DEFINE_string
-    define(name, None, meaning, flag_values=flag_values)
-    if required:
-        flags.mark_flag_as_required(name, flag_values)
 
     def checker(value: str | list[str] | None) -> bool:
-        for path in [value] if isinstance(value, str) else value or []:
-            if not path:
+        for place in _listed(value):
+            if not place:
                 raise UserError(f"--{name} is empty; give a path")
-            check(name, path)
+            check(name, place)
         return True
 
-    flags.register_validator(name, checker, flag_values=flag_values)
+    return table(
+        text(name, meaning, repeated=repeated),
+        *([required(name)] if needed else []),
+        lambda flag_values: flags.register_validator(
+            name, checker, flag_values=flag_values
+        ),
+    )
 
 
 def existing(name: str, path: str) -> None:
@@ -135,86 +205,86 @@ def require_outside(out: Path, reference: Path) -> None:
         )
 
 
-def define_data(
-    flag_values: flags.FlagValues,
-    meaning: str = "DATA: Folder that `pwavenet prepare` wrote.",
-) -> None:
-    """Defines --data."""
-    define_path("data", meaning, flag_values, existing_folder)
-
-
 def define_out(
     meaning: str,
     flag_values: flags.FlagValues,
     check: Callable[[str, str], None] = writable_folder,
-    required: bool = True,
 ) -> None:
     """Defines --out, usually a folder that the command writes to."""
-    define_path("out", meaning, flag_values, check, required)
+    out(meaning, check)(flag_values)
 
 
-def define_corpus(flag_values: flags.FlagValues) -> None:
-    """Defines --corpus."""
-    meaning = "DIR: Folder of recordings, or a CSV manifest."
-    define_path("corpus", meaning, flag_values, existing)
+def data(
+    meaning: str = "DATA: Folder that `pwavenet prepare` wrote.",
+) -> Entry:
+    """--data."""
+    return path("data", meaning, existing_folder)
 
 
-def define_reference(
-    flag_values: flags.FlagValues, required: bool = True
-) -> None:
-    """Defines --reference."""
-    meaning = "DIR: Folder of recordings to compare with."
-    define_path("reference", meaning, flag_values, existing, required)
-
-
-def define_file(
-    name: str,
+def out(
     meaning: str,
-    flag_values: flags.FlagValues,
-    required: bool = True,
-) -> None:
-    """Defines a flag that names a file to read."""
-    define_path(name, meaning, flag_values, existing_file, required)
+    check: Callable[[str, str], None] = writable_folder,
+    needed: bool = True,
+) -> Entry:
+    """--out, usually a folder that the command writes to."""
+    return path("out", meaning, check, needed)
 
 
-def define_preset(
-    meaning: str, flag_values: flags.FlagValues, usual: str | None = "nano"
-) -> None:
-    """Defines --preset."""
-    flags.DEFINE_enum(
-        "preset", usual, preset_names(), meaning, flag_values=flag_values
-    )
+def reference(needed: bool = True) -> Entry:
+    """--reference."""
+    meaning = "DIR: Folder of recordings to compare with."
+    return path("reference", meaning, existing, needed)
 
 
-def define_steps(meaning: str, flag_values: flags.FlagValues) -> None:
-    """Defines --steps."""
-    define_number(
-        "steps", None, meaning, BOUNDS["steps"], flag_values, whole=True
-    )
+def file(name: str, meaning: str, needed: bool = True) -> Entry:
+    """A flag that names a file to read."""
+    return path(name, meaning, existing_file, needed)
 
 
-def define_conditioning(text: str, flag_values: flags.FlagValues) -> None:
-    """Defines --conditioning, with this command's help."""
-    flags.DEFINE_string("conditioning", None, text, flag_values=flag_values)
+def preset_name(meaning: str, usual: str | None = "nano") -> Entry:
+    """--preset."""
+    return choice("preset", usual, preset_names(), meaning)
 
 
-def define_labels(flag_values: flags.FlagValues) -> None:
-    """Defines what describes recordings: --labels and --speaker_pattern."""
-    define_path(
+CORPUS = path(
+    "corpus", "DIR: Folder of recordings, or a CSV manifest.", existing
+)
+
+CONDITIONING = text(
+    "conditioning",
+    "LIST: Conditioning inputs, separated by commas: mel, linguistic, pitch, "
+    "sinusoids, encoding, speaker; or none. The preset's own, if left out.",
+)
+
+# What describes recordings.
+LABELS = table(
+    path(
         "labels",
         "DIR: Folder of label files with the phones; the folder labels among "
         "the recordings, if left out.",
-        flag_values,
         existing_folder,
-        required=False,
-    )
-    flags.DEFINE_string(
+        needed=False,
+    ),
+    text(
         "speaker_pattern",
-        None,
         "REGEX: Its one group finds the speaker in a recording's path; if left "
         "out, the layout gives the speaker, usually by the folder.",
-        flag_values=flag_values,
-    )
+    ),
+)
+
+SPEAKER = table(
+    text("speaker", "NAME: Speaker identity, for a model of several speakers."),
+    LABELS,
+)
+
+SAMPLING = table(
+    number(
+        "seed", "N: Seed of the random noise.", (0, 2**63 - 1), 0, whole=True
+    ),
+    number(
+        "temperature", "T: Scale of the noise.", (0.0, HIGHEST_TEMPERATURE), 1.0
+    ),
+)
 
 
 def chosen_inputs(
@@ -241,21 +311,15 @@ def chosen_inputs(
     return tuple(name for name in CONDITIONING_INPUTS if name in inputs)
 
 
-if TYPE_CHECKING:
-    from pwavenet_tf.core.beam import Runner
-
-
-def define_runner(
-    meaning: str, flag_values: flags.FlagValues, usual: str | None = None
-) -> None:
-    """Defines --runner, with this command's help, and its options."""
-    flags.DEFINE_string("runner", usual, meaning, flag_values=flag_values)
-    flags.DEFINE_string(
-        "runner_options",
-        None,
-        "OPTIONS: Beam's pipeline options for the runner, all in one pair of "
-        "quotes, as in the example.",
-        flag_values=flag_values,
+def runner(meaning: str, usual: str | None = None) -> Entry:
+    """--runner, with this command's help, and its options."""
+    return table(
+        text("runner", meaning, usual),
+        text(
+            "runner_options",
+            "OPTIONS: Beam's pipeline options for the runner, all in one pair "
+            "of quotes, as in the example.",
+        ),
     )
 
 
@@ -315,72 +379,20 @@ def chosen_limits(flag_values: flags.FlagValues) -> Limits:
     return limits
 
 
-def define_speaker(flag_values: flags.FlagValues) -> None:
-    """Defines --speaker, --labels and --speaker_pattern."""
-    flags.DEFINE_string(
-        "speaker",
-        None,
-        "NAME: Speaker identity, for a model of several speakers.",
-        flag_values=flag_values,
-    )
-    define_labels(flag_values)
-
-
-def define_sampling(flag_values: flags.FlagValues) -> None:
-    """Defines --seed and --temperature."""
-    define_number(
-        "seed",
-        0,
-        "N: Seed of the random noise.",
-        (0, 2**63 - 1),
-        flag_values,
-        whole=True,
-    )
-    define_number(
-        "temperature",
-        1.0,
-        "T: Scale of the noise.",
-        (0.0, HIGHEST_TEMPERATURE),
-        flag_values,
-    )
-
-
-def define_model(
-    meaning: str,
-    flag_values: flags.FlagValues,
-    repeated: bool = False,
-    required: bool = True,
-) -> None:
-    """Defines --model and --voice.
+def model(meaning: str, repeated: bool = False, needed: bool = True) -> Entry:
+    """--model and --voice.
 
     Args:
         meaning: Help of --model.
-        flag_values: Where they are defined.
         repeated: Both may be given, and several times; else one of them.
-        required: One at least must be given.
+        needed: One at least must be given.
     """
-    define_path(
-        "model",
-        meaning,
-        flag_values,
-        existing_file,
-        required=False,
-        repeated=repeated,
-    )
-    define = flags.DEFINE_multi_string if repeated else flags.DEFINE_string
-    define(
-        "voice",
-        None,
-        "NAME: Instead of --model, a voice that comes with the package: "
-        f"{', '.join(voice_names())}; NAME/teacher is its teacher.",
-        flag_values=flag_values,
-    )
 
     def one_of_them(values: dict) -> bool:
         for name in _listed(values["voice"]):
             voice_file(name)
         given = _listed(values["model"]), _listed(values["voice"])
-        if required and not any(given):
+        if needed and not any(given):
             raise UserError(
                 "--model or --voice is missing; add --model=FILE or "
                 f"--voice={voice_names()[0]}"
@@ -389,8 +401,15 @@ def define_model(
             raise UserError("give either --model or --voice, not both")
         return True
 
-    flags.register_multi_flags_validator(
-        ["model", "voice"], one_of_them, flag_values=flag_values
+    return table(
+        path("model", meaning, existing_file, needed=False, repeated=repeated),
+        text(
+            "voice",
+            "NAME: Instead of --model, a voice that comes with the package: "
+            f"{', '.join(voice_names())}; NAME/teacher is its teacher.",
+            repeated=repeated,
+        ),
+        together(["model", "voice"], one_of_them),
     )
 
 

@@ -1,22 +1,23 @@
 """Flags that training commands share."""
 
 import dataclasses
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from absl import flags
 
 from pwavenet_tf.cli.flags import (
-    define_file,
-    define_path,
-    define_steps,
+    Entry,
+    choice,
+    file,
+    path,
+    setting,
+    table,
     writable_folder,
 )
-from pwavenet_tf.cli.numbers import define_number
-from pwavenet_tf.core.training_config import (
-    BOUNDS,
-    PRECISIONS,
-    TeacherTraining,
-)
+from pwavenet_tf.cli.usage import next_command
+from pwavenet_tf.core.training_config import PRECISIONS, TeacherTraining
 from pwavenet_tf.training.distribution import STRATEGIES
 
 if TYPE_CHECKING:
@@ -39,18 +40,15 @@ _SETTINGS = {
 }
 
 
-def define_precision(flag_values: flags.FlagValues) -> None:
-    """Defines `--precision`."""
-    flags.DEFINE_enum(
-        "precision",
-        "float32",
-        PRECISIONS,
-        "TYPE: What the networks compute in while they are trained: bfloat16 "
-        "where the processor, GPU or TPU has it, float16 (with loss scaling) "
-        "on GPUs. Weights, likelihoods and the model that is written are "
-        "float32 in any case.",
-        flag_values=flag_values,
-    )
+PRECISION = choice(
+    "precision",
+    "float32",
+    PRECISIONS,
+    "TYPE: What the networks compute in while they are trained: bfloat16 where "
+    "the processor, GPU or TPU has it, float16 (with loss scaling) on GPUs. "
+    "Weights, likelihoods and the model that is written are float32 in any "
+    "case.",
+)
 
 
 def chosen_strategy(flag_values: flags.FlagValues) -> "tf.distribute.Strategy":
@@ -64,68 +62,84 @@ def chosen_strategy(flag_values: flags.FlagValues) -> "tf.distribute.Strategy":
     return choose_strategy(flag_values.strategy)
 
 
-def define_training(
-    flag_values: flags.FlagValues, model: str, seeded: str
-) -> None:
-    """Defines the flags of a run's length, start, settings and devices.
+def training(model: str, seeded: str) -> Entry:
+    """The flags of a run's length, start, settings and devices.
 
     Args:
-        flag_values: Where they are defined.
         model: `teacher` or `student`.
         seeded: What depends on the seed.
     """
-    define_steps(
-        "N: Optimiser steps of the whole run; as many as usual for the preset, "
-        "if left out. More than a finished run in RUN has done continue it.",
-        flag_values,
-    )
-    define_file(
-        "initial",
-        f"FILE: A {model}.keras whose weights are the first ones: to fine-tune "
-        "on another voice, or to continue in another folder. Its sizes must be "
-        "the same, and the data prepared with its statistics (pwavenet prepare "
-        "--statistics_of=FILE). Random weights, if left out.",
-        flag_values,
-        required=False,
-    )
-    for name, meaning in _SETTINGS.items():
-        define_setting(name, None, meaning, flag_values)
-    define_setting(
-        "seed",
-        0,
-        f"N: Determines {seeded}: the same seed gives the same {model}.",
-        flag_values,
-    )
-    define_precision(flag_values)
-    flags.DEFINE_enum(
-        "strategy",
-        "auto",
-        STRATEGIES,
-        "WHERE: The devices to train on: single, one; mirrored, all GPUs of "
-        "this machine; multiworker, the machines that TF_CONFIG lists; tpu, "
-        "the one that TPU_NAME names. auto takes all that it finds. A step's "
-        "clips are divided among them.",
-        flag_values=flag_values,
-    )
-    define_path(
-        "tensorboard",
-        "DIR: Folder of reports for TensorBoard: curves, held-out recordings "
-        "and the model's output for them, their spectrograms, and histograms. "
-        "View them with tensorboard --logdir=DIR. Nothing is written, if left "
-        "out.",
-        flag_values,
-        writable_folder,
-        required=False,
+    return table(
+        setting(
+            "steps",
+            "N: Optimiser steps of the whole run; as many as usual for the "
+            "preset, if left out. More than a finished run in RUN has done "
+            "continue it.",
+        ),
+        file(
+            "initial",
+            f"FILE: A {model}.keras whose weights are the first ones: to "
+            "fine-tune on another voice, or to continue in another folder. "
+            "Its sizes must be the same, and the data prepared with its "
+            "statistics (pwavenet prepare --statistics_of=FILE). Random "
+            "weights, if left out.",
+            needed=False,
+        ),
+        *(setting(name, meaning) for name, meaning in _SETTINGS.items()),
+        setting(
+            "seed",
+            f"N: Determines {seeded}: the same seed gives the same {model}.",
+            usual=0,
+        ),
+        PRECISION,
+        choice(
+            "strategy",
+            "auto",
+            STRATEGIES,
+            "WHERE: The devices to train on: single, one; mirrored, all GPUs "
+            "of this machine; multiworker, the machines that TF_CONFIG lists; "
+            "tpu, the one that TPU_NAME names. auto takes all that it finds. A "
+            "step's clips are divided among them.",
+        ),
+        path(
+            "tensorboard",
+            "DIR: Folder of reports for TensorBoard: curves, held-out "
+            "recordings and the model's output for them, their spectrograms, "
+            "and histograms. View them with tensorboard --logdir=DIR. Nothing "
+            "is written, if left out.",
+            writable_folder,
+            needed=False,
+        ),
     )
 
 
-def define_setting(
-    name: str, usual: float | None, meaning: str, flag_values: flags.FlagValues
-) -> None:
-    """Defines the flag of one of `BOUNDS`."""
-    bounds = BOUNDS[name]
-    whole = isinstance(bounds[0], int)
-    define_number(name, usual, meaning, bounds, flag_values, whole)
+def chosen_run(
+    flag_values: flags.FlagValues, load: Callable[[Path], object]
+) -> dict[str, object]:
+    """What `train_teacher`, `train_student` and `distill` take alike.
+
+    Args:
+        flag_values: With the flags of `training`.
+        load: Loads the initial model.
+    """
+    tensorboard, initial = flag_values.tensorboard, flag_values.initial
+    return {
+        "out": Path(flag_values.out),
+        "steps": flag_values.steps,
+        "tensorboard": tensorboard and Path(tensorboard),
+        "initial": initial and load(Path(initial)),
+        "seed": flag_values.seed,
+    }
+
+
+def print_student(model: Path) -> None:
+    """Prints where a student is, and the next command."""
+    print(f"The student is {model}. Next:")
+    print(
+        next_command(
+            "synthesize", model=model, input="RECORDING.wav", out="SOUND"
+        )
+    )
 
 
 def with_training(

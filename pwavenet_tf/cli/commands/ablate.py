@@ -26,41 +26,26 @@ Example:
 
 from pathlib import Path
 
-from absl import flags
+from pwavenet_tf.cli import flags
 
-from pwavenet_tf.cli.flags import (
-    define_data,
-    define_file,
-    define_labels,
-    define_out,
-    define_reference,
-    define_steps,
-    require_outside,
-)
-
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags."""
-    define_data(flag_values)
-    define_file(
-        "teacher", "FILE: The teacher.keras of all students.", flag_values
-    )
-    define_file(
+define_flags = flags.table(
+    flags.data(),
+    flags.file("teacher", "FILE: The teacher.keras of all students."),
+    flags.file(
         "phones",
         "FILE: A phones.keras, for the perceptual loss; train-phones makes it.",
-        flag_values,
-    )
-    define_reference(flag_values)
-    define_labels(flag_values)
-    define_out(
-        "DIR: Folder to write the students, the table and the report to.",
-        flag_values,
-    )
-    define_steps(
+    ),
+    flags.reference(),
+    flags.LABELS,
+    flags.out(
+        "DIR: Folder to write the students, the table and the report to."
+    ),
+    flags.setting(
+        "steps",
         "N: Optimiser steps of each student; as many as the data's preset "
         "says, if left out.",
-        flag_values,
-    )
+    ),
+)
 
 
 def run(flag_values: flags.FlagValues) -> None:
@@ -71,7 +56,7 @@ def run(flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.models.loading import load_phone_classifier
 
     reference, out = Path(flag_values.reference), Path(flag_values.out)
-    require_outside(out, reference)
+    flags.require_outside(out, reference)
     rows = run_ablation(
         Corpus(Path(flag_values.data)),
         Path(flag_values.teacher),

@@ -30,42 +30,31 @@ Example:
 
 from pathlib import Path
 
-from absl import flags
-
-from pwavenet_tf.cli.flags import (
-    chosen_limits,
-    define_corpus,
-    define_limits,
-    define_out,
-    define_preset,
-)
+from pwavenet_tf.cli import flags
 from pwavenet_tf.core.presets import preset
 
 NEEDS_TENSORFLOW = False
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags."""
-    define_corpus(flag_values)
-    define_out(
+define_flags = flags.table(
+    flags.CORPUS,
+    flags.out(
         "DIR: Folder to write audit.html, audit.json and quarantine.csv to; "
         "it must not hold anything yet. Nothing is written, if left out.",
-        flag_values,
-        required=False,
-    )
-    define_preset(
-        "NAME: Settings that the recordings are for, which have a sample rate.",
-        flag_values,
-    )
-    flags.DEFINE_boolean(
+        needed=False,
+    ),
+    flags.preset_name(
+        "NAME: Settings that the recordings are for, which have a sample rate."
+    ),
+    flags.switch(
         "transcripts",
         True,
         "<true|false>: Whether a transcript that cannot belong to its "
         "recording sends it to quarantine; with --notranscripts, it is a "
         "warning.",
-        flag_values=flag_values,
-    )
-    define_limits(flag_values)
+    ),
+    flags.define_limits,
+)
 
 
 def run(flag_values: flags.FlagValues) -> None:
@@ -80,7 +69,7 @@ def run(flag_values: flags.FlagValues) -> None:
     )
     from pwavenet_tf.corpus.layouts import find_layout
 
-    limits = chosen_limits(flag_values)
+    limits = flags.chosen_limits(flag_values)
     corpus = Path(flag_values.corpus)
     out = flag_values.out and Path(flag_values.out)
     if out:

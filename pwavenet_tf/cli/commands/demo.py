@@ -20,28 +20,23 @@ Example:
 
 from pathlib import Path
 
-from absl import flags
+from pwavenet_tf.cli import flags
 
-from pwavenet_tf.cli.flags import define_out, define_path, existing_folder
-
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines --out, --corpus and --notes."""
-    define_out("DIR: Folder to write everything to.", flag_values)
-    define_path(
+define_flags = flags.table(
+    flags.out("DIR: Folder to write everything to."),
+    flags.path(
         "corpus",
         "DIR: Folder of your own recordings to learn from.",
-        flag_values,
-        existing_folder,
-        required=False,
-    )
-    flags.DEFINE_boolean(
+        flags.existing_folder,
+        needed=False,
+    ),
+    flags.switch(
         "notes",
         False,
         "<true|false>: Whether to train an autoencoder of notes, in place of "
         "a vocoder.",
-        flag_values=flag_values,
-    )
+    ),
+)
 
 
 def run(flag_values: flags.FlagValues) -> None:

@@ -30,40 +30,22 @@ Example:
 import dataclasses
 from pathlib import Path
 
-from absl import flags
+from pwavenet_tf.cli import flags, training_flags
 
-from pwavenet_tf.cli.flags import (
-    define_data,
-    define_file,
-    define_out,
-)
-from pwavenet_tf.cli.training_flags import (
-    chosen_strategy,
-    define_training,
-    with_training,
-)
-from pwavenet_tf.cli.usage import next_command
-
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags."""
-    define_data(flag_values)
-    define_file(
-        "teacher", "FILE: The teacher.keras to learn from.", flag_values
-    )
-    define_out("RUN: Folder to write student.keras to.", flag_values)
-    define_file(
+define_flags = flags.table(
+    flags.data(),
+    flags.file("teacher", "FILE: The teacher.keras to learn from."),
+    flags.out("RUN: Folder to write student.keras to."),
+    flags.file(
         "phones",
         "FILE: A phones.keras that train-phones wrote, for the perceptual "
         "losses; without it there are none.",
-        flag_values,
-        required=False,
-    )
-    define_training(
-        flag_values,
-        "student",
-        "the initial weights, the order of the clips and the noise",
-    )
+        needed=False,
+    ),
+    training_flags.training(
+        "student", "the initial weights, the order of the clips and the noise"
+    ),
+)
 
 
 def run(flag_values: flags.FlagValues) -> None:
@@ -80,27 +62,18 @@ def run(flag_values: flags.FlagValues) -> None:
     corpus = Corpus(Path(flag_values.data))
     chosen = preset(corpus.card.preset)
     settings = dataclasses.replace(
-        chosen, distillation=with_training(chosen.distillation, flag_values)
+        chosen,
+        distillation=training_flags.with_training(
+            chosen.distillation, flag_values
+        ),
     )
-    initial = flag_values.initial
-    out = Path(flag_values.out)
     phones = flag_values.phones
-    with chosen_strategy(flag_values).scope():
+    with training_flags.chosen_strategy(flag_values).scope():
         distill(
             corpus,
             load_teacher(Path(flag_values.teacher)),
             settings,
-            out,
-            flag_values.steps,
-            phones and load_phone_classifier(Path(phones)),
-            flag_values.tensorboard and Path(flag_values.tensorboard),
-            initial and load_student(Path(initial)),
-            flag_values.seed,
+            phone_classifier=phones and load_phone_classifier(Path(phones)),
+            **training_flags.chosen_run(flag_values, load_student),
         )
-    model = out / "student.keras"
-    print(f"The student is {model}. Next:")
-    print(
-        next_command(
-            "synthesize", model=model, input="RECORDING.wav", out="SOUND"
-        )
-    )
+    training_flags.print_student(Path(flag_values.out) / "student.keras")

@@ -20,9 +20,7 @@ The same with a flag: pwavenet download --dataset=ljspeech --out=ljspeech
 import dataclasses
 from pathlib import Path
 
-from absl import flags
-
-from pwavenet_tf.cli.flags import define_out
+from pwavenet_tf.cli import flags
 from pwavenet_tf.cli.usage import next_command
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.download import DATASETS
@@ -32,27 +30,18 @@ NEEDS_TENSORFLOW = False
 WORD = "dataset"
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags."""
-    flags.DEFINE_enum(
-        "dataset",
-        None,
-        list(DATASETS),
-        "NAME: The corpus: ljspeech.",
-        flag_values=flag_values,
-    )
-    flags.mark_flag_as_required("dataset", flag_values)
-    define_out(
-        "DIR: Folder to write the corpus to; it must not hold anything yet.",
-        flag_values,
-    )
-    flags.DEFINE_string(
+define_flags = flags.table(
+    flags.choice("dataset", None, DATASETS, "NAME: The corpus: ljspeech."),
+    flags.required("dataset"),
+    flags.out(
+        "DIR: Folder to write the corpus to; it must not hold anything yet."
+    ),
+    flags.text(
         "url",
-        None,
         "URL: Another place to fetch the same archive from; the usual one, if "
         "left out.",
-        flag_values=flag_values,
-    )
+    ),
+)
 
 
 def run(flag_values: flags.FlagValues) -> None:

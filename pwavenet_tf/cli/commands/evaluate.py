@@ -49,62 +49,8 @@ Example:
 
 from pathlib import Path
 
-from absl import flags
-
-from pwavenet_tf.cli.flags import (
-    chosen_models,
-    define_labels,
-    define_model,
-    define_out,
-    define_reference,
-    require_outside,
-)
+from pwavenet_tf.cli import flags
 from pwavenet_tf.core.errors import UserError
-
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags."""
-    define_model(
-        "FILE: A teacher.keras or student.keras; repeat the flag to see "
-        "several side by side.",
-        flag_values,
-        repeated=True,
-        required=False,
-    )
-    define_reference(flag_values, required=False)
-    flags.DEFINE_multi_string(
-        "ratings",
-        None,
-        "FILES: What listeners saved in the listening tests: a file, a folder "
-        "of them or a pattern ('answers/*.json'); may be repeated. Instead of "
-        "--model and --reference.",
-        flag_values=flag_values,
-    )
-    define_labels(flag_values)
-    define_out(
-        "DIR: Folder to write metrics.json, recordings.csv, bits.csv, "
-        "report.html, the listening tests and sound/ to; with --ratings, "
-        "ratings.json.",
-        flag_values,
-        required=False,
-    )
-    flags.DEFINE_boolean(
-        "sound",
-        True,
-        "<true|false>: Whether the models synthesize; with --nosound, they "
-        "only score the recordings.",
-        flag_values=flag_values,
-    )
-    flags.register_multi_flags_validator(
-        ["model", "voice", "reference", "ratings", "out"],
-        _check_task,
-        flag_values=flag_values,
-    )
-
-
-def needs_tensorflow(flag_values: flags.FlagValues) -> bool:
-    """Whether TensorFlow is loaded first: not for a table of ratings."""
-    return not flag_values.ratings
 
 
 def _check_task(values: dict) -> bool:
@@ -128,6 +74,45 @@ def _check_task(values: dict) -> bool:
         verb = "are" if len(missing) > 1 else "is"
         raise UserError(f"{named} {verb} missing; add {fix}")
     return True
+
+
+define_flags = flags.table(
+    flags.model(
+        "FILE: A teacher.keras or student.keras; repeat the flag to see "
+        "several side by side.",
+        repeated=True,
+        needed=False,
+    ),
+    flags.reference(needed=False),
+    flags.text(
+        "ratings",
+        "FILES: What listeners saved in the listening tests: a file, a folder "
+        "of them or a pattern ('answers/*.json'); may be repeated. Instead of "
+        "--model and --reference.",
+        repeated=True,
+    ),
+    flags.LABELS,
+    flags.out(
+        "DIR: Folder to write metrics.json, recordings.csv, bits.csv, "
+        "report.html, the listening tests and sound/ to; with --ratings, "
+        "ratings.json.",
+        needed=False,
+    ),
+    flags.switch(
+        "sound",
+        True,
+        "<true|false>: Whether the models synthesize; with --nosound, they "
+        "only score the recordings.",
+    ),
+    flags.together(
+        ["model", "voice", "reference", "ratings", "out"], _check_task
+    ),
+)
+
+
+def needs_tensorflow(flag_values: flags.FlagValues) -> bool:
+    """Whether TensorFlow is loaded first: not for a table of ratings."""
+    return not flag_values.ratings
 
 
 def run(flag_values: flags.FlagValues) -> None:
@@ -156,9 +141,11 @@ def _run_models(flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.evaluation.scores import screen_table as score_table
     from pwavenet_tf.models.loading import load_model
 
-    models = {path: load_model(path) for path in chosen_models(flag_values)}
+    models = {
+        path: load_model(path) for path in flags.chosen_models(flag_values)
+    }
     reference, out = Path(flag_values.reference), Path(flag_values.out)
-    require_outside(out, reference)
+    flags.require_outside(out, reference)
     recordings = find_audio(reference)
     folder = reference if reference.is_dir() else reference.parent
     texts = Transcripts(folder).written(recordings)

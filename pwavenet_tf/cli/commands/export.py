@@ -27,18 +27,7 @@ Example:
 
 from pathlib import Path
 
-from absl import flags
-
-from pwavenet_tf.cli.flags import (
-    chosen_models,
-    define_model,
-    define_path,
-    existing,
-    existing_file,
-    writable_file,
-    writable_folder,
-)
-from pwavenet_tf.cli.numbers import define_number
+from pwavenet_tf.cli import flags
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.export.lite.card import MOST_FRAMES, VARIANTS
 from pwavenet_tf.voices import ACOUSTIC_MODEL, voice_names
@@ -48,81 +37,6 @@ _FORMATS = ("saved_model", "tflite", "onnx")
 _OF_TFLITE = {"variant": "float32", "block_frames": 16, "speech": None}
 # Less is too short to judge 8-bit audio by.
 _LEAST_SECONDS = 3.0
-
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags."""
-    define_model("FILE: A student.keras.", flag_values, required=False)
-    define_path(
-        "acoustic_model",
-        "FILE: An acoustic.keras: for a SavedModel that takes phones too (the "
-        "voice's own, with --voice), or by itself as a .tflite.",
-        flag_values,
-        existing_file,
-        required=False,
-    )
-    flags.DEFINE_string(
-        "out",
-        None,
-        "PATH: Folder of the SavedModel's versions, or the file to write.",
-        flag_values=flag_values,
-        required=True,
-    )
-    flags.DEFINE_enum(
-        "format",
-        "saved_model",
-        _FORMATS,
-        "Where it is to run.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_enum(
-        "variant",
-        _OF_TFLITE["variant"],
-        VARIANTS,
-        "Of a .tflite: how its numbers are stored.",
-        flag_values=flag_values,
-    )
-    define_number(
-        "block_frames",
-        _OF_TFLITE["block_frames"],
-        "N: Frames that a .tflite synthesizes at a time; fewer have less "
-        "latency, more are faster.",
-        (1, MOST_FRAMES),
-        flag_values,
-        whole=True,
-    )
-    define_path(
-        "speech",
-        "PATH: Recordings or features, a file or a folder, that a .tflite is "
-        "compared on.",
-        flag_values,
-        existing,
-        required=False,
-    )
-    flags.register_multi_flags_validator(
-        ["format", "out", "model", "voice", "acoustic_model", *_OF_TFLITE],
-        _fit_together,
-        flag_values=flag_values,
-    )
-
-
-def run(flag_values: flags.FlagValues) -> None:
-    """Exports the student and prints how close the export is."""
-    from pwavenet_tf.models.loading import load_student
-
-    if not chosen_models(flag_values):
-        _acoustic_tflite(flag_values)
-        return
-    (model,) = chosen_models(flag_values)
-    student = load_student(model)
-    print(
-        f"Exporting as {flag_values.format}, then comparing with the student's "
-        "audio: about a minute for a nano student, minutes for a larger one "
-        "or --variant=int8.",
-        flush=True,
-    )
-    write = {"saved_model": _saved_model, "tflite": _tflite, "onnx": _onnx}
-    write[flag_values.format](student, Path(flag_values.out), flag_values)
 
 
 def _fit_together(values: dict) -> bool:
@@ -135,13 +49,13 @@ def _fit_together(values: dict) -> bool:
                 f"--out={out} is to be a SavedModel's folder; for a file give "
                 f"--format={suffix[1:]} too"
             )
-        writable_folder("out", out or "")
+        flags.writable_folder("out", out or "")
     else:
         if suffix != f".{how}":
             raise UserError(
                 f"--out={out} does not end in .{how}; name a file that does"
             )
-        writable_file("out", out)
+        flags.writable_file("out", out)
     changed = [
         f"--{name}"
         for name, usual in _OF_TFLITE.items()
@@ -169,6 +83,67 @@ def _fit_together(values: dict) -> bool:
     return True
 
 
+define_flags = flags.table(
+    flags.model("FILE: A student.keras.", needed=False),
+    flags.file(
+        "acoustic_model",
+        "FILE: An acoustic.keras: for a SavedModel that takes phones too (the "
+        "voice's own, with --voice), or by itself as a .tflite.",
+        needed=False,
+    ),
+    flags.text(
+        "out",
+        "PATH: Folder of the SavedModel's versions, or the file to write.",
+    ),
+    flags.required("out"),
+    flags.choice("format", "saved_model", _FORMATS, "Where it is to run."),
+    flags.choice(
+        "variant",
+        _OF_TFLITE["variant"],
+        VARIANTS,
+        "Of a .tflite: how its numbers are stored.",
+    ),
+    flags.number(
+        "block_frames",
+        "N: Frames that a .tflite synthesizes at a time; fewer have less "
+        "latency, more are faster.",
+        (1, MOST_FRAMES),
+        _OF_TFLITE["block_frames"],
+        whole=True,
+    ),
+    flags.path(
+        "speech",
+        "PATH: Recordings or features, a file or a folder, that a .tflite is "
+        "compared on.",
+        flags.existing,
+        needed=False,
+    ),
+    flags.together(
+        ["format", "out", "model", "voice", "acoustic_model", *_OF_TFLITE],
+        _fit_together,
+    ),
+)
+
+
+def run(flag_values: flags.FlagValues) -> None:
+    """Exports the student and prints how close the export is."""
+    from pwavenet_tf.models.loading import load_student
+
+    if not flags.chosen_models(flag_values):
+        _acoustic_tflite(flag_values)
+        return
+    (model,) = flags.chosen_models(flag_values)
+    student = load_student(model)
+    print(
+        f"Exporting as {flag_values.format}, then comparing with the student's "
+        "audio: about a minute for a nano student, minutes for a larger one "
+        "or --variant=int8.",
+        flush=True,
+    )
+    write = {"saved_model": _saved_model, "tflite": _tflite, "onnx": _onnx}
+    write[flag_values.format](student, Path(flag_values.out), flag_values)
+
+
 def _saved_model(student, out: Path, flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.export.saved_model import export_saved_model
     from pwavenet_tf.models.loading import load_acoustic_model
@@ -192,7 +167,7 @@ def _acoustic_model(flag_values: flags.FlagValues) -> Path | None:
         return Path(flag_values.acoustic_model)
     if not flag_values.voice:
         return None
-    (model,) = chosen_models(flag_values)
+    (model,) = flags.chosen_models(flag_values)
     own = model.with_name(ACOUSTIC_MODEL)
     return own if own.exists() else None
 

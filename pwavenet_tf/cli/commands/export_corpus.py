@@ -16,37 +16,29 @@ Example:
 
 from pathlib import Path
 
-from absl import flags
-
-from pwavenet_tf.cli.flags import define_data, define_out
-from pwavenet_tf.cli.numbers import define_number
+from pwavenet_tf.cli import flags
 from pwavenet_tf.cli.usage import next_command
 from pwavenet_tf.core.errors import UserError
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines --data and --out."""
-    define_data(flag_values)
-    define_out(
+define_flags = flags.table(
+    flags.data(),
+    flags.out(
         "DIR: Folder to write corpus.json and the arrays to; it must not "
-        "hold anything yet.",
-        flag_values,
-    )
-    flags.DEFINE_boolean(
+        "hold anything yet."
+    ),
+    flags.switch(
         "compact",
         False,
         "<true|false>: Whether samples are written as FLAC and mel "
         "spectrograms left out; --compact alone means true.",
-        flag_values=flag_values,
-    )
-    define_number(
+    ),
+    flags.number(
         "megabytes",
-        None,
         "MB: With --compact: take only as many recordings, chosen at random, "
         "as fit into so many millions of bytes.",
         (0.1, 10_000_000.0),
-        flag_values,
-    )
+    ),
+)
 
 
 def run(flag_values: flags.FlagValues) -> None:

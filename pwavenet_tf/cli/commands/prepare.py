@@ -59,23 +59,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from absl import flags
-
-from pwavenet_tf.cli.flags import (
-    RUNNERS,
-    chosen_inputs,
-    chosen_limits,
-    chosen_runner,
-    define_conditioning,
-    define_corpus,
-    define_labels,
-    define_limits,
-    define_out,
-    define_path,
-    define_preset,
-    define_runner,
-    existing,
-)
+from pwavenet_tf.cli import flags
 from pwavenet_tf.cli.usage import next_command
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
@@ -91,63 +75,56 @@ if TYPE_CHECKING:
 _NEEDED = {"labels": "linguistic", "speaker_pattern": "speaker"}
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags."""
-    define_corpus(flag_values)
-    define_out(
-        "DATA: Folder to write the data to; it must not hold anything yet.",
-        flag_values,
-    )
-    define_preset(
+define_flags = flags.table(
+    flags.CORPUS,
+    flags.out(
+        "DATA: Folder to write the data to; it must not hold anything yet."
+    ),
+    flags.preset_name(
         "NAME: Settings to follow: nano (16 kHz, trains on two cores), small "
         "(the same with F0, the sizes of the voice kathleen), v1 (the WaveNet "
         "of 2016), paper (24 kHz, the published sizes), multispeaker, "
         "samplernn and samplernn-small (another teacher), or nsynth and "
-        "nsynth-small (an autoencoder).",
-        flag_values,
-    )
-    define_conditioning(
+        "nsynth-small (an autoencoder)."
+    ),
+    flags.text(
+        "conditioning",
         "LIST: Conditioning inputs, separated by commas: mel, linguistic, "
         "pitch, sinusoids, encoding, speaker. The preset's own, if left out.",
-        flag_values,
-    )
-    define_labels(flag_values)
-    flags.DEFINE_string(
+    ),
+    flags.LABELS,
+    flags.text(
         "language",
-        LANGUAGE,
         "NAME: The voice of espeak-ng that reads the transcripts, as de or "
         "fr-fr, for linguistic.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_string(
+        LANGUAGE,
+    ),
+    flags.text(
         "validation_pattern",
-        None,
         "REGEX: Recordings in whose path it is found are held out; a random "
         "tenth, if left out. Hold out whole texts if some were read twice.",
-        flag_values=flag_values,
-    )
-    define_path(
+    ),
+    flags.path(
         "statistics_of",
         "FILE: A teacher.keras, student.keras or acoustic.keras that is to "
         "learn from the data (--initial=FILE of its command), or data that it "
         "was trained on: its normalisation, phones, speakers and mean pitch "
         "are kept in place of this corpus's own.",
-        flag_values,
-        existing,
-        required=False,
-    )
-    define_limits(flag_values)
-    define_runner(
-        f"NAME: Runner of Apache Beam that does the work: {RUNNERS} Without "
-        "it, this process does.",
-        flag_values,
-    )
+        flags.existing,
+        needed=False,
+    ),
+    flags.define_limits,
+    flags.runner(
+        "NAME: Runner of Apache Beam that does the work: "
+        f"{flags.RUNNERS} Without it, this process does."
+    ),
+)
 
 
 def run(flag_values: flags.FlagValues) -> None:
     """Prepares the corpus and prints a summary."""
     settings = preset(flag_values.preset)
-    inputs = chosen_inputs(flag_values, settings)
+    inputs = flags.chosen_inputs(flag_values, settings)
     for flag, needed in _NEEDED.items():
         if flag_values[flag].value and needed not in inputs:
             raise UserError(f"--{flag} needs {needed} among --conditioning")
@@ -192,8 +169,8 @@ def _prepared(
     from pwavenet_tf.corpus.layouts import find_layout
     from pwavenet_tf.corpus.prepare import prepare, without_statistics
 
-    limits = chosen_limits(flag_values)
-    runner = chosen_runner(flag_values)
+    limits = flags.chosen_limits(flag_values)
+    runner = flags.chosen_runner(flag_values)
     out = Path(flag_values.out)
     require_free(out)
     layout = find_layout(Path(flag_values.corpus))

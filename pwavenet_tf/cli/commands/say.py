@@ -23,17 +23,7 @@ Example:
 import sys
 from pathlib import Path
 
-from absl import flags
-
-from pwavenet_tf.cli.flags import (
-    chosen_models,
-    define_model,
-    define_path,
-    define_sampling,
-    existing_file,
-    writable_file,
-)
-from pwavenet_tf.cli.numbers import define_number
+from pwavenet_tf.cli import flags
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.models.inputs import FACTORS
 
@@ -43,55 +33,47 @@ WORD = "text"
 _OUTPUT = "-"
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags."""
-    flags.DEFINE_string(
-        WORD,
-        None,
-        "TEXT: What to say; it may stand alone, right after the command.",
-        flag_values=flag_values,
-    )
-    define_path(
-        "text_file",
-        "FILE: A text file in UTF-8, instead of a text.",
-        flag_values,
-        existing_file,
-        required=False,
-    )
-    define_model(
-        "FILE: The vocoder: a student.keras, a teacher.keras, or an exported "
-        ".tflite or .onnx.",
-        flag_values,
-    )
-    define_path(
-        "acoustic_model",
-        "FILE: An acoustic.keras, or an exported .tflite, if it is not beside "
-        "--model.",
-        flag_values,
-        existing_file,
-        required=False,
-    )
-    define_path(
-        "out",
-        "FILE.wav: The sound file, or - to play the sound while it is being "
-        "generated.",
-        flag_values,
-        _sound_file,
-    )
-    for name, meaning in (
-        ("rate", "FACTOR: How much faster than the voice's own rate."),
-        ("pitch", "FACTOR: Of F0: above 1 is higher."),
-    ):
-        define_number(name, 1.0, meaning, FACTORS, flag_values)
-    define_sampling(flag_values)
-
-
 def _sound_file(name: str, path: str) -> None:
     if path == _OUTPUT:
         return
-    writable_file(name, path)
+    flags.writable_file(name, path)
     if Path(path).suffix.lower() != ".wav":
         raise UserError(f"--{name}={path} is a WAV file; let it end in .wav")
+
+
+define_flags = flags.table(
+    flags.text(
+        WORD, "TEXT: What to say; it may stand alone, right after the command."
+    ),
+    flags.file(
+        "text_file",
+        "FILE: A text file in UTF-8, instead of a text.",
+        needed=False,
+    ),
+    flags.model(
+        "FILE: The vocoder: a student.keras, a teacher.keras, or an exported "
+        ".tflite or .onnx."
+    ),
+    flags.file(
+        "acoustic_model",
+        "FILE: An acoustic.keras, or an exported .tflite, if it is not beside "
+        "--model.",
+        needed=False,
+    ),
+    flags.out(
+        "FILE.wav: The sound file, or - to play the sound while it is being "
+        "generated.",
+        _sound_file,
+    ),
+    flags.number(
+        "rate",
+        "FACTOR: How much faster than the voice's own rate.",
+        FACTORS,
+        1.0,
+    ),
+    flags.number("pitch", "FACTOR: Of F0: above 1 is higher.", FACTORS, 1.0),
+    flags.SAMPLING,
+)
 
 
 def run(flag_values: flags.FlagValues) -> None:
@@ -102,7 +84,7 @@ def run(flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.synthesis.files import speech_to_file, speech_to_pipe
     from pwavenet_tf.synthesis.speech import Speaker
 
-    (model,) = chosen_models(flag_values)
+    (model,) = flags.chosen_models(flag_values)
     synthesizer = load_voice(model)
     speaker = synthesizer.speaker
     if flag_values.acoustic_model is not None:

@@ -33,76 +33,60 @@ Example:
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
-from absl import flags
+from absl.flags import DEFINE_list
 
-from pwavenet_tf.cli.flags import (
-    chosen_models,
-    define_model,
-    define_out,
-    define_path,
-    define_sampling,
-    define_speaker,
-    existing,
-    writable_folder,
-)
-from pwavenet_tf.cli.numbers import define_number
+from pwavenet_tf.cli import flags
 from pwavenet_tf.core.errors import UserError
 
 # In place of a folder, as is usual on the command line.
 _OUTPUT = "-"
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags."""
-    define_model(
+def _folder_or_output(name: str, path: str) -> None:
+    if path != _OUTPUT:
+        flags.writable_folder(name, path)
+
+
+define_flags = flags.table(
+    flags.model(
         "FILE: A student.keras, a teacher.keras, or an exported .tflite or "
-        ".onnx.",
-        flag_values,
-    )
-    define_path(
+        ".onnx."
+    ),
+    flags.path(
         "input",
         "PATH: A recording, a mel spectrogram (.npy), features (.npz), or a "
         "folder of them.",
-        flag_values,
-        existing,
-        required=False,
-    )
-    flags.DEFINE_string(
+        flags.existing,
+        needed=False,
+    ),
+    flags.text(
         "text",
-        None,
         "TEXT: What to synthesize, instead of --input; written to text.wav.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_list(
+    ),
+    partial(
+        DEFINE_list,
         "mix",
         None,
         "PATH,PATH: Two recordings, instead of --input; a sound between them "
         "is written. For models with an encoder.",
-        flag_values=flag_values,
-    )
-    define_number(
+    ),
+    flags.number(
         "by",
-        None,
         "SHARE: How far --mix goes, from 0, the first, to 1, the second; half "
         "of it, if left out.",
         (0.0, 1.0),
-        flag_values,
-    )
-    define_speaker(flag_values)
-    define_out(
+    ),
+    flags.SPEAKER,
+    flags.out(
         "DIR: Folder to write the sound files to, or - to play the sound while "
         "it is being generated.",
-        flag_values,
-        check=_folder_or_output,
-    )
-    define_sampling(flag_values)
-
-
-def _folder_or_output(name: str, path: str) -> None:
-    if path != _OUTPUT:
-        writable_folder(name, path)
+        _folder_or_output,
+    ),
+    flags.SAMPLING,
+)
 
 
 def run(flag_values: flags.FlagValues) -> None:
@@ -121,7 +105,7 @@ def run(flag_values: flags.FlagValues) -> None:
         )
     if flag_values.by is not None and flag_values.mix is None:
         raise UserError("--by says how far --mix goes; give --mix=PATH,PATH")
-    (model,) = chosen_models(flag_values)
+    (model,) = flags.chosen_models(flag_values)
     synthesizer = load_voice(model)
     to_output = flag_values.out == _OUTPUT
     out = Path(flag_values.out)

@@ -25,49 +25,31 @@ Example:
 
 from pathlib import Path
 
-from absl import flags
-
-from pwavenet_tf.cli.flags import (
-    RUNNERS,
-    chosen_models,
-    chosen_runner,
-    define_model,
-    define_out,
-    define_path,
-    define_runner,
-    define_sampling,
-    define_speaker,
-    existing,
-)
+from pwavenet_tf.cli import flags
 from pwavenet_tf.core.errors import UserError
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags."""
-    define_model("FILE: A student.keras or teacher.keras.", flag_values)
-    define_path(
+define_flags = flags.table(
+    flags.model("FILE: A student.keras or teacher.keras."),
+    flags.path(
         "input",
         "DIR: Folder of recordings, .npy and .npz files, or a CSV manifest.",
-        flag_values,
-        existing,
-    )
-    define_out(
+        flags.existing,
+    ),
+    flags.out(
         "DIR: Folder to write the sound files to; empty, or what the same "
-        "command has begun to write.",
-        flag_values,
-    )
-    define_speaker(flag_values)
-    define_sampling(flag_values)
-    define_runner(
-        f"NAME: Runner of Apache Beam: {RUNNERS}",
-        flag_values,
-        "DirectRunner",
-    )
+        "command has begun to write."
+    ),
+    flags.SPEAKER,
+    flags.SAMPLING,
+    flags.runner(
+        f"NAME: Runner of Apache Beam: {flags.RUNNERS}", "DirectRunner"
+    ),
+)
 
 
 def run(flag_values: flags.FlagValues) -> None:
     """Synthesizes the inputs, and reports what could not be synthesized."""
-    runner = chosen_runner(flag_values)
+    runner = flags.chosen_runner(flag_values)
     from pwavenet_tf.synthesis.beam import (
         FAILURES_NAME,
         SynthesisJob,
@@ -75,7 +57,7 @@ def run(flag_values: flags.FlagValues) -> None:
     )
 
     out = Path(flag_values.out)
-    (model,) = chosen_models(flag_values)
+    (model,) = flags.chosen_models(flag_values)
     result = synthesize_on_beam(
         SynthesisJob(
             model,

@@ -26,48 +26,33 @@ Example:
 
 from pathlib import Path
 
-from absl import flags
-
-from pwavenet_tf.cli.flags import (
-    define_data,
-    define_file,
-    define_out,
-    define_steps,
-)
-from pwavenet_tf.cli.numbers import define_number
+from pwavenet_tf.cli import flags
 from pwavenet_tf.cli.usage import next_command
-from pwavenet_tf.core.training_config import BOUNDS
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags."""
-    define_data(
-        flag_values,
+define_flags = flags.table(
+    flags.data(
         "DATA: Folder that `pwavenet prepare` wrote, with linguistic and "
-        "pitch among --conditioning.",
-    )
-    define_out("RUN: Folder to write acoustic.keras to.", flag_values)
-    define_steps(
+        "pitch among --conditioning."
+    ),
+    flags.out("RUN: Folder to write acoustic.keras to."),
+    flags.setting(
+        "steps",
         "N: Optimiser steps; 4,000, somewhat over an hour on two cores, if "
         "left out.",
-        flag_values,
-    )
-    define_file(
+    ),
+    flags.file(
         "initial",
         "FILE: An acoustic.keras whose weights are the first ones. Its phones "
         "must be those of the data, and the data prepared with its statistics "
         "(pwavenet prepare --statistics_of=FILE). Random weights, if left out.",
-        flag_values,
-        required=False,
-    )
-    define_number(
+        needed=False,
+    ),
+    flags.setting(
         "seed",
-        0,
         "N: Determines the initial weights and the order of the utterances.",
-        BOUNDS["seed"],
-        flag_values,
-        whole=True,
-    )
+        0,
+    ),
+)
 
 
 def run(flag_values: flags.FlagValues) -> None:

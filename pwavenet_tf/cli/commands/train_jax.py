@@ -28,21 +28,7 @@ import importlib.util
 import os
 from pathlib import Path
 
-from absl import flags
-
-from pwavenet_tf.cli.flags import (
-    define_data,
-    define_file,
-    define_out,
-    define_preset,
-    define_steps,
-)
-from pwavenet_tf.cli.numbers import define_number
-from pwavenet_tf.cli.training_flags import (
-    define_precision,
-    define_setting,
-    with_training,
-)
+from pwavenet_tf.cli import flags, training_flags
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.core.training_config import Preset
@@ -50,73 +36,50 @@ from pwavenet_tf.core.training_config import Preset
 NEEDS_TENSORFLOW = False
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags."""
-    define_data(
-        flag_values, "ARRAYS: Folder that `pwavenet export-corpus` wrote."
-    )
-    define_out(
-        "RUN: Folder to write teacher.keras or student.keras to.",
-        flag_values,
-    )
-    flags.DEFINE_enum(
-        "what",
-        "teacher",
-        ["teacher", "student"],
-        "What is trained.",
-        flag_values=flag_values,
-    )
-    define_file(
+define_flags = flags.table(
+    flags.data("ARRAYS: Folder that `pwavenet export-corpus` wrote."),
+    flags.out("RUN: Folder to write teacher.keras or student.keras to."),
+    flags.choice("what", "teacher", ["teacher", "student"], "What is trained."),
+    flags.file(
         "teacher",
         "FILE: The teacher.keras that a student learns from; RUN/teacher.keras "
         "if left out.",
-        flag_values,
-        required=False,
-    )
-    define_preset(
+        needed=False,
+    ),
+    flags.preset_name(
         "Settings to follow; the ones that the data were prepared with, "
         "if left out.",
-        flag_values,
         usual=None,
-    )
-    _define_run(flag_values)
-    for name, meaning in (
-        ("batch_size", "N: Clips a step"),
-        ("clip_length", "N: Samples of each clip that count in the loss"),
-        ("learning_rate", "RATE: Adam's, at its peak"),
-    ):
-        meaning = f"{meaning}; as the preset says, if left out."
-        define_setting(name, None, meaning, flag_values)
-    define_setting(
-        "seed",
-        0,
-        "N: Seed of the first weights and of the order of the clips.",
-        flag_values,
-    )
-    define_precision(flag_values)
-
-
-def _define_run(flag_values: flags.FlagValues) -> None:
-    """Defines what the run begins with and when it ends."""
-    define_number(
+    ),
+    flags.number(
         "minutes",
-        None,
         "N: Minutes of training; until --steps are done, if left out.",
         (0.01, 100_000.0),
-        flag_values,
-    )
-    define_steps(
+    ),
+    flags.setting(
+        "steps",
         "N: Optimiser steps; without --minutes as many as the preset says, if "
         "left out. With both, what comes first ends the run.",
-        flag_values,
-    )
-    define_file(
+    ),
+    flags.file(
         "initial",
         "FILE: Weights to begin with: a .keras file; or the .state.npz of a "
         "run that is resumed in RUN.",
-        flag_values,
-        required=False,
-    )
+        needed=False,
+    ),
+    *(
+        flags.setting(name, f"{meaning}; as the preset says, if left out.")
+        for name, meaning in (
+            ("batch_size", "N: Clips a step"),
+            ("clip_length", "N: Samples of each clip that count in the loss"),
+            ("learning_rate", "RATE: Adam's, at its peak"),
+        )
+    ),
+    flags.setting(
+        "seed", "N: Seed of the first weights and of the order of the clips.", 0
+    ),
+    training_flags.PRECISION,
+)
 
 
 def run(flag_values: flags.FlagValues) -> None:
@@ -182,6 +145,10 @@ def _settings(flag_values: flags.FlagValues, prepared_with: str) -> Preset:
     chosen = preset(flag_values.preset or prepared_with)
     return dataclasses.replace(
         chosen,
-        teacher_training=with_training(chosen.teacher_training, flag_values),
-        distillation=with_training(chosen.distillation, flag_values),
+        teacher_training=training_flags.with_training(
+            chosen.teacher_training, flag_values
+        ),
+        distillation=training_flags.with_training(
+            chosen.distillation, flag_values
+        ),
     )

@@ -26,25 +26,21 @@ Example:
 
 from pathlib import Path
 
-from absl import flags
-
-from pwavenet_tf.cli.flags import define_data, define_out, define_steps
+from pwavenet_tf.cli import flags
 from pwavenet_tf.cli.usage import next_command
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines --data, --out and --steps."""
-    define_data(
-        flag_values,
+define_flags = flags.table(
+    flags.data(
         "DATA: Folder that `pwavenet prepare` wrote, with linguistic among "
-        "--conditioning.",
-    )
-    define_out("RUN: Folder to write phones.keras to.", flag_values)
-    define_steps(
+        "--conditioning."
+    ),
+    flags.out("RUN: Folder to write phones.keras to."),
+    flags.setting(
+        "steps",
         "N: Optimiser steps; 500, about five minutes on two cores, if left "
         "out. Hours of recordings deserve more.",
-        flag_values,
-    )
+    ),
+)
 
 
 def run(flag_values: flags.FlagValues) -> None:

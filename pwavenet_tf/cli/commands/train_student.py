@@ -25,37 +25,16 @@ Example:
 import dataclasses
 from pathlib import Path
 
-from absl import flags
+from pwavenet_tf.cli import flags, training_flags
 
-from pwavenet_tf.cli.flags import (
-    chosen_inputs,
-    define_conditioning,
-    define_data,
-    define_out,
+define_flags = flags.table(
+    flags.data(),
+    flags.out("RUN: Folder to write student.keras to."),
+    flags.CONDITIONING,
+    training_flags.training(
+        "student", "the initial weights, the order of the clips and the noise"
+    ),
 )
-from pwavenet_tf.cli.training_flags import (
-    chosen_strategy,
-    define_training,
-    with_training,
-)
-from pwavenet_tf.cli.usage import next_command
-
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags."""
-    define_data(flag_values)
-    define_out("RUN: Folder to write student.keras to.", flag_values)
-    define_conditioning(
-        "LIST: Conditioning inputs, separated by commas: mel, linguistic, "
-        "pitch, sinusoids, encoding, speaker; or none. The preset's own, if "
-        "left out.",
-        flag_values,
-    )
-    define_training(
-        flag_values,
-        "student",
-        "the initial weights, the order of the clips and the noise",
-    )
 
 
 def run(flag_values: flags.FlagValues) -> None:
@@ -68,25 +47,15 @@ def run(flag_values: flags.FlagValues) -> None:
     corpus = Corpus(Path(flag_values.data))
     chosen = preset(corpus.card.preset)
     conditioning = dataclasses.replace(
-        chosen.conditioning, inputs=chosen_inputs(flag_values, chosen)
+        chosen.conditioning, inputs=flags.chosen_inputs(flag_values, chosen)
     )
-    initial = flag_values.initial
-    out = Path(flag_values.out)
-    with chosen_strategy(flag_values).scope():
+    with training_flags.chosen_strategy(flag_values).scope():
         train_student(
             corpus,
             dataclasses.replace(chosen, conditioning=conditioning),
-            out,
-            flag_values.steps,
-            with_training(spectral_training(corpus.contract), flag_values),
-            flag_values.tensorboard and Path(flag_values.tensorboard),
-            initial and load_student(Path(initial)),
-            flag_values.seed,
+            settings=training_flags.with_training(
+                spectral_training(corpus.contract), flag_values
+            ),
+            **training_flags.chosen_run(flag_values, load_student),
         )
-    model = out / "student.keras"
-    print(f"The student is {model}. Next:")
-    print(
-        next_command(
-            "synthesize", model=model, input="RECORDING.wav", out="SOUND"
-        )
-    )
+    training_flags.print_student(Path(flag_values.out) / "student.keras")

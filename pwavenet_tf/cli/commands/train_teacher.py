@@ -44,60 +44,38 @@ Example:
 import dataclasses
 from pathlib import Path
 
-from absl import flags
-
-from pwavenet_tf.cli.flags import (
-    chosen_inputs,
-    define_conditioning,
-    define_data,
-    define_out,
-    define_preset,
-)
-from pwavenet_tf.cli.training_flags import (
-    chosen_strategy,
-    define_training,
-    with_training,
-)
+from pwavenet_tf.cli import flags, training_flags
 from pwavenet_tf.cli.usage import next_command
 from pwavenet_tf.core.config import HEADS
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.core.training_config import Preset
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags."""
-    define_data(flag_values)
-    define_out("RUN: Folder to write teacher.keras to.", flag_values)
-    define_preset(
-        "NAME: Settings to follow; the ones that the data was prepared with.",
-        flag_values,
-    )
-    define_conditioning(
-        "LIST: Conditioning inputs, separated by commas: mel, linguistic, "
-        "pitch, sinusoids, encoding, speaker; or none. The preset's own, if "
-        "left out.",
-        flag_values,
-    )
-    flags.DEFINE_enum(
+define_flags = flags.table(
+    flags.data(),
+    flags.out("RUN: Folder to write teacher.keras to."),
+    flags.preset_name(
+        "NAME: Settings to follow; the ones that the data was prepared with."
+    ),
+    flags.CONDITIONING,
+    flags.choice(
         "upsampling",
         "learned",
         ["learned", "repetition"],
         "HOW: From frames to samples: by learned transposed convolutions, or "
         "by repeating every frame, which is faster and a little worse.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_enum(
+    ),
+    flags.choice(
         "head",
         None,
         HEADS,
         "NAME: Distribution of the next sample: mixture_of_logistics or "
         "gaussian over 16-bit PCM values, or mu_law, 256 values, from which no "
         "student can be distilled. The preset's own, if left out.",
-        flag_values=flag_values,
-    )
-    define_training(
-        flag_values, "teacher", "the initial weights and the order of the clips"
-    )
+    ),
+    training_flags.training(
+        "teacher", "the initial weights and the order of the clips"
+    ),
+)
 
 
 def run(flag_values: flags.FlagValues) -> None:
@@ -107,18 +85,13 @@ def run(flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.models.loading import load_teacher
     from pwavenet_tf.training.runs import train_teacher
 
-    initial = flag_values.initial
     data, out = Path(flag_values.data), Path(flag_values.out)
     settings, model = _settings(flag_values), out / "teacher.keras"
-    with chosen_strategy(flag_values).scope():
+    with training_flags.chosen_strategy(flag_values).scope():
         teacher = train_teacher(
             Corpus(data),
             settings,
-            out,
-            flag_values.steps,
-            flag_values.tensorboard and Path(flag_values.tensorboard),
-            initial and load_teacher(Path(initial)),
-            flag_values.seed,
+            **training_flags.chosen_run(flag_values, load_teacher),
         )
     print(f"The teacher is {model}. Next:")
     distillable = issubclass(teacher.head_class, ContinuousHead)
@@ -137,7 +110,7 @@ def _settings(flag_values: flags.FlagValues) -> Preset:
     chosen = preset(flag_values.preset)
     conditioning = dataclasses.replace(
         chosen.conditioning,
-        inputs=chosen_inputs(flag_values, chosen),
+        inputs=flags.chosen_inputs(flag_values, chosen),
         upsampling=chosen.conditioning.upsampling
         if flag_values.upsampling == "learned"
         else (),
@@ -149,5 +122,7 @@ def _settings(flag_values: flags.FlagValues) -> Preset:
         chosen,
         conditioning=conditioning,
         teacher=teacher,
-        teacher_training=with_training(chosen.teacher_training, flag_values),
+        teacher_training=training_flags.with_training(
+            chosen.teacher_training, flag_values
+        ),
     )

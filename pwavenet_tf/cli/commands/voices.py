@@ -16,8 +16,7 @@ Example:
 
 import json
 
-from absl import flags
-
+from pwavenet_tf.cli import flags
 from pwavenet_tf.voices import voice_card, voice_names, voice_sample
 
 NEEDS_TENSORFLOW = False
@@ -25,14 +24,9 @@ NEEDS_TENSORFLOW = False
 WORD = "name"
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines the flags."""
-    flags.DEFINE_string(
-        "name",
-        None,
-        "NAME: The voice whose whole card is shown.",
-        flag_values=flag_values,
-    )
+define_flags = flags.table(
+    flags.text("name", "NAME: The voice whose whole card is shown."),
+)
 
 
 def run(flag_values: flags.FlagValues) -> None:
