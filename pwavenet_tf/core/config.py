@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import TypeVar
 
 from pwavenet_tf.core.errors import UserError
 
@@ -25,12 +26,28 @@ HEADS = ("mixture_of_logistics", "mu_law", "gaussian")
 # 1704.01279, section 2.1: 30 layers in three rounds.
 NSYNTH_DILATIONS = tuple(2**layer for layer in range(10)) * 3
 
+S = TypeVar("S", bound="Settings")
+
 # Of speech at 16 to 24 kHz, about.
 _NEIGHBOURS_CORRELATION = 0.9
 
 
+class Settings:
+    """Frozen settings, which files hold as a dict."""
+
+    @classmethod
+    def from_config(cls: type[S], config: "S | dict | None") -> S:
+        """Settings as they are, or from their form in a file."""
+        return cls(**config) if isinstance(config, dict) else config or cls()
+
+    def _make_tuples(self, *names: str) -> None:
+        """Makes tuples of fields: JSON has lists where Python has tuples."""
+        for name in names:
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+
 @dataclasses.dataclass(frozen=True)
-class AudioContract:
+class AudioContract(Settings):
     """The acoustic contract: how audio becomes a mel spectrogram and back.
 
     It is written into the corpus card, every saved model and every export.
@@ -82,9 +99,9 @@ class AudioContract:
                 f"audio contract: pre_emphasis is {self.pre_emphasis}; it "
                 "must be at least 0 and below 1, usually 0.85 to 0.97"
             )
-        # JSON has lists where Python has tuples.
-        for name in ("mel_mean", "mel_deviation"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        statistics = "mel_mean", "mel_deviation"
+        self._make_tuples(*statistics)
+        for name in statistics:
             if len(getattr(self, name)) not in (0, self.mels):
                 raise UserError(
                     f"audio contract: {name} has {len(getattr(self, name))} "
@@ -96,13 +113,6 @@ class AudioContract:
                 f"must hold, but they are {self.hop_length}, "
                 f"{self.window_length}, {self.fft_length}"
             )
-
-    @classmethod
-    def from_config(cls, config: "AudioContract | dict") -> "AudioContract":
-        """A contract as it is, or from its form in a saved model."""
-        if isinstance(config, AudioContract):
-            return config
-        return cls(**config)
 
     def require_upsampling(self, factors: tuple[int, ...]) -> None:
         """Refuses upsampling factors that do not divide one hop.
@@ -177,7 +187,7 @@ class AudioContract:
 
 
 @dataclasses.dataclass(frozen=True)
-class Conditioning:
+class Conditioning(Settings):
     """What a model is conditioned on (WaveNet, section 2.5).
 
     Attributes:
@@ -222,11 +232,8 @@ class Conditioning:
     encoder_dilations: tuple[int, ...] = NSYNTH_DILATIONS
 
     def __post_init__(self) -> None:
-        for name in (
-            *("inputs", "upsampling", "phones", "speakers"),
-            "encoder_dilations",
-        ):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        self._make_tuples("inputs", "upsampling", "phones", "speakers")
+        self._make_tuples("encoder_dilations")
         for name in self.inputs:
             if name not in CONDITIONING_INPUTS:
                 raise UserError(
@@ -247,13 +254,6 @@ class Conditioning:
                 "conditioning: encoder_dilations are "
                 f"{self.encoder_dilations}; each must be at least 1"
             )
-
-    @classmethod
-    def from_config(cls, config: "Conditioning | dict") -> "Conditioning":
-        """As it is, or from its form in a saved model."""
-        if isinstance(config, Conditioning):
-            return config
-        return cls(**config)
 
     @property
     def encoder_context(self) -> int:

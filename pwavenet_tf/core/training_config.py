@@ -6,6 +6,7 @@ from pwavenet_tf.core.config import (
     AudioContract,
     Conditioning,
     SampleRNNConfig,
+    Settings,
     StudentConfig,
     TeacherConfig,
 )
@@ -93,7 +94,7 @@ class TeacherTraining:
 
 
 @dataclasses.dataclass(frozen=True)
-class PowerLoss:
+class PowerLoss(Settings):
     """Which spectra the power loss compares (1711.10433, section 4.1).
 
     Attributes:

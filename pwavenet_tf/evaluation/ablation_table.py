@@ -7,7 +7,7 @@ from pathlib import Path
 from pwavenet_tf.core.files import write_csv
 from pwavenet_tf.core.html import format_number
 from pwavenet_tf.core.screen import text_table
-from pwavenet_tf.evaluation.report.tables import REFERENCE
+from pwavenet_tf.evaluation.report.tables import REFERENCE, cheapest
 from pwavenet_tf.training.ablation import Trained
 
 # Only in the CSV file.
@@ -142,13 +142,12 @@ def best_of(column: Column, rows: list[Row]) -> set[str]:
         and (value := row.values.get(column.name)) is not None
         and math.isfinite(value)
     }
-    cost = {
-        name: value if column.best == "lower" else abs(value - column.best)
-        for name, value in known.items()
-    }
-    if len(cost) < 2:
-        return set()
-    return {name for name in cost if cost[name] == min(cost.values())}
+    return cheapest(
+        {
+            name: value if column.best == "lower" else abs(value - column.best)
+            for name, value in known.items()
+        }
+    )
 
 
 def section(rows: list[Row]) -> dict:

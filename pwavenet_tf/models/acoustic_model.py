@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from pwavenet_tf.audio.signal import weighted_mean
-from pwavenet_tf.core.config import AudioContract
+from pwavenet_tf.core.config import AudioContract, Settings
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.models.backend import ReplicatedModel, batch_share
 
@@ -28,7 +28,7 @@ _MOST_FRAMES = 800.0
 
 
 @dataclasses.dataclass(frozen=True)
-class AcousticConfig:
+class AcousticConfig(Settings):
     """Sizes of the acoustic model; see `AcousticModel`.
 
     Attributes:
@@ -48,8 +48,7 @@ class AcousticConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        dilations = tuple(self.decoder_dilations)
-        object.__setattr__(self, "decoder_dilations", dilations)
+        self._make_tuples("decoder_dilations")
 
 
 class ResidualBlock(keras.layers.Layer):
@@ -181,9 +180,7 @@ class AcousticModel(ReplicatedModel):
         self.phones = tuple(phones)
         self.mean_pitch_hz = float(mean_pitch_hz)
         self.language = language
-        if not isinstance(config, AcousticConfig):
-            config = AcousticConfig(**config or {})
-        self.config = config
+        self.config = config = AcousticConfig.from_config(config)
         if not self.phones or not self.audio.mel_mean:
             raise UserError(
                 "an acoustic model needs the corpus's phones and mel "

@@ -21,9 +21,9 @@ from pwavenet_tf.core.errors import OddInput, UserError
 
 Seed = int | Sequence[int]
 
-# Far above any use; beyond it float32 overflows within the flows.
 # Lowest and highest factor of the speed, and of F0.
 FACTORS = (0.5, 2.0)
+# Far above any use; beyond it float32 overflows within the flows.
 HIGHEST_TEMPERATURE = 100.0
 
 Features = Mapping[str, np.ndarray] | np.ndarray

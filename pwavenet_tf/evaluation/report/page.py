@@ -20,7 +20,6 @@ from pwavenet_tf.evaluation.report.figures import (
     draw_systems,
 )
 from pwavenet_tf.evaluation.report.tables import (
-    explanation,
     main_table,
     score_section,
 )
@@ -110,7 +109,6 @@ def write_report(
     """
     environment = page_environment("pwavenet_tf.evaluation")
     environment.filters["setting"] = measures.format_setting
-    environment.filters["explanation"] = explanation
     environment.tests["finite"] = math.isfinite
     page = environment.get_template("report.html.j2").render(
         title=title,

@@ -14,85 +14,6 @@ _OF_KL = (
     "What the student misses of this teacher's distribution: 0 if it has "
     "learned all of it."
 )
-_EXPLANATIONS = {
-    "pesq_wide_band": (
-        "An estimate of the opinion that listeners would have: 1 is bad, 4.64 "
-        "is the recording itself."
-    ),
-    "stoi": "How intelligible it is: 1 is as clear as the recording.",
-    "extended_stoi": (
-        "The same, and stricter where noise comes and goes with the speech."
-    ),
-    "mel_cepstral_distortion": (
-        "How far the timbre is from the recording's, frame by frame."
-    ),
-    "f0_error": (
-        "How far the melody is off. 100 cents are a semitone, 1,200 an octave."
-    ),
-    "voicing_error": (
-        "How often one is voiced where the other is not: hoarse, or buzzing."
-    ),
-    "multi_resolution_stft": (
-        "Spectral distance at several resolutions at once, fine in time and in "
-        "frequency."
-    ),
-    "level_difference": (
-        "How much louder than the recording. Below 0: it whispers."
-    ),
-    "pause_noise": (
-        "How much louder where the recording pauses. Above 0: hiss or hum."
-    ),
-    "octave_difference": (
-        "How far the balance of low and high is from the recording's."
-    ),
-    "nats_per_sample": "Bits per sample times ln 2: the loss in training.",
-    "log_spectral_distance": (
-        "How far the spectrum is from the recording's, frame by frame. 6 dB "
-        "is a factor of two everywhere; a copy has 0."
-    ),
-    "mean": "An offset from zero. Healthy audio has next to none.",
-    "standard_deviation": (
-        "How loud it is. A student far below the recordings whispers."
-    ),
-    "mean_absolute": (
-        "Loudness too, but less ruled by peaks than the standard deviation."
-    ),
-    "samples_per_second": (
-        "Audio made in a second on this machine. Real time is the sample rate."
-    ),
-    "bits_per_sample": (
-        "The negative log-likelihood of the recordings. Fewer bits: the model "
-        "finds real speech more probable."
-    ),
-    "sample_bits": (
-        "Bits per sample compare only between models that score samples of "
-        "one size."
-    ),
-    "inside_50": (
-        "Half of the samples belong here. Fewer: the model is too sure of "
-        "itself; more: not sure enough."
-    ),
-    "inside_90": "The same for nine samples in ten.",
-    "swapped_mel_penalty": (
-        "How much the mel spectrogram matters to the model. Near 0: it is "
-        "ignored."
-    ),
-    "swapped_linguistic_penalty": (
-        "How much the phones matter to the model. Near 0: they are ignored."
-    ),
-    "swapped_pitch_penalty": (
-        "How much the pitch matters to the model. Near 0: it is ignored."
-    ),
-    "swapped_speaker_penalty": (
-        "How much the speaker matters to the model. Near 0: all sound alike "
-        "to it."
-    ),
-    "right_speaker_preferred": (
-        "The share of recordings that are more probable under their own "
-        "speaker than under any other."
-    ),
-}
-
 _CLOSER = "closer to the recording"
 _BITS = "bits per sample"
 
@@ -101,13 +22,6 @@ OCTAVE = "octave_"
 
 # The system that the others are judged by.
 REFERENCE = "recording"
-
-
-def explanation(name: str) -> str:
-    """The meaning of a measure, in a line; empty for one that is not known."""
-    if name.startswith(KL):
-        return _OF_KL
-    return _EXPLANATIONS.get(name, "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,65 +33,125 @@ class Measure:
         unit: What one is one of; empty for a pure number.
         better: `lower`, `higher`, or `closer to the recording`; empty where
             no system is better than another.
+        explanation: What it means, in a line; empty where that is not known.
     """
 
     label: str
     unit: str = ""
     better: str = ""
+    explanation: str = ""
 
 
 _MEASURES = {
-    "pesq_wide_band": Measure("PESQ, wide band", "MOS-LQO", "higher"),
-    "stoi": Measure("STOI", "", "higher"),
-    "extended_stoi": Measure("Extended STOI", "", "higher"),
+    "pesq_wide_band": Measure(
+        *("PESQ, wide band", "MOS-LQO", "higher"),
+        "An estimate of the opinion that listeners would have: 1 is bad, "
+        "4.64 is the recording itself.",
+    ),
+    "stoi": Measure(
+        *("STOI", "", "higher"),
+        "How intelligible it is: 1 is as clear as the recording.",
+    ),
+    "extended_stoi": Measure(
+        *("Extended STOI", "", "higher"),
+        "The same, and stricter where noise comes and goes with the speech.",
+    ),
     "mel_cepstral_distortion": Measure(
-        "Mel-cepstral distortion", "dB", "lower"
+        *("Mel-cepstral distortion", "dB", "lower"),
+        "How far the timbre is from the recording's, frame by frame.",
     ),
     "f0_error": Measure(
-        "F0 error, where both are voiced", "cents RMS", "lower"
+        *("F0 error, where both are voiced", "cents RMS", "lower"),
+        "How far the melody is off. 100 cents are a semitone, 1,200 an octave.",
     ),
-    "voicing_error": Measure("Voicing error", "share of frames", "lower"),
+    "voicing_error": Measure(
+        *("Voicing error", "share of frames", "lower"),
+        "How often one is voiced where the other is not: hoarse, or buzzing.",
+    ),
     "multi_resolution_stft": Measure(
-        "Multi-resolution STFT distance", "", "lower"
+        *("Multi-resolution STFT distance", "", "lower"),
+        "Spectral distance at several resolutions at once, fine in time and "
+        "in frequency.",
     ),
-    "level_difference": Measure("Level over the recording's", "dB", _CLOSER),
+    "level_difference": Measure(
+        *("Level over the recording's", "dB", _CLOSER),
+        "How much louder than the recording. Below 0: it whispers.",
+    ),
     "pause_noise": Measure(
-        "Level in pauses over the recording's", "dB", _CLOSER
+        *("Level in pauses over the recording's", "dB", _CLOSER),
+        "How much louder where the recording pauses. Above 0: hiss or hum.",
     ),
     "octave_difference": Measure(
-        "Octave bands, mean absolute difference", "dB", "lower"
+        *("Octave bands, mean absolute difference", "dB", "lower"),
+        "How far the balance of low and high is from the recording's.",
     ),
-    "nats_per_sample": Measure("Nats per sample", "", "lower"),
+    "nats_per_sample": Measure(
+        *("Nats per sample", "", "lower"),
+        "Bits per sample times ln 2: the loss in training.",
+    ),
     "log_spectral_distance": Measure(
-        "Log-spectral distance to the recording", "dB", "lower"
+        *("Log-spectral distance to the recording", "dB", "lower"),
+        "How far the spectrum is from the recording's, frame by frame. 6 dB "
+        "is a factor of two everywhere; a copy has 0.",
     ),
-    "mean": Measure("Mean of the samples", "of full scale"),
+    "mean": Measure(
+        *("Mean of the samples", "of full scale", ""),
+        "An offset from zero. Healthy audio has next to none.",
+    ),
     "standard_deviation": Measure(
-        "Standard deviation", "of full scale", _CLOSER
+        *("Standard deviation", "of full scale", _CLOSER),
+        "How loud it is. A student far below the recordings whispers.",
     ),
-    "mean_absolute": Measure("Mean absolute level", "of full scale", _CLOSER),
-    "bits_per_sample": Measure("Bits per sample", "", "lower"),
-    "sample_bits": Measure("Size of a sample as it is scored", "bits"),
+    "mean_absolute": Measure(
+        *("Mean absolute level", "of full scale", _CLOSER),
+        "Loudness too, but less ruled by peaks than the standard deviation.",
+    ),
+    "bits_per_sample": Measure(
+        *("Bits per sample", "", "lower"),
+        "The negative log-likelihood of the recordings. Fewer bits: the "
+        "model finds real speech more probable.",
+    ),
+    "sample_bits": Measure(
+        *("Size of a sample as it is scored", "bits", ""),
+        "Bits per sample compare only between models that score samples of "
+        "one size.",
+    ),
     "inside_50": Measure(
-        "Samples inside the central 50 % interval", "0.5 if calibrated"
+        *("Samples inside the central 50 % interval", "0.5 if calibrated", ""),
+        "Half of the samples belong here. Fewer: the model is too sure of "
+        "itself; more: not sure enough.",
     ),
     "inside_90": Measure(
-        "Samples inside the central 90 % interval", "0.9 if calibrated"
+        *("Samples inside the central 90 % interval", "0.9 if calibrated", ""),
+        "The same for nine samples in ten.",
     ),
     "swapped_mel_penalty": Measure(
-        "Added by another recording's mel spectrogram", _BITS
+        *("Added by another recording's mel spectrogram", _BITS, ""),
+        "How much the mel spectrogram matters to the model. Near 0: it is "
+        "ignored.",
     ),
     "swapped_linguistic_penalty": Measure(
-        "Added by another recording's phones", _BITS
+        *("Added by another recording's phones", _BITS, ""),
+        "How much the phones matter to the model. Near 0: they are ignored.",
     ),
     "swapped_pitch_penalty": Measure(
-        "Added by another recording's pitch", _BITS
+        *("Added by another recording's pitch", _BITS, ""),
+        "How much the pitch matters to the model. Near 0: it is ignored.",
     ),
-    "swapped_speaker_penalty": Measure("Added by a wrong speaker", _BITS),
+    "swapped_speaker_penalty": Measure(
+        *("Added by a wrong speaker", _BITS, ""),
+        "How much the speaker matters to the model. Near 0: all sound alike "
+        "to it.",
+    ),
     "right_speaker_preferred": Measure(
-        "Recordings likeliest under their own speaker", "1 is all"
+        *("Recordings likeliest under their own speaker", "1 is all", ""),
+        "The share of recordings that are more probable under their own "
+        "speaker than under any other.",
     ),
-    "samples_per_second": Measure("Speed", "samples per second", "higher"),
+    "samples_per_second": Measure(
+        *("Speed", "samples per second", "higher"),
+        "Audio made in a second on this machine. Real time is the sample rate.",
+    ),
 }
 
 
@@ -185,7 +159,7 @@ def measure(name: str) -> Measure:
     """The explanation of a metric; its bare name where there is none."""
     if name.startswith(KL):
         label = f"KL(student ‖ {name.removeprefix(KL)})"
-        return Measure(label, "nats per sample", "lower")
+        return Measure(label, "nats per sample", "lower", _OF_KL)
     if name.startswith(OCTAVE) and name.removeprefix(OCTAVE).isdecimal():
         label = f"{int(name.removeprefix(OCTAVE)):,} Hz"
         return Measure(label, "dB", _CLOSER)
@@ -223,9 +197,13 @@ def best_systems(
         cost = {system: abs(value - target) for system, value in known.items()}
     else:
         return set()
-    if len(cost) < 2:
-        return set()
-    return {system for system in cost if cost[system] == min(cost.values())}
+    return cheapest(cost)
+
+
+def cheapest(cost: dict[str, float]) -> set[str]:
+    """The systems of the lowest cost; none without competition."""
+    lowest = min(cost.values(), default=0.0)
+    return {one for one in cost if cost[one] == lowest and len(cost) > 1}
 
 
 def format_setting(value: object) -> str:
@@ -270,6 +248,7 @@ def metric_table(
             {
                 "name": name,
                 "measure": measure(name),
+                "meaning": measure(name).explanation,
                 "by_system": by_system,
                 "best": best_systems(name, by_system, REFERENCE),
                 "intervals": {
@@ -345,7 +324,7 @@ def _difference_table(
     }
     table = metric_table(means, others)
     for row in table["rows"]:
-        row |= {"name": "", "best": set(), "missing": ""}
+        row |= {"meaning": "", "best": set(), "missing": ""}
     return table | {"model": model}
 
 
