@@ -234,17 +234,23 @@ def _require_equal_encoding(student: ParallelWaveNet, folder: Path) -> None:
     answer = served.encode(audio, tf.constant(lengths, tf.int64))
     for row, length in enumerate(lengths):
         expected = student.encode(audio[row, :length])
-        frames = int(answer["lengths"][row])
-        actual = answer["encoding"][row, :frames].numpy()
-        difference = np.inf
-        if actual.shape == expected.shape:
-            difference = np.abs(actual - expected).max()
+        difference = _row_difference(answer, "encoding", row, expected)
         if not difference <= _ENCODING_TOLERANCE * np.abs(expected).max():
             raise UserError(
                 f"the exported signature encode differs from the student by "
                 f"{difference:.1e}, more than {_ENCODING_TOLERANCE} of its "
                 "largest value; is the student's training finished and healthy?"
             )
+
+
+def _row_difference(
+    answer: dict, name: str, row: int, expected: np.ndarray
+) -> float:
+    """The largest difference of a row; infinite where lengths differ."""
+    actual = answer[name][row, : int(answer["lengths"][row])].numpy()
+    if actual.shape != expected.shape:
+        return np.inf
+    return np.abs(actual - expected).max()
 
 
 def _require_equal_speech(
@@ -263,11 +269,7 @@ def _require_equal_speech(
     for row, ids in enumerate(rows):
         features = speaker.features(ids.astype(np.int32))
         expected = synthesizer(features, 7 + row)
-        samples = int(answer["lengths"][row])
-        difference = np.inf
-        if samples == len(expected):
-            actual = answer["audio"][row, :samples].numpy()
-            difference = np.abs(actual - expected).max()
+        difference = _row_difference(answer, "audio", row, expected)
         if not difference <= _SPEECH_TOLERANCE:
             raise UserError(
                 f"the exported signature say differs from the models by "

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -42,18 +43,27 @@ class Windows:
         past = model.audio.frames(model.receptive_field)
         return cls(context + past, chunk, context)
 
-    def start(self, index: int) -> int:
-        """First frame of the window of chunk `index`."""
-        return max(0, index * self.chunk - self.left)
-
     @property
     def length(self) -> int:
         """Frames of every window."""
         return self.left + self.chunk + self.right
 
-    def count(self, frames: int) -> int:
-        """Chunks that cover so many frames."""
-        return -(-frames // self.chunk)
+    def over(self, samples: int, hop: int) -> Iterator[tuple[int, slice]]:
+        """The windows of an utterance, in order.
+
+        Args:
+            samples: Of the utterance.
+            hop: Samples of a frame.
+
+        Yields:
+            The first frame of each window; and where its chunk lies in the
+            window's samples, without what is beyond the utterance.
+        """
+        for wanted in range(0, -(-samples // hop), self.chunk):
+            start = max(0, wanted - self.left)
+            first = (wanted - start) * hop
+            valid = min(self.chunk * hop, samples - wanted * hop)
+            yield start, slice(first, first + valid)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,16 +159,13 @@ class Likelihood:
         hop, frames = teacher.audio.hop_length, teacher.audio.frames(len(audio))
         hops = np.pad(audio, (0, frames * hop - len(audio))).reshape(-1, hop)
         total = _NOTHING
-        for index in range(windows.count(frames)):
-            wanted, start = index * windows.chunk, windows.start(index)
+        for start, chunk in windows.over(len(audio), hop):
             places = np.arange(start, start + windows.length)
             levels = hops[np.minimum(places, frames - 1)].reshape(1, -1)
             found = self._probabilities(
                 at_frames(features, places) | {"audio": tf.constant(levels)}
             )
-            first = (wanted - start) * hop
-            last = first + min(windows.chunk * hop, len(audio) - wanted * hop)
-            total += _score(*(one.numpy()[0, first:last] for one in found))
+            total += _score(*(one.numpy()[0, chunk] for one in found))
         return _finite(total)
 
     def _window_probabilities(self, inputs):

@@ -20,6 +20,7 @@ from pwavenet_tf.corpus.describe import (
 from pwavenet_tf.models.inputs import (
     at_frames,
     batch_and_frames,
+    joined_rows,
     require_features,
 )
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
@@ -207,11 +208,7 @@ def _padded(
         for one in batch
     ]
     longest = max(batch_and_frames(features)[1] for features in each)
-    padded = [at_frames(features, np.arange(longest)) for features in each]
-    return {
-        key: np.concatenate([features[key] for features in padded])
-        for key in padded[0]
-    }
+    return joined_rows([at_frames(one, np.arange(longest)) for one in each])
 
 
 def write_sound(

@@ -9,7 +9,12 @@ from pwavenet_tf.distillation.kl import entropy, true_kl
 from pwavenet_tf.evaluation.likelihood import Windows, likelihood_of
 from pwavenet_tf.evaluation.recordings import Model, ReferenceRecording
 from pwavenet_tf.models.distributions import ContinuousHead
-from pwavenet_tf.models.inputs import Features, at_frames, require_features
+from pwavenet_tf.models.inputs import (
+    Features,
+    at_frames,
+    batch_and_frames,
+    require_features,
+)
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.teacher import Teacher
 from pwavenet_tf.synthesis.noise import positional_uniforms
@@ -104,20 +109,17 @@ class _Generator:
             features, student.audio, student.conditioning
         )
         hop = student.audio.hop_length
-        frames = next(x.shape[1] for x in features.values() if x.ndim == 3)
+        samples = batch_and_frames(features)[1] * hop
         audio, log_scale = [], []
-        for index in range(windows.count(frames)):
-            wanted, start = index * windows.chunk, windows.start(index)
+        for start, chunk in windows.over(samples, hop):
             places = np.arange(start, start + windows.length)
             output = self._generate(
                 at_frames(features, places),
                 tf.constant(seed + row, tf.int64),
                 tf.constant(start * hop, tf.int64),
             )
-            first = (wanted - start) * hop
-            last = first + min(windows.chunk, frames - wanted) * hop
-            audio.append(output["audio"].numpy()[0, first:last])
-            log_scale.append(output["log_scale"].numpy()[0, first:last])
+            audio.append(output["audio"].numpy()[0, chunk])
+            log_scale.append(output["log_scale"].numpy()[0, chunk])
         levels = np.asarray(quantise(np.concatenate(audio)))
         return levels, float(np.concatenate(log_scale).mean(dtype=np.float64))
 

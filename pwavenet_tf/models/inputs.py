@@ -344,6 +344,13 @@ def at_frames(
     }
 
 
+def joined_rows(
+    rows: Sequence[Mapping[str, np.ndarray]],
+) -> dict[str, np.ndarray]:
+    """One batch of several, of the same features and frames."""
+    return {key: np.concatenate([row[key] for row in rows]) for key in rows[0]}
+
+
 def _random_sinusoids(contract, rows: int, frames: int) -> np.ndarray:
     hertz = np.full((rows, frames), 150.0, np.float32)
     cycles = hertz * contract.hop_length / contract.sample_rate

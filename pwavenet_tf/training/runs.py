@@ -18,6 +18,7 @@ from pwavenet_tf.core.training_config import (
     TeacherTraining,
     require_within,
 )
+from pwavenet_tf.corpus.clips import ClipSource
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.distillation.distiller import Distiller, require_distillable
 from pwavenet_tf.distillation.perceptual import require_same_contract
@@ -95,7 +96,7 @@ def train_teacher(
     """
     require_within("seed", seed)
     settings = preset.teacher_training
-    conditioning = _conditioning(corpus, preset)
+    conditioning = conditioning_of(corpus, preset)
     target = Path(out) / "teacher.keras"
     sizes = kind_of(preset).suited_sizes(preset.teacher, conditioning)
     if isinstance(sizes, TeacherConfig):
@@ -147,7 +148,7 @@ def _likelihood_trainer(
     return trainer
 
 
-def _conditioning(corpus: Corpus, preset: Preset) -> Conditioning:
+def conditioning_of(corpus: ClipSource, preset: Preset) -> Conditioning:
     """The preset's conditioning with the corpus's phones and speakers.
 
     Raises:
@@ -419,7 +420,7 @@ def train_student(
             "another --preset"
         )
     settings = settings or spectral_training(corpus.contract)
-    conditioning = _conditioning(corpus, preset)
+    conditioning = conditioning_of(corpus, preset)
     with seeded(seed):
         student = ParallelWaveNet.from_preset(
             preset, corpus.contract, conditioning

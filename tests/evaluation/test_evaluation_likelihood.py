@@ -70,7 +70,7 @@ def test_scores_in_windows_are_those_of_one_pass(teacher, frames):
 
 
 def test_the_test_of_windows_sees_several(teacher):
-    assert Windows.of(teacher, 80).count(200) == 3
+    assert len(list(Windows.of(teacher, 80).over(2_000, 10))) == 3
 
 
 def test_the_size_of_windows_does_not_change_the_score(teacher):

@@ -7,16 +7,18 @@ from collections.abc import Iterable, Sequence
 import keras
 import numpy as np
 
-from pwavenet_tf.audio.formats import HIGHEST_SAMPLE, LOWEST_SAMPLE
 from pwavenet_tf.audio.metrics import log_spectral_distance
 from pwavenet_tf.audio.sound_measures import sound_measures
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.models.backend import is_replicated
-from pwavenet_tf.models.inputs import at_frames
-from pwavenet_tf.synthesis.noise import positional_uniforms
+from pwavenet_tf.models.inputs import at_frames, joined_rows
 from pwavenet_tf.synthesis.teacher import CachedSampler
-from pwavenet_tf.training.callbacks.speech_board import Clip, single_clips
+from pwavenet_tf.training.callbacks.speech_board import (
+    Clip,
+    StudentGenerator,
+    single_clips,
+)
 from pwavenet_tf.training.distribution import is_chief
 from pwavenet_tf.training.truncated import teacher_in
 
@@ -185,23 +187,15 @@ class _Student:
     def __init__(
         self, trainer: keras.Model, clips: list[Clip], seed: int
     ) -> None:
-        self._student = trainer.student
+        self._generate = StudentGenerator(trainer, seed)
         self._clips = clips
-        self._seed = seed
-        self.contract = self._student.audio
+        self.contract = trainer.student.audio
         self.recorded = [clip.recorded for clip in clips]
 
     def generated(self, budget: float) -> list[np.ndarray]:
         """The audio of each clip; it always fits into the budget."""
         del budget
-        return [self._one(clip) for clip in self._clips]
-
-    def _one(self, clip: Clip) -> np.ndarray:
-        uniforms = positional_uniforms(self._seed, 1, 0, len(clip.audio))
-        noise = self._student.noise_family.from_uniforms(uniforms)
-        output = self._student(clip.inputs | {"noise": noise})
-        audio = np.asarray(output["audio"])[0, clip.start : clip.end]
-        return np.clip(audio, LOWEST_SAMPLE, HIGHEST_SAMPLE)
+        return [self._generate.output(clip)[0] for clip in self._clips]
 
 
 class _Teacher:
@@ -237,7 +231,7 @@ class _Teacher:
             return None
         pieces, done = [], 0
         begun = time.monotonic()
-        features = _stacked(
+        features = joined_rows(
             [
                 _frames_of(clip, self._frames, self._teacher)
                 for clip in self._clips
@@ -265,7 +259,3 @@ def _frames_of(clip: Clip, frames: int, teacher) -> dict[str, np.ndarray]:
     """A teacher's inputs to generate a clip from its start on."""
     first = clip.start // teacher.audio.hop_length
     return at_frames(clip.features(teacher), np.arange(first, first + frames))
-
-
-def _stacked(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {key: np.concatenate([row[key] for row in rows]) for key in rows[0]}

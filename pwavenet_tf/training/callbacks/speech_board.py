@@ -167,11 +167,17 @@ class StudentGenerator:
         self._seed = seed
         self.contract = trainer.student.audio
 
-    def __call__(self, clip: Clip) -> GeneratedClip:
+    def output(self, clip: Clip) -> tuple[np.ndarray, dict]:
+        """The audio of a clip's valid part, and all that the student gave."""
         student = self._trainer.student
         uniforms = positional_uniforms(self._seed, 1, 0, len(clip.audio))
         noise = student.noise_family.from_uniforms(uniforms)
         output = student(clip.inputs | {"noise": noise})
+        audio = np.asarray(output["audio"])[0, clip.start : clip.end]
+        return np.clip(audio, LOWEST_SAMPLE, HIGHEST_SAMPLE), output
+
+    def __call__(self, clip: Clip) -> GeneratedClip:
+        audio, output = self.output(clip)
         parameters = {
             "student/location": output["location"],
             "student/log_scale": output["log_scale"],
@@ -182,11 +188,7 @@ class StudentGenerator:
             parameters |= _head_parameters(
                 self._trainer.teacher.distribution(along)
             )
-        audio = np.asarray(output["audio"])[0, clip.start : clip.end]
-        return GeneratedClip(
-            np.clip(audio, LOWEST_SAMPLE, HIGHEST_SAMPLE),
-            _valid_part(parameters, clip),
-        )
+        return GeneratedClip(audio, _valid_part(parameters, clip))
 
 
 class TeacherGenerator:

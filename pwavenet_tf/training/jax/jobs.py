@@ -14,6 +14,7 @@ from pwavenet_tf.models.loading import load_student, load_teacher
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.wavenet import WaveNet
 from pwavenet_tf.training.runs import (
+    conditioning_of,
     distillation_context,
     make_distiller,
     require_suited,
@@ -62,11 +63,8 @@ def teacher_job(
             "TensorFlow alone; choose another --preset, or train-teacher"
         )
     settings = preset.teacher_training
-    dataclasses.replace(
-        corpus.contract, mel_mean=(), mel_deviation=()
-    ).require_equal(preset.audio, "the data", f"the preset {preset.name}")
     model = WaveNet.from_preset(
-        preset, corpus.contract, corpus.conditioning(preset.conditioning)
+        preset, corpus.contract, conditioning_of(corpus, preset)
     )
     model.build()
     if initial is not None:
