@@ -60,10 +60,7 @@ def stream_requests(
         name: Output(np.dtype(spec["dtype"]), (1, *spec["shape"]))
         for name, spec in model.card["state"].items()
     }
-    outputs = {
-        "audio": Output(FLOAT, (1, None)),
-        "lengths": LENGTHS,
-    }
+    outputs = {"audio": Output(FLOAT, (1, None)), "lengths": LENGTHS}
     # REST has no defaults, so the initial state is sent too.
     state = {
         name: np.zeros(spec.shape, spec.dtype) for name, spec in specs.items()

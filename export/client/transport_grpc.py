@@ -27,11 +27,7 @@ _OPTIONS = (
     # The connection is direct, as over REST.
     ("grpc.enable_http_proxy", 0),
 )
-_FIELDS = {
-    "float32": "float_val",
-    "int64": "int64_val",
-    "object": "string_val",
-}
+_FIELDS = {"float32": "float_val", "int64": "int64_val", "object": "string_val"}
 
 
 class GrpcTransport:

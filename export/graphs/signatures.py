@@ -264,11 +264,7 @@ class Signatures(tf.Module):
         return found | {name: one for name, one in further.items() if one}
 
     def _synthesize(
-        self,
-        features,
-        lengths=_WHOLE,
-        seed=_SEED,
-        temperature=_TEMPERATURE,
+        self, features, lengths=_WHOLE, seed=_SEED, temperature=_TEMPERATURE
     ):
         conditioning = self._synthesizer.conditioning
         features, batch, frames = require_batch(features, conditioning)

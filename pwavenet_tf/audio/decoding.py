@@ -191,8 +191,7 @@ def mono(path: "tf.Tensor", kind: "tf.Tensor") -> "tf.Tensor":
 
     content = tf.io.read_file(path)
     channels = tf.switch_case(
-        kind,
-        [functools.partial(_decoder(*kind), content) for kind in KINDS],
+        kind, [functools.partial(_decoder(*kind), content) for kind in KINDS]
     )
     return tf.reduce_mean(channels, axis=1)
 

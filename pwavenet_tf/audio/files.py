@@ -240,11 +240,7 @@ def write_audio(path: Path, samples: np.ndarray, sample_rate: int) -> None:
     # In memory first: libsndfile reports a full disk with no reason.
     content = io.BytesIO()
     soundfile.write(
-        content,
-        to_pcm16(samples),
-        sample_rate,
-        subtype="PCM_16",
-        format="WAV",
+        content, to_pcm16(samples), sample_rate, subtype="PCM_16", format="WAV"
     )
     with atomic_write(Path(path)) as temporary:
         temporary.write_bytes(content.getbuffer())

@@ -72,10 +72,7 @@ def statistics(contract: AudioContract) -> tuple[np.ndarray, np.ndarray]:
 def _reachable_log(contract: AudioContract) -> tuple[float, float]:
     # No magnitude exceeds the sum of the window, and no band the magnitudes.
     loudest = math.log(contract.window_length / 2)
-    return (
-        math.log(contract.magnitude_floor) - _MARGIN,
-        loudest + _MARGIN,
-    )
+    return (math.log(contract.magnitude_floor) - _MARGIN, loudest + _MARGIN)
 
 
 def faults(found: Extremes, contract: AudioContract) -> list[tuple[Any, str]]:

@@ -214,9 +214,7 @@ def define_out(
     out(meaning, check)(flag_values)
 
 
-def data(
-    meaning: str = "DATA: Folder that `pwavenet prepare` wrote.",
-) -> Entry:
+def data(meaning: str = "DATA: Folder that `pwavenet prepare` wrote.") -> Entry:
     """--data."""
     return path("data", meaning, existing_folder)
 

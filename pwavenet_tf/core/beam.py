@@ -131,11 +131,7 @@ class Progress(contextlib.ExitStack):
             flush=True,
         )
         bar = self.enter_context(
-            Bar(
-                desc=self._description,
-                total=self._total,
-                unit="file",
-            )
+            Bar(desc=self._description, total=self._total, unit="file")
         )
         done = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(bar, done))

@@ -14,12 +14,7 @@ def page_environment(package: str) -> "Environment":
 
     Text is escaped, and a name that a template does not know is an error.
     """
-    from jinja2 import (
-        ChoiceLoader,
-        Environment,
-        PackageLoader,
-        StrictUndefined,
-    )
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
         loader=ChoiceLoader(

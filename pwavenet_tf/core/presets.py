@@ -105,10 +105,7 @@ _V1 = Preset(
         head="mu_law",
     ),
     teacher_training=TeacherTraining(
-        steps=200_000,
-        batch_size=8,
-        clip_length=8_000,
-        learning_rate=1e-3,
+        steps=200_000, batch_size=8, clip_length=8_000, learning_rate=1e-3
     ),
 )
 
@@ -143,10 +140,7 @@ _PAPER = Preset(
     ),
     student=_PAPER_STUDENT,
     teacher_training=TeacherTraining(
-        steps=1_000_000,
-        batch_size=32,
-        clip_length=7_800,
-        learning_rate=2e-4,
+        steps=1_000_000, batch_size=32, clip_length=7_800, learning_rate=2e-4
     ),
     distillation=Distillation(
         steps=1_000_000,

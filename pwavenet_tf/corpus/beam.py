@@ -19,11 +19,7 @@ from pathlib import Path
 import apache_beam as beam
 import numpy as np
 
-from pwavenet_tf.core.beam import (
-    Progress,
-    Runner,
-    run_job,
-)
+from pwavenet_tf.core.beam import Progress, Runner, run_job
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write, require_free
@@ -355,9 +351,7 @@ class _Workers:
             for first in range(0, len(results), _GROUP)
         )
         progress = Progress(
-            description,
-            len(results),
-            lambda: count_done(self.work, suffix),
+            description, len(results), lambda: count_done(self.work, suffix)
         )
         transform = beam.ParDo(work_on_group)
         inputs = self.work / _INPUTS

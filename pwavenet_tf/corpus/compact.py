@@ -60,10 +60,7 @@ class FlacWriter:
 
 
 def unpacked(
-    levels: Path,
-    filterbank: Path,
-    lengths: np.ndarray,
-    contract: AudioContract,
+    levels: Path, filterbank: Path, lengths: np.ndarray, contract: AudioContract
 ) -> dict[str, np.ndarray]:
     """The samples of a split and their mel spectrograms.
 

@@ -81,8 +81,7 @@ def synthesize_corpus(out: Path, sample_rate: int = 16_000) -> None:
     with atomic_write(Path(out)) as folder:
         (folder / "wavs").mkdir(parents=True)
         for number, text in enumerate(
-            Bar(SENTENCES, desc="eSpeak NG", unit="sentence"),
-            start=1,
+            Bar(SENTENCES, desc="eSpeak NG", unit="sentence"), start=1
         ):
             speech = _trimmed(espeak.synthesize(text))
             audio = soxr.resample(

@@ -15,16 +15,8 @@ from pwavenet_tf.audio.pitch import (
 )
 from pwavenet_tf.core.config import AudioContract, Conditioning
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.corpus.layouts import (
-    Layout,
-    Source,
-    find_layout_or_none,
-)
-from pwavenet_tf.corpus.manifest import (
-    FOLDER,
-    compiled,
-    speaker_of,
-)
+from pwavenet_tf.corpus.layouts import Layout, Source, find_layout_or_none
+from pwavenet_tf.corpus.manifest import FOLDER, compiled, speaker_of
 from pwavenet_tf.corpus.nsynth import EXAMPLES
 from pwavenet_tf.corpus.phones.alignment import Aligner
 from pwavenet_tf.corpus.phones.labels import find_labels, read_labels

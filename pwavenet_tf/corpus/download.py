@@ -58,7 +58,7 @@ DATASETS = {
         ),
         unpacked_size=3_801_111_440,
         licence="public domain",
-    ),
+    )
 }
 
 

@@ -318,12 +318,7 @@ def _by_table(folder: Path, found: list[Path], whole: bool) -> Layout:
         name = _name(path, folder)
         outermost = None if is_lj else pattern.search(name)
         sources.append(
-            Source(
-                path,
-                name,
-                outermost and outermost[1],
-                texts.spoken(name),
-            )
+            Source(path, name, outermost and outermost[1], texts.spoken(name))
         )
     return _layout(
         "LJ Speech" if is_lj else "plain folder",

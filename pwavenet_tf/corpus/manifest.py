@@ -82,9 +82,7 @@ def _names_path(header: str) -> Callable[[str], bool]:
 
 
 def _manifest_rows(
-    manifest: Path,
-    columns: list[str],
-    rows: Iterable[tuple[int, list[str]]],
+    manifest: Path, columns: list[str], rows: Iterable[tuple[int, list[str]]]
 ) -> Iterator[Row]:
     seen: dict[str, int] = {}
     for line, fields in rows:

@@ -262,10 +262,7 @@ def _fill(
     ):
         filled = _Filled(given, held_out, training_shards, validation_shards)
         for source, one in Bar(
-            found,
-            desc="prepare",
-            total=len(audited.accepted),
-            unit="file",
+            found, desc="prepare", total=len(audited.accepted), unit="file"
         ):
             try:
                 levels, description = _known(one, given)

@@ -110,9 +110,7 @@ def conditioning_sensitivity(
     }
     scored = swapped * len(inputs) + by_speaker * wrong
     with Bar(
-        total=len(scored),
-        desc=f"{name}: sensitivity",
-        unit="recording",
+        total=len(scored), desc=f"{name}: sensitivity", unit="recording"
     ) as bar:
 
         def score(index: int, inputs: _Features) -> Score:

@@ -18,9 +18,7 @@ from pwavenet_tf.evaluation.per_recording import (
     measure_systems,
     write_recordings,
 )
-from pwavenet_tf.evaluation.perceptual_measures import (
-    world_copy_synthesis,
-)
+from pwavenet_tf.evaluation.perceptual_measures import world_copy_synthesis
 from pwavenet_tf.evaluation.recordings import (
     Model,
     ReferenceRecording,

@@ -28,11 +28,7 @@ _CEPSTRAL_HOP_SECONDS = 0.005
 
 # Window and hop in seconds: at 24 kHz 600 and 120, 1,200 and 240, 240 and 50
 # samples (1910.11480, table 1).
-RESOLUTIONS = (
-    (0.025, 0.005),
-    (0.05, 0.01),
-    (0.01, 50 / 24_000),
-)
+RESOLUTIONS = ((0.025, 0.005), (0.05, 0.01), (0.01, 50 / 24_000))
 _MAGNITUDE_FLOOR = 1e-7
 
 # Those that `fast` leaves out: tracking pitch takes most of the time.

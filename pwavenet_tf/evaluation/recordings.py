@@ -169,10 +169,7 @@ def synthesize_all(
     frames = [model.audio.frames(len(one.audio)) for one in references]
     outputs, timed_samples, seconds, seconds_before = [], 0, 0.0, 0.0
     with Bar(
-        total=sum(frames) * hop,
-        desc=name,
-        unit="sample",
-        unit_scale=True,
+        total=sum(frames) * hop, desc=name, unit="sample", unit_scale=True
     ) as bar:
         for first in range(0, len(references), _BATCH):
             batch = references[first : first + _BATCH]

@@ -126,9 +126,7 @@ def score_all(
     likelihood = likelihood_of(model, max(len(one.audio) for one in references))
     each = []
     with Bar(
-        total=len(references),
-        desc=f"{name}: score",
-        unit="recording",
+        total=len(references), desc=f"{name}: score", unit="recording"
     ) as bar:
         for one in references:
             try:

@@ -78,11 +78,7 @@ def student_kl(
     longest = max(student.audio.frames(len(one.audio)) for one in references)
     likelihood = likelihood_of(teacher, longest)
     found = []
-    with Bar(
-        total=len(references),
-        desc=name,
-        unit="recording",
-    ) as bar:
+    with Bar(total=len(references), desc=name, unit="recording") as bar:
         for row, one in enumerate(references):
             audio, log_scale = generate(one.features(student), seed, row)
             score = likelihood(audio, one.features(teacher))

@@ -263,13 +263,7 @@ class AcousticModel(ReplicatedModel):
         return predicted
 
     def decode(
-        self,
-        encoded,
-        durations,
-        phone_pitch,
-        energy,
-        frames,
-        training=False,
+        self, encoded, durations, phone_pitch, energy, frames, training=False
     ) -> dict:
         """`mel`, `pitch` and `voicing` of so many frames.
 
@@ -418,10 +412,7 @@ class AcousticModel(ReplicatedModel):
                 scale * ops.abs(x["pitch"][..., 0] - y_pred["pitch"]),
                 voiced,
             ),
-            "duration": (
-                (log_duration - y_pred["log_duration"]) ** 2,
-                known,
-            ),
+            "duration": ((log_duration - y_pred["log_duration"]) ** 2, known),
             "phone_pitch": (
                 (scale * (x["phone_pitch"] - y_pred["phone_pitch"])) ** 2,
                 known,

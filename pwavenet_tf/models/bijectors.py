@@ -35,9 +35,7 @@ class InverseAutoregressiveFlow(tfb.Bijector):
     ) -> None:
         parameters = dict(locals())
         super().__init__(
-            forward_min_event_ndims=1,
-            parameters=parameters,
-            name=name,
+            forward_min_event_ndims=1, parameters=parameters, name=name
         )
         self.location_and_log_scale = location_and_log_scale
 

@@ -149,8 +149,7 @@ class CachedBlocks:
             return lambda step: bias
         blocks = len(self.blocks)
         kernel = tf.concat(
-            [tensor(block.conditioning.kernel) for block in self.blocks],
-            axis=1,
+            [tensor(block.conditioning.kernel) for block in self.blocks], axis=1
         )
         series = tf.transpose(conditioning["conditioning"], (1, 0, 2))
         batch = series.shape[1]

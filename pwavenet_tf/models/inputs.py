@@ -12,11 +12,7 @@ from typing import cast
 import numpy as np
 
 from pwavenet_tf.audio import mel_scale
-from pwavenet_tf.core.config import (
-    INPUT_ARRAYS,
-    AudioContract,
-    Conditioning,
-)
+from pwavenet_tf.core.config import INPUT_ARRAYS, AudioContract, Conditioning
 from pwavenet_tf.core.errors import OddInput, UserError
 
 Seed = int | Sequence[int]

@@ -124,13 +124,7 @@ class PhoneClassifier(ReplicatedModel):
         read = [_AUDIO_STD, *map(math.sqrt, self.channels)]
         self.stacks = [
             GatedStack(
-                stack,
-                width,
-                width,
-                width,
-                filter_width,
-                std,
-                dtype="float32",
+                stack, width, width, width, filter_width, std, dtype="float32"
             )
             for stack, width, std in zip(
                 self.dilations, self.channels, read, strict=False

@@ -5,16 +5,8 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from pwavenet_tf.audio.signal import (
-    MU_LAW_CODES,
-    mu_law_encode,
-    pre_emphasis,
-)
-from pwavenet_tf.core.config import (
-    AudioContract,
-    Conditioning,
-    SampleRNNConfig,
-)
+from pwavenet_tf.audio.signal import MU_LAW_CODES, mu_law_encode, pre_emphasis
+from pwavenet_tf.core.config import AudioContract, Conditioning, SampleRNNConfig
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.models.arguments import KeepsArguments
 from pwavenet_tf.models.distributions import ContinuousHead

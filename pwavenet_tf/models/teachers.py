@@ -1,10 +1,6 @@
 """Which teachers there are: WaveNet and SampleRNN."""
 
-from pwavenet_tf.core.config import (
-    AudioContract,
-    Conditioning,
-    SampleRNNConfig,
-)
+from pwavenet_tf.core.config import AudioContract, Conditioning, SampleRNNConfig
 from pwavenet_tf.core.training_config import Preset
 from pwavenet_tf.models.sample_rnn import SampleRNN
 from pwavenet_tf.models.teacher import Teacher

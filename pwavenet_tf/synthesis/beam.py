@@ -16,11 +16,7 @@ from apache_beam.ml.inference.base import (
 )
 
 from pwavenet_tf.audio.files import visible_files
-from pwavenet_tf.core.beam import (
-    Progress,
-    Runner,
-    run_job,
-)
+from pwavenet_tf.core.beam import Progress, Runner, run_job
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import (
     UNFINISHED,

@@ -26,9 +26,7 @@ from pwavenet_tf.models.inputs import (
 )
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.teacher import Teacher
-from pwavenet_tf.synthesis.streaming import (
-    StreamingSynthesizer,
-)
+from pwavenet_tf.synthesis.streaming import StreamingSynthesizer
 from pwavenet_tf.synthesis.student import Synthesizer
 from pwavenet_tf.synthesis.teacher import CachedSampler
 

@@ -8,11 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from pwavenet_tf.audio.pitch import relative_pitch, sinusoid_track
-from pwavenet_tf.core.config import (
-    INPUT_ARRAYS,
-    AudioContract,
-    Conditioning,
-)
+from pwavenet_tf.core.config import INPUT_ARRAYS, AudioContract, Conditioning
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.phones.phones import Phone, phone_frames, phone_ids
 from pwavenet_tf.corpus.phones.reader import Reader, paragraph_pause

@@ -31,10 +31,7 @@ class CachedSampler(StreamingSynthesizer):
     """
 
     def __init__(
-        self,
-        teacher: Teacher,
-        jit_compile: bool = True,
-        chunk_frames: int = 40,
+        self, teacher: Teacher, jit_compile: bool = True, chunk_frames: int = 40
     ) -> None:
         self.teacher = teacher
         self.chunk_frames = chunk_frames

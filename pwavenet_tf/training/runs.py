@@ -6,11 +6,7 @@ from pathlib import Path
 
 import keras
 
-from pwavenet_tf.core.config import (
-    AudioContract,
-    Conditioning,
-    TeacherConfig,
-)
+from pwavenet_tf.core.config import AudioContract, Conditioning, TeacherConfig
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.training_config import (
     Distillation,
@@ -28,12 +24,7 @@ from pwavenet_tf.models.distributions import Gaussian
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.phone_classifier import PhoneClassifier
 from pwavenet_tf.models.sample_rnn import SampleRNN
-from pwavenet_tf.models.teachers import (
-    Teacher,
-    WaveNet,
-    kind_of,
-    teacher_of,
-)
+from pwavenet_tf.models.teachers import Teacher, WaveNet, kind_of, teacher_of
 from pwavenet_tf.training.fit import fit, samples_around, save_model
 from pwavenet_tf.training.run_folder import (
     as_begun,

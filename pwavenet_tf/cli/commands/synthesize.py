@@ -122,10 +122,7 @@ def run(flag_values: flags.FlagValues) -> None:
         for one in features.values()
     )
     with Bar(
-        total=samples,
-        desc="synthesize",
-        unit="sample",
-        unit_scale=True,
+        total=samples, desc="synthesize", unit="sample", unit_scale=True
     ) as bar:
         how = flag_values.seed, flag_values.temperature, bar.update
         for path, one in features.items():

@@ -25,7 +25,7 @@ WORD = "name"
 
 
 define_flags = flags.table(
-    flags.text("name", "NAME: The voice whose whole card is shown."),
+    flags.text("name", "NAME: The voice whose whole card is shown.")
 )
 
 

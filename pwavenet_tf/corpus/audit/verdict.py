@@ -55,9 +55,7 @@ class Limits:
         0.001, "SHARE: More clipped samples are a warning.", _SHARE
     )
     most_offset: float | None = _limit(
-        0.1,
-        "LEVEL: A larger mean of the samples (DC) is quarantined.",
-        _SHARE,
+        0.1, "LEVEL: A larger mean of the samples (DC) is quarantined.", _SHARE
     )
     warn_offset: float | None = _limit(
         0.01, "LEVEL: A larger mean of the samples is a warning.", _SHARE

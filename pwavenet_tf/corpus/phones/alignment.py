@@ -11,12 +11,7 @@ import numpy as np
 
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.phones.espeak import Espeak
-from pwavenet_tf.corpus.phones.phones import (
-    LANGUAGE,
-    SILENCE,
-    Phone,
-    filled,
-)
+from pwavenet_tf.corpus.phones.phones import LANGUAGE, SILENCE, Phone, filled
 
 # The matrix of costs grows with the square of this, to 300 MB.
 LONGEST_SECONDS = 40
@@ -168,9 +163,7 @@ def _quiet(audio: np.ndarray) -> np.ndarray:
     return decibels < np.clip(noise, -35, -25)
 
 
-def _pauses(
-    quiet: np.ndarray,
-) -> tuple[list[tuple[float, float]], np.ndarray]:
+def _pauses(quiet: np.ndarray) -> tuple[list[tuple[float, float]], np.ndarray]:
     """The pauses, in seconds, and which frames are left of them."""
     edges = np.diff(np.concatenate([[0], quiet, [0]]).astype(int))
     runs = zip(

@@ -9,12 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.corpus.phones.phones import (
-    LANGUAGE,
-    SILENCE,
-    Phone,
-    filled,
-)
+from pwavenet_tf.corpus.phones.phones import LANGUAGE, SILENCE, Phone, filled
 
 # Mean magnitude below which an event without a symbol is a pause: espeak-ng's
 # own pauses hold zeros, the glides that it gives no symbol are 20 times this.

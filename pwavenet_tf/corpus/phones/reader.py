@@ -33,10 +33,7 @@ class Reader:
     """
 
     def __init__(
-        self,
-        phones: Sequence[str],
-        language: str,
-        espeak: Espeak | None = None,
+        self, phones: Sequence[str], language: str, espeak: Espeak | None = None
     ) -> None:
         self.language = language
         self._ids = phone_ids(phones)

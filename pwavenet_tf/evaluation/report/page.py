@@ -19,10 +19,7 @@ from pwavenet_tf.evaluation.report.figures import (
     draw_encodings,
     draw_systems,
 )
-from pwavenet_tf.evaluation.report.tables import (
-    main_table,
-    score_section,
-)
+from pwavenet_tf.evaluation.report.tables import main_table, score_section
 from pwavenet_tf.evaluation.scores import Scoring
 from pwavenet_tf.training.callbacks.progress import read_log
 

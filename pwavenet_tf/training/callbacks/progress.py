@@ -303,9 +303,7 @@ def _draw(axes, name: str, panel: Panel, rows: list[dict]) -> None:
             axes.plot(*zip(*points, strict=True), ".-", label=label)
     if not axes.lines:
         axes.text(
-            *(0.5, 0.5, "not measured"),
-            ha="center",
-            transform=axes.transAxes,
+            *(0.5, 0.5, "not measured"), ha="center", transform=axes.transAxes
         )
     elif len(panel.lines) > 1:
         axes.legend(fontsize="x-small")

@@ -136,9 +136,7 @@ class Steps:
         """Those of the averaged weights on recordings that were held out."""
         return self._read(
             self._validate(
-                self.state["averages"],
-                self._held_out,
-                self._validation_places,
+                self.state["averages"], self._held_out, self._validation_places
             )
         )
 
@@ -170,9 +168,7 @@ class Steps:
     def store_averages(self) -> None:
         """Gives the model the averaged weights."""
         pairs = zip(
-            self._model.trainable_variables,
-            self.state["averages"],
-            strict=True,
+            self._model.trainable_variables, self.state["averages"], strict=True
         )
         for variable, value in pairs:
             variable.assign(jnp.copy(value))
