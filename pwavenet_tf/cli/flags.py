@@ -67,13 +67,13 @@ def text(
     return partial(define, name, usual, meaning)
 
 
-def switch(name: str, usual: bool, meaning: str) -> Entry:
+def switch(name: str, meaning: str, usual: bool = False) -> Entry:
     """A flag that is true or false."""
     return partial(flags.DEFINE_boolean, name, usual, meaning)
 
 
 def choice(
-    name: str, usual: str | None, values: Iterable[str], meaning: str
+    name: str, meaning: str, values: Iterable[str], usual: str | None = None
 ) -> Entry:
     """A flag of one of some values."""
     return partial(flags.DEFINE_enum, name, usual, list(values), meaning)
@@ -241,7 +241,7 @@ def file(name: str, meaning: str, needed: bool = True) -> Entry:
 
 def preset_name(meaning: str, usual: str | None = "nano") -> Entry:
     """--preset."""
-    return choice("preset", usual, preset_names(), meaning)
+    return choice("preset", meaning, preset_names(), usual)
 
 
 CORPUS = path(

@@ -42,12 +42,12 @@ _SETTINGS = {
 
 PRECISION = choice(
     "precision",
-    "float32",
-    PRECISIONS,
     "TYPE: What the networks compute in while they are trained: bfloat16 where "
     "the processor, GPU or TPU has it, float16 (with loss scaling) on GPUs. "
     "Weights, likelihoods and the model that is written are float32 in any "
     "case.",
+    PRECISIONS,
+    "float32",
 )
 
 
@@ -94,12 +94,12 @@ def training(model: str, seeded: str) -> Entry:
         PRECISION,
         choice(
             "strategy",
-            "auto",
-            STRATEGIES,
             "WHERE: The devices to train on: single, one; mirrored, all GPUs "
             "of this machine; multiworker, the machines that TF_CONFIG lists; "
             "tpu, the one that TPU_NAME names. auto takes all that it finds. A "
             "step's clips are divided among them.",
+            STRATEGIES,
+            "auto",
         ),
         path(
             "tensorboard",

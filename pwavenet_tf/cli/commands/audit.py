@@ -48,10 +48,10 @@ define_flags = flags.table(
     ),
     flags.switch(
         "transcripts",
-        True,
         "<true|false>: Whether a transcript that cannot belong to its "
         "recording sends it to quarantine; with --notranscripts, it is a "
         "warning.",
+        True,
     ),
     flags.define_limits,
 )

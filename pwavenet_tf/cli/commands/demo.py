@@ -32,7 +32,6 @@ define_flags = flags.table(
     ),
     flags.switch(
         "notes",
-        False,
         "<true|false>: Whether to train an autoencoder of notes, in place of "
         "a vocoder.",
     ),

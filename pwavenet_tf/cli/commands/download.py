@@ -31,7 +31,7 @@ WORD = "dataset"
 
 
 define_flags = flags.table(
-    flags.choice("dataset", None, DATASETS, "NAME: The corpus: ljspeech."),
+    flags.choice("dataset", "NAME: The corpus: ljspeech.", DATASETS),
     flags.required("dataset"),
     flags.out(
         "DIR: Folder to write the corpus to; it must not hold anything yet."

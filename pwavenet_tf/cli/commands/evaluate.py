@@ -100,9 +100,9 @@ define_flags = flags.table(
     ),
     flags.switch(
         "sound",
-        True,
         "<true|false>: Whether the models synthesize; with --nosound, they "
         "only score the recordings.",
+        True,
     ),
     flags.together(
         ["model", "voice", "reference", "ratings", "out"], _check_task

@@ -96,12 +96,12 @@ define_flags = flags.table(
         "PATH: Folder of the SavedModel's versions, or the file to write.",
     ),
     flags.required("out"),
-    flags.choice("format", "saved_model", _FORMATS, "Where it is to run."),
+    flags.choice("format", "Where it is to run.", _FORMATS, "saved_model"),
     flags.choice(
         "variant",
-        _OF_TFLITE["variant"],
-        VARIANTS,
         "Of a .tflite: how its numbers are stored.",
+        VARIANTS,
+        _OF_TFLITE["variant"],
     ),
     flags.number(
         "block_frames",

@@ -28,7 +28,6 @@ define_flags = flags.table(
     ),
     flags.switch(
         "compact",
-        False,
         "<true|false>: Whether samples are written as FLAC and mel "
         "spectrograms left out; --compact alone means true.",
     ),

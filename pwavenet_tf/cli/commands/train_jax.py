@@ -39,7 +39,7 @@ NEEDS_TENSORFLOW = False
 define_flags = flags.table(
     flags.data("ARRAYS: Folder that `pwavenet export-corpus` wrote."),
     flags.out("RUN: Folder to write teacher.keras or student.keras to."),
-    flags.choice("what", "teacher", ["teacher", "student"], "What is trained."),
+    flags.choice("what", "What is trained.", ["teacher", "student"], "teacher"),
     flags.file(
         "teacher",
         "FILE: The teacher.keras that a student learns from; RUN/teacher.keras "

@@ -59,18 +59,17 @@ define_flags = flags.table(
     flags.CONDITIONING,
     flags.choice(
         "upsampling",
-        "learned",
-        ["learned", "repetition"],
         "HOW: From frames to samples: by learned transposed convolutions, or "
         "by repeating every frame, which is faster and a little worse.",
+        ["learned", "repetition"],
+        "learned",
     ),
     flags.choice(
         "head",
-        None,
-        HEADS,
         "NAME: Distribution of the next sample: mixture_of_logistics or "
         "gaussian over 16-bit PCM values, or mu_law, 256 values, from which no "
         "student can be distilled. The preset's own, if left out.",
+        HEADS,
     ),
     training_flags.training(
         "teacher", "the initial weights and the order of the clips"
