@@ -46,10 +46,6 @@ class Corpus(ClipSource):
     a recording the audio is zero, the last mel frame is repeated, and the
     weight is 0.
 
-    Attributes:
-        card: The corpus card.
-        contract: The acoustic contract, with statistics.
-
     Raises:
         UserError: If `folder` is not a prepared corpus, or lacks a part of it.
     """

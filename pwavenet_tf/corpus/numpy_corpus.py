@@ -38,10 +38,6 @@ class NumpyCorpus(ClipSource):
     files are read as they are needed; those of a compact corpus are unpacked
     into memory, and its mel spectrograms computed, at once.
 
-    Attributes:
-        card: The corpus card.
-        contract: The acoustic contract, with statistics.
-
     Raises:
         UserError: If `folder` is not such a corpus, or lacks a file.
     """

@@ -21,13 +21,8 @@ _AUDIO_STD = 0.1
 class PhoneClassifierConfig:
     """Sizes of the phone classifier; see `PhoneClassifier`.
 
-    Attributes:
-        dilations: Dilations of each stack's layers, a tuple for each stack.
-        channels: Channels of each stack.
-        filter_width: Filter width of the dilated convolutions.
-        lookahead_seconds: Audio after a frame that its class depends on.
-        dropout: Share of the activations between the stacks that training
-            leaves out.
+    The look-ahead, audio after a frame that its class depends on, is in
+    seconds here.
     """
 
     dilations: tuple[tuple[int, ...], ...] = (
