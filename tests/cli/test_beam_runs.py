@@ -73,7 +73,13 @@ def test_an_interruption_is_one_line(tmp_path):
     # Someone who sets it wants to see TensorFlow's messages.
     environment = os.environ.copy()
     environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
-    child = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
+    child = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        env=environment,
+        # What runs in a shell's background ignores interruptions.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     work = tmp_path / ".preparing-data"
     while not list(work.glob("*.json")) and child.poll() is None:
         time.sleep(0.01)

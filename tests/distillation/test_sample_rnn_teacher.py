@@ -18,6 +18,9 @@ from pwavenet_tf.models.teachers import teacher_of
 
 pytestmark = pytest.mark.network
 
+# Length of the step of finite differences, over all samples together.
+STEP = 0.01
+
 
 def distiller(**settings) -> Distiller:
     teacher = tiny_models.recurrent_teacher(conditioning=tiny_models.COARSE)
@@ -45,33 +48,35 @@ def test_the_kl_falls_and_the_teacher_stays() -> None:
 
 
 def test_the_kl_gradient_matches_finite_differences() -> None:
-    """Along one direction in μ, through the GRUs into all later samples."""
+    """Along itself, in μ, through the GRUs into all later samples.
+
+    Along a random direction the KL changes by hardly more than its rounding.
+    """
     model = distiller(contrastive=0.0)
     inputs, recording, _ = clips()
     noise = tiny_models.noise(2, FRAMES)
     output = model.student(inputs | {"noise": noise})
-    direction = np.random.default_rng(3).normal(size=recording.shape)
-    direction = tf.constant(0.01 * direction.astype("float32"))
     state = model.seed_generator.state.numpy()
 
     @tf.function(autograph=False)
-    def kl_and_gradient(step):
+    def kl_and_gradient(shift):
         model.seed_generator.state.assign(state)
         with tf.GradientTape() as tape:
-            tape.watch(step)
+            tape.watch(shift)
             shifted = {
-                "audio": output["audio"] + step * direction,
-                "location": output["location"] + step * direction,
+                "audio": output["audio"] + shift,
+                "location": output["location"] + shift,
                 "log_scale": output["log_scale"],
             }
             kl = model.loss_terms(inputs, recording, shifted)["kl"]
-        return kl, tape.gradient(kl, step)
+        return kl, tape.gradient(kl, shift)
 
-    _, gradient = kl_and_gradient(tf.constant(0.0))
-    above, below = (kl_and_gradient(tf.constant(x))[0] for x in (0.02, -0.02))
-    assert gradient != 0.0
-    estimate = (above - below) / 0.04
-    np.testing.assert_allclose(gradient, estimate, rtol=0.05)
+    _, gradient = kl_and_gradient(tf.zeros_like(output["audio"]))
+    norm = tf.norm(gradient)
+    direction = STEP * gradient / norm
+    above, below = (kl_and_gradient(s * direction)[0] for s in (1.0, -1.0))
+    estimate = (above - below) / (2 * STEP)
+    np.testing.assert_allclose(norm, estimate, rtol=0.01)
 
 
 def test_one_that_reads_codes_is_refused() -> None:
