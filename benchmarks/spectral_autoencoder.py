@@ -23,7 +23,7 @@ from pwavenet_tf import Corpus
 from pwavenet_tf.audio.metrics import log_spectral_distance
 from pwavenet_tf.core.config import INPUT_ARRAYS
 from pwavenet_tf.models.loading import load_model
-from pwavenet_tf.synthesis.files import synthesizer_of
+from pwavenet_tf.synthesis.student import synthesizer_of
 
 _FFT, _HOP = 1_024, 256
 _LOWEST_DB = -100.0

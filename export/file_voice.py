@@ -1,15 +1,28 @@
 """A student in a file, run by another runtime than TensorFlow."""
 
 import abc
+import math
 
 import numpy as np
-import tensorflow as tf
+import scipy.special
 
 from pwavenet_tf.core.config import AudioContract, Conditioning
-from pwavenet_tf.models.noise import NOISES
+from pwavenet_tf.core.uniforms import open_unit_interval
 from pwavenet_tf.synthesis.streaming import StreamingSynthesizer
 
 STATE = ("state_past", "state_newest")
+
+
+def _logistic(inside: np.ndarray) -> np.ndarray:
+    return np.log(inside) - np.log1p(-inside)
+
+
+def _normal(inside: np.ndarray) -> np.ndarray:
+    return math.sqrt(2.0) * scipy.special.erfinv(2.0 * inside - 1.0)
+
+
+# As `NOISES`, without Keras.
+_INVERSES = {"logistic": _logistic, "gaussian": _normal}
 
 
 class FileVoice(StreamingSynthesizer):
@@ -29,7 +42,7 @@ class FileVoice(StreamingSynthesizer):
         self.contract = AudioContract.from_config(card["contract"])
         self.conditioning = Conditioning.from_config(card["conditioning"])
         self.context_frames = card["look_ahead_frames"]
-        self._noise = NOISES[card["sizes"]["noise"]]
+        self._inverse = _INVERSES[card["sizes"]["noise"]]
 
     @abc.abstractmethod
     def run(self, inputs: dict) -> tuple[np.ndarray, dict]:
@@ -47,9 +60,10 @@ class FileVoice(StreamingSynthesizer):
         self,
         state: dict,
         features: dict,
-        uniforms: tf.Tensor,
+        uniforms: np.ndarray,
         temperature: float,
     ) -> tuple[np.ndarray, dict]:
         """The audio of a block and the state after it, as in the base class."""
-        noise = temperature * self._noise.from_uniforms(uniforms[..., 0])
-        return self.run(features | {"noise": noise.numpy()} | state)
+        inside = open_unit_interval(uniforms[..., 0])
+        noise = np.float32(temperature) * self._inverse(inside)
+        return self.run(features | {"noise": noise} | state)

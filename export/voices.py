@@ -1,19 +1,21 @@
-"""A synthesizer from a file of any kind, or from a voice of the package."""
+"""A synthesizer from a file of any kind, or from a voice of the package.
+
+TensorFlow is imported for a `.keras` and for an `.onnx`, not for a `.tflite`.
+"""
 
 from pathlib import Path
 
-from pwavenet_tf.models.loading import load_acoustic_model, load_model
-from pwavenet_tf.synthesis.files import synthesizer_of
 from pwavenet_tf.synthesis.speech import Speaker
 from pwavenet_tf.synthesis.streaming import StreamingSynthesizer
-from pwavenet_tf.voices import ACOUSTIC_MODEL, voice_file, voice_names
+from pwavenet_tf.voices import LITE, acoustic_beside, voice_file, voice_names
 
 
 def load_voice(source: str | Path) -> StreamingSynthesizer:
     """The synthesizer of a voice or of a model's file.
 
     It speaks texts too if the voice comes with an acoustic model, or if there
-    is an `acoustic.keras` beside the file.
+    is an `acoustic.keras` beside the file, or an `acoustic.tflite` beside a
+    `.tflite`.
 
     Args:
         source: The name of a voice that comes with the package, such as
@@ -29,9 +31,11 @@ def load_voice(source: str | Path) -> StreamingSynthesizer:
     """
     path = _file(source)
     synthesizer = _synthesizer(path)
-    acoustic_model = path.with_name(ACOUSTIC_MODEL)
-    if acoustic_model.exists():
-        synthesizer.speaker = Speaker(acoustic_model, synthesizer)
+    if (acoustic_model := acoustic_beside(path)) is not None:
+        lite = acoustic_model.suffix == LITE
+        # A .keras takes seconds, and is read when it is needed.
+        source = load_acoustic(acoustic_model) if lite else acoustic_model
+        synthesizer.speaker = Speaker(source, synthesizer)
     return synthesizer
 
 
@@ -43,10 +47,12 @@ def load_acoustic(path: str | Path):
             holds no acoustic model.
     """
     path = Path(path)
-    if path.suffix.lower() == ".tflite":
-        from pwavenet_tf.export.lite.acoustic import LiteAcousticModel
+    if path.suffix.lower() == LITE:
+        from pwavenet_tf.export.lite.voice import LiteAcousticModel
 
         return LiteAcousticModel(path)
+    from pwavenet_tf.models.loading import load_acoustic_model
+
     return load_acoustic_model(path)
 
 
@@ -58,7 +64,7 @@ def _file(source: str | Path) -> Path:
 
 def _synthesizer(path: Path) -> StreamingSynthesizer:
     suffix = path.suffix.lower()
-    if suffix == ".tflite":
+    if suffix == LITE:
         from pwavenet_tf.export.lite.voice import LiteVoice
 
         return LiteVoice(path)
@@ -66,4 +72,7 @@ def _synthesizer(path: Path) -> StreamingSynthesizer:
         from pwavenet_tf.export.onnx import OnnxVoice
 
         return OnnxVoice(path)
+    from pwavenet_tf.models.loading import load_model
+    from pwavenet_tf.synthesis.student import synthesizer_of
+
     return synthesizer_of(load_model(path))

@@ -7,71 +7,17 @@ import numpy as np
 import tensorflow as tf
 
 from pwavenet_tf.core.checksum import STATED, append_checksum
-from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
-from pwavenet_tf.core.imports import hold_back_stderr
 from pwavenet_tf.export.card_format import FORMAT
-from pwavenet_tf.export.lite.card import read_card, with_card
+from pwavenet_tf.export.lite.card import with_card
+from pwavenet_tf.export.lite.voice import LiteAcousticModel
 from pwavenet_tf.export.tflite import converted
 from pwavenet_tf.models.acoustic_model import AcousticModel
 
-_OUTPUTS = ("mel", "pitch", "durations")
 _TOLERANCE = 1e-4
 # What a comparison is made on: more phones than the encoder sees at once.
 _COMPARED_PHONES = 40
-
-
-class LiteAcousticModel:
-    """An acoustic model from a .tflite, for `Speaker`.
-
-    Args:
-        path: The file that `export_acoustic_tflite` wrote.
-
-    Attributes:
-        audio: The acoustic contract.
-        phones: As `AcousticModel` has them.
-        mean_pitch_hz: Likewise.
-        language: Likewise.
-
-    Raises:
-        UserError: If the file is missing, damaged, not one of ours, or of
-            another version.
-    """
-
-    def __init__(self, path: Path) -> None:
-        card = read_card(path)
-        if "acoustic_model" not in card:
-            raise UserError(
-                f"{path}: holds a vocoder; name a .tflite that was exported "
-                "with --acoustic_model"
-            )
-        from ai_edge_litert.interpreter import Interpreter
-
-        self.audio = AudioContract.from_config(card["contract"])
-        self.phones = tuple(card["acoustic_model"]["phones"])
-        self.mean_pitch_hz = card["acoustic_model"]["mean_pitch_hz"]
-        self.language = card["acoustic_model"]["language"]
-        try:
-            with hold_back_stderr():
-                # The runner needs its interpreter to stay alive.
-                self._interpreter = Interpreter(str(path))
-                self._run = self._interpreter.get_signature_runner()
-        except (ValueError, RuntimeError) as error:
-            raise UserError(
-                f"{path}: is damaged ({str(error).splitlines()[0][:120]}); "
-                "export the acoustic model again"
-            ) from error
-
-    def generate(
-        self, phones: np.ndarray, rate: np.ndarray, pitch: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """As `AcousticModel.generate`, of one row of phones."""
-        inputs = {"phones": phones, "rate": rate, "pitch": pitch}
-        with hold_back_stderr():
-            found = self._run(**inputs)
-        # LiteRT hands out its own memory, which the next call overwrites.
-        return {name: np.array(found[name]) for name in _OUTPUTS}
 
 
 def export_acoustic_tflite(model: AcousticModel, out: Path) -> float:

@@ -1,15 +1,18 @@
-"""A synthesizer from a .tflite, as `Synthesizer` from a student."""
+"""A synthesizer and an acoustic model from a .tflite, without TensorFlow."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.imports import hold_back_stderr
 from pwavenet_tf.export.file_voice import STATE, FileVoice
 from pwavenet_tf.export.lite.card import read_card
 
 SIGNATURE = "speak"
+_ACOUSTIC_OUTPUTS = ("mel", "pitch", "durations")
 
 
 class LiteVoice(FileVoice):
@@ -87,3 +90,59 @@ class LiteVoice(FileVoice):
         """The audio of a block and the state after it, from all its inputs."""
         outputs = self._run(**{name: inputs[name] for name in self.reads})
         return outputs["audio"], {name: outputs[name] for name in STATE}
+
+
+class LiteAcousticModel:
+    """An acoustic model from a .tflite, for `Speaker`.
+
+    Args:
+        path: The file that `export_acoustic_tflite` wrote.
+
+    Attributes:
+        audio: The acoustic contract.
+        phones: As `AcousticModel` has them.
+        mean_pitch_hz: Likewise.
+        language: Likewise.
+
+    Raises:
+        UserError: If the file is missing, damaged, not one of ours, or of
+            another version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        card = read_card(path)
+        if "acoustic_model" not in card:
+            raise UserError(
+                f"{path}: holds a vocoder; name a .tflite that was exported "
+                "with --acoustic_model"
+            )
+        from ai_edge_litert.interpreter import Interpreter
+
+        self.audio = AudioContract.from_config(card["contract"])
+        self.phones = tuple(card["acoustic_model"]["phones"])
+        self.mean_pitch_hz = card["acoustic_model"]["mean_pitch_hz"]
+        self.language = card["acoustic_model"]["language"]
+        try:
+            with hold_back_stderr():
+                # The runner needs its interpreter to stay alive.
+                self._interpreter = Interpreter(str(path))
+                self._run = self._interpreter.get_signature_runner()
+        except (ValueError, RuntimeError) as error:
+            raise UserError(
+                f"{path}: is damaged ({str(error).splitlines()[0][:120]}); "
+                "export the acoustic model again"
+            ) from error
+
+    def generate_function(self) -> Callable:
+        """`generate` itself, as of an `AcousticModel`."""
+        return self.generate
+
+    def generate(
+        self, phones: np.ndarray, rate: np.ndarray, pitch: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """As `AcousticModel.generate`, of one row of phones."""
+        inputs = {"phones": phones, "rate": rate, "pitch": pitch}
+        with hold_back_stderr():
+            found = self._run(**inputs)
+        # LiteRT hands out its own memory, which the next call overwrites.
+        return {name: np.array(found[name]) for name in _ACOUSTIC_OUTPUTS}

@@ -102,18 +102,11 @@ def log_mel_spectrogram(
     import tensorflow as tf
 
     time = audio.shape[1] or tf.shape(audio)[1]
-    frames = -(-time // contract.hop_length)
-    # Zeros around the window do not change a magnitude: framing by
-    # window_length equals a window centred within fft_length.
-    left = (contract.fft_length - contract.hop_length) // 2 - (
-        contract.fft_length - contract.window_length
-    ) // 2
-    length = (frames - 1) * contract.hop_length + contract.window_length
     # In float64: far below a loud tone the rounding of a float32 transform
     # would show in the logarithm.
     audio = tf.cast(audio, tf.float64)
     spectrum = tf.signal.stft(
-        tf.pad(audio, [[0, 0], [left, length - left - time]]),
+        tf.pad(audio, [[0, 0], _padding(contract, time)]),
         frame_length=contract.window_length,
         frame_step=contract.hop_length,
         fft_length=contract.fft_length,
@@ -124,6 +117,20 @@ def log_mel_spectrogram(
     mel = tf.abs(spectrum) @ mel_filterbank(contract).astype(np.float64)
     mel = tf.math.log(tf.maximum(mel, contract.magnitude_floor))
     return normalised(tf.cast(mel, tf.float32), contract)
+
+
+def _padding(contract: AudioContract, time):
+    """Zeros before and after audio, so that its frames are centred.
+
+    Zeros around the window do not change a magnitude: framing by
+    window_length equals a window centred within fft_length.
+    """
+    frames = -(-time // contract.hop_length)
+    left = (contract.fft_length - contract.hop_length) // 2 - (
+        contract.fft_length - contract.window_length
+    ) // 2
+    length = (frames - 1) * contract.hop_length + contract.window_length
+    return left, length - left - time
 
 
 def hann(length: int) -> np.ndarray:
@@ -169,6 +176,8 @@ def _statistics(contract: AudioContract) -> tuple[np.ndarray, np.ndarray]:
 class LogMel:
     """Log-mel spectrogram of recordings of any length in bounded memory.
 
+    That of `log_mel_spectrogram`, by NumPy: TensorFlow is not imported.
+
     Args:
         contract: The acoustic contract; with statistics, `Corpus.contract`
             or `with_mel_statistics`, the bands are normalised by them.
@@ -178,14 +187,9 @@ class LogMel:
     """
 
     def __init__(self, contract: AudioContract) -> None:
-        import tensorflow as tf
-
         self._contract = contract
-        self._compute = tf.function(
-            lambda audio: log_mel_spectrogram(audio[None], contract)[0],
-            input_signature=[tf.TensorSpec((None,), tf.float32)],
-            autograph=False,
-        )
+        self._window = hann(contract.window_length)
+        self._filterbank = mel_filterbank(contract).astype(np.float64)
 
     def __call__(self, audio: np.ndarray) -> np.ndarray:
         """float32 `(time,)` in [-1, 1) to `(frames, mels)`.
@@ -202,6 +206,19 @@ class LogMel:
             end = min(start + _CHUNK_FRAMES, frames)
             first = max(0, start - margin)
             segment = audio[first * hop : (end + margin) * hop]
-            mel = self._compute(segment).numpy()
+            mel = self._compute(segment)
             chunks.append(mel[start - first : end - first])
         return np.concatenate(chunks)
+
+    def _compute(self, audio: np.ndarray) -> np.ndarray:
+        contract = self._contract
+        padded = np.pad(
+            audio.astype(np.float64), _padding(contract, len(audio))
+        )
+        frames = np.lib.stride_tricks.sliding_window_view(
+            padded, contract.window_length
+        )[:: contract.hop_length]
+        spectrum = np.fft.rfft(frames * self._window, contract.fft_length)
+        mel = np.abs(spectrum) @ self._filterbank
+        mel = np.log(np.maximum(mel, contract.magnitude_floor))
+        return normalised(mel.astype(np.float32), contract)

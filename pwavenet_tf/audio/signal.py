@@ -9,6 +9,7 @@ import math
 from keras import ops
 
 from pwavenet_tf.audio.formats import HIGHEST_SAMPLE, LOWEST_SAMPLE
+from pwavenet_tf.core.uniforms import open_unit_interval
 
 HALF_BIN = 1.0 / 65_536.0
 LOG_BIN_WIDTH = math.log(2.0 * HALF_BIN)
@@ -21,11 +22,6 @@ _NEGLIGIBLE = 1e-9
 def soft_floor(x, floor: float):
     """A smooth maximum of `x` and `floor`, whose gradient never vanishes."""
     return floor + ops.softplus(x - floor)
-
-
-def open_unit_interval(uniform):
-    """Moves float32 uniforms from [0, 1) strictly inside (0, 1)."""
-    return uniform * (1.0 - 2.0**-23) + 2.0**-24
 
 
 def standard_logistic(uniform):

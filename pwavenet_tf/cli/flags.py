@@ -417,5 +417,11 @@ def chosen_models(flag_values: flags.FlagValues) -> list[Path]:
     return files + [voice_file(name) for name in _listed(flag_values.voice)]
 
 
+def reads_keras(paths: Iterable[str | Path | None]) -> bool:
+    """Whether any of these models takes TensorFlow to be read, or none is."""
+    suffixes = {Path(path).suffix.lower() for path in paths if path}
+    return suffixes != {".tflite"}
+
+
 def _listed(value: str | list[str] | None) -> list[str]:
     return [value] if isinstance(value, str) else value or []

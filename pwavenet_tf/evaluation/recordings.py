@@ -25,7 +25,7 @@ from pwavenet_tf.models.inputs import (
 )
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.teacher import Teacher
-from pwavenet_tf.synthesis.files import synthesizer_of
+from pwavenet_tf.synthesis.student import synthesizer_of
 
 Model = Teacher | ParallelWaveNet
 

@@ -1,6 +1,7 @@
 """The acoustic model: from phones to the vocoder's features."""
 
 import dataclasses
+from collections.abc import Callable
 
 import keras
 from keras import ops
@@ -367,6 +368,21 @@ class AcousticModel(ReplicatedModel):
             ),
             "durations": durations,
         }
+
+    def generate_function(self) -> Callable:
+        """`generate` as one TensorFlow graph for any number of phones."""
+        import tensorflow as tf
+
+        factor = tf.TensorSpec((None,), tf.float32)
+        return tf.function(
+            self.generate,
+            input_signature=[
+                tf.TensorSpec((None, None), tf.int32),
+                factor,
+                factor,
+            ],
+            autograph=False,
+        )
 
     def sharpened(self, mel):
         """A generated mel spectrogram with the variance of recordings."""

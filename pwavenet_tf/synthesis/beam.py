@@ -169,7 +169,7 @@ class FileSynthesizer:
     def __init__(self, job: SynthesisJob, folder: Path) -> None:
         import_tensorflow()
         from pwavenet_tf.models.loading import load_model
-        from pwavenet_tf.synthesis.files import synthesizer_of
+        from pwavenet_tf.synthesis.student import synthesizer_of
 
         self._job = job
         self._model = load_model(job.model)

@@ -24,11 +24,7 @@ from pwavenet_tf.models.inputs import (
     require_features,
     warn_of_oddities,
 )
-from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
-from pwavenet_tf.models.teacher import Teacher
 from pwavenet_tf.synthesis.streaming import StreamingSynthesizer
-from pwavenet_tf.synthesis.student import Synthesizer
-from pwavenet_tf.synthesis.teacher import CachedSampler
 
 ARRAY_SUFFIXES = (".npy", ".npz")
 # Of 16 bits each, as far as the header's 32 bits count bytes.
@@ -255,13 +251,6 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def synthesizer_of(model: Teacher | ParallelWaveNet) -> StreamingSynthesizer:
-    """The synthesizer of a model; keep it, because its first chunk compiles."""
-    if isinstance(model, Teacher):
-        return CachedSampler(model)
-    return Synthesizer(model)
-
-
 def synthesize_to_file(
     synthesizer: StreamingSynthesizer,
     features: Features,
@@ -273,7 +262,7 @@ def synthesize_to_file(
     """Synthesizes to a 16-bit WAV file, chunk by chunk.
 
     Args:
-        synthesizer: From `synthesizer_of`.
+        synthesizer: From `load_voice`, or of a model.
         features: Of one utterance; a mel spectrogram may stand alone.
         path: The file; it appears only when it is complete.
         seed: The same seed gives the same audio.
@@ -299,7 +288,7 @@ def synthesize_to_pipe(
     """Synthesizes 16-bit WAV to a pipe, for playback during synthesis.
 
     Args:
-        synthesizer: From `synthesizer_of`.
+        synthesizer: From `load_voice`, or of a model.
         features: As in `synthesize_to_file`.
         pipe: Where to write; it need not be seekable.
         seed: As in `synthesize_to_file`.

@@ -3,19 +3,20 @@
 import functools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
 
 from pwavenet_tf.audio.pitch import relative_pitch, sinusoid_track
 from pwavenet_tf.core.config import INPUT_ARRAYS, AudioContract, Conditioning
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.phones.phones import Phone, phone_frames, phone_ids
 from pwavenet_tf.corpus.phones.reader import Reader, paragraph_pause
-from pwavenet_tf.models.acoustic_model import AcousticModel
 from pwavenet_tf.models.inputs import require_factors
-from pwavenet_tf.models.loading import load_acoustic_model
 from pwavenet_tf.synthesis.streaming import StreamingSynthesizer
+
+if TYPE_CHECKING:
+    from pwavenet_tf.models.acoustic_model import AcousticModel
 
 
 class Speaker:
@@ -39,7 +40,7 @@ class Speaker:
 
     def __init__(
         self,
-        acoustic_model: AcousticModel | str | Path,
+        acoustic_model: "AcousticModel | str | Path",
         synthesizer: StreamingSynthesizer,
     ) -> None:
         self._source = acoustic_model
@@ -49,10 +50,12 @@ class Speaker:
             require_speakable(acoustic_model, *self._own)
 
     @functools.cached_property
-    def acoustic_model(self) -> AcousticModel:
+    def acoustic_model(self) -> "AcousticModel":
         """The acoustic model."""
         if not isinstance(self._source, str | Path):
             return self._source
+        from pwavenet_tf.models.loading import load_acoustic_model
+
         model = load_acoustic_model(Path(self._source))
         require_speakable(model, *self._own)
         return model
@@ -65,17 +68,7 @@ class Speaker:
 
     @functools.cached_property
     def _generate(self):
-        if not isinstance(self.acoustic_model, AcousticModel):
-            return self.acoustic_model.generate
-        return tf.function(
-            self.acoustic_model.generate,
-            input_signature=[
-                tf.TensorSpec((None, None), tf.int32),
-                tf.TensorSpec((None,), tf.float32),
-                tf.TensorSpec((None,), tf.float32),
-            ],
-            autograph=False,
-        )
+        return self.acoustic_model.generate_function()
 
     def say(
         self,
@@ -179,7 +172,7 @@ def _timed(symbols: list[str], durations: np.ndarray, contract) -> list[Phone]:
 
 
 def require_speakable(
-    acoustic_model: AcousticModel,
+    acoustic_model: "AcousticModel",
     contract: AudioContract,
     conditioning: Conditioning,
 ) -> None:

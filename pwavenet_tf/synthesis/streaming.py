@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from pwavenet_tf.core.config import AudioContract, Conditioning
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.uniforms import uniforms_at
 from pwavenet_tf.models.inputs import (
     Features,
     Seed,
@@ -21,7 +21,6 @@ from pwavenet_tf.models.inputs import (
     require_temperature,
     warn_of_oddities,
 )
-from pwavenet_tf.synthesis.noise import positional_uniforms
 
 
 class StreamingSynthesizer(abc.ABC):
@@ -60,10 +59,10 @@ class StreamingSynthesizer(abc.ABC):
         self,
         state: Any,
         features: dict,
-        uniforms: tf.Tensor,
+        uniforms: np.ndarray,
         temperature: float,
-    ) -> tuple[np.ndarray | tf.Tensor, Any]:
-        """The audio of a block, and the state after it.
+    ) -> tuple[Any, Any]:
+        """The audio of a block `(batch, time)`, and the state after it.
 
         Args:
             state: The state after the previous block.
@@ -304,7 +303,7 @@ class Stream:
         first = self._done - self._first_held
         frame_indices = np.arange(first - context, first + block + context)
         per_sample = synthesizer.uniforms_per_sample
-        uniforms = positional_uniforms(
+        uniforms = uniforms_at(
             self._seed,
             batch,
             self._done * hop * per_sample,
@@ -313,7 +312,7 @@ class Stream:
         audio, self._state = synthesizer.advance(
             self._state,
             at_frames(self._held, frame_indices),
-            tf.reshape(uniforms, (batch, block * hop, per_sample)),
+            uniforms.reshape(batch, block * hop, per_sample),
             self._temperature,
         )
         self._done += frames

@@ -12,7 +12,9 @@ from pwavenet_tf.models.flows import FlowNetwork, affine_step
 from pwavenet_tf.models.incremental import ChunkConditioner
 from pwavenet_tf.models.layers import CausalConvolution
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
+from pwavenet_tf.models.teacher import Teacher
 from pwavenet_tf.synthesis.streaming import StreamingSynthesizer
+from pwavenet_tf.synthesis.teacher import CachedSampler
 
 
 class FlowState(NamedTuple):
@@ -254,3 +256,10 @@ class Synthesizer(StreamingSynthesizer):
         conditioning = self._condition.of_chunk(features)
         audio, state = self.flows(state, conditioning, noise, valid_samples)
         return tf.clip_by_value(audio, LOWEST_SAMPLE, HIGHEST_SAMPLE), state
+
+
+def synthesizer_of(model: Teacher | ParallelWaveNet) -> StreamingSynthesizer:
+    """The synthesizer of a model; keep it, because its first chunk compiles."""
+    if isinstance(model, Teacher):
+        return CachedSampler(model)
+    return Synthesizer(model)

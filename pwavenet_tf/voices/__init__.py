@@ -13,6 +13,7 @@ from pwavenet_tf.core.errors import UserError
 FOLDER = Path(__file__).parent
 _CARD = "card.json"
 ACOUSTIC_MODEL = "acoustic.keras"
+LITE = ".tflite"
 _KINDS = ("student", "teacher")
 
 
@@ -43,6 +44,17 @@ def voice_file(name: str) -> Path:
             f"{voice} or {voice}/teacher"
         )
     return FOLDER / voice / f"{kind}.keras"
+
+
+def acoustic_beside(vocoder: Path) -> Path | None:
+    """The acoustic model that lies beside a vocoder's file, if one does.
+
+    Beside a `.tflite` an `acoustic.tflite` comes first.
+    """
+    keras = vocoder.with_name(ACOUSTIC_MODEL)
+    lite = keras.with_suffix(LITE)
+    paths = [lite, keras] if vocoder.suffix.lower() == LITE else [keras]
+    return next((path for path in paths if path.exists()), None)
 
 
 def voice_card(name: str) -> dict:

@@ -1,5 +1,6 @@
 import dataclasses
 from pathlib import Path
+from unittest import mock
 
 import librosa
 import numpy as np
@@ -8,6 +9,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pwavenet_tf.audio import mel
 from pwavenet_tf.audio.files import read_audio
 from pwavenet_tf.audio.mel import (
     inverse_normalised,
@@ -130,6 +132,19 @@ GRAPH = tf.function(
 
 
 @pytest.mark.xla
+@pytest.mark.parametrize("name", CONTRACTS)
+@given(samples=st.integers(1, 9_000))
+@settings(max_examples=10)
+def test_numpy_gives_the_same_spectrogram_in_any_chunks(name, samples):
+    contract = CONTRACTS[name]
+    audio = np.random.default_rng(samples).normal(0, 0.1, samples)
+    audio = audio.astype(np.float32)
+    with mock.patch.object(mel, "_CHUNK_FRAMES", 7):
+        found = mel.LogMel(contract)(audio)
+    expected = log_mel_spectrogram(tf.constant(audio[None]), contract)[0]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
+
+
 def test_xla_gives_the_same_spectrogram():
     audio = np.random.default_rng(1).normal(0, 0.1, (2, 2_345))
     audio = audio.astype(np.float32)

@@ -1,5 +1,8 @@
 """The acoustic model as a .tflite computes what the model does."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import soundfile
@@ -8,11 +11,9 @@ from tiny_run import contents
 
 from pwavenet_tf import cli
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.export.lite.acoustic import (
-    LiteAcousticModel,
-    export_acoustic_tflite,
-)
-from pwavenet_tf.export.lite.voice import LiteVoice
+from pwavenet_tf.export.lite.acoustic import export_acoustic_tflite
+from pwavenet_tf.export.lite.voice import LiteAcousticModel, LiteVoice
+from pwavenet_tf.export.tflite import export_tflite
 from pwavenet_tf.models.acoustic_model import AcousticConfig, AcousticModel
 from pwavenet_tf.synthesis.speech import Speaker
 from pwavenet_tf.synthesis.student import Synthesizer
@@ -78,7 +79,21 @@ def test_a_model_with_nan_weights_leaves_no_file(tmp_path):
     assert not contents(tmp_path)
 
 
+# Runs a command where TensorFlow and Keras cannot be imported.
+ALONE = """
+import sys
+
+from pwavenet_tf import cli
+
+for name in ("tensorflow", "keras", "tensorflow_probability"):
+    assert name not in sys.modules
+    sys.modules[name] = None
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
 def test_commands_export_it_and_say_by_it(tmp_path, capsys):
+    """The pair of .tflite also where there is no TensorFlow."""
     pytest.importorskip("espeakng_loader")
     config = AcousticConfig(8, 3, 1, (1,), 8)
     phones = ("sil", *"ædɛfɡhiɪjklmnŋɑoʊpɹsʃtuvwzðθəɚʌbɔaᵻɐeɾʒ")
@@ -100,3 +115,13 @@ def test_commands_export_it_and_say_by_it(tmp_path, capsys):
         assert cli.main(["say", "Hello.", *arguments]) == 0
         spoken.append(soundfile.read(out)[0])
     np.testing.assert_allclose(*spoken, rtol=0, atol=1e-3)
+    export_tflite(student, tmp_path / "voice.tflite", block_frames=4)
+    arguments = [f"--model={tmp_path / 'voice.tflite'}"]
+    for command in (
+        ["say", "Hello.", *arguments, f"--out={tmp_path / 'lite.wav'}"],
+        ["synthesize", *arguments, f"--input={out}", f"--out={tmp_path}/again"],
+    ):
+        subprocess.run([sys.executable, "-c", ALONE, *command], check=True)
+    found = soundfile.read(tmp_path / "lite.wav")[0]
+    np.testing.assert_allclose(found, spoken[1], rtol=0, atol=1e-3)
+    assert len(soundfile.read(tmp_path / "again" / f"{out.stem}.wav")[0])

@@ -27,9 +27,8 @@ from pwavenet_tf.synthesis.files import (
     read_features,
     synthesize_to_file,
     synthesize_to_pipe,
-    synthesizer_of,
 )
-from pwavenet_tf.synthesis.student import Synthesizer
+from pwavenet_tf.synthesis.student import Synthesizer, synthesizer_of
 from pwavenet_tf.synthesis.teacher import generate
 
 

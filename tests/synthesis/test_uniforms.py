@@ -4,8 +4,8 @@ import hypothesis
 import numpy as np
 from hypothesis import strategies as st
 
+from pwavenet_tf.core.uniforms import philox, uniforms_at
 from pwavenet_tf.synthesis.noise import positional_uniforms
-from pwavenet_tf.synthesis.uniforms import philox, uniforms_at
 
 SEEDS = st.integers(-(2**63), 2**63 - 1)
 

@@ -207,7 +207,8 @@ def _tflite(student, out: Path, flag_values: flags.FlagValues) -> None:
 
 def _speech(student, flag_values: flags.FlagValues) -> list[dict]:
     """Features of everything at --speech that can be synthesized."""
-    from pwavenet_tf.synthesis.files import features_at, synthesizer_of
+    from pwavenet_tf.synthesis.files import features_at
+    from pwavenet_tf.synthesis.student import synthesizer_of
 
     place, model_info = Path(flag_values.speech), synthesizer_of(student)
     # The arithmetic is the same for each speaker.

@@ -12,6 +12,9 @@ A voice of your own is a vocoder and an acoustic model of the same data:
 --model names the vocoder, --acoustic_model the other if it is not the
 acoustic.keras beside it. espeak-ng comes with pwavenet_tf[demo].
 
+Exported, a pair of voice.tflite and acoustic.tflite in one folder speaks
+without TensorFlow, and at once.
+
 Before it:  pwavenet train-acoustic, pwavenet distill
 After it:   listen; pwavenet export
 
@@ -26,6 +29,7 @@ from pathlib import Path
 from pwavenet_tf.cli import flags
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.models.inputs import FACTORS
+from pwavenet_tf.voices import acoustic_beside
 
 # The one word that stands without a flag.
 WORD = "text"
@@ -74,6 +78,13 @@ define_flags = flags.table(
     flags.number("pitch", "FACTOR: Of F0: above 1 is higher.", FACTORS, 1.0),
     flags.SAMPLING,
 )
+
+
+def needs_tensorflow(flag_values: flags.FlagValues) -> bool:
+    """Two .tflite are run by LiteRT alone, which starts in no time."""
+    (vocoder,) = flags.chosen_models(flag_values)
+    acoustic_model = flag_values.acoustic_model or acoustic_beside(vocoder)
+    return flags.reads_keras([vocoder, acoustic_model])
 
 
 def run(flag_values: flags.FlagValues) -> None:

@@ -19,11 +19,11 @@ from keras import ops
 from pwavenet_tf.audio.formats import HIGHEST_SAMPLE, LOWEST_SAMPLE
 from pwavenet_tf.audio.signal import (
     HALF_BIN,
-    open_unit_interval,
     quantise,
     soft_floor,
     standard_logistic,
 )
+from pwavenet_tf.core.uniforms import open_unit_interval
 from pwavenet_tf.models.distributions.head import ContinuousHead
 
 # About one 16-bit step (ln 2^-15 = -10.4): the finest scale that 16-bit

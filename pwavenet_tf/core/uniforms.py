@@ -1,4 +1,4 @@
-"""The uniforms of `positional_uniforms` in NumPy, for use without TensorFlow.
+"""Uniform random numbers by their position, in NumPy, without TensorFlow.
 
 Philox 4x32-10 (Salmon et al., 2011, "Parallel random numbers: as easy as 1, 2,
 3"), as TensorFlow's stateless generators have it, bit by bit.
@@ -40,6 +40,11 @@ def uniforms_at(seed, rows: int, start: int, count: int) -> np.ndarray:
     # 23 bits of the mantissa of a number in [1, 2).
     one_to_two = (numbers & np.uint32(0x7FFFFF)) | np.uint32(0x3F800000)
     return one_to_two.view(np.float32) - np.float32(1.0)
+
+
+def open_unit_interval(uniform):
+    """Moves float32 uniforms from [0, 1) strictly inside (0, 1)."""
+    return uniform * (1.0 - 2.0**-23) + 2.0**-24
 
 
 def philox(key, low, high) -> np.ndarray:
