@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,19 +75,17 @@ def table(rows: Sequence[Row]) -> list[str]:
     """Rows of one measurement as lines for a terminal."""
     columns = {
         "median": lambda row: _shown(row.median, row.unit),
-        "least": lambda row: _shown(min(row.values), row.unit),
-        "most": lambda row: _shown(max(row.values), row.unit),
+        "least": lambda row: _end(min, row),
+        "most": lambda row: _end(max, row),
         "× real time": lambda row: _shown(row.real_time),
         "GFLOP/s": lambda row: _shown(row.gflops),
         "of peak": lambda row: _percent(row.share),
     }
     measured = [row for row in rows if row.values]
-    several = any(len(row.values) > 1 for row in measured)
     cells = {
         head: shown
         for head, column in columns.items()
         if any(shown := [column(row) for row in measured])
-        and (several or head not in ("least", "most"))
     }
     settings = [row.setting for row in measured]
     lines = zip(settings, *cells.values(), strict=True)
@@ -184,6 +182,10 @@ def _shown(value: float | None, unit: str = "") -> str:
     if unit == "bytes":
         return f"{value / 2**20:.1f} MiB"
     return f"{format_number(value)} {unit}".rstrip()
+
+
+def _end(of: Callable, row: Row) -> str:
+    return _shown(of(row.values), row.unit) if len(row.values) > 1 else ""
 
 
 def _percent(share: float | None) -> str:
