@@ -23,6 +23,6 @@ def test_every_route_is_measured_on_the_same_sound(monkeypatch) -> None:
         setting = f"nano, {route}"
         if route != "Keras":
             assert found[f"{setting}, difference"] < 1e-4
-            assert found[f"{setting}, signal over difference"] > 80
+            assert found[f"{setting}, SNR"] > 80
         assert found[f"{setting}, memory"] > 0
         assert 0 < found[f"{setting}, 1 s"] < found[f"{setting}, 11 s"]

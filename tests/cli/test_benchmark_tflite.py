@@ -23,6 +23,6 @@ def test_it_has_figures_of_every_variant(monkeypatch) -> None:
 
     sizes = dict(zip(VARIANTS, figures("size"), strict=True))
     assert sizes["float32"] > sizes["float16"] > sizes["int8-dynamic"]
-    ratios = figures("signal over difference")
+    ratios = figures("SNR")
     assert ratios == sorted(ratios, reverse=True)
-    assert min(figures("a block, 1 thread") + figures("memory")) > 0
+    assert min(figures("block, 1 thread") + figures("memory")) > 0

@@ -120,7 +120,7 @@ def _route(
     largest = float(np.abs(difference).max())
     yield Row(f"{setting}, difference", (largest,), "")
     decibels = _decibels(expected, difference)
-    yield Row(f"{setting}, signal over difference", (decibels,), "dB")
+    yield Row(f"{setting}, SNR", (decibels,), "dB")
 
 
 def _batches(student: ParallelWaveNet, quick: bool) -> Iterator[Row]:

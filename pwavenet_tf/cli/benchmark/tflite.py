@@ -86,9 +86,7 @@ def measure_variants(
             path.write_bytes(with_card(*content))
             yield Row(f"{setting}, size", (path.stat().st_size,), "bytes")
             found = measured_quality(LiteVoice(path), synthesizer, judging)
-            yield Row(
-                f"{setting}, signal over difference", (found.snr_db,), "dB"
-            )
+            yield Row(f"{setting}, SNR", (found.snr_db,), "dB")
             distance = found.log_spectral_distance_db
             yield Row(f"{setting}, log-spectral distance", (distance,), "dB")
             for threads in dict.fromkeys((1, cores())):
@@ -121,7 +119,7 @@ def _block(
         pass
     samples = _BLOCK_FRAMES * student.audio.hop_length
     return Row(
-        f"{setting}, a block, {threads} thread{'s' * (threads > 1)}",
+        f"{setting}, block, {threads} thread{'s' * (threads > 1)}",
         # The first one prepares.
         tuple(timed.seconds[1:]),
         sound=samples / student.audio.sample_rate,
