@@ -63,7 +63,7 @@ def measure(quick: bool) -> Iterator[Row]:
         )
         (values,) = timings(run, quick=quick)
         yield Row(
-            f"nano's teacher, {precision}, {steps} steps",
+            f"nano's teacher, {precision}, {steps} step{'s' * (steps > 1)}",
             values,
             sound=steps * sound,
             operations=steps * 3 * forward,
