@@ -1,9 +1,13 @@
-"""Small charts in an HTML page, as SVG in the colours of its palette."""
+"""Charts: small ones in an HTML page, in its palette, or as files."""
 
+import contextlib
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pwavenet_tf.core.files import atomic_write
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -58,19 +62,10 @@ def chart(
         label: What is seen, for those who do not see it.
         height: Units; the width is 420.
     """
-    import matplotlib
     from markupsafe import Markup
 
-    # No pyplot: its global state would keep every figure alive.
-    from matplotlib.figure import Figure
-
     file = io.StringIO()
-    with matplotlib.rc_context(_STYLE):
-        size = (_WIDTH / _POINTS, height / _POINTS)
-        figure = Figure(figsize=size, layout="constrained")
-        draw(figure.add_subplot())
-        for artist in figure.findobj():
-            artist.set_clip_on(False)
+    with _drawn(draw, _WIDTH, height) as figure:
         figure.savefig(
             file, format="svg", transparent=True, metadata={"Date": None}
         )
@@ -81,6 +76,46 @@ def chart(
         f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" font-size="11" '
         'stroke-linejoin="round" aria-label="{}">{}'
     ).format(label, Markup(content))
+
+
+def write_chart(
+    path: Path, draw: Callable[[Any], object], width: int, height: int
+) -> None:
+    """Writes a chart of its own, as PNG or SVG by the file's suffix.
+
+    Args:
+        path: The file.
+        draw: Draws into matplotlib axes.
+        width: Units.
+        height: Units.
+
+    Raises:
+        UserError: If the operating system refuses to write.
+    """
+    with (
+        _drawn(draw, width, height) as figure,
+        atomic_write(path) as temporary,
+    ):
+        # So that the same content makes the same file.
+        undated = {"Date": None} if path.suffix.lower() == ".svg" else {}
+        figure.savefig(temporary, dpi=2 * _POINTS, metadata=undated)
+
+
+@contextlib.contextmanager
+def _drawn(draw: Callable, width: int, height: int) -> Iterator[Any]:
+    """The figure, as long as the style that it is saved in."""
+    import matplotlib
+
+    # No pyplot: its global state would keep every figure alive.
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_STYLE):
+        size = (width / _POINTS, height / _POINTS)
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure.add_subplot())
+        for artist in figure.findobj():
+            artist.set_clip_on(False)
+        yield figure
 
 
 def _edited(tag: re.Match) -> str:

@@ -164,7 +164,8 @@ class CachedBlocks:
         frames = tf.map_fn(project, series)
         # The state may be from within a frame.
         offset = position % self.stride
-        return lambda step: frames[(offset + step) // self.stride]
+        # As an index XLA would take it for a constant, and compile each chunk.
+        return lambda step: tf.gather(frames, (offset + step) // self.stride)
 
     def walk(
         self, newest: Sequence[tf.Tensor], state: CachedState, added, weights
@@ -256,7 +257,9 @@ class CachedNetwork:
         def at(step):
             frame = (offset + step) // hop
             return added(step), {
-                name: x[:, frame] for name, x in of_prediction.items()
+                # Not an index: see `CachedBlocks`.
+                name: tf.gather(x, frame, axis=1)
+                for name, x in of_prediction.items()
             }
 
         return at

@@ -17,7 +17,7 @@ from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.models.arguments import KeepsArguments
 
 # All of these are a part of the file format.
-_GRID_POINTS = 257
+GRID_POINTS = 257
 # White noise of this share of the power, and the standard deviation of a
 # Gaussian that widens each peak, keep the recursion well conditioned.
 _WHITE_NOISE = 1e-5
@@ -60,7 +60,7 @@ class LinearPrediction(KeepsArguments, keras.layers.Layer):
 
     def call(self, mel):
         mel = ops.cast(mel, "float32")
-        grid = np.linspace(0, self.audio.sample_rate / 2, _GRID_POINTS)
+        grid = np.linspace(0, self.audio.sample_rate / 2, GRID_POINTS)
         envelope = inverse_normalised(mel, self.audio)
         envelope = ops.matmul(envelope, band_interpolation(self.audio, grid))
         constant = log_pre_emphasis(self.audio, grid)
@@ -76,11 +76,11 @@ class LinearPrediction(KeepsArguments, keras.layers.Layer):
 
     def _to_autocorrelation(self) -> np.ndarray:
         """Power spectrum to autocorrelation, `(grid points, order + 1)`."""
-        count = _GRID_POINTS - 1
-        both_sides = np.full(_GRID_POINTS, 2.0)
+        count = GRID_POINTS - 1
+        both_sides = np.full(GRID_POINTS, 2.0)
         both_sides[[0, -1]] = 1.0
         lags = np.arange(self.order + 1)
-        angles = math.pi * np.outer(np.arange(_GRID_POINTS), lags) / count
+        angles = math.pi * np.outer(np.arange(GRID_POINTS), lags) / count
         radians = 2 * math.pi * _LAG_WINDOW_HZ / self.audio.sample_rate
         window = np.exp(-0.5 * (radians * lags) ** 2)
         window[0] += _WHITE_NOISE

@@ -80,8 +80,10 @@ class CachedTiers:
                 "speaker": 0,
                 "sinusoids": step,
             }
+            # Not an index: see `CachedBlocks`.
             return {
-                name: x[:, places[name]] for name, x in conditioning.items()
+                name: tf.gather(x, places[name], axis=1)
+                for name, x in conditioning.items()
             }
 
         return at

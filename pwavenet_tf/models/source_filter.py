@@ -22,7 +22,7 @@ _LAYERS = 3
 _CHANNELS = 160
 # Enough for all harmonics below 8 kHz from an F0 of 125 Hz on. Where there
 # are more, noise stands for the highest.
-_HARMONICS = 64
+HARMONICS = 64
 # F0 is an input in nats from here.
 _REFERENCE_HZ = 200.0
 # How much softer harmonics are where the track has no voicing, in nats, before
@@ -201,7 +201,7 @@ class SourceFilter(KeepsArguments, keras.layers.Layer):
         width = np.diff(bands)
         lower = np.concatenate([width[:1], width])
         upper = np.concatenate([width, width[-1:]])
-        frequencies = hertz * np.arange(1, _HARMONICS + 1, dtype="float32")
+        frequencies = hertz * np.arange(1, HARMONICS + 1, dtype="float32")
         audible = ops.cast(frequencies < half, "float32")
         off = ops.clip(frequencies, bands[0], bands[-1])[..., None] - bands
         weights = ops.relu(1.0 - ops.maximum(off / upper, -off / lower))
@@ -268,7 +268,7 @@ class SourceFilter(KeepsArguments, keras.layers.Layer):
             first * (1 - u / 2) + last * (u / 2) + rest * (3 * u - 2 * u**2)
         )
         cycles = three[:, :, 1:2, 2:] + mean_hertz * u * (hop / rate)
-        multiples = np.arange(1, _HARMONICS + 1, dtype="float32")
+        multiples = np.arange(1, HARMONICS + 1, dtype="float32")
         cycles = cycles * multiples
         # A sine of few cycles is exact.
         waves = ops.sin(2 * math.pi * (cycles - ops.floor(cycles)))

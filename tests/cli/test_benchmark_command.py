@@ -1,70 +1,74 @@
-"""The benchmark's figures on the screen and in its file."""
+"""`pwavenet benchmark` from the command line, on the quickest measurement."""
 
 import json
 
 import pytest
 
 from pwavenet_tf import cli
-from pwavenet_tf.cli import benchmark
-from pwavenet_tf.cli.commands.benchmark import shown
-from pwavenet_tf.core.screen import text_table
-
-FIGURES = {
-    "synthesis.measure_teachers": {"nano": {"parameters": 397_000}},
-    "synthesis.measure_batches": {1: {"all": 20.0, "each": 20.0}},
-    "synthesis.measure_length": {"first_microseconds": 47.0},
-    "synthesis.measure_student": {"graph": 390_000.0, "xla": 460_000.0},
-    "likelihood.measure_log_prob": {
-        "difference_nats": 1e-5,
-        "graph": {"ours_seconds": 0.25, "ours_bytes": 3 * 2**20},
-        "xla": {"ours_seconds": 0.125},
-    },
-    "inner_draws.measure_inner_draws": {1: {"seconds": 2.0}},
-    "preparation.measure_preparation": {15: {"seconds": 3.0}},
-    "pipeline.measure_pipeline": {"ratio": 27.0},
-    "mixed_precision.measure_mixed_precision": {"float32": {"seconds": 4.0}},
-    "routes.measure_routes": {"ONNX": {"snr_db": 124.0}},
-    "routes.measure_throughput": {1: 23.0, 2: 25.0},
-    "tflite.measure_presets": {
-        "nano": {"float32": {"bytes": 2**20}},
-        "paper": {"float32": {"bytes": 2**21}},
-    },
-}
+from pwavenet_tf.cli.benchmark import peak
 
 
-def test_every_measurement_is_on_the_screen_and_in_the_file(
-    tmp_path, capsys, monkeypatch
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Runs the command with more flags; returns status and JSON file."""
+    monkeypatch.setattr(peak, "_QUICK_SIZE", 64)
+    monkeypatch.setattr(peak, "_OPERATIONS", 1e6)
+
+    def run(*flags: str) -> tuple:
+        file = tmp_path / "speed.json"
+        given = ["--quick", "--only=peak", f"--out={file}", *flags]
+        return cli.main(["benchmark", *given]), file
+
+    return run
+
+
+def test_figures_are_printed_written_drawn_and_compared(
+    run, tmp_path, capsys
 ) -> None:
-    for name, figures in FIGURES.items():
-        measure = f"{benchmark.__name__}.{name}"
-        monkeypatch.setattr(measure, lambda figures=figures: figures)
-    file = tmp_path / "speed.json"
-    assert cli.main(["benchmark", f"--out={file}"]) == 0
-    written = list(json.loads(file.read_text()).values())
-    assert written == json.loads(json.dumps(list(FIGURES.values())))
+    status, file = run()
+    assert status == 0
     printed = capsys.readouterr().out
-    assert printed.count("\n\n") == len(FIGURES)
-    for figure in ("397,000", "27", "4 s", "124", "tflite, paper"):
-        assert figure in printed
+    stored = json.loads(file.read_text())
+    assert stored["machine"]["cores"] >= 1
+    assert stored["versions"]["tensorflow"] in printed
+    float32, *_ = rows = stored["rows"]
+    assert [row["what"] for row in rows] == ["peak"] * 3
+    assert float32["setting"] == "float32, 64×64×64"
+    assert float32["gflops"] == pytest.approx(
+        float32["operations"] / float32["median"] / 1e9
+    )
+    assert float32["share"] > 0 and len(float32["values"]) == 2
+    for row in rows:
+        assert row["setting"] in printed and (row["values"] or row["note"])
+
+    chart = tmp_path / "speed.svg"
+    assert run(f"--compare={file}", f"--chart={chart}")[0] == 0
+    printed = capsys.readouterr().out
+    assert "peak: float32, 64×64×64" in printed and "ratio" in printed
+    assert "differ" not in printed
+    assert "peak: float32" in chart.read_text("utf-8")
 
 
-def test_cases_are_columns_and_units_are_those_of_the_names() -> None:
-    lines = shown("it", FIGURES["likelihood.measure_log_prob"])
-    assert [line.split() for line in lines] == [
-        ["it", "graph", "xla"],
-        ["difference", "nats", "1.0×10⁻⁵"],
-        ["ours", "seconds", "0.250", "s", "0.125", "s"],
-        ["ours", "bytes", "3.0", "MiB"],
-    ]
-    assert lines[0].index("graph") + 5 == lines[2].index("0.250 s") + 7
+def test_a_bad_file_to_compare_with_is_found_before_measuring(
+    run, tmp_path, capsys, monkeypatch
+) -> None:
+    monkeypatch.setattr(peak, "measure", lambda quick: pytest.fail("measured"))
+    bad = tmp_path / "bad.json"
+    bad.write_text("[]")
+    assert run(f"--compare={bad}")[0] == 2
+    line = capsys.readouterr().err
+    assert "bad.json: holds no figures" in line and line.count("\n") == 1
 
 
-@pytest.mark.parametrize("indent", ["", "  "])
-def test_a_table_is_as_wide_as_its_widest_cells(indent) -> None:
-    rows = [("", "left", "right"), ("a long name", 1, 22), ("end",)]
-    assert text_table(rows, indent) == [
-        indent + "             left  right",
-        indent + "a long name     1     22",
-        indent + "end",
-    ]
-    assert text_table([]) == []
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--chart=speed.pdf", "is neither PNG nor SVG"),
+        ("--only=peaks", "did you mean --only=peak?"),
+        ("--compare=absent.json", "does not exist"),
+    ],
+)
+def test_a_mistake_is_one_line(run, flag, message, capsys) -> None:
+    assert run(flag)[0] == 2
+    line = capsys.readouterr().err
+    assert message in line and line.count("\n") == 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pwavenet_tf.cli.benchmark import inner_draws, peak_memory, preparation
+from pwavenet_tf.cli.benchmark import draws, peak_memory, preparation
 
 
 def test_peak_memory_counts_what_is_held_and_given_back() -> None:
@@ -20,8 +20,8 @@ def test_memory_does_not_grow_with_the_inner_draws() -> None:
     results, in addition to the 10 MiB of the parameters.
     """
     few, many = (
-        peak_memory.figures_apart(inner_draws.__name__, str(draws))["bytes"]
-        for draws in (4, 64)
+        peak_memory.figures_apart(draws.__name__, str(count))["bytes"]
+        for count in (4, 64)
     )
     assert many < 2 * few
 

@@ -1,8 +1,8 @@
-"""The benchmark of routes: all have the same output."""
+"""The benchmark of a student's routes: all have the same output."""
 
 import pytest
 
-from pwavenet_tf.cli.benchmark import routes
+from pwavenet_tf.cli.benchmark import student as routes
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 
@@ -11,13 +11,18 @@ from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 def test_every_route_is_measured_on_the_same_sound(monkeypatch) -> None:
     for package in ("ai_edge_litert", "onnxruntime", "tf2onnx"):
         pytest.importorskip(package)
-    monkeypatch.setattr(routes, "_LONG_SECONDS", 11)
+    monkeypatch.setattr(routes, "_LENGTHS", (1, 11))
     student = ParallelWaveNet.from_preset(preset("nano"))
     student.build()
-    figures = routes.measure_routes(student)
-    assert len(figures) == 6
-    for one in figures.values():
-        assert one["difference"] < 1e-4 and one["snr_db"] > 80
-        assert one["bytes"] > 4 * student.count_params()
-        assert one["long_bytes"] > 0
-        assert 0 < one["second_seconds"] < one["ten_seconds_seconds"]
+    rows = list(routes.measure_routes(student, "nano", quick=False))
+    assert not any(row.note for row in rows)
+    found = {row.setting: row.median for row in rows}
+    for kind in ("Keras", "SavedModel", "TFLite", "ONNX"):
+        assert found[f"nano, {kind}, size"] > 4 * student.count_params()
+    for route in routes._ROUTES:
+        setting = f"nano, {route}"
+        if route != "Keras":
+            assert found[f"{setting}, difference"] < 1e-4
+            assert found[f"{setting}, SNR"] > 80
+        assert found[f"{setting}, memory"] > 0
+        assert 0 < found[f"{setting}, 1 s"] < found[f"{setting}, 11 s"]

@@ -14,15 +14,15 @@ def test_it_has_figures_of_every_variant(monkeypatch) -> None:
     monkeypatch.setattr(tflite, "_SYNTHESIZED_SECONDS", 1)
     monkeypatch.setattr(tflite, "_BLOCKS", 3)
     student = tiny_models.student(residual_channels=32, gate_channels=32)
-    figures = tflite.measure(
-        student, [tiny_models.mel(1, 60, seed) for seed in (1, 2)]
-    )
-    assert tuple(figures) == VARIANTS
-    sizes = {variant: one["bytes"] for variant, one in figures.items()}
+    speech = [tiny_models.mel(1, 60, seed) for seed in (1, 2)]
+    rows = list(tflite.measure_variants(student, "tiny", speech))
+    found = {row.setting: row.median for row in rows}
+
+    def figures(name: str) -> list[float]:
+        return [found[f"tiny, {variant}, {name}"] for variant in VARIANTS]
+
+    sizes = dict(zip(VARIANTS, figures("size"), strict=True))
     assert sizes["float32"] > sizes["float16"] > sizes["int8-dynamic"]
-    ratios = [figures[variant]["snr_db"] for variant in VARIANTS]
+    ratios = figures("SNR")
     assert ratios == sorted(ratios, reverse=True)
-    for one in figures.values():
-        assert one["real_time_1"] > 0
-        assert one["real_time_2"] > 0
-        assert one["peak_bytes"] > 0
+    assert min(figures("block, 1 thread") + figures("memory")) > 0

@@ -1,6 +1,7 @@
 """Cached sampling: equal to the parallel network, and to its distribution."""
 
 import dataclasses
+import time
 
 import numpy as np
 import pytest
@@ -60,6 +61,33 @@ def test_cached_parameters_are_the_parallel_ones(
     )
     cached, parallel = cached_and_parallel(teacher, jit_compile)
     np.testing.assert_allclose(cached, parallel, atol=1e-5)
+
+
+@pytest.mark.network
+@pytest.mark.xla
+@pytest.mark.parametrize(
+    "teacher",
+    [
+        lambda: tiny_models.teacher(prediction_order=4),
+        lambda: tiny_models.teacher(
+            conditioning=dataclasses.replace(
+                tiny_models.ON_MEL, upsampling=(4,)
+            )
+        ),
+        tiny_models.recurrent_teacher,
+    ],
+)
+def test_a_chunk_is_compiled_once(teacher) -> None:
+    """XLA compiles again where a value of its inputs must be a constant."""
+    teacher = teacher()
+    sampler = CachedSampler(teacher, chunk_frames=2)
+    chunks = sampler.chunks(tiny_models.mel(1, 10))
+    spent = []
+    for _ in range(5):
+        started = time.perf_counter()
+        next(chunks)
+        spent.append(time.perf_counter() - started)
+    assert min(spent[1:]) < spent[0] / 5
 
 
 @pytest.mark.network

@@ -4,9 +4,9 @@ Run as a module with the names of an implementation and of a compiler, it
 prints the peak memory of that one case.
 """
 
+import functools
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -16,56 +16,47 @@ from pwavenet_tf.cli.benchmark.peak_memory import (
     peak_growth,
     print_figures,
 )
+from pwavenet_tf.cli.benchmark.rows import Row, timings
 from pwavenet_tf.models.distributions import MixtureOfLogistics
 from pwavenet_tf.models.tfp import tfb, tfd
 
 _SHAPE = (8, 8_000)
 _TINY_SHAPE = (2, 16)
 _COMPONENTS = 10
-_REPETITIONS = 9
-_IMPLEMENTATIONS = ("ours", "tfp")
-_COMPILERS = ("graph", "xla")
+_IMPLEMENTATIONS = ("ours", "TFP")
+_COMPILERS = ("graph", "XLA")
 
 
-def measure_log_prob() -> dict[str, float | dict[str, float]]:
+def measure(quick: bool) -> Iterator[Row]:
     """Compares the value and the gradient of our log-probability with TFP's.
 
     Ours is `MixtureOfLogistics.log_prob`; TFP's a `MixtureSameFamily` of
     `QuantizedDistribution` of shifted logistics, on the same 16-bit levels
     and parameters, at `(8, 8000)` with ten components. Each run computes the
-    value and its gradient with respect to parameters and audio.
-
-    Returns:
-        `difference_nats`: the largest difference of ours, in float32, from
-        TFP in float64; `tfp_difference_nats`: that of TFP in float32. Then
-        for `graph` (a `tf.function`) and for `xla` (the same, compiled by
-        XLA): `ours_seconds` and `tfp_seconds`, the medians of runs in turn;
-        `ours_bytes` and `tfp_bytes`, the growth of a fresh process's peak
-        memory; `time_ratio` and `memory_ratio`, TFP's over ours.
+    value and its gradient with respect to parameters and audio, in a
+    `tf.function` and in one compiled by XLA; differences are from TFP in
+    float64; the memory is the growth of a fresh process's peak.
     """
     raw, levels = _inputs(_SHAPE)
     oracle = _tfp_log_prob(raw, levels, tf.float64)
-    figures = {
-        "difference_nats": _difference(_ours_log_prob(raw, levels), oracle),
-        "tfp_difference_nats": _difference(_tfp_log_prob(raw, levels), oracle),
-    }
-    for compiler in _COMPILERS:
-        seconds = _seconds_in_turn(
-            [_case(name, compiler) for name in _IMPLEMENTATIONS], raw, levels
-        )
-        memory = [
-            figures_apart(__name__, name, compiler)["bytes"]
-            for name in _IMPLEMENTATIONS
-        ]
-        figures[compiler] = {
-            "ours_seconds": seconds[0],
-            "tfp_seconds": seconds[1],
-            "time_ratio": seconds[1] / seconds[0],
-            "ours_bytes": memory[0],
-            "tfp_bytes": memory[1],
-            "memory_ratio": memory[1] / max(memory[0], 1),
-        }
-    return figures
+    for name, found in (
+        ("ours", _ours_log_prob(raw, levels)),
+        ("TFP", _tfp_log_prob(raw, levels)),
+    ):
+        largest = _difference(found, oracle)
+        yield Row(f"{name}, float32, difference", (largest,), "nat")
+    for compiler in _COMPILERS[:1] if quick else _COMPILERS:
+        cases = [_case(name, compiler) for name in _IMPLEMENTATIONS]
+        runs = [functools.partial(_run, one, raw, levels) for one in cases]
+        taken = zip(_IMPLEMENTATIONS, timings(*runs, quick=quick), strict=True)
+        for name, values in taken:
+            yield Row(f"{name}, {compiler}", values)
+            grown = figures_apart(__name__, name, compiler)["bytes"]
+            yield Row(f"{name}, {compiler}, memory", (grown,), "bytes")
+
+
+def _run(case: Callable, raw, levels) -> None:
+    case(raw, levels)[0].numpy()
 
 
 def _inputs(shape: tuple[int, ...]) -> tuple[tf.Tensor, tf.Tensor]:
@@ -106,9 +97,9 @@ def _difference(found, oracle) -> float:
 
 
 def _case(implementation: str, compiler: str) -> Callable:
-    log_prob = {"ours": _ours_log_prob, "tfp": _tfp_log_prob}[implementation]
+    log_prob = {"ours": _ours_log_prob, "TFP": _tfp_log_prob}[implementation]
 
-    @tf.function(jit_compile=compiler == "xla")
+    @tf.function(jit_compile=compiler == "XLA")
     def value_and_gradients(raw, levels):
         with tf.GradientTape() as tape:
             tape.watch((raw, levels))
@@ -123,19 +114,6 @@ def _case(implementation: str, compiler: str) -> Callable:
     return value_and_gradients
 
 
-def _seconds_in_turn(cases: list[Callable], raw, levels) -> list[float]:
-    """The median seconds of each case; load comes and goes for all alike."""
-    taken = np.zeros((_REPETITIONS, len(cases)))
-    for case in cases:
-        case(raw, levels)
-    for repetition in range(_REPETITIONS):
-        for number, case in enumerate(cases):
-            started = time.perf_counter()
-            case(raw, levels)[0].numpy()
-            taken[repetition, number] = time.perf_counter() - started
-    return np.median(taken, axis=0).tolist()
-
-
 def _peak_growth(implementation: str, compiler: str) -> int:
     """By how many bytes the first run at full size raises the peak.
 
@@ -144,7 +122,7 @@ def _peak_growth(implementation: str, compiler: str) -> int:
     """
     case = _case(implementation, compiler)
     inputs = _inputs(_SHAPE)
-    if compiler == "xla":
+    if compiler == "XLA":
         case.experimental_get_compiler_ir(*inputs)(stage="optimized_hlo")
     else:
         case = case.get_concrete_function(
@@ -152,7 +130,7 @@ def _peak_growth(implementation: str, compiler: str) -> int:
             tf.TensorSpec([None, None]),
         )
     case(*_inputs(_TINY_SHAPE))
-    return peak_growth(lambda: case(*inputs)[0].numpy())
+    return peak_growth(lambda: _run(case, *inputs))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Memory and time of a computation, and untrained models to measure with.
+"""Memory of a computation, and untrained models to measure with.
 
 A peak can only be read off a process that has done nothing else: so a module
 that measures one runs itself again, and that process prints what it saw.
@@ -9,11 +9,10 @@ import math
 import os
 import pathlib
 import resource
-import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
+from typing import Any
 
 from pwavenet_tf.core.training_config import Preset
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
@@ -27,7 +26,7 @@ _PHONES = tuple(f"phone {number}" for number in range(1, 46))
 _SPEAKERS = ("one",)
 
 
-def figures_apart(module: str, *arguments: str) -> dict[str, float]:
+def figures_apart(module: str, *arguments: str) -> dict[str, Any]:
     """Runs a module that ends in `print_figures`; returns what it printed."""
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
@@ -41,7 +40,7 @@ def figures_apart(module: str, *arguments: str) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def print_figures(**figures: float) -> None:
+def print_figures(**figures: object) -> None:
     """Hands figures to the process that called `figures_apart`."""
     print(json.dumps(figures))
 
@@ -66,17 +65,6 @@ def peak_growth(run: Callable) -> int:
     before = peak_from_here()
     run()
     return peak() - before
-
-
-def median_seconds(run: Callable, times: int = 5) -> float:
-    """Of some runs behind a first one, which prepares."""
-    run()
-    spent = []
-    for _ in range(times):
-        started = time.perf_counter()
-        run()
-        spent.append(time.perf_counter() - started)
-    return statistics.median(spent)
 
 
 def random_teacher(preset: Preset) -> Teacher:

@@ -7,7 +7,7 @@ the time and the peak memory that this takes.
 import contextlib
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +15,12 @@ import numpy as np
 from pwavenet_tf.audio.files import write_audio
 from pwavenet_tf.cli.benchmark.peak_memory import (
     figures_apart,
-    peak,
-    peak_from_here,
+    peak_growth,
     print_figures,
 )
+from pwavenet_tf.cli.benchmark.rows import Row, timings
 from pwavenet_tf.core.imports import import_tensorflow
 from pwavenet_tf.core.presets import preset
-from pwavenet_tf.core.progress import Bar
 from pwavenet_tf.corpus.prepare import prepare
 
 _MINUTES = (15, 30, 60)
@@ -30,18 +29,16 @@ _FILE_SECONDS = 10
 _RATE = 22_050
 
 
-def measure_preparation() -> dict[int, dict[str, float]]:
+def measure(quick: bool) -> Iterator[Row]:
     """`prepare` with nano's mel spectrogram, a fresh process for each size.
 
-    Returns:
-        For each number of minutes of audio at 22,050 Hz in files of ten
-        seconds: `seconds`; `times_real_time`, how many times as fast as real
-        time that is; `bytes`, by how much the peak memory grew.
+    Audio at 22,050 Hz in files of ten seconds, by how many minutes there are.
     """
-    return {
-        minutes: figures_apart(__name__, str(minutes))
-        for minutes in Bar(_MINUTES, desc="preparation")
-    }
+    for minutes in (1,) if quick else _MINUTES:
+        found = figures_apart(__name__, str(minutes))
+        values = tuple(found["seconds"])
+        yield Row(f"{minutes} minutes", values, sound=60 * minutes)
+        yield Row(f"{minutes} minutes, memory", (found["bytes"],), "bytes")
 
 
 def write_recordings(folder: Path, minutes: float) -> None:
@@ -54,21 +51,22 @@ def write_recordings(folder: Path, minutes: float) -> None:
         write_audio(folder / f"{number}.wav", 0.05 * loudness * noise, _RATE)
 
 
-def _prepared(minutes: int) -> dict[str, float]:
-    with tempfile.TemporaryDirectory() as folder:
-        recordings = Path(folder) / "recordings"
+def _prepared(minutes: int) -> dict:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        recordings = folder / "recordings"
         recordings.mkdir()
         write_recordings(recordings, minutes)
         import_tensorflow()
-        before, started = peak_from_here(), time.perf_counter()
-        with contextlib.redirect_stdout(sys.stderr):
-            prepare(recordings, Path(folder) / "data", preset("nano"))
-        seconds = time.perf_counter() - started
-        return {
-            "seconds": seconds,
-            "times_real_time": 60 * minutes / seconds,
-            "bytes": peak() - before,
-        }
+
+        def run() -> None:
+            with contextlib.redirect_stdout(sys.stderr):
+                prepare(recordings, Path(tempfile.mkdtemp(dir=folder)), nano)
+
+        nano = preset("nano")
+        grown = peak_growth(run)
+        (seconds,) = timings(run, quick=True)
+        return {"seconds": seconds, "bytes": grown}
 
 
 if __name__ == "__main__":

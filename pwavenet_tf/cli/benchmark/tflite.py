@@ -7,11 +7,10 @@ prints the peak memory that this takes.
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
+from pwavenet_tf.cli.benchmark.machine import cores
 from pwavenet_tf.cli.benchmark.peak_memory import (
     figures_apart,
     frames_of,
@@ -20,8 +19,9 @@ from pwavenet_tf.cli.benchmark.peak_memory import (
     print_figures,
     random_student,
 )
+from pwavenet_tf.cli.benchmark.rows import Row
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
-from pwavenet_tf.core.progress import Bar
 from pwavenet_tf.export.lite.card import with_card
 from pwavenet_tf.export.lite.gate import measured_quality
 from pwavenet_tf.export.lite.voice import LiteVoice
@@ -32,43 +32,40 @@ from pwavenet_tf.models.inputs import (
     random_features,
     require_features,
 )
+from pwavenet_tf.models.operations import operations_per_sample
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.synthesis.student import Synthesizer
 
 _BLOCK_FRAMES = 16
-_THREADS = (1, 2)
 _BLOCKS = 40
 _SYNTHESIZED_SECONDS = 60
 
 
-def measure_presets() -> dict[str, dict[str, dict[str, float]]]:
-    """`nano`'s and `paper`'s students, untrained, on random features.
-
-    Returns:
-        By preset what `measure` returns.
-    """
-    figures = {}
-    for name in ("nano", "paper"):
-        figures[name] = measure(random_student(preset(name)))
-    return figures
+def measure(quick: bool) -> Iterator[Row]:
+    """Every variant of untrained students, on random features."""
+    for name in ("nano",) if quick else ("nano", "paper"):
+        try:
+            yield from measure_variants(random_student(preset(name)), name)
+        except UserError as error:
+            yield Row(name, (), note=f"not measured: {error}")
 
 
-def measure(
-    student: ParallelWaveNet, speech: Sequence[Features] = ()
-) -> dict[str, dict[str, float]]:
+def measure_variants(
+    student: ParallelWaveNet, name: str, speech: Sequence[Features] = ()
+) -> Iterator[Row]:
     """Every variant of a student's .tflite, good or bad.
 
     Args:
         student: The student.
+        name: Its name in the rows.
         speech: Features to synthesize for the comparison and to calibrate with;
             random features if there is none. See `export_tflite`.
 
-    Returns:
-        By variant: `bytes` of the file; `snr_db` and `log_spectral_distance_db`
-        to the student in Keras, float32; a block's median time over its length
-        in sound with one thread and with two, `real_time_1` and `real_time_2`;
-        `peak_bytes`, by how much a fresh process grows that loads it and
-        synthesizes a minute.
+    Yields:
+        For each variant: the size of the file; its signal over the difference
+        to the student in Keras, float32, and the log-spectral distance between
+        them; the time of a block with one thread and with all; how much a fresh
+        process grows that loads it and synthesizes a minute.
     """
     speech = [
         require_features(features, student.audio, student.conditioning)
@@ -79,29 +76,23 @@ def measure(
         )
     ]
     calibrating, judging = speech[::2], speech[1::2] or speech
-    synthesizer, figures = Synthesizer(in_precision(student, "float32")), {}
+    synthesizer = Synthesizer(in_precision(student, "float32"))
+    frames = str(frames_of(student, _SYNTHESIZED_SECONDS))
     with tempfile.TemporaryDirectory() as folder:
-        for variant in Bar(VARIANTS, desc="tflite"):
+        for variant in VARIANTS:
+            setting = f"{name}, {variant}"
             path = Path(folder) / f"{variant}.tflite"
-            path.write_bytes(
-                with_card(
-                    *lite_content(student, variant, _BLOCK_FRAMES, calibrating)
-                )
-            )
+            content = lite_content(student, variant, _BLOCK_FRAMES, calibrating)
+            path.write_bytes(with_card(*content))
+            yield Row(f"{setting}, size", (path.stat().st_size,), "bytes")
             found = measured_quality(LiteVoice(path), synthesizer, judging)
-            frames = frames_of(student, _SYNTHESIZED_SECONDS)
-            memory = figures_apart(__name__, str(path), str(frames))
-            figures[variant] = {
-                "bytes": path.stat().st_size,
-                "snr_db": found.snr_db,
-                "log_spectral_distance_db": found.log_spectral_distance_db,
-                **{
-                    f"real_time_{threads}": _real_time(path, student, threads)
-                    for threads in _THREADS
-                },
-                "peak_bytes": memory["bytes"],
-            }
-    return figures
+            yield Row(f"{setting}, SNR", (found.snr_db,), "dB")
+            distance = found.log_spectral_distance_db
+            yield Row(f"{setting}, log-spectral distance", (distance,), "dB")
+            for threads in dict.fromkeys((1, cores())):
+                yield _block(path, student, setting, threads)
+            grown = figures_apart(__name__, str(path), frames)["bytes"]
+            yield Row(f"{setting}, memory", (grown,), "bytes")
 
 
 class _Timed(LiteVoice):
@@ -118,37 +109,29 @@ class _Timed(LiteVoice):
         return output
 
 
-def _real_time(path: Path, student: ParallelWaveNet, threads: int) -> float:
-    timed = _Timed(path, threads)
+def _block(
+    path: Path, student: ParallelWaveNet, setting: str, threads: int
+) -> Row:
+    timed, frames = _Timed(path, threads), _BLOCKS * _BLOCK_FRAMES
     for _ in timed.chunks(
-        random_features(
-            student.audio, student.conditioning, 1, _BLOCKS * _BLOCK_FRAMES
-        )
+        random_features(student.audio, student.conditioning, 1, frames)
     ):
         pass
-    block = _BLOCK_FRAMES * student.audio.hop_length
-    # The first one prepares; the median, as others work on the machine too.
-    return (
-        float(np.median(timed.seconds[1:])) * student.audio.sample_rate / block
+    samples = _BLOCK_FRAMES * student.audio.hop_length
+    return Row(
+        f"{setting}, block, {threads} thread{'s' * (threads > 1)}",
+        # The first one prepares.
+        tuple(timed.seconds[1:]),
+        sound=samples / student.audio.sample_rate,
+        operations=samples * operations_per_sample(student),
     )
 
 
 def _peak_growth(path: str, frames: str) -> int:
     before = peak_from_here()
-    synthesizer = LiteVoice(Path(path))
-    mel = np.zeros((1, 1, synthesizer.contract.mels), np.float32)
-    others = {
-        "phones": np.zeros((1, 1, 3), np.int32),
-        "timing": np.zeros((1, 1, 2), np.float32),
-        "pitch": np.zeros((1, 1, 2), np.float32),
-        "sinusoids": np.zeros((1, 1, 3), np.float32),
-        "encoding": np.zeros(
-            (1, 1, synthesizer.conditioning.encoding_channels), np.float32
-        ),
-        "speaker": np.zeros(1, np.int32),
-    }
-    parts = ({"mel": mel} | others for _ in range(int(frames)))
-    for _ in synthesizer.stream(parts):
+    voice = LiteVoice(Path(path))
+    frame = random_features(voice.contract, voice.conditioning, 1, 1)
+    for _ in voice.stream(frame for _ in range(int(frames))):
         pass
     return peak() - before
 

@@ -1,125 +1,130 @@
-"""Measures how fast this machine generates speech.
+"""Measures speed and memory, against what the machine can do.
 
-In one run, on untrained models, which are as fast as trained ones:
+On untrained models, which are as fast as trained ones. All of this takes more
+than an hour; --only picks from
 
-  teachers         sampling with every preset's teacher: the whole network for
-                   every sample (naive) against the cached loop
-  batches          the cached loop with 1 to 64 streams at once
-  length           time per sample early and late in a minute of audio
-  student          the parallel pass
-  log-probability  the mixture's value and gradient against TensorFlow
-                   Probability's: difference, time and peak memory
-  inner draws      distillation's estimate by 1 to 64 draws a sample: variance,
-                   time and peak memory
-  preparation      `prepare` on 15, 30 and 60 minutes of audio: time and memory
-  pipeline         clips delivered against clips trained on
-  precision        a teacher's training step in float32, bfloat16 and float16
-  routes           the student by Keras, SavedModel, stream, TFLite and ONNX:
-                   difference, size, cold start, latency, memory for 10 minutes
-  throughput       the SavedModel on batches of 1 to 16
-  tflite           every variant of the .tflite: size, quality, speed, memory
+  peak         products of matrices in float32, bfloat16 and int8
+  sampling     teachers: the whole network for every sample (naive) against the
+               cached loop, 1 to 64 streams, early and late in a minute
+  student      Keras, XLA, SavedModel, stream, TFLite and ONNX: 1, 10 and 60
+               seconds of sound, cold start, memory, size, difference; batches
+  tflite       every variant of the .tflite: size, quality, speed, memory
+  training     a teacher's training step in each precision, and the clips
+               delivered to it
+  likelihood   the mixture's value and gradient against TensorFlow
+               Probability's: difference, time and memory
+  draws        distillation's estimate by 1 to 64 draws a sample: variance,
+               time and memory
+  preparation  `prepare` on 15, 30 and 60 minutes of audio: time and memory
 
-It takes about half an hour. The figures go to the screen and, as JSON, to a
-file. Compare them within one run only: a machine's speed varies with its load.
+Each figure is the median of runs behind one that prepares, with the least and
+the most. "of peak" is the share of what float32 products of 2,048 × 2,048
+matrices reach just before and after, on the operations that the network's
+layers need: a machine's speed varies with its load, this share less.
+
+--compare prints the medians of an earlier run beside those of this one.
 
 Before it:  nothing.
 
-Example:
-  pwavenet benchmark --out=speed.json
+Examples:
+  pwavenet benchmark --out=speed.json --chart=speed.svg
+  pwavenet benchmark --out=new.json --only=student --compare=speed.json
 """
 
+import importlib
 from pathlib import Path
 
 from absl import flags
 
-from pwavenet_tf.cli.flags import define_out, writable_file
+from pwavenet_tf.cli.flags import (
+    define_file,
+    define_out,
+    define_path,
+    writable_file,
+)
+from pwavenet_tf.core.errors import UserError
+
+MEASUREMENTS = (
+    *("peak", "sampling", "student", "tflite", "training"),
+    *("likelihood", "draws", "preparation"),
+)
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines --out."""
+    """Defines --out, --only, --quick, --chart and --compare."""
     define_out(
         "FILE: JSON file to write the figures to.",
         flag_values,
         check=writable_file,
     )
+    flags.DEFINE_multi_enum(
+        "only",
+        None,
+        MEASUREMENTS,
+        "One of the measurements above; may be given several times.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_boolean(
+        "quick",
+        False,
+        "BOOL: Small sizes of nano alone and two runs each: a first look.",
+        flag_values=flag_values,
+    )
+    define_path(
+        "chart",
+        "FILE: PNG or SVG file for a chart of the shares of the peak.",
+        flag_values,
+        _picture,
+        required=False,
+    )
+    define_file(
+        "compare",
+        "FILE: What an earlier run wrote to its --out.",
+        flag_values,
+        required=False,
+    )
 
 
 def run(flag_values: flags.FlagValues) -> None:
-    """Prints the figures and writes them as JSON."""
-    from pwavenet_tf.cli.benchmark import (
-        inner_draws,
-        likelihood,
-        mixed_precision,
-        pipeline,
-        preparation,
-        routes,
-        synthesis,
-        tflite,
+    """Prints the figures, writes them as JSON, draws and compares them."""
+    from pwavenet_tf.cli.benchmark.machine import machine, versions
+    from pwavenet_tf.cli.benchmark.peak import with_peak
+    from pwavenet_tf.cli.benchmark.report import (
+        Report,
+        comparison,
+        draw_shares,
+        read_report,
+        table,
     )
-    from pwavenet_tf.core.files import write_json
+    from pwavenet_tf.core.progress import Bar
 
-    figures = {}
-    for name, title, measure in (
-        ("teachers", "teachers, samples/s", synthesis.measure_teachers),
-        ("batches", "streams at once", synthesis.measure_batches),
-        ("length", "a minute of sampling", synthesis.measure_length),
-        ("student", "student, samples/s", synthesis.measure_student),
-        ("log_probability", "log-probability", likelihood.measure_log_prob),
-        ("inner_draws", "inner draws", inner_draws.measure_inner_draws),
-        ("preparation", "minutes prepared", preparation.measure_preparation),
-        ("pipeline", "clips, samples/s", pipeline.measure_pipeline),
-        (
-            *("precision", "a training step"),
-            mixed_precision.measure_mixed_precision,
-        ),
-        ("routes", "routes", routes.measure_routes),
-        ("throughput", "batch, × real time", routes.measure_throughput),
-        ("tflite", "tflite", tflite.measure_presets),
-    ):
-        figures[name] = measure()
-        print("\n".join(["", *shown(title, figures[name])]))
-    write_json(Path(flag_values.out), figures)
+    # A bad file is found before an hour of measuring.
+    earlier = flag_values.compare and read_report(Path(flag_values.compare))
+    report = Report(machine(), versions(), [])
+    for facts in (report.machine, report.versions):
+        print(", ".join(f"{name} {value}" for name, value in facts.items()))
+    for name in MEASUREMENTS:
+        if flag_values.only and name not in flag_values.only:
+            continue
+        module = importlib.import_module(f"pwavenet_tf.cli.benchmark.{name}")
+        rows = module.measure(flag_values.quick)
+        rows = Bar(with_peak(name, rows, flag_values.quick), name, unit="row")
+        measured = list(rows)
+        print("\n".join(["", *table(measured)]), flush=True)
+        report.rows.extend(measured)
+        report.write(Path(flag_values.out))
+    if earlier:
+        print("\n".join(["", *comparison(report, earlier)]))
     print(f"\nThe figures are in {flag_values.out}.")
+    if flag_values.chart:
+        draw_shares(Path(flag_values.chart), report.rows)
+        print(f"The chart is in {flag_values.chart}.")
 
 
-def shown(title: str, figures: dict) -> list[str]:
-    """Figures as a table for a terminal, or several.
-
-    Args:
-        title: What they are of.
-        figures: Numbers by name; or those by case, which become columns; or
-            those by kind, which become tables.
-    """
-    from pwavenet_tf.core.screen import text_table
-
-    numbers = {
-        name: one for name, one in figures.items() if not isinstance(one, dict)
-    }
-    cases = {"": numbers} if numbers else {}
-    cases |= {case: of for case, of in figures.items() if case not in numbers}
-    if any(isinstance(x, dict) for of in cases.values() for x in of.values()):
-        tables = (shown(f"{title}, {kind}", of) for kind, of in cases.items())
-        return [line for table in tables for line in table]
-    names = dict.fromkeys(name for of in cases.values() for name in of)
-    return text_table(
-        [
-            (title, *cases),
-            *(
-                (
-                    str(name).replace("_", " "),
-                    *(_shown(str(name), of.get(name)) for of in cases.values()),
-                )
-                for name in names
-            ),
-        ]
-    )
-
-
-def _shown(name: str, value: float | None) -> str:
-    from pwavenet_tf.core.html import format_number
-
-    if value is None:
-        return ""
-    if name.endswith("bytes"):
-        return f"{value / 2**20:.1f} MiB"
-    return format_number(value) + " s" * name.endswith("seconds")
+def _picture(name: str, path: str) -> None:
+    if Path(path).suffix.lower() not in (".png", ".svg"):
+        raise UserError(
+            f"--{name}={path} is neither PNG nor SVG; give a name that ends in "
+            ".png or .svg"
+        )
+    writable_file(name, path)

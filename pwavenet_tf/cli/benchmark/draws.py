@@ -4,8 +4,9 @@ Run as a module with a number of draws, it prints the peak memory that they
 take.
 """
 
+import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -13,10 +14,10 @@ import tensorflow as tf
 
 from pwavenet_tf.cli.benchmark.peak_memory import (
     figures_apart,
-    median_seconds,
     peak_growth,
     print_figures,
 )
+from pwavenet_tf.cli.benchmark.rows import Row, timings
 from pwavenet_tf.distillation.kl import cross_entropy
 from pwavenet_tf.models.distributions import MixtureOfLogistics
 from pwavenet_tf.models.noise import LogisticNoise
@@ -30,27 +31,29 @@ _SHORT = (1, 200)
 _ESTIMATES = 400
 
 
-def measure_inner_draws() -> dict[int, dict[str, float]]:
+def measure(quick: bool) -> Iterator[Row]:
     """The cross-entropy's estimate by 1, 4, 16 and 64 draws.
 
-    Returns:
-        For each number of draws: `variance_ratio`, by how much smaller the
-        variance of the estimate is than that of one draw, which is scoring
-        the student's own sample; `seconds` of value and gradient at `(2,
-        10000)` under XLA; `bytes`, the growth of a fresh process's peak
-        memory, at `(2, 40000)`.
+    The variance is over that of one draw, which is scoring the student's own
+    sample; the time is of value and gradient at `(2, 10000)` under XLA; the
+    memory, the growth of a fresh process's peak at `(2, 40000)`.
     """
-    figures = {}
     single = None
-    for draws in DRAWS:
+    for draws in DRAWS[:2] if quick else DRAWS:
         variance = _variance(draws)
         single = single or variance
-        figures[draws] = {
-            "variance_ratio": single / variance,
-            "seconds": _seconds(draws),
-            **figures_apart(__name__, str(draws)),
-        }
-    return figures
+        yield Row(f"{draws}, variance", (variance / single,), "")
+        step, inputs = _step(draws), _inputs(_SHAPE)
+        key = keras.random.SeedGenerator(0).next()
+        run = functools.partial(_run, step, key, inputs)
+        (values,) = timings(run, quick=quick)
+        yield Row(f"{draws}, value and gradient", values)
+        grown = figures_apart(__name__, str(draws))["bytes"]
+        yield Row(f"{draws}, memory", (grown,), "bytes")
+
+
+def _run(step: Callable, key, inputs: list[tf.Tensor]) -> None:
+    step(key, *inputs)[0].numpy()
 
 
 def _inputs(shape: tuple[int, int]) -> list[tf.Tensor]:
@@ -93,17 +96,11 @@ def _variance(draws: int) -> float:
     )
 
 
-def _seconds(draws: int) -> float:
-    step, inputs = _step(draws), _inputs(_SHAPE)
-    key = keras.random.SeedGenerator(0).next()
-    return median_seconds(lambda: step(key, *inputs)[0].numpy())
-
-
 def _peak_growth(draws: int) -> int:
     step, inputs = _step(draws), _inputs(_LONG)
     key = keras.random.SeedGenerator(0).next()
     step.experimental_get_compiler_ir(key, *inputs)(stage="optimized_hlo")
-    return peak_growth(lambda: step(key, *inputs)[0].numpy())
+    return peak_growth(lambda: _run(step, key, inputs))
 
 
 if __name__ == "__main__":
