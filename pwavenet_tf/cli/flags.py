@@ -205,15 +205,6 @@ def require_outside(out: Path, reference: Path) -> None:
         )
 
 
-def define_out(
-    meaning: str,
-    flag_values: flags.FlagValues,
-    check: Callable[[str, str], None] = writable_folder,
-) -> None:
-    """Defines --out, usually a folder that the command writes to."""
-    out(meaning, check)(flag_values)
-
-
 def data(meaning: str = "DATA: Folder that `pwavenet prepare` wrote.") -> Entry:
     """--data."""
     return path("data", meaning, existing_folder)

@@ -1,4 +1,4 @@
-"""Frozen settings of audio, conditioning, teacher, student and training."""
+"""Frozen settings of audio, conditioning, teacher and student."""
 
 import dataclasses
 import math

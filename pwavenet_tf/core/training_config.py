@@ -1,6 +1,7 @@
 """How models are trained, and presets: frozen dataclasses."""
 
 import dataclasses
+from typing import Any
 
 from pwavenet_tf.core.config import (
     AudioContract,
@@ -56,7 +57,7 @@ def require_within(name: str, value: float) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class TeacherTraining:
-    """How the teacher is trained.
+    """How a teacher is trained, or a student without one.
 
     Attributes:
         steps: Optimiser steps of a whole run.
@@ -170,6 +171,15 @@ class Distillation(TeacherTraining):
     power: PowerLoss = PowerLoss()
     style_weight: float = 1.0
     feature_weight: float = 0.0
+
+    def losses(self) -> dict[str, Any]:
+        """The arguments of a `Distiller` that these settings fix."""
+        of_any = {field.name for field in dataclasses.fields(TeacherTraining)}
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in of_any
+        }
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,6 +19,7 @@ Seed = int | Sequence[int]
 
 # Lowest and highest factor of the speed, and of F0.
 FACTORS = (0.5, 2.0)
+
 # Far above any use; beyond it float32 overflows within the flows.
 HIGHEST_TEMPERATURE = 100.0
 

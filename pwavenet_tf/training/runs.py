@@ -184,8 +184,8 @@ def require_suited(
     if settings.contrastive and settings.batch_size < 2:
         raise UserError(
             "the contrastive loss needs two clips a step or more, but "
-            f"batch_size is {settings.batch_size}; raise it, or set "
-            "contrastive to 0"
+            f"batch_size is {settings.batch_size}; raise it, or distil with "
+            "Distillation(contrastive=0) from Python"
         )
     if phone_classifier is not None:
         require_same_contract(phone_classifier, corpus.contract)
@@ -254,13 +254,7 @@ def make_distiller(
         in_precision(teacher, settings.precision),
         student,
         phone_classifier,
-        inner_samples=settings.inner_samples,
-        kl_weight=settings.kl_weight,
-        contrastive=settings.contrastive,
-        power_weight=settings.power_weight,
-        power=settings.power,
-        style_weight=settings.style_weight,
-        feature_weight=settings.feature_weight,
+        **settings.losses(),
         seed=seed,
         dtype=policy(settings.precision),
     )

@@ -7,6 +7,7 @@ import scipy.stats
 import tensorflow as tf
 
 from pwavenet_tf.audio import signal as ops
+from pwavenet_tf.core import config
 from pwavenet_tf.models.distributions import (
     HEADS,
     ContinuousHead,
@@ -20,6 +21,10 @@ PCM_VALUES = (np.arange(-32_768, 32_768) / 32_768.0).astype("float32")
 SHAPE = (2, 5)
 
 every_head = pytest.mark.parametrize("head", HEADS.values(), ids=HEADS.keys())
+
+
+def test_settings_know_every_head() -> None:
+    assert tuple(HEADS) == config.HEADS
 
 
 def raw_parameters(head: type[Head], *shape: int) -> np.ndarray:

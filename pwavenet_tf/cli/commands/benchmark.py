@@ -32,16 +32,12 @@ Examples:
 """
 
 import importlib
+from functools import partial
 from pathlib import Path
 
-from absl import flags
+from absl.flags import DEFINE_multi_enum
 
-from pwavenet_tf.cli.flags import (
-    define_file,
-    define_out,
-    define_path,
-    writable_file,
-)
+from pwavenet_tf.cli import flags
 from pwavenet_tf.core.errors import UserError
 
 MEASUREMENTS = (
@@ -50,39 +46,40 @@ MEASUREMENTS = (
 )
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    """Defines --out, --only, --quick, --chart and --compare."""
-    define_out(
-        "FILE: JSON file to write the figures to.",
-        flag_values,
-        check=writable_file,
-    )
-    flags.DEFINE_multi_enum(
+def _picture(name: str, path: str) -> None:
+    if Path(path).suffix.lower() not in (".png", ".svg"):
+        raise UserError(
+            f"--{name}={path} is neither PNG nor SVG; give a name that ends in "
+            ".png or .svg"
+        )
+    flags.writable_file(name, path)
+
+
+define_flags = flags.table(
+    flags.out("FILE: JSON file to write the figures to.", flags.writable_file),
+    partial(
+        DEFINE_multi_enum,
         "only",
         None,
         MEASUREMENTS,
         "One of the measurements above; may be given several times.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_boolean(
+    ),
+    flags.switch(
         "quick",
-        False,
         "BOOL: Small sizes of nano alone and two runs each: a first look.",
-        flag_values=flag_values,
-    )
-    define_path(
+    ),
+    flags.path(
         "chart",
         "FILE: PNG or SVG file for a chart of the shares of the peak.",
-        flag_values,
         _picture,
-        required=False,
-    )
-    define_file(
+        needed=False,
+    ),
+    flags.file(
         "compare",
         "FILE: What an earlier run wrote to its --out.",
-        flag_values,
-        required=False,
-    )
+        needed=False,
+    ),
+)
 
 
 def run(flag_values: flags.FlagValues) -> None:
@@ -119,12 +116,3 @@ def run(flag_values: flags.FlagValues) -> None:
     if flag_values.chart:
         draw_shares(Path(flag_values.chart), report.rows)
         print(f"The chart is in {flag_values.chart}.")
-
-
-def _picture(name: str, path: str) -> None:
-    if Path(path).suffix.lower() not in (".png", ".svg"):
-        raise UserError(
-            f"--{name}={path} is neither PNG nor SVG; give a name that ends in "
-            ".png or .svg"
-        )
-    writable_file(name, path)

@@ -1,6 +1,5 @@
 """The teacher's output heads: one interface, three distributions."""
 
-from pwavenet_tf.core import config
 from pwavenet_tf.models.distributions.gaussian import Gaussian
 from pwavenet_tf.models.distributions.head import ContinuousHead, Head
 from pwavenet_tf.models.distributions.mixture_of_logistics import (
@@ -9,9 +8,12 @@ from pwavenet_tf.models.distributions.mixture_of_logistics import (
 )
 from pwavenet_tf.models.distributions.mu_law import MuLaw
 
-HEADS: dict[str, type[Head]] = dict(
-    zip(config.HEADS, (MixtureOfLogistics, MuLaw, Gaussian), strict=True)
-)
+# Their names are `core.config.HEADS`, which no Keras is loaded for.
+HEADS: dict[str, type[Head]] = {
+    "mixture_of_logistics": MixtureOfLogistics,
+    "mu_law": MuLaw,
+    "gaussian": Gaussian,
+}
 
 __all__ = [
     "HEADS",
