@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from pwavenet_tf.audio import mel_scale
+from pwavenet_tf.audio import mel_checks
 from pwavenet_tf.audio.files import HIGHEST_PEAK
 from pwavenet_tf.core.config import FRAME_ARRAYS, INPUT_ARRAYS
 from pwavenet_tf.models.inputs import HIGHEST_TEMPERATURE
@@ -201,11 +201,11 @@ def on_scale(mel, lengths, own, contract):
     lowest = tf.reduce_min(tf.where(own, mel, largest), axis=1)
     highest = tf.reduce_max(tf.where(own, mel, -largest), axis=1)
     mean, deviation = (
-        tf.constant(one, mel.dtype) for one in mel_scale.statistics(contract)
+        tf.constant(one, mel.dtype) for one in mel_checks.statistics(contract)
     )
     count = tf.cast(tf.maximum(lengths, 1) * contract.mels, mel.dtype)
-    conditions = mel_scale.faults(
-        mel_scale.Extremes(
+    conditions = mel_checks.faults(
+        mel_checks.Extremes(
             lengths,
             tf.reduce_min(lowest, axis=1),
             tf.reduce_max(highest, axis=1),

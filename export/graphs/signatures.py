@@ -29,7 +29,7 @@ from pwavenet_tf.export.graphs.features import (
     valid_features,
 )
 from pwavenet_tf.models.inputs import FACTORS
-from pwavenet_tf.synthesis.noise import positional_uniforms
+from pwavenet_tf.synthesis.graph_uniforms import positional_uniforms
 from pwavenet_tf.synthesis.student import FlowState, Synthesizer
 
 _MEL_CHUNK_FRAMES = 2_048

@@ -17,7 +17,7 @@ from pwavenet_tf.models.inputs import (
 )
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.models.teacher import Teacher
-from pwavenet_tf.synthesis.noise import positional_uniforms
+from pwavenet_tf.synthesis.graph_uniforms import positional_uniforms
 
 _CHUNK_FRAMES = 80
 

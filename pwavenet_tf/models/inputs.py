@@ -11,7 +11,7 @@ from typing import cast
 
 import numpy as np
 
-from pwavenet_tf.audio import mel_scale
+from pwavenet_tf.audio import mel_checks
 from pwavenet_tf.core.config import INPUT_ARRAYS, AudioContract, Conditioning
 from pwavenet_tf.core.errors import OddInput, UserError
 
@@ -214,12 +214,12 @@ def _as_read(key: str, value: np.ndarray, name: str) -> np.ndarray:
 
 def _require_scale(mel: np.ndarray, audio: AudioContract, name: str) -> None:
     """Refuses a mel spectrogram that is not on the contract's scale."""
-    found = mel_scale.extremes(mel, audio)
-    if cause := mel_scale.first_cause(mel_scale.faults(found, audio)):
+    found = mel_checks.extremes(mel, audio)
+    if cause := mel_checks.first_cause(mel_checks.faults(found, audio)):
         raise UserError(_named(found, name, cause))
 
 
-def _named(found: mel_scale.Extremes, name: str, cause: str) -> str:
+def _named(found: mel_checks.Extremes, name: str, cause: str) -> str:
     low, high = found.lowest.min(), found.highest.max()
     return f"{name}mel (from {low:.4g} to {high:.4g}) {cause}"
 
@@ -243,8 +243,8 @@ def warn_of_oddities(
     """
     if "mel" not in conditioning.inputs:
         return
-    found = mel_scale.extremes(features["mel"], audio)
-    if cause := mel_scale.first_cause(mel_scale.oddities(found, audio)):
+    found = mel_checks.extremes(features["mel"], audio)
+    if cause := mel_checks.first_cause(mel_checks.oddities(found, audio)):
         name = source and f"{source}: "
         warnings.warn(_named(found, name, cause), OddInput, stacklevel=3)
 
@@ -375,7 +375,7 @@ def random_features(
         shape = (rows, frames, channels)
         return random.standard_normal(shape, np.float32)
 
-    mel = np.clip(normal(contract.mels), *mel_scale.reachable(contract))
+    mel = np.clip(normal(contract.mels), *mel_checks.reachable(contract))
     return {
         "mel": mel.astype(np.float32),
         "phones": random.integers(0, 1 + phones, (rows, frames, 3), "int32"),

@@ -14,7 +14,7 @@ from pwavenet_tf.corpus.describe import Description
 from pwavenet_tf.distillation.kl import divergence
 from pwavenet_tf.evaluation.recordings import ReferenceRecording
 from pwavenet_tf.evaluation.student_kl import pairs_of, student_kl
-from pwavenet_tf.synthesis.noise import positional_uniforms
+from pwavenet_tf.synthesis.graph_uniforms import positional_uniforms
 
 FRAMES = 330
 

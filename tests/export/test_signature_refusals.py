@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from test_signatures import FRAMES, answer_of, frames_of, served
 
-from pwavenet_tf.audio.mel_scale import extremes, faults, first_cause
+from pwavenet_tf.audio.mel_checks import extremes, faults, first_cause
 from pwavenet_tf.export.graphs import features as features_graph
 
 

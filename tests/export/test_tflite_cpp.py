@@ -10,7 +10,7 @@ import pytest
 import tiny_models
 from repository import ROOT
 
-from pwavenet_tf.synthesis.noise import positional_uniforms
+from pwavenet_tf.synthesis.graph_uniforms import positional_uniforms
 from pwavenet_tf.synthesis.student import Synthesizer
 
 litert = pytest.importorskip(

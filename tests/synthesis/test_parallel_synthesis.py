@@ -13,7 +13,7 @@ from pwavenet_tf.audio.signal import standard_logistic
 from pwavenet_tf.core.config import AudioContract, Conditioning
 from pwavenet_tf.core.errors import OddInput, UserError
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
-from pwavenet_tf.synthesis.noise import positional_uniforms
+from pwavenet_tf.synthesis.graph_uniforms import positional_uniforms
 from pwavenet_tf.synthesis.student import Synthesizer
 from pwavenet_tf.synthesis.teacher import generate
 

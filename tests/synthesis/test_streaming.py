@@ -10,7 +10,7 @@ import tiny_models
 from hypothesis import strategies as st
 
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.synthesis.noise import positional_uniforms
+from pwavenet_tf.synthesis.graph_uniforms import positional_uniforms
 from pwavenet_tf.synthesis.streaming import Stream, synthesize_stream
 from pwavenet_tf.synthesis.student import Synthesizer
 from pwavenet_tf.synthesis.teacher import CachedSampler, generate

@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from pwavenet_tf.core.uniforms import philox, uniforms_at
-from pwavenet_tf.synthesis.noise import positional_uniforms
+from pwavenet_tf.synthesis.graph_uniforms import positional_uniforms
 
 SEEDS = st.integers(-(2**63), 2**63 - 1)
 

@@ -14,7 +14,7 @@ import tiny_models
 
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.models.distributions import MixtureOfLogistics
-from pwavenet_tf.synthesis.noise import positional_uniforms
+from pwavenet_tf.synthesis.graph_uniforms import positional_uniforms
 from pwavenet_tf.synthesis.teacher import generate
 from pwavenet_tf.training.callbacks.speech_board import (
     SpeechBoard,

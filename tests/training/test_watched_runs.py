@@ -16,7 +16,7 @@ from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.distillation.distiller import Distiller
 from pwavenet_tf.models.loading import load_student, load_teacher
-from pwavenet_tf.synthesis.noise import positional_uniforms
+from pwavenet_tf.synthesis.graph_uniforms import positional_uniforms
 from pwavenet_tf.synthesis.teacher import CachedSampler
 from pwavenet_tf.training import fit as fitting
 from pwavenet_tf.training.callbacks import held_out_sound

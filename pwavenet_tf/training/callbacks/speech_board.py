@@ -20,7 +20,7 @@ from pwavenet_tf.models.backend import is_replicated
 from pwavenet_tf.models.distributions import Gaussian, Head, MixtureOfLogistics
 from pwavenet_tf.models.inputs import at_frames
 from pwavenet_tf.models.teacher import Teacher
-from pwavenet_tf.synthesis.noise import positional_uniforms
+from pwavenet_tf.synthesis.graph_uniforms import positional_uniforms
 from pwavenet_tf.synthesis.teacher import CachedSampler
 from pwavenet_tf.training.callbacks.checkpoint import step_of
 from pwavenet_tf.training.distribution import is_chief

@@ -6,7 +6,7 @@ import pytest
 import scipy.stats
 from hypothesis import strategies as st
 
-from pwavenet_tf.synthesis.noise import positional_uniforms
+from pwavenet_tf.synthesis.graph_uniforms import positional_uniforms
 
 LENGTH = 96
 

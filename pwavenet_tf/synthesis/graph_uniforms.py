@@ -1,7 +1,8 @@
-"""Random numbers that depend on the position in the audio, not on the call.
+"""Uniforms by their position in the audio, in a TensorFlow graph.
 
 Synthesis in chunks must have the random numbers of one pass, so they come from
 a counter-based generator (Philox) whose counter is the position.
+`core.uniforms` has the same in NumPy.
 """
 
 import tensorflow as tf

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pwavenet_tf.audio.files import read_audio
-from pwavenet_tf.audio.mel_scale import (
+from pwavenet_tf.audio.mel_checks import (
     extremes,
     faults,
     first_cause,
