@@ -62,6 +62,13 @@ def chosen_strategy(flag_values: flags.FlagValues) -> "tf.distribute.Strategy":
     return choose_strategy(flag_values.strategy)
 
 
+# Flags set some of a teacher's.
+_SIZES = {
+    "teacher": "Its sizes must be the same",
+    "student": "Its sizes are taken, its conditioning must be the same",
+}
+
+
 def training(model: str, seeded: str) -> Entry:
     """The flags of a run's length, start, settings and devices.
 
@@ -80,7 +87,7 @@ def training(model: str, seeded: str) -> Entry:
             "initial",
             f"FILE: A {model}.keras whose weights are the first ones: to "
             "fine-tune on another voice, or to continue in another folder. "
-            "Its sizes must be the same, and the data prepared with its "
+            f"{_SIZES[model]}, and the data be prepared with its "
             "statistics (pwavenet prepare --statistics_of=FILE). Random "
             "weights, if left out.",
             needed=False,

@@ -234,6 +234,18 @@ def with_noise_of(preset: Preset, teacher: Teacher) -> Preset:
     return dataclasses.replace(preset, student=sizes)
 
 
+def _with_sizes_of(initial: ParallelWaveNet | None, preset: Preset) -> Preset:
+    """The preset with the sizes of an initial student: no flag sets them."""
+    if not isinstance(initial, ParallelWaveNet) or preset.student is None:
+        return preset
+    sizes = {
+        field.name: getattr(initial, field.name)
+        for field in dataclasses.fields(preset.student)
+    }
+    student = dataclasses.replace(preset.student, **sizes)
+    return dataclasses.replace(preset, student=student)
+
+
 def make_distiller(
     teacher: Teacher,
     student: ParallelWaveNet,
@@ -289,11 +301,11 @@ def distill(
             losses; without it there are none.
         tensorboard: Folder for TensorBoard: reports go to `student` in it;
             see `SpeechBoard`. Nothing is written if left out.
-        initial: A trained student of the same sizes, contract and conditioning,
-            whose weights are the first ones, and the first in the average, its
-            conditioning network's included; it is not changed. Without it, the
-            student starts from the teacher's conditioning network and random
-            flows.
+        initial: A trained student of the same contract and conditioning, whose
+            sizes are taken instead of the preset's and whose weights are the
+            first ones, and the first in the average, its conditioning
+            network's included; it is not changed. Without it, the student
+            starts from the teacher's conditioning network and random flows.
         seed: Determines the initial weights, the order of the clips and the
             noise.
 
@@ -312,7 +324,7 @@ def distill(
     target = Path(out) / "student.keras"
     if not settings.contrastive:
         settings = as_begun(target, settings, contrastive=0.3)
-    preset = with_noise_of(preset, teacher)
+    preset = with_noise_of(_with_sizes_of(initial, preset), teacher)
     judges = {"teacher": weights_of(teacher)}
     if phone_classifier is not None:
         judges["phone_classifier"] = weights_of(phone_classifier)
@@ -383,8 +395,9 @@ def train_student(
         settings: How to train; as usual if left out.
         tensorboard: Folder for TensorBoard: reports go to `student` in it;
             see `SpeechBoard`. Nothing is written if left out.
-        initial: A trained student of the same sizes, contract and
-            conditioning, whose weights are the first ones; it is not changed.
+        initial: A trained student of the same contract and conditioning, whose
+            sizes are taken instead of the preset's and whose weights are the
+            first ones; it is not changed.
         seed: Determines the initial weights, the order of the clips and the
             noise.
 
@@ -405,6 +418,7 @@ def train_student(
             "another --preset"
         )
     settings = settings or spectral_training(corpus.contract)
+    preset = _with_sizes_of(initial, preset)
     conditioning = conditioning_of(corpus, preset)
     with seeded(seed):
         student = ParallelWaveNet.from_preset(

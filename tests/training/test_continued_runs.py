@@ -21,7 +21,7 @@ from pwavenet_tf.training import runs
 from pwavenet_tf.training.callbacks import checkpoint
 from pwavenet_tf.training.callbacks.checkpoint import batches_of, step_of
 from pwavenet_tf.training.run_folder import RunFolder
-from pwavenet_tf.training.runs import distill, train_teacher
+from pwavenet_tf.training.runs import distill, train_student, train_teacher
 
 
 @pytest.fixture
@@ -214,6 +214,25 @@ def test_an_initial_teacher_brings_its_order_of_linear_prediction(
     older.build()
     found = train_teacher(corpus, tiny_preset(), tmp_path, 1, initial=older)
     assert (usual.prediction_order, found.prediction_order) == (32, 0)
+
+
+def test_an_initial_student_brings_its_sizes(
+    tiny_run, corpus, tmp_path, monkeypatch
+):
+    """No flag sets them; the data's preset may have others."""
+    monkeypatch.setattr(runs, "fit", lambda *given: None)
+    teacher = load_teacher(tiny_run.teacher)
+    initial = load_student(tiny_run.student)
+    preset = tiny_preset()
+    other = dataclasses.replace(preset.student, flow_dilations=((4, 2, 1),))
+    other = dataclasses.replace(preset, student=other)
+    for number, found in enumerate(
+        (
+            distill(corpus, teacher, other, tmp_path, 1, initial=initial),
+            train_student(corpus, other, tmp_path / "2", 1, initial=initial),
+        )
+    ):
+        assert found.flow_dilations == initial.flow_dilations, number
 
 
 def test_an_initial_model_that_does_not_fit_is_refused_with_the_field(
