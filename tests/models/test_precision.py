@@ -197,13 +197,13 @@ def test_an_unknown_precision_is_refused():
 
 
 def test_the_flag_is_passed_to_the_run(tiny_run, tmp_path, monkeypatch):
-    def seen(corpus, settings, *others):
-        found.append(settings)
+    def seen(*given, **run):
+        found.append(given[-1])
         raise UserError("seen")
 
     found = []
     monkeypatch.setattr(training, "train_teacher", seen)
-    monkeypatch.setattr(training, "distill", lambda c, t, *o: seen(c, *o))
+    monkeypatch.setattr(training, "distill", seen)
     common = [f"--data={tiny_run.data}", "--precision=bfloat16"]
     common.append(f"--out={tmp_path}")
     cli.main(["train-teacher", *common])

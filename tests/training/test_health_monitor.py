@@ -272,6 +272,10 @@ def test_its_figures_are_in_the_log_next_to_the_losses(run) -> None:
 
 @pytest.mark.network
 def test_the_monitor_does_not_change_training(run, tmp_path) -> None:
+    """Other noise or clips would change weights by a thousandth and more.
+
+    Not bit by bit: how sums are rounded depends on where memory lies.
+    """
     result, _ = run
     alone = fitted(tmp_path / "alone.csv", monitored=False)
     for one, other in zip(
@@ -279,7 +283,7 @@ def test_the_monitor_does_not_change_training(run, tmp_path) -> None:
         alone.model.student.get_weights(),
         strict=True,
     ):
-        np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
 
 
 def test_a_distillation_is_watched_without_being_asked(tiny_run) -> None:

@@ -137,7 +137,7 @@ def test_commands_write_into_the_given_folder_and_nowhere_else(
     monkeypatch.setattr(train_teacher, "preset", lambda _: tiny_preset())
     given = []
     monkeypatch.setattr(
-        training, "distill", lambda *arguments: given.append(arguments[6])
+        training, "distill", lambda *_, **run: given.append(run["tensorboard"])
     )
     data, out = f"--data={tiny_run.data}", f"--out={tmp_path / 'run'}"
     board = tmp_path / "board"
