@@ -32,10 +32,9 @@ def load_voice(source: str | Path) -> StreamingSynthesizer:
     path = _file(source)
     synthesizer = _synthesizer(path)
     if (acoustic_model := acoustic_beside(path)) is not None:
-        lite = acoustic_model.suffix == LITE
-        # A .keras takes seconds, and is read when it is needed.
-        source = load_acoustic(acoustic_model) if lite else acoustic_model
-        synthesizer.speaker = Speaker(source, synthesizer)
+        synthesizer.speaker = Speaker(
+            acoustic_model, synthesizer, load_acoustic
+        )
     return synthesizer
 
 

@@ -87,7 +87,7 @@ def training(model: str, seeded: str) -> Entry:
             "initial",
             f"FILE: A {model}.keras whose weights are the first ones: to "
             "fine-tune on another voice, or to continue in another folder. "
-            f"{_SIZES[model]}, and the data be prepared with its "
+            f"{_SIZES[model]}, and the data must be prepared with its "
             "statistics (pwavenet prepare --statistics_of=FILE). Random "
             "weights, if left out.",
             needed=False,

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from pwavenet_tf.core.errors import UserError
 
@@ -36,9 +36,15 @@ class Settings:
     """Frozen settings, which files hold as a dict."""
 
     @classmethod
-    def from_config(cls: type[S], config: "S | dict | None") -> S:
-        """Settings as they are, or from their form in a file."""
-        return cls(**config) if isinstance(config, dict) else config or cls()
+    def from_config(cls: type[S], config: "S | dict") -> S:
+        """Settings as they are, or from their form in a file.
+
+        Raises:
+            TypeError: If it is neither.
+        """
+        if isinstance(config, cls):
+            return config
+        return cls(**cast(dict, config))
 
     def _make_tuples(self, *names: str) -> None:
         """Makes tuples of fields: JSON has lists where Python has tuples."""

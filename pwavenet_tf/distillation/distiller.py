@@ -141,7 +141,7 @@ class Distiller(ReplicatedModel):
         self.kl_weight = kl_weight
         self.contrastive = contrastive
         self.power_weight = power_weight
-        self.power = PowerLoss.from_config(power)
+        self.power = PowerLoss.from_config(power or {})
         self.style_weight = style_weight
         self.feature_weight = feature_weight
         self.seed = seed

@@ -181,7 +181,7 @@ class AcousticModel(ReplicatedModel):
         self.phones = tuple(phones)
         self.mean_pitch_hz = float(mean_pitch_hz)
         self.language = language
-        self.config = config = AcousticConfig.from_config(config)
+        self.config = config = AcousticConfig.from_config(config or {})
         if not self.phones or not self.audio.mel_mean:
             raise UserError(
                 "an acoustic model needs the corpus's phones and mel "

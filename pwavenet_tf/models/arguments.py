@@ -5,6 +5,8 @@ import inspect
 
 import keras
 
+_ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
 
 class KeepsArguments:
     """A Keras object whose config holds all arguments of its constructor.
@@ -16,11 +18,9 @@ class KeepsArguments:
 
     def get_config(self) -> dict:
         """As in Keras."""
-        parameters = inspect.signature(type(self).__init__).parameters
         return super().get_config() | {  # type: ignore[misc]
             name: _serialized(getattr(self, name))
-            for name, parameter in parameters.items()
-            if name != "self" and parameter.kind != parameter.VAR_KEYWORD
+            for name in _arguments(type(self))
         }
 
     @classmethod
@@ -32,6 +32,25 @@ class KeepsArguments:
             if isinstance(value, dict) and "class_name" in value
         }
         return cls(**config | nested)
+
+
+def _arguments(kind: type) -> dict[str, None]:
+    """The names that a constructor takes, and those that it passes on."""
+    names: dict[str, None] = {}
+    for base in kind.__mro__[: kind.__mro__.index(KeepsArguments)]:
+        if "__init__" not in vars(base):
+            continue
+        constructor = vars(base)["__init__"]
+        parameters = inspect.signature(constructor).parameters.values()
+        kinds = {one.kind for one in parameters}
+        names |= {
+            one.name: None
+            for one in parameters
+            if one.name != "self" and one.kind not in _ANY
+        }
+        if inspect.Parameter.VAR_KEYWORD not in kinds:
+            break
+    return names
 
 
 def _serialized(value: object) -> object:

@@ -1,7 +1,7 @@
 """Text to speech: a text front end, an acoustic model and a vocoder."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ class Speaker:
             `LiteAcousticModel`.
         synthesizer: The vocoder's; it must have the acoustic model's
             contract.
+        load: Reads the file.
 
     Raises:
         UserError: If the vocoder's contract is another, or it reads what an
@@ -42,8 +43,10 @@ class Speaker:
         self,
         acoustic_model: "AcousticModel | str | Path",
         synthesizer: StreamingSynthesizer,
+        load: "Callable[[Path], AcousticModel] | None" = None,
     ) -> None:
         self._source = acoustic_model
+        self._load = load
         self._synthesizer = synthesizer
         self._own = synthesizer.contract, synthesizer.conditioning
         if not isinstance(acoustic_model, str | Path):
@@ -54,9 +57,11 @@ class Speaker:
         """The acoustic model."""
         if not isinstance(self._source, str | Path):
             return self._source
-        from pwavenet_tf.models.loading import load_acoustic_model
+        if self._load is None:
+            from pwavenet_tf.models.loading import load_acoustic_model
 
-        model = load_acoustic_model(Path(self._source))
+            self._load = load_acoustic_model
+        model = self._load(Path(self._source))
         require_speakable(model, *self._own)
         return model
 

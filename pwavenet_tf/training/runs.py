@@ -234,8 +234,11 @@ def with_noise_of(preset: Preset, teacher: Teacher) -> Preset:
     return dataclasses.replace(preset, student=sizes)
 
 
-def _with_sizes_of(initial: ParallelWaveNet | None, preset: Preset) -> Preset:
-    """The preset with the sizes of an initial student: no flag sets them."""
+def with_sizes_of(initial: ParallelWaveNet | None, preset: Preset) -> Preset:
+    """The preset with the sizes of an initial student: no flag sets them.
+
+    But for its noise, which must be the teacher's.
+    """
     if not isinstance(initial, ParallelWaveNet) or preset.student is None:
         return preset
     sizes = {
@@ -324,7 +327,7 @@ def distill(
     target = Path(out) / "student.keras"
     if not settings.contrastive:
         settings = as_begun(target, settings, contrastive=0.3)
-    preset = with_noise_of(_with_sizes_of(initial, preset), teacher)
+    preset = with_noise_of(with_sizes_of(initial, preset), teacher)
     judges = {"teacher": weights_of(teacher)}
     if phone_classifier is not None:
         judges["phone_classifier"] = weights_of(phone_classifier)
@@ -418,7 +421,7 @@ def train_student(
             "another --preset"
         )
     settings = settings or spectral_training(corpus.contract)
-    preset = _with_sizes_of(initial, preset)
+    preset = with_sizes_of(initial, preset)
     conditioning = conditioning_of(corpus, preset)
     with seeded(seed):
         student = ParallelWaveNet.from_preset(

@@ -131,7 +131,6 @@ GRAPH = tf.function(
 )
 
 
-@pytest.mark.xla
 @pytest.mark.parametrize("name", CONTRACTS)
 @given(samples=st.integers(1, 9_000))
 @settings(max_examples=10)
@@ -145,6 +144,7 @@ def test_numpy_gives_the_same_spectrogram_in_any_chunks(name, samples):
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
 
 
+@pytest.mark.xla
 def test_xla_gives_the_same_spectrogram():
     audio = np.random.default_rng(1).normal(0, 0.1, (2, 2_345))
     audio = audio.astype(np.float32)

@@ -11,10 +11,14 @@ from tiny_run import contents
 
 from pwavenet_tf import cli
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.uniforms import open_unit_interval, uniforms_at
+from pwavenet_tf.export import file_voice
 from pwavenet_tf.export.lite.acoustic import export_acoustic_tflite
 from pwavenet_tf.export.lite.voice import LiteAcousticModel, LiteVoice
 from pwavenet_tf.export.tflite import export_tflite
+from pwavenet_tf.export.voices import load_voice
 from pwavenet_tf.models.acoustic_model import AcousticConfig, AcousticModel
+from pwavenet_tf.models.noise import NOISES
 from pwavenet_tf.synthesis.speech import Speaker
 from pwavenet_tf.synthesis.student import Synthesizer
 
@@ -125,3 +129,19 @@ def test_commands_export_it_and_say_by_it(tmp_path, capsys):
     found = soundfile.read(tmp_path / "lite.wav")[0]
     np.testing.assert_allclose(found, spoken[1], rtol=0, atol=1e-3)
     assert len(soundfile.read(tmp_path / "again" / f"{out.stem}.wav")[0])
+    # Another vocoder's, say: who gives features does not need it.
+    lite.write_bytes(b"damaged")
+    vocoder = load_voice(tmp_path / "voice.tflite")
+    assert len(vocoder(np.zeros((4, tiny_models.MELS), np.float32)))
+    with pytest.raises(UserError, match="is not a .tflite file"):
+        vocoder.say("Hello.")
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_the_noise_without_keras_is_that_of_keras(name):
+    uniforms = uniforms_at(3, 1, 0, 10_000)
+    uniforms[0, :2] = 0.0, 1.0 - 2.0**-23
+    expected = NOISES[name].from_uniforms(uniforms)
+    found = file_voice._INVERSES[name](open_unit_interval(uniforms))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=2e-6, atol=2e-6)

@@ -282,6 +282,21 @@ def test_every_weight_gets_a_gradient(kind) -> None:
         assert np.isfinite(gradient).all(), weight.path
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class OwnStudent(ParallelWaveNet):
+    def __init__(self, *args, gain: float = 1.0, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.gain = gain
+
+
+def test_a_subclass_that_passes_arguments_on_keeps_them() -> None:
+    student = tiny_models.student(residual_channels=6)
+    own = OwnStudent.from_config(student.get_config() | {"gain": 2.0})
+    again = OwnStudent.from_config(own.get_config())
+    assert (again.residual_channels, again.gain) == (6, 2.0)
+    assert again.get_config() == own.get_config()
+
+
 def test_initializer_survives_its_config() -> None:
     again = keras.initializers.get(
         keras.saving.serialize_keras_object(LinearInterpolation())

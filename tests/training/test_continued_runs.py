@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from tiny_run import STEPS, contents, tiny_preset
 
+from pwavenet_tf.core.config import StudentConfig
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.dataset import Corpus
 from pwavenet_tf.models.loading import load_student, load_teacher
@@ -224,15 +225,21 @@ def test_an_initial_student_brings_its_sizes(
     teacher = load_teacher(tiny_run.teacher)
     initial = load_student(tiny_run.student)
     preset = tiny_preset()
-    other = dataclasses.replace(preset.student, flow_dilations=((4, 2, 1),))
-    other = dataclasses.replace(preset, student=other)
+    sizes = StudentConfig(((4, 2, 1),), 2, 4, 4, preset.student.noise, 9)
+    other = dataclasses.replace(preset, student=sizes)
     for number, found in enumerate(
         (
             distill(corpus, teacher, other, tmp_path, 1, initial=initial),
             train_student(corpus, other, tmp_path / "2", 1, initial=initial),
         )
     ):
-        assert found.flow_dilations == initial.flow_dilations, number
+        for field in dataclasses.fields(StudentConfig):
+            own = getattr(initial, field.name)
+            assert getattr(found, field.name) == own, number
+        for one, own in zip(
+            found.get_weights(), initial.get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(one, own)
 
 
 def test_an_initial_model_that_does_not_fit_is_refused_with_the_field(

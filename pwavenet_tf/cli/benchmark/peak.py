@@ -51,14 +51,17 @@ def with_peak(what: str, rows: Iterable[Row], quick: bool) -> Iterator[Row]:
     The peak changes from minute to minute with what else the machine does, and
     where it is measured next to a row, their ratio changes less.
     """
-    shape, before = _square(quick), None
+    shape = _square(quick)
     product = _product("float32", shape)
+
+    def peak() -> float:
+        return Row("", **_timed(product, shape, True)).gflops or 0.0
+
+    before = peak()
     for row in rows:
-        after = None
+        after = peak()
         if row.operations:
-            after = Row("", **_timed(product, shape, True)).gflops or 0.0
-            peak = after if before is None else (before + after) / 2
-            row = dataclasses.replace(row, peak=peak)
+            row = dataclasses.replace(row, peak=(before + after) / 2)
         yield dataclasses.replace(row, what=what)
         before = after
 

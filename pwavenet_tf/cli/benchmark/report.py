@@ -110,7 +110,10 @@ def comparison(here: Report, there: Report) -> list[str]:
     lines: list[tuple[str, ...]] = [
         ("", "then", "now", "ratio", "of peak, then", "now")
     ]
+    measured = {row.what for row in here.rows}
     for key in dict.fromkeys([*now, *then]):
+        if key[0] not in measured:
+            continue
         pair = then.get(key), now.get(key)
         before, after = (row.median if row else None for row in pair)
         line = (

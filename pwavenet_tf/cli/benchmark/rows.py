@@ -17,7 +17,8 @@ class Row:
     Attributes:
         setting: What is measured: model, route, length.
         values: Of each run; none if it could not be measured.
-        unit: Of the values: `s` for the time that a run takes, `bytes`, `dB`.
+        unit: Of the values: `s` for the time that a run takes, `bytes`, `dB`,
+            `nat`, or none.
         sound: Seconds of sound that a run makes or reads; 0 if none.
         operations: Floating-point operations of a run; 0 if not counted.
         note: Why there are no values.
@@ -46,7 +47,7 @@ class Row:
 
     @property
     def gflops(self) -> float | None:
-        """Thousand millions of operations in a second."""
+        """Billions of operations per second."""
         if not self.operations or not self.median:
             return None
         return self.operations / self.median / 1e9

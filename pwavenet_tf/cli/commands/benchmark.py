@@ -17,8 +17,8 @@ than an hour; --only picks from
                time and memory
   preparation  `prepare` on 15, 30 and 60 minutes of audio: time and memory
 
-Each figure is the median of runs behind one that prepares, with the least and
-the most. "of peak" is the share of what float32 products of 2,048 × 2,048
+Figures are medians of runs behind one that prepares, with the least and the
+most. "of peak" is the share of what float32 products of 2,048 × 2,048
 matrices reach just before and after, on the operations that the network's
 layers need: a machine's speed varies with its load, this share less.
 
@@ -45,6 +45,19 @@ MEASUREMENTS = (
     *("likelihood", "draws", "preparation"),
 )
 
+# What counts operations.
+_OF_PEAK = {"peak", "sampling", "student", "tflite", "training"}
+
+
+def _has_shares(values: dict) -> bool:
+    if values["chart"] and values["only"] and not _OF_PEAK & {*values["only"]}:
+        raise UserError(
+            f"--chart={values['chart']} would be empty: no figure of "
+            f"{', '.join(values['only'])} is a share of the peak; leave out "
+            "--chart, or measure more with --only"
+        )
+    return True
+
 
 def _picture(name: str, path: str) -> None:
     if Path(path).suffix.lower() not in (".png", ".svg"):
@@ -66,7 +79,7 @@ define_flags = flags.table(
     ),
     flags.switch(
         "quick",
-        "BOOL: Small sizes of nano alone and two runs each: a first look.",
+        "Small sizes of nano alone and two runs each: a first look.",
     ),
     flags.path(
         "chart",
@@ -79,6 +92,7 @@ define_flags = flags.table(
         "FILE: What an earlier run wrote to its --out.",
         needed=False,
     ),
+    flags.together(["chart", "only"], _has_shares),
 )
 
 

@@ -19,6 +19,7 @@ from pwavenet_tf.training.runs import (
     make_distiller,
     require_suited,
     with_noise_of,
+    with_sizes_of,
 )
 
 
@@ -95,17 +96,19 @@ def student_job(
         initial: A `student.keras` to begin with.
 
     Raises:
-        UserError: As `pwavenet_tf.distill`, or if `initial` has other sizes.
+        UserError: As `pwavenet_tf.distill`, or if `initial` has another
+            conditioning.
     """
     require_suited(corpus, teacher, preset)
     settings = preset.distillation
-    preset = with_noise_of(preset, teacher)
+    given = initial and load_student(initial)
+    preset = with_noise_of(with_sizes_of(given, preset), teacher)
     model = ParallelWaveNet.from_preset(
         preset, corpus.contract, teacher.conditioning
     )
     model.build()
-    if initial is not None:
-        _begin_with(model, load_student(initial), initial)
+    if given is not None:
+        _begin_with(model, given, initial)
     else:
         model.copy_conditioner(teacher)
     network = in_precision(model, settings.precision)
