@@ -6,6 +6,8 @@ import pytest
 
 from pwavenet_tf import cli
 from pwavenet_tf.cli.benchmark import peak
+from pwavenet_tf.cli.benchmark.report import Report, comparison
+from pwavenet_tf.cli.benchmark.rows import Row
 
 
 @pytest.fixture
@@ -58,6 +60,33 @@ def test_a_bad_file_to_compare_with_is_found_before_measuring(
     assert run(f"--compare={bad}")[0] == 2
     line = capsys.readouterr().err
     assert "bad.json: holds no figures" in line and line.count("\n") == 1
+
+
+def test_an_empty_chart_is_refused_before_measuring(tmp_path, capsys) -> None:
+    flags = ["--only=draws", f"--chart={tmp_path}/a.svg", "--quick"]
+    assert cli.main(["benchmark", *flags, f"--out={tmp_path}/a.json"]) == 2
+    assert "would be empty" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_comparison_leaves_out_what_was_not_measured_again() -> None:
+    rows = [Row("one", (2.0,), what="peak"), Row("two", (1.0,), what="draws")]
+    lines = comparison(Report({}, {}, rows[:1]), Report({}, {}, rows))
+    assert any("one" in line for line in lines)
+    assert not any("two" in line for line in lines)
+
+
+def test_a_share_is_of_the_peak_on_either_side(monkeypatch) -> None:
+    """Also behind a row that counts no operations."""
+    seconds = iter((1.0, 1.0, 2.0))
+    monkeypatch.setattr(
+        peak,
+        "_timed",
+        lambda *_: {"values": (next(seconds),), "operations": 4e9},
+    )
+    rows = Row("size", (1.0,), "bytes"), Row("time", (1.0,), operations=1e9)
+    _, timed = peak.with_peak("any", rows, True)
+    assert timed.peak == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize(
