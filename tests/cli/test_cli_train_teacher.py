@@ -39,6 +39,7 @@ def test_without_flags_the_preset_decides(data, name):
     assert settings_for(data, f"--preset={name}") == preset(name)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize(
     ("arguments", "head", "inputs", "upsampling"),
     [

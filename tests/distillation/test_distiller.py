@@ -101,6 +101,7 @@ def test_entropy_has_a_gradient_at_the_scale_alone(untrained, output) -> None:
     np.testing.assert_allclose(found["log_scale"], 1.0 / size, rtol=1e-5)
 
 
+@pytest.mark.network
 def test_the_kl_gradient_matches_finite_differences(output) -> None:
     """Along one direction in μ, with the inner samples fixed."""
     model = distiller(inner_samples=3)
@@ -185,6 +186,7 @@ def test_the_context_does_not_change_the_loss(untrained, output) -> None:
         np.testing.assert_array_equal(before[name], after[name])
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("step", [0, 10])
 def test_a_schedule_weights_the_kl(step) -> None:
     schedule = keras.optimizers.schedules.ExponentialDecay(0.5, 10, 0.1)
@@ -202,6 +204,7 @@ def test_a_schedule_weights_the_kl(step) -> None:
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
 
+@pytest.mark.network
 def test_saved_and_loaded_distiller_is_the_same(tmp_path) -> None:
     schedule = keras.optimizers.schedules.ExponentialDecay(0.5, 10, 0.1)
     model = distiller(inner_samples=3, kl_weight=schedule, power_weight=4.0)
@@ -221,6 +224,7 @@ def test_saved_and_loaded_distiller_is_the_same(tmp_path) -> None:
     np.testing.assert_array_equal(loaded.teacher(audio), model.teacher(audio))
 
 
+@pytest.mark.network
 def test_mixed_precision_step_is_finite() -> None:
     model = Distiller(
         tiny_models.teacher(dtype="mixed_bfloat16"),

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 import tiny_models
 from tiny_distiller import FRAMES, clips
@@ -29,6 +30,7 @@ def encoded_clips() -> tuple:
     return {"audio": recording}, recording, weight
 
 
+@pytest.mark.network
 def test_the_encoder_travels_with_the_student_and_stays_frozen(
     tmp_path,
 ) -> None:

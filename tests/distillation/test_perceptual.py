@@ -181,6 +181,7 @@ def test_only_the_audio_gets_a_gradient(classifier):
     assert any(x is not None for x in tape.gradient(seen, weights))
 
 
+@pytest.mark.network
 @pytest.mark.xla
 def test_it_is_float32_and_the_same_under_xla_and_mixed_precision(classifier):
     mixed = tiny_models.phone_classifier(dtype="mixed_bfloat16")

@@ -73,6 +73,7 @@ def test_the_test_of_windows_sees_several(teacher):
     assert len(list(Windows.of(teacher, 80).over(2_000, 10))) == 3
 
 
+@pytest.mark.network
 def test_the_size_of_windows_does_not_change_the_score(teacher):
     mel = tiny_models.mel(frames=70)[0]
     audio = tiny_models.audio(frames=70)[0]
@@ -100,6 +101,7 @@ def test_scores_add_up_as_their_samples_do():
     assert (total.inside_50, total.inside_90) == (10 / 20, 18 / 20)
 
 
+@pytest.mark.network
 def test_a_diverged_teacher_is_named_as_such():
     teacher = tiny_models.teacher()
     teacher.output_parameters.bias.assign(
@@ -153,6 +155,7 @@ def test_a_models_own_samples_are_calibrated(head):
         assert abs(inside - mass) < 4 * error, mass
 
 
+@pytest.mark.network
 def test_a_model_that_claims_twice_the_deviation_is_not_calibrated():
     """Its intervals hold what twice as wide ones of the truth hold."""
     teacher = tiny_models.teacher(head="gaussian")
@@ -176,6 +179,7 @@ def test_students_and_teachers_are_scored_each_in_its_way(teacher):
     assert isinstance(likelihood_of(student, 40), StudentLikelihood)
 
 
+@pytest.mark.network
 def test_a_students_bits_are_those_of_a_teachers_head_at_the_same_place():
     """Of one logistic, with the noise from TFP's inverse."""
     student = tiny_models.calmer(tiny_models.student())
@@ -209,6 +213,7 @@ def test_a_students_bits_are_those_of_a_teachers_head_at_the_same_place():
         assert inside == pytest.approx(share, abs=0.5 / 53), mass
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("noise", ["logistic", "gaussian"])
 def test_a_students_own_samples_are_calibrated(noise):
     student = tiny_models.calmer(tiny_models.student(noise=noise))

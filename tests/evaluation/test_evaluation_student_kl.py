@@ -73,6 +73,7 @@ def test_kl_is_that_of_the_distillation(student, references):
         assert found[row] == pytest.approx(each.mean(), abs=4 * chance)
 
 
+@pytest.mark.network
 def test_kl_of_a_worse_student_is_larger(student, references):
     teacher = tiny_models.teacher()
     good = student_kl(student, teacher, references[:1], "KL")

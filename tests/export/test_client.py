@@ -124,6 +124,7 @@ def test_a_long_recording_is_analysed_in_chunks_that_join_exactly(server, host):
     require_close(mel, LogMel(tiny_models.CONTRACT)(audio))
 
 
+@pytest.mark.network
 @settings(max_examples=10)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=5), st.data())
 def test_any_parts_of_a_stream_sound_as_the_whole(server, lengths, data):

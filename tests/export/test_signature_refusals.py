@@ -46,6 +46,7 @@ def test_bad_input_is_refused_in_the_graph(
         answer_of(getattr(signatures, name), features, **given)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("words", mel_scales.foreign(np.eye(2)))
 def test_a_foreign_scale_is_told_in_the_graph_as_outside(words) -> None:
     """By the same function, whatever else is in the batch."""
@@ -105,6 +106,7 @@ def test_no_frames_and_no_samples_are_refused() -> None:
         signatures.mel_spectrogram(tf.zeros((1, 0)))
 
 
+@pytest.mark.network
 def test_no_rows_are_refused() -> None:
     _, signatures, features, _ = served("everything")
     nobody = {name: x[:0] for name, x in features.items()}

@@ -148,6 +148,7 @@ def test_one_value_serves_all_rows() -> None:
     )
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("kind", STUDENTS)
 @hypothesis.given(
     cuts=st.lists(st.integers(0, FRAMES), max_size=6),
@@ -172,6 +173,7 @@ def test_a_stream_equals_the_whole_however_it_is_divided(kind, cuts) -> None:
     np.testing.assert_allclose(np.concatenate(pieces, 1), alone, atol=1e-5)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("kind", ["mel", "everything, repeated"])
 @hypothesis.given(
     steps=st.lists(

@@ -164,6 +164,7 @@ def test_another_division_and_a_batch_are_refused(voices) -> None:
         lite(mel)
 
 
+@pytest.mark.network
 def test_an_operation_that_is_not_built_in_is_named() -> None:
     specs = {"noise": tf.TensorSpec((1, 4), name="noise")}
     function = tf.function(lambda noise: {"audio": tf.math.erfinv(noise)})
@@ -181,6 +182,7 @@ def test_a_student_with_nan_weights_leaves_no_file(tmp_path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.network
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -68,6 +68,7 @@ def test_float16_halves_the_weights_and_sounds_the_same(
     assert not report.quality.on_speech
 
 
+@pytest.mark.network
 def test_dynamic_weights_are_of_8_bits_and_measured_on_the_speech(
     float32, tmp_path
 ) -> None:
@@ -108,6 +109,7 @@ class _OtherSeed:
         return self.voice(features, seed + 1)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("variant", ["float32", "float16", "int8-dynamic"])
 @pytest.mark.parametrize("on_speech", [True, False])
 def test_damaged_weights_are_refused_with_the_figures(
@@ -198,6 +200,7 @@ def test_a_gate_that_lets_all_through_shows_what_int8_made(
     assert 5 < report.quality.snr_db < 60
 
 
+@pytest.mark.network
 def test_an_exported_file_is_replaced_only_by_a_good_one(
     float32, tmp_path
 ) -> None:

@@ -120,6 +120,7 @@ def test_the_loss_of_a_clip_is_that_within_its_recording() -> None:
     )
 
 
+@pytest.mark.network
 def test_teacher_and_encoder_are_trained_together(tmp_path) -> None:
     teacher = tiny_models.teacher(**ENCODED)
     before = [w.numpy() for w in teacher.conditioner.encoder.weights]

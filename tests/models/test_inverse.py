@@ -72,6 +72,7 @@ def test_the_inverse_finds_the_noise_for_every_conditioning(
     assert worst(found, expected) < 1e-4
 
 
+@pytest.mark.network
 @pytest.mark.parametrize(
     ("filter_width", "flow_dilations"),
     [(2, ((1, 3, 9),)), (3, ((2,), (1, 2, 4), (4, 1))), (5, ((1,), (1, 4)))],
@@ -125,6 +126,7 @@ def test_density_is_the_noises_over_the_volume_of_the_jacobian(
     np.testing.assert_allclose(found, [density - volume], rtol=1e-5)
 
 
+@pytest.mark.network
 def test_a_second_of_audio_comes_back_to_its_noise() -> None:
     """z → x → z: 16,000 samples in twenty runs of one compiled loop."""
     frames = 16_000 // tiny_models.HOP
@@ -159,6 +161,7 @@ def test_a_second_of_a_presets_audio_comes_back_to_its_noise(
     assert worst(found, expected) < 1e-4
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("upsampling", [(), (4, 5)])
 def test_the_size_of_pieces_does_not_change_the_result(upsampling) -> None:
     conditioning = dataclasses.replace(
@@ -174,6 +177,7 @@ def test_the_size_of_pieces_does_not_change_the_result(upsampling) -> None:
         np.testing.assert_allclose(often[name], once[name], atol=1e-5)
 
 
+@pytest.mark.network
 def test_a_loop_can_be_resumed_within_a_frame() -> None:
     """With and without padding after the samples to invert."""
     student = tiny_models.student(
@@ -243,6 +247,7 @@ def test_weights_are_read_again_and_rows_are_independent() -> None:
     np.testing.assert_allclose(single, after[1], rtol=1e-5)
 
 
+@pytest.mark.network
 def test_a_student_that_was_asked_is_saved_as_before(student, tmp_path) -> None:
     mel, audio = tiny_models.mel(1, 2), tiny_models.audio(1, 2)
     expected = student.log_prob(audio, mel)

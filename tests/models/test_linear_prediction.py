@@ -68,6 +68,7 @@ def test_the_recursion_solves_the_normal_equations(order) -> None:
         np.testing.assert_allclose(variance, row[0] - oracle @ row[1:])
 
 
+@pytest.mark.network
 @given(st.integers(0, 1_000), st.floats(0.0, 3.0), st.sampled_from([4, 16, 32]))
 def test_synthesis_from_any_mel_spectrogram_is_stable(
     seed, spread, order

@@ -94,6 +94,7 @@ def test_a_contract_older_than_pre_emphasis_has_none() -> None:
     assert AudioContract.from_config(old) == tiny_models.CONTRACT
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("a", [0.0, A])
 def test_teacher_and_student_may_differ_in_pre_emphasis(a) -> None:
     """The KL is between distributions of the audio itself."""
@@ -247,6 +248,7 @@ def distilled(teacher, student, recording, seed=3) -> dict:
     return model.loss_terms(inputs, recording, model(inputs))
 
 
+@pytest.mark.network
 def test_distillation_is_that_of_the_flows_alone() -> None:
     """KL and power loss are those between y's, whatever the audio is."""
     teacher = emphasised_teacher()

@@ -103,6 +103,7 @@ def numpy_gru(gru, hidden, x):
     return z * hidden + (1.0 - z) * np.tanh(n + r * own_n)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize(
     ("head", "sizes", "changes"),
     [
@@ -146,6 +147,7 @@ def continued(teacher, audio, conditioning, cuts):
     return np.concatenate(parts, axis=1), state
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("upsampling", [(), (4, 5), (4,)])
 def test_segments_with_a_carried_state_equal_one_pass(upsampling) -> None:
     """80 samples are whole frames of 16 and of the mel spectrogram."""
@@ -182,6 +184,7 @@ def test_only_the_past_matters_and_all_of_it() -> None:
     assert (gradient[~(whole | direct)] == 0.0).all()
 
 
+@pytest.mark.network
 def test_the_gradient_to_the_past_matches_finite_differences() -> None:
     """d ln p_T(x) / dx: what a student is distilled with."""
     teacher = tiny_models.recurrent_teacher(audio=tiny_models.EMPHASISED)

@@ -113,6 +113,7 @@ def test_context_beyond_the_receptive_field_does_not_change_the_loss(
     assert loss(near) != loss(audio)
 
 
+@pytest.mark.network
 def test_gradient_through_the_activations_matches_finite_differences(
     teacher,
 ) -> None:
@@ -189,6 +190,7 @@ def test_upsampling_that_is_not_the_hop_is_refused() -> None:
         )
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("components", [1, 2, 10])
 def test_an_untrained_mixture_has_one_location_and_many_scales(
     components,

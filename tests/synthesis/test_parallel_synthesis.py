@@ -59,6 +59,7 @@ def test_chunks_equal_one_pass(student, frames, chunk_frames, seed) -> None:
     np.testing.assert_allclose(audio, one_pass(student, mel, seed), atol=1e-5)
 
 
+@pytest.mark.network
 def test_chunks_are_exact_for_a_hop_that_is_no_multiple_of_four() -> None:
     contract = AudioContract(
         hop_length=15, window_length=40, fft_length=64, mels=tiny_models.MELS
@@ -114,6 +115,7 @@ def test_temperature_one_is_bit_identical_to_none(student) -> None:
     np.testing.assert_array_equal(model(mel, 3, temperature=1.0), model(mel, 3))
 
 
+@pytest.mark.network
 def test_temperature_scales_the_noise(student) -> None:
     mel = tiny_models.mel(1, 5)
     model = synthesizer(student, 5)

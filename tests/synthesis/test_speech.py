@@ -264,6 +264,7 @@ def test_what_cannot_be_said_is_refused_before_any_sound(
         speaker.say(text, **how)
 
 
+@pytest.mark.network
 def test_a_voice_speaks_if_an_acoustic_model_lies_beside_it(tmp_path) -> None:
     """The acoustic model is read once it is needed, whatever it is."""
     vocoder, model = tmp_path / "student.keras", tmp_path / "acoustic.keras"

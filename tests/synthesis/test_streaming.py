@@ -94,6 +94,7 @@ def test_a_teachers_stream_equals_one_pass(kind, cuts) -> None:
     np.testing.assert_array_equal(audio, whole)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize(
     ("kind", "look_ahead"), zip(KINDS, (2, 2, 0), strict=True)
 )
@@ -147,6 +148,7 @@ def test_what_a_stream_keeps_does_not_grow(sound) -> None:
     assert max(kept) <= kept[0] * 1.5
 
 
+@pytest.mark.network
 def test_a_row_with_its_own_seed_sounds_as_it_would_alone() -> None:
     voice, features, _ = student_and_sound(KINDS[1])
     both = voice(features, seed=[7, 9])

@@ -44,6 +44,7 @@ def read(path, model, speaker=None):
     return read_features(path, synthesizer, describe, speaker)
 
 
+@pytest.mark.network
 def test_the_file_holds_the_synthesizers_audio_rounded(student, tmp_path):
     mel = tiny_models.mel(frames=401)[0]
     counts = []
@@ -61,6 +62,7 @@ def test_the_file_holds_the_synthesizers_audio_rounded(student, tmp_path):
     assert list(tmp_path.rglob("*.wav")) == [path]
 
 
+@pytest.mark.network
 def test_a_teachers_file_is_what_it_generates(tmp_path):
     teacher = tiny_models.teacher(dilations=(1, 2))
     mel = tiny_models.mel(frames=3)[0]
@@ -248,6 +250,7 @@ def test_a_folder_without_inputs_is_named(tmp_path):
         find_inputs(tmp_path / "absent")
 
 
+@pytest.mark.network
 def test_a_pipe_gets_the_file_before_it_is_complete(student, tmp_path):
     """Through a pipe, which is not seekable, so the header is final."""
     mel = tiny_models.mel(frames=401)[0]

@@ -111,6 +111,7 @@ def faults(printed: str) -> set[str]:
     return {line.removeprefix("health: ").split(":")[0] for line in lines}
 
 
+@pytest.mark.network
 def test_a_healthy_student_gets_no_warning(printed_of) -> None:
     assert printed_of(nothing, loss=1.0, val_kl=0.4, val_contrastive=1.0) == ""
 
