@@ -380,3 +380,4 @@ class StudentConfig:
     gate_channels: int
     noise: str = "logistic"
     source_taps: int = 0
+    source_points: int = 1

@@ -85,6 +85,7 @@ _SMALL = dataclasses.replace(
         residual_channels=32,
         gate_channels=32,
         source_taps=256,
+        source_points=4,
     ),
 )
 

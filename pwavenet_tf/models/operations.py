@@ -105,13 +105,14 @@ def _upsampling(upsampler: Upsampler) -> float:
 def _source_filter(source: SourceFilter) -> float:
     """Envelopes and filters of a frame, and their use at each sample."""
     layers = [*source.hidden, source.mixing, source.corrections]
-    mels, points, taps = source.audio.mels, source.taps // 2 + 1, source.taps
+    mels, bins, taps = source.audio.mels, source.taps // 2 + 1, source.taps
     of_frame = sum(map(product, layers))
-    of_frame += 2.0 * mels * (points + HARMONICS)
+    of_point = 2.0 * mels * (bins + HARMONICS)
     # Cepstrum to phase, the two parts of the response, and its first tap.
-    of_frame += 2.0 * points * (points + 2 * taps + 1)
-    # The filters of three frames, interpolated; harmonics likewise.
-    of_sample = 2.0 * 3 * (taps - 1) + 2.0 * 3 * (2 + HARMONICS)
+    of_point += 2.0 * bins * (bins + 2 * taps + 1)
+    of_frame += source.points * of_point
+    # The filters of all points around, interpolated; harmonics likewise.
+    of_sample = 2.0 * (source.points + 2) * (taps - 1 + 2 + HARMONICS)
     return of_frame / source.audio.hop_length + of_sample
 
 

@@ -61,6 +61,7 @@ class ParallelWaveNet(KeepsArguments, keras.Model):
             ClariNet (1807.07281).
         source_taps: Taps of the source-filter flow, even; 0 for none.
         seed: Seed of the noise that `call` samples when it is given none.
+        source_points: The source-filter flow's envelopes for each frame.
 
     Call arguments:
         inputs: What `Conditioner` reads, and either `noise` `(batch, time)`
@@ -90,6 +91,7 @@ class ParallelWaveNet(KeepsArguments, keras.Model):
         noise: str = "logistic",
         source_taps: int = 0,
         seed: int = 0,
+        source_points: int = 1,
         **kwargs,
     ) -> None:
         # The noise stays float32 under mixed precision: the networks cast
@@ -113,13 +115,16 @@ class ParallelWaveNet(KeepsArguments, keras.Model):
             self.audio, self.conditioning, dtype=self.dtype_policy
         )
         self.source_taps = source_taps
+        self.source_points = source_points
         self.source: SourceFilter | None = None
         initial_scale = _INITIAL_SCALE * self.audio.emphasised_std
         centre = math.log(initial_scale) / len(self.flow_dilations)
         deviation = self.noise_family.std
         if source_taps:
             self.conditioning.require_source(source_taps)
-            self.source = SourceFilter(self.audio, source_taps, deviation)
+            self.source = SourceFilter(
+                self.audio, source_taps, deviation, source_points
+            )
             # What the networks read has the scale of speech already.
             centre, deviation = 0.0, deviation * initial_scale
         self.networks = [

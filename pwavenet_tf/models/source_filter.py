@@ -50,13 +50,17 @@ class SourceFilter(KeepsArguments, keras.layers.Layer):
     An untrained layer has the envelopes of the mel spectrogram itself. A
     small convolutional network over frames learns what is added to them, in
     nats: for the harmonics at every mel band, for the noise at every point
-    of the filter's spectrum. Between the centres of frames, amplitudes and
-    filters are interpolated linearly.
+    of the filter's spectrum. It gives them at the centre of each frame, or at
+    several points of it: speech changes faster than frames follow each other,
+    and their windows, which overlap, say more of it than one vector a frame
+    can hold. Between the points, amplitudes and filters are interpolated
+    linearly.
 
     Args:
         audio: The acoustic contract.
         taps: Length of the noise's filter, even.
         noise_std: Standard deviation of z.
+        points: Envelopes for each frame, evenly spaced.
 
     Call arguments:
         mel: `(batch, frames, mels)`, normalised as the contract says.
@@ -64,8 +68,8 @@ class SourceFilter(KeepsArguments, keras.layers.Layer):
 
     Returns:
         The conditioning of the flow: `{"harmonics": (batch, frames * hop
-        length), "filters": (batch, frames, 3, taps)}`, the filters those of
-        the previous frame, this and the next one.
+        length), "filters": (batch, frames, points + 2, taps)}`: the last
+        filter of the previous frame, this frame's and the first of the next.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class SourceFilter(KeepsArguments, keras.layers.Layer):
         audio: AudioContract,
         taps: int = 256,
         noise_std: float = 1.0,
+        points: int = 1,
         **kwargs,
     ) -> None:
         # Phases and logarithms stay float32 under mixed precision.
@@ -80,13 +85,14 @@ class SourceFilter(KeepsArguments, keras.layers.Layer):
         self.audio = AudioContract.from_config(audio)
         self.taps = taps
         self.noise_std = noise_std
+        self.points = points
         self.hidden = [
             keras.layers.Conv1D(_CHANNELS, 3, padding="same", dtype="float32")
             for _ in range(_LAYERS)
         ]
         self.mixing = keras.layers.Dense(_CHANNELS, dtype="float32")
         self.corrections = keras.layers.Dense(
-            self.audio.mels + taps // 2 + 1,
+            points * (self.audio.mels + taps // 2 + 1),
             kernel_initializer="zeros",
             dtype="float32",
         )
@@ -127,16 +133,20 @@ class SourceFilter(KeepsArguments, keras.layers.Layer):
         )
         for layer in (*self.hidden, self.mixing):
             h = ops.leaky_relu(layer(h), 0.1)
-        harmonic, noisy = ops.split(
-            self.corrections(h), [self.audio.mels], axis=-1
+        batch, frames, _ = ops.shape(h)
+        corrections = ops.reshape(
+            self.corrections(h),
+            (batch, frames * self.points, self.audio.mels + self.taps // 2 + 1),
         )
+        harmonic, noisy = ops.split(corrections, [self.audio.mels], axis=-1)
         bands = band_centres(self.audio)
-        envelope = inverse_normalised(mel, self.audio)
+        envelope = self._at_points(inverse_normalised(mel, self.audio))
+        voicing, at_points = (self._at_points(x) for x in (voicing, hertz))
         # The flows generate pre-emphasised audio.
         emphasis = log_pre_emphasis(self.audio, bands)
         envelope = envelope + emphasis.astype("float32")
         harmonic = harmonic - _UNVOICED * (1.0 - voicing)
-        amplitudes = self._amplitudes(envelope + harmonic, hertz)
+        amplitudes = self._amplitudes(envelope + harmonic, at_points)
         grid = np.linspace(0, self.audio.sample_rate / 2, self.taps // 2 + 1)
         at_grid = band_interpolation(self.audio, grid)
         noise = ops.matmul(envelope, at_grid) + noisy
@@ -144,7 +154,7 @@ class SourceFilter(KeepsArguments, keras.layers.Layer):
         filters = self._minimum_phase(noise + deviation)
         return {
             "harmonics": self._oscillators(amplitudes, track),
-            "filters": self._with_neighbours(filters),
+            "filters": self._with_neighbours(filters, self.points),
         }
 
     def location_and_scale(self, z, harmonics, filters):
@@ -237,24 +247,42 @@ class SourceFilter(KeepsArguments, keras.layers.Layer):
         return ops.concatenate([first, response[..., 1:]], axis=-1)
 
     def _interpolation(self) -> np.ndarray:
-        """Weights of previous, this and next frame, `(hop length, 3)`."""
-        place = (np.arange(self.audio.hop_length) + 0.5) / self.audio.hop_length
-        before, after = np.maximum(0.5 - place, 0), np.maximum(place - 0.5, 0)
-        weights = np.stack([before, 1 - before - after, after], axis=1)
-        return weights.astype("float32")
+        """Weights of a frame's points and its neighbours' next to them.
 
-    def _with_neighbours(self, x):
-        """`(batch, frames, 3, ...)`, of the frames without the extension."""
+        `(hop length, points + 2)`.
+        """
+        return _linear(self.audio.hop_length, self.points)
+
+    def _at_points(self, x):
+        """A series of frames `(batch, frames, channels)` at all points."""
+        batch, frames, channels = ops.shape(x)
+        padded = with_repeated_ends(x, 1)
+        three = ops.stack([padded[:, i : i + frames] for i in range(3)], axis=2)
+        points = ops.matmul(_linear(self.points, 1), three)
+        return ops.reshape(points, (batch, frames * self.points, channels))
+
+    def _with_neighbours(self, x, points: int = 1):
+        """A series of points, of the frames without the extension.
+
+        `(batch, frames, points + 2, channels)`.
+        """
         context = self.context_frames
-        frames = ops.shape(x)[1] - 2 * context
-        shifted = [context - 1, context, context + 1]
-        return ops.stack([x[:, i : i + frames] for i in shifted], axis=2)
+        batch, length, channels = ops.shape(x)
+        x = ops.reshape(x, (batch, length // points, points, channels))
+        frames = length // points - 2 * context
+        parts = (
+            x[:, context - 1 : context - 1 + frames, -1:],
+            x[:, context : context + frames],
+            x[:, context + 1 : context + 1 + frames, :1],
+        )
+        return ops.concatenate(parts, axis=2)
 
     def _oscillators(self, amplitudes, track):
         """The sum of the harmonics, `(batch, time)`."""
         hop, rate = self.audio.hop_length, self.audio.sample_rate
         smooth = ops.matmul(
-            self._interpolation(), self._with_neighbours(amplitudes)
+            self._interpolation(),
+            self._with_neighbours(amplitudes, self.points),
         )
         three = self._with_neighbours(track)
         before, hertz, after = (three[:, :, i : i + 1, :1] for i in range(3))
@@ -281,5 +309,22 @@ class SourceFilter(KeepsArguments, keras.layers.Layer):
         time = frames and frames * self.audio.hop_length
         return {
             "harmonics": (batch, time),
-            "filters": (batch, frames, 3, self.taps),
+            "filters": (batch, frames, self.points + 2, self.taps),
         }
+
+
+def _linear(places: int, points: int) -> np.ndarray:
+    """Weights of linear interpolation within a frame.
+
+    Args:
+        places: Centres of so many parts of the frame are interpolated.
+        points: The points that are given lie at the centres of so many.
+
+    Returns:
+        float32 `(places, points + 2)`: of the last point of the previous
+        frame, this frame's, and the first of the next.
+    """
+    wanted = (np.arange(places) + 0.5) / places * points + 0.5
+    given = np.arange(points + 2)
+    weights = np.maximum(1 - np.abs(wanted[:, None] - given), 0)
+    return weights.astype("float32")

@@ -49,7 +49,12 @@ EVERYTHING = Conditioning(
 QUIET = dataclasses.replace(NORMALISED, mel_mean=(-7.0,) * MELS)
 
 # Of a student whose first flow is a `SourceFilter`.
-SOURCE = {"conditioning": EVERYTHING, "audio": QUIET, "source_taps": 16}
+SOURCE = {
+    "conditioning": EVERYTHING,
+    "audio": QUIET,
+    "source_taps": 16,
+    "source_points": 2,
+}
 
 # Of a student that is exported: tracing and converting take time by the layer.
 FEW_LAYERS = {"flow_dilations": ((2,), (1, 2))}

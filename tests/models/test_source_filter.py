@@ -24,8 +24,10 @@ TAPS, FRAMES = 48, 5
 CONTRACT = dataclasses.replace(preset("nano").audio, pre_emphasis=0.9)
 
 
-def built(contract=tiny_models.NORMALISED, taps: int = TAPS) -> SourceFilter:
-    layer = SourceFilter(contract, taps)
+def built(
+    contract=tiny_models.NORMALISED, taps: int = TAPS, points: int = 1
+) -> SourceFilter:
+    layer = SourceFilter(contract, taps, points=points)
     layer.build()
     for weight in layer.corrections.trainable_variables:
         noise = np.random.default_rng(0).normal(0.0, 0.1, weight.shape)
@@ -33,9 +35,9 @@ def built(contract=tiny_models.NORMALISED, taps: int = TAPS) -> SourceFilter:
     return layer
 
 
-@pytest.fixture(scope="module")
-def source() -> SourceFilter:
-    return built()
+@pytest.fixture(scope="module", params=[1, 3])
+def source(request) -> SourceFilter:
+    return built(points=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +97,45 @@ def test_the_filters_are_of_minimum_phase_with_the_given_spectrum() -> None:
     assert np.abs(np.roots(taps)).max() < 1.0
     mean = np.trapezoid(logs, points) / np.pi
     np.testing.assert_allclose(taps[0], np.exp(mean), rtol=1e-5)
+
+
+@pytest.mark.parametrize("points", [1, 2, 4, 7])
+def test_envelopes_between_points_are_numpys_interpolation(points) -> None:
+    """Of random corrections, over all frames of an utterance."""
+    layer = built(points=points)
+    features = tiny_models.features(2, FRAMES)
+    hop = layer.audio.hop_length
+    filters = layer(features["mel"], features["sinusoids"])["filters"]
+    given = np.asarray(filters)[:, :, 1:-1].reshape(2, -1, TAPS)
+    assert given.shape[1] == FRAMES * points
+    at_points = (np.arange(FRAMES * points) + 0.5) / points * hop - 0.5
+    found = np.asarray(layer.filters_at_samples(filters))
+    first, last = hop // 2, FRAMES * hop - hop // 2
+    for tap in (0, 1, TAPS - 1):
+        expected = np.interp(
+            np.arange(first, last), at_points, given[0, :, tap]
+        )
+        np.testing.assert_allclose(
+            found[0, first:last, tap], expected, atol=1e-5
+        )
+
+
+def test_without_corrections_the_points_lie_between_the_frames() -> None:
+    """ln of the first tap is linear in the envelope: it is interpolated."""
+    one, four = (
+        SourceFilter(tiny_models.NORMALISED, TAPS, points=n) for n in (1, 4)
+    )
+    features = tiny_models.features(1, FRAMES)
+    logs = []
+    for layer in (one, four):
+        layer.build()
+        filters = layer(features["mel"], features["sinusoids"])["filters"]
+        logs.append(np.log(np.asarray(filters)[0, :, 1:-1, 0]).ravel())
+    inner = slice(2, -2)
+    expected = np.interp(
+        (np.arange(4 * FRAMES) + 0.5) / 4, np.arange(FRAMES) + 0.5, logs[0]
+    )
+    np.testing.assert_allclose(logs[1][inner], expected[inner], atol=1e-4)
 
 
 def test_f0_runs_without_steps_and_keeps_the_tracks_phase() -> None:
@@ -183,10 +224,11 @@ def test_training_reaches_all_its_weights(source) -> None:
         assert np.abs(gradient).max() > 0.0
 
 
-@pytest.fixture(scope="module")
-def student():
+@pytest.fixture(scope="module", params=[1, 2])
+def student(request):
     contract = dataclasses.replace(tiny_models.QUIET, pre_emphasis=0.9)
     sizes = {"audio": contract, "source_taps": TAPS}
+    sizes["source_points"] = request.param
     made = tiny_models.student(**tiny_models.SOURCE | sizes)
     for network in made.networks:
         # De-emphasis would make ten times as much of it.
