@@ -29,9 +29,11 @@ _HEADER = (
     "kHz",
     "parameters, millions",
     "GFLOP for a second of sound",
-    *(f"{length} s of sound, s" for length in LENGTHS),
-    "× real time",
-    "GFLOP/s",
+    *(
+        title
+        for length in LENGTHS
+        for title in (f"{length} s of sound, ms", "× real time")
+    ),
 )
 
 
@@ -149,10 +151,9 @@ def measure(workers: Sequence[Worker]) -> list[tuple[Case, list[Runs]]]:
 
 
 def table(measured: Sequence[tuple[Case, list[Runs]]]) -> str:
-    """The figures in Markdown; the speed is that of the longest sound."""
+    """The figures in Markdown."""
     lines = [_HEADER, ["---"] * len(_HEADER)]
     for case, runs in measured:
-        speed = statistics.median(sound / taken for taken, sound in runs[-1])
         lines.append(
             [
                 case.vocoder,
@@ -160,19 +161,21 @@ def table(measured: Sequence[tuple[Case, list[Runs]]]) -> str:
                 f"{case.rate / 1e3:g}",
                 f"{case.parameters / 1e6:.2f}",
                 f"{case.operations / 1e9:.1f}",
-                *map(_times, runs),
-                f"{speed:.3g}",
-                f"{speed * case.operations / 1e9:.0f}",
+                *(text for one in runs for text in _speed(one)),
             ]
         )
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _times(runs: Runs) -> str:
-    """Median, least and most."""
-    times = [taken for taken, _ in runs]
-    middle, least, most = statistics.median(times), min(times), max(times)
-    return f"{middle:.3g} ({least:.3g} to {most:.3g})"
+def _speed(runs: Runs) -> tuple[str, str]:
+    """Median, least and most of the times; the speed by the median."""
+    times = [1e3 * taken for taken, _ in runs]
+    middle = statistics.median(times)
+    speed = statistics.median(sound / taken for taken, sound in runs)
+    return (
+        f"{middle:.0f} ({min(times):.0f} to {max(times):.0f})",
+        f"{speed:.2g}",
+    )
 
 
 def _note(text: str) -> None:

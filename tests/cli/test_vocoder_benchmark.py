@@ -69,6 +69,6 @@ def test_table(vocoders) -> None:
     runs = [[(0.5, 1.0)], [(2.0, 10.0), (1.0, 10.0), (5.0, 10.0)]]
     last = vocoders.table([(case, runs)]).splitlines()[-1]
     assert last == (
-        "| one | plain | 22.05 | 2.35 | 4.0 | 0.5 (0.5 to 0.5) "
-        "| 2 (1 to 5) | 5 | 20 |"
+        "| one | plain | 22.05 | 2.35 | 4.0 | 500 (500 to 500) | 2 "
+        "| 2000 (1000 to 5000) | 5 |"
     )
