@@ -297,7 +297,9 @@ def prepare_on_beam(
             check_transcripts,
             measured,
         )
-        found = workers.extracted(job, accepted(audited))
+        usable = accepted(audited)
+        held_out.require_division([one.name for one in usable], layout.folder)
+        found = workers.extracted(job, usable)
         card = assemble(
             out,
             audited,

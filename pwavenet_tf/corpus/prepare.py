@@ -104,7 +104,9 @@ def prepare(
         corpus = audit(
             layout, Limits(), contract.sample_rate, check_transcripts
         )
-    found = extract_features(accepted(corpus), extractor, contract.sample_rate)
+    usable = accepted(corpus)
+    held_out.require_division([one.name for one in usable], layout.folder)
+    found = extract_features(usable, extractor, contract.sample_rate)
     return assemble(
         out,
         corpus,
@@ -155,6 +157,28 @@ class Validation:
         return recording.speaker is None or any(
             other.speaker == recording.speaker for other in training
         )
+
+    def require_division(self, files: list[str], folder: Path) -> None:
+        """Requires that the pattern finds some of the recordings, not all.
+
+        Called before features are extracted too, which takes long.
+
+        Args:
+            files: Their paths within the folder.
+            folder: The folder, for the message.
+
+        Raises:
+            UserError: If it does not.
+        """
+        if not self._matcher or len(files) < 2:
+            return
+        found = sum(bool(self._matcher.search(file)) for file in files)
+        if not 0 < found < len(files):
+            raise UserError(
+                f"{folder}: the validation pattern {self.pattern!r} is found "
+                f"in {found} of {len(files)} recordings' paths; it must leave "
+                "one at least to train on and one to hold out"
+            )
 
 
 def without_statistics(preset: Preset) -> AudioContract:
@@ -378,13 +402,10 @@ def _require_enough(
 ) -> None:
     if training and validation:
         return
+    held_out.require_division(
+        [one.file for one in (*training, *validation)], layout.folder
+    )
     usable = len(training) + len(validation)
-    if usable >= 2 and held_out.pattern:
-        raise UserError(
-            f"{layout.folder}: the validation pattern {held_out.pattern!r} is "
-            f"found in {len(validation)} of {usable} recordings' paths; it "
-            "must leave one at least to train on and one to hold out"
-        )
     if usable >= 2:
         raise UserError(
             f"{layout.folder}: no speaker has two recordings, one to train on "

@@ -18,6 +18,7 @@ from pwavenet_tf.audio.mel import log_mel_spectrogram
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.dataset import Corpus
+from pwavenet_tf.corpus.describe import FeatureExtractor
 from pwavenet_tf.corpus.prepare import prepare
 from pwavenet_tf.corpus.records import UTTERANCES_PER_SHARD
 from pwavenet_tf.corpus.statistics import SMALLEST_STD
@@ -88,7 +89,11 @@ def test_a_pattern_decides_who_is_held_out(tmp_path):
         ("clip", "is found in 3 of 3 recordings' paths"),
     ],
 )
-def test_a_pattern_that_divides_nothing_is_refused(tmp_path, pattern, words):
+def test_a_pattern_that_divides_nothing_is_refused(
+    tmp_path, pattern, words, monkeypatch
+):
+    """Before features are extracted, which may take an hour."""
+    monkeypatch.setattr(FeatureExtractor, "__call__", pytest.fail)
     source = recordings(tmp_path / "in", 3, seconds=0.25)
     with pytest.raises(UserError, match=words):
         prepare(source, tmp_path / "out", NANO, validation_pattern=pattern)
