@@ -69,6 +69,7 @@ class ParallelWaveNet(KeepsArguments, keras.Model):
             of frames, for which noise is then sampled. A student with an
             encoder encodes `audio` where no `encoding` is given. Other keys are
             ignored.
+        flows: Only so many flows, the first ones; all of them if `None`.
 
     Returns:
         `{"audio", "location", "log_scale", "noise"}`, each `(batch, time)`
@@ -221,7 +222,7 @@ class ParallelWaveNet(KeepsArguments, keras.Model):
             functions.insert(0, functools.partial(self.source.flow, **source))
         return functions
 
-    def call(self, inputs):
+    def call(self, inputs, flows: int | None = None):
         inputs = self.conditioner.with_encoding(inputs)
         noise = inputs.get("noise")
         if noise is None:
@@ -234,7 +235,7 @@ class ParallelWaveNet(KeepsArguments, keras.Model):
             )
         x, total_location = noise, ops.zeros_like(noise)
         total_log_scale = ops.zeros_like(noise)
-        for flow in self._flow_functions(inputs):
+        for flow in self._flow_functions(inputs)[:flows]:
             location, log_scale = flow(x)
             scale = ops.exp(log_scale)
             x = affine_step(x, location, scale)

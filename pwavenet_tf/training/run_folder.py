@@ -32,6 +32,7 @@ _FRESH = "phones"
 LATER = {
     "harmonics": 8,
     "prediction_order": 0,
+    "source_points": 1,
     "encoding_channels": 16,
     "encoder_channels": 128,
     "encoder_dilations": NSYNTH_DILATIONS,

@@ -363,12 +363,20 @@ def distill(
     return student
 
 
-def spectral_training(contract: AudioContract) -> TeacherTraining:
-    """How a student is usually trained by spectra."""
-    frames = _CLIP_LENGTH // contract.hop_length
+def spectral_training(
+    contract: AudioContract, source_alone: bool = False
+) -> TeacherTraining:
+    """How a student is usually trained by spectra.
+
+    Args:
+        contract: Gives the length of a frame.
+        source_alone: The source-filter flow alone, whose steps are short.
+    """
+    batch_size, length = (4, 8_000) if source_alone else (1, _CLIP_LENGTH)
+    frames = length // contract.hop_length
     return TeacherTraining(
         steps=8_000,
-        batch_size=1,
+        batch_size=batch_size,
         clip_length=frames * contract.hop_length,
         learning_rate=2e-3,
     )
@@ -383,6 +391,7 @@ def train_student(
     tensorboard: Path | None = None,
     initial: ParallelWaveNet | None = None,
     seed: int = 0,
+    source_alone: bool = False,
 ) -> ParallelWaveNet:
     """Trains the preset's student by spectra and writes `out/student.keras`.
 
@@ -403,12 +412,15 @@ def train_student(
             first ones; it is not changed.
         seed: Determines the initial weights, the order of the clips and the
             noise.
+        source_alone: Train the source-filter flow alone; see
+            `SpectralTrainer`.
 
     Returns:
         The trained student.
 
     Raises:
-        UserError: If the preset has no student, if corpus, preset and initial
+        UserError: If the preset has no student, or none with a source-filter
+            flow where that is trained alone, if corpus, preset and initial
             student have different contracts or sizes, if the clips are too
             short for the loss, if `out` holds a run that has finished or is
             another one, if it or `tensorboard` can't be written, or if the
@@ -420,7 +432,7 @@ def train_student(
             f"the preset {preset.name} has no student; prepare the data with "
             "another --preset"
         )
-    settings = settings or spectral_training(corpus.contract)
+    settings = settings or spectral_training(corpus.contract, source_alone)
     preset = with_sizes_of(initial, preset)
     conditioning = conditioning_of(corpus, preset)
     with seeded(seed):
@@ -445,15 +457,20 @@ def train_student(
         settings,
         seed=seed,
         data=digest_of(corpus.card),
+        # Runs of before were not of the flow alone.
+        **({"source_alone": True} if source_alone else {}),
         **initial_weights(initial),
     )
     if initial is not None:
         start_from(student, initial)
     trained = in_precision(student, settings.precision)
-    trainer = SpectralTrainer(trained, dtype=policy(settings.precision))
+    trainer = SpectralTrainer(
+        trained, source_alone, dtype=policy(settings.precision)
+    )
     trainer.build()
     _reseed(trained, seed)
     fit(trainer, corpus, settings, context, run, tensorboard, seed)
+    trained.trainable = True
     student.set_weights(trained.get_weights())
     save_model(student, run.target)
     return student

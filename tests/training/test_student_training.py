@@ -6,6 +6,7 @@ import dataclasses
 import numpy as np
 import pytest
 import scipy.signal
+import tiny_models
 from tiny_run import tiny_preset, write_recordings
 
 from pwavenet_tf import cli
@@ -13,7 +14,11 @@ from pwavenet_tf.core import presets
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.corpus.dataset import Corpus
-from pwavenet_tf.distillation.spectral import RESOLUTIONS, stft_loss
+from pwavenet_tf.distillation.spectral import (
+    RESOLUTIONS,
+    SpectralTrainer,
+    stft_loss,
+)
 from pwavenet_tf.models.loading import load_student
 from pwavenet_tf.training.callbacks.progress import _panels, read_log
 from pwavenet_tf.training.runs import spectral_training, train_student
@@ -163,6 +168,48 @@ def test_the_command_trains_on_prepared_data(
     # It has finished, and is not begun anew.
     assert cli.main(["train-student", *arguments]) == 2
     assert "the run has finished after 2 steps" in capfd.readouterr().err
+
+
+@pytest.mark.network
+def test_the_source_filter_flow_is_trained_alone(
+    run, tmp_path, monkeypatch
+) -> None:
+    """It changes, whatever else there is stays, and it continues so."""
+    monkeypatch.setattr(presets, "_PRESETS", (small(),))
+    first = run[1] / "student.keras"
+    out = tmp_path / "run"
+    arguments = [f"--data={run[0]}", f"--out={out}", f"--initial={first}"]
+    arguments += ["--source_alone", "--steps=2", "--clip_length=4000"]
+    assert cli.main(["train-student", *arguments]) == 0
+    before, after = (
+        load_student(path) for path in (first, out / "student.keras")
+    )
+    for one, other in zip(before.weights, after.weights, strict=True):
+        unchanged = np.array_equal(one, other)
+        assert unchanged != ("source_filter" in one.path), one.path
+    assert after.trainable and len(after.trainable_variables) == len(
+        before.trainable_variables
+    )
+    # Another run, not the continuation of it.
+    others = [one for one in arguments if one != "--source_alone"]
+    assert cli.main(["train-student", *others, "--steps=3"]) == 2
+
+
+def test_a_student_without_a_source_filter_flow_is_refused() -> None:
+    with pytest.raises(UserError, match="no source-filter flow"):
+        SpectralTrainer(tiny_models.student(), source_alone=True)
+
+
+def test_one_flow_is_the_first_of_all() -> None:
+    """Its location and scale, before the others refine it."""
+    student = tiny_models.student(**tiny_models.SOURCE)
+    inputs = tiny_models.features(2, 3) | {"noise": tiny_models.noise(2, 3)}
+    found = student(inputs, flows=1)
+    conditioning = student.source(inputs["mel"], inputs["sinusoids"])
+    location, log_scale = student.source.flow(inputs["noise"], **conditioning)
+    np.testing.assert_allclose(found["location"], location, atol=1e-6)
+    np.testing.assert_allclose(found["log_scale"], log_scale, atol=1e-6)
+    assert not np.allclose(student(inputs)["audio"], found["audio"])
 
 
 @pytest.mark.network
