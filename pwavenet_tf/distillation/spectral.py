@@ -83,7 +83,11 @@ class SpectralTrainer(ReplicatedModel):
         if not self.student.built:
             self.student.build()
         if self.source_alone:
-            for other in (self.student.conditioner, *self.student.networks):
+            others: list[keras.Layer] = [
+                self.student.conditioner,
+                *self.student.networks,
+            ]
+            for other in others:
                 other.trainable = False
         self.built = True
 
