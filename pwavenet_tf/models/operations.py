@@ -107,7 +107,8 @@ def _source_filter(source: SourceFilter) -> float:
     layers = [*source.hidden, source.mixing, source.corrections]
     mels, bins, taps = source.audio.mels, source.taps // 2 + 1, source.taps
     of_frame = sum(map(product, layers))
-    of_point = 2.0 * mels * (bins + HARMONICS)
+    # Mel spectrogram, F0 and voicing at the point, and both envelopes.
+    of_point = 2.0 * 3 * (mels + 2) + 2.0 * mels * (bins + HARMONICS)
     # Cepstrum to phase, the two parts of the response, and its first tap.
     of_point += 2.0 * bins * (bins + 2 * taps + 1)
     of_frame += source.points * of_point

@@ -45,13 +45,13 @@ def test_parts_of_a_student_counted_by_hand() -> None:
 
 
 def test_a_source_filter_counted_by_hand() -> None:
-    """16 taps, so 9 points of a spectrum; 64 harmonics, 6 mel bands."""
-    network = 3 * (8 + 160 + 160) * 160 + 160 * 160 + 160 * (6 + 9)
-    envelopes = 6 * 9 + 6 * 64
+    """16 taps, so 9 bins; 64 harmonics, 6 mel bands, two points a frame."""
+    network = 3 * (8 + 160 + 160) * 160 + 160 * 160 + 160 * 2 * (6 + 9)
+    envelopes = 3 * (6 + 2) + 6 * 9 + 6 * 64
     filters = 9 * 9 + 2 * 9 * 16 + 9 * 1
-    of_frame = 2 * (network + envelopes + filters)
-    # Three filters of 15 past samples and their sum, a scale; harmonics.
-    of_sample = 2 * (3 * 15 + 3 + 3 + 3 * 64)
+    of_frame = 2 * (network + 2 * (envelopes + filters))
+    # Four filters of 15 past samples and their sum, a scale; harmonics.
+    of_sample = 2 * (4 * 15 + 4 + 4 + 4 * 64)
     found = operations_by_part(tiny_models.student(**tiny_models.SOURCE))
     assert found["source"] == pytest.approx(of_frame / 20 + of_sample)
 

@@ -79,7 +79,8 @@ define_flags = flags.table(
     ),
     flags.switch(
         "quick",
-        "Small sizes of nano alone and two runs each: a first look.",
+        "<true|false>: Whether to take small sizes of nano alone, and two runs "
+        "each.",
     ),
     flags.path(
         "chart",

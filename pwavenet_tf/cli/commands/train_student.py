@@ -38,7 +38,7 @@ define_flags = flags.table(
     flags.CONDITIONING,
     flags.switch(
         "source_alone",
-        "Whether the source-filter flow is trained alone.",
+        "<true|false>: Whether the source-filter flow is trained alone.",
     ),
     training_flags.training(
         "student", "the initial weights, the order of the clips and the noise"
