@@ -22,7 +22,7 @@ After it:   pwavenet synthesize, evaluate, export, distill
 Example:
   pwavenet prepare --corpus=my_voice --out=data --preset=small
   pwavenet train-student --data=data --out=source --source_alone
-  pwavenet train-student --data=data --out=run --steps=2000 \
+  pwavenet train-student --data=data --out=run --steps=2000 \\
       --initial=source/student.keras --learning_rate=0.001
   pwavenet train-student --data=data --out=run2 --steps=16000
 """
