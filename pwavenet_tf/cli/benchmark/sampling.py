@@ -1,6 +1,7 @@
 """Sampling from untrained teachers, one sample after the other."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Iterator
 
@@ -22,6 +23,7 @@ from pwavenet_tf.synthesis.teacher import CachedSampler
 _CHUNK_FRAMES = {"nano": 80, "v1": 40, "paper": 2}
 _STREAMS = (1, 2, 4, 8, 16, 32, 64)
 _LONG_SECONDS = 60
+_BOUND_STEPS = 1_000
 
 
 def measure(quick: bool) -> Iterator[Row]:
@@ -36,6 +38,7 @@ def measure(quick: bool) -> Iterator[Row]:
         yield _naive(teacher, f"{name}, naive", quick)
         chunk_frames = 2 if quick else _CHUNK_FRAMES[name]
         yield _cached(teacher, f"{name}, cached", 1, chunk_frames, quick)
+        yield _bound(teacher, f"{name}, bound", quick)
     nano = random_teacher(preset("nano"))
     for streams in _STREAMS[1:2] if quick else _STREAMS[1:]:
         chunk_frames = 2 if quick else max(5, _CHUNK_FRAMES["nano"] // streams)
@@ -67,6 +70,23 @@ def _cached(
     (values,) = timings(lambda: next(chunks), quick=quick)
     samples = streams * chunk_frames * teacher.audio.hop_length
     return _of_samples(teacher, setting, values, samples)
+
+
+def _bound(teacher: WaveNet, setting: str, quick: bool) -> Row:
+    """As many weights as a square matrix, times a vector, again and again."""
+    side = round(math.sqrt(operations_per_sample(teacher) / 2))
+    matrix = tf.random.stateless_normal((side, side), (0, 0)) / side**0.5
+    steps = 2 if quick else _BOUND_STEPS
+
+    @tf.function(jit_compile=True)
+    def products(vector):
+        for _ in tf.range(steps):
+            vector = tf.matmul(vector, matrix)
+        return vector
+
+    start = tf.ones((1, side))
+    (values,) = timings(lambda: products(start).numpy(), quick=quick)
+    return _of_samples(teacher, setting, values, steps)
 
 
 def _chunks(teacher: WaveNet, streams: int, chunk_frames: int, count: int):

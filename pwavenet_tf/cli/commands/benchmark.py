@@ -4,10 +4,15 @@ On untrained models, which are as fast as trained ones. All of this takes more
 than an hour; --only picks from
 
   peak         products of matrices in float32, bfloat16 and int8
-  sampling     teachers: the whole network for every sample (naive) against the
-               cached loop, 1 to 64 streams, early and late in a minute
+  sampling     teachers: the whole network for every sample (naive), the
+               cached loop, and the least that its weights take (bound); 1 to
+               64 streams, early and late in a minute
   student      Keras, XLA, SavedModel, stream, TFLite and ONNX: 1, 10 and 60
                seconds of sound, cold start, memory, size, difference; batches
+  call         from a mel spectrogram on disk to a WAV file, against the network
+               alone; as a command, against importing TensorFlow
+  growth       time by seconds of sound, by batch and, in training, by layers;
+               memory of 10 seconds to 10 minutes in chunks
   tflite       every variant of the .tflite: size, quality, speed, memory
   training     a teacher's training step in each precision, and the clips
                delivered to it
@@ -41,12 +46,12 @@ from pwavenet_tf.cli import flags
 from pwavenet_tf.core.errors import UserError
 
 MEASUREMENTS = (
-    *("peak", "sampling", "student", "tflite", "training"),
+    *("peak", "sampling", "student", "call", "growth", "tflite", "training"),
     *("likelihood", "draws", "preparation"),
 )
 
 # What counts operations.
-_OF_PEAK = {"peak", "sampling", "student", "tflite", "training"}
+_OF_PEAK = {*MEASUREMENTS[: MEASUREMENTS.index("likelihood")]}
 
 
 def _has_shares(values: dict) -> bool:
