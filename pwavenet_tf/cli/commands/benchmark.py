@@ -14,8 +14,8 @@ than an hour; --only picks from
   growth       time by seconds of sound, by batch and, in training, by layers;
                memory of 10 seconds to 10 minutes in chunks
   tflite       every variant of the .tflite: size, quality, speed, memory
-  training     a teacher's training step in each precision, and the clips
-               delivered to it
+  training     a teacher's training step in each precision, its likelihood, the
+               clips delivered to it; a step of distillation, its inner samples
   likelihood   the mixture's value and gradient against TensorFlow
                Probability's: difference, time and memory
   draws        distillation's estimate by 1 to 64 draws a sample: variance,
