@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -50,15 +51,9 @@ def band_centres(contract: AudioContract) -> np.ndarray:
 
 
 def band_interpolation(contract: AudioContract, hertz) -> np.ndarray:
-    """Weights that interpolate bands linearly at frequencies.
+    """Weights that interpolate bands linearly, float32 `(mels, points)`.
 
-    Args:
-        contract: The acoustic contract.
-        hertz: The frequencies, `(points,)`; beyond the outermost peaks of the
-            mel filters theirs are taken.
-
-    Returns:
-        float32 `(mels, points)`.
+    Beyond the outermost peaks of the mel filters theirs are taken.
     """
     rows = np.eye(contract.mels)
     peaks = band_centres(contract)
@@ -90,47 +85,63 @@ def log_mel_spectrogram(
     """Mel spectrogram: natural log of mel-weighted STFT magnitudes.
 
     It is framed as `AudioContract` says and normalised where the contract
-    holds statistics. Works eagerly, in a graph and under XLA.
-
-    Args:
-        audio: float32 `(batch, time)` in [-1, 1).
-        contract: The acoustic contract.
-
-    Returns:
-        float32 `(batch, ceil(time / hop_length), mels)`.
+    holds statistics: float32 `(batch, time)` in [-1, 1) to `(batch,
+    ceil(time / hop_length), mels)`. Works eagerly, in a graph and under XLA.
     """
     import tensorflow as tf
 
+    hop, window = contract.hop_length, contract.window_length
     time = audio.shape[1] or tf.shape(audio)[1]
+    left = _padding(contract)
+    right = (-(-time // hop) - 1) * hop + window - left - time
     # In float64: far below a loud tone the rounding of a float32 transform
     # would show in the logarithm.
     audio = tf.cast(audio, tf.float64)
     spectrum = tf.signal.stft(
-        tf.pad(audio, [[0, 0], _padding(contract, time)]),
-        frame_length=contract.window_length,
-        frame_step=contract.hop_length,
+        tf.pad(audio, [[0, 0], [left, right]]),
+        frame_length=window,
+        frame_step=hop,
         fft_length=contract.fft_length,
-        window_fn=lambda _, dtype: tf.constant(
-            hann(contract.window_length), dtype
-        ),
+        window_fn=lambda _, dtype: tf.constant(hann(window), dtype),
     )
     mel = tf.abs(spectrum) @ mel_filterbank(contract).astype(np.float64)
     mel = tf.math.log(tf.maximum(mel, contract.magnitude_floor))
     return normalised(tf.cast(mel, tf.float32), contract)
 
 
-def _padding(contract: AudioContract, time):
-    """Zeros before and after audio, so that its frames are centred.
+def _padding(contract: AudioContract) -> int:
+    """Zeros before audio, so that its frames are centred on their hops.
 
     Zeros around the window do not change a magnitude: framing by
     window_length equals a window centred within fft_length.
     """
-    frames = -(-time // contract.hop_length)
-    left = (contract.fft_length - contract.hop_length) // 2 - (
-        contract.fft_length - contract.window_length
-    ) // 2
-    length = (frames - 1) * contract.hop_length + contract.window_length
-    return left, length - left - time
+    fft, window = contract.fft_length, contract.window_length
+    return (fft - contract.hop_length) // 2 - (fft - window) // 2
+
+
+def log_mel(
+    audio: np.ndarray,
+    contract: AudioContract,
+    filterbank: np.ndarray,
+    rfft: Callable[[np.ndarray, int], np.ndarray] = np.fft.rfft,
+) -> np.ndarray:
+    """As `log_mel_spectrogram`, by NumPy, in float64 up to the end.
+
+    float32 `(time,)` in [-1, 1) to `(ceil(time / hop_length), mels)`, with the
+    filter bank `(fft_length // 2 + 1, mels)`.
+    """
+    hop, window = contract.hop_length, contract.window_length
+    frames, left = contract.frames(len(audio)), _padding(contract)
+    length = max(frames - 1, 0) * hop + window
+    padded = np.zeros(length)
+    # Where a hop is nearly as long as a window, the last samples are in none.
+    covered = audio[: length - left]
+    padded[left : left + len(covered)] = covered
+    rows = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
+    spectrum = rfft(rows[:frames] * hann(window), contract.fft_length)
+    mel = np.abs(spectrum) @ filterbank.astype(np.float64)
+    mel = np.log(np.maximum(mel, contract.magnitude_floor))
+    return normalised(mel.astype(np.float32), contract)
 
 
 def hann(length: int) -> np.ndarray:
@@ -139,13 +150,9 @@ def hann(length: int) -> np.ndarray:
 
 
 def normalised(mel: Array, contract: AudioContract) -> Array:
-    """Normalises each band to mean 0 and standard deviation 1.
+    """Normalises each band, `(..., frames, mels)`, to mean 0 and std 1.
 
-    The statistics are the contract's.
-
-    Args:
-        mel: `(..., frames, mels)`, natural log magnitudes.
-        contract: Without statistics `mel` is returned as it is.
+    The statistics are the contract's; without them `mel` is returned as it is.
     """
     if not contract.mel_mean:
         return mel
@@ -154,23 +161,15 @@ def normalised(mel: Array, contract: AudioContract) -> Array:
 
 
 def inverse_normalised(mel: Array, contract: AudioContract) -> Array:
-    """Undoes `normalised`: back to natural log magnitudes.
-
-    Args:
-        mel: `(..., frames, mels)`.
-        contract: Without statistics `mel` is returned as it is.
-    """
+    """Undoes `normalised`: back to natural log magnitudes."""
     if not contract.mel_mean:
         return mel
     mean, std = _statistics(contract)
     return mel * std + mean
 
 
-def _statistics(contract: AudioContract) -> tuple[np.ndarray, np.ndarray]:
-    return (
-        np.asarray(contract.mel_mean, np.float32),
-        np.asarray(contract.mel_deviation, np.float32),
-    )
+def _statistics(contract: AudioContract) -> np.ndarray:
+    return np.array([contract.mel_mean, contract.mel_deviation], np.float32)
 
 
 class LogMel:
@@ -188,7 +187,6 @@ class LogMel:
 
     def __init__(self, contract: AudioContract) -> None:
         self._contract = contract
-        self._window = hann(contract.window_length)
         self._filterbank = mel_filterbank(contract).astype(np.float64)
 
     def __call__(self, audio: np.ndarray) -> np.ndarray:
@@ -198,27 +196,14 @@ class LogMel:
             UserError: If the audio is far beyond full scale.
         """
         require_full_scale(audio, "audio")
-        hop = self._contract.hop_length
-        margin = self._contract.margin_frames
-        frames = self._contract.frames(len(audio))
+        contract = self._contract
+        hop, margin = contract.hop_length, contract.margin_frames
+        frames = contract.frames(len(audio))
         chunks = []
         for start in range(0, frames, _CHUNK_FRAMES):
             end = min(start + _CHUNK_FRAMES, frames)
             first = max(0, start - margin)
             segment = audio[first * hop : (end + margin) * hop]
-            mel = self._compute(segment)
+            mel = log_mel(segment, contract, self._filterbank)
             chunks.append(mel[start - first : end - first])
         return np.concatenate(chunks)
-
-    def _compute(self, audio: np.ndarray) -> np.ndarray:
-        contract = self._contract
-        padded = np.pad(
-            audio.astype(np.float64), _padding(contract, len(audio))
-        )
-        frames = np.lib.stride_tricks.sliding_window_view(
-            padded, contract.window_length
-        )[:: contract.hop_length]
-        spectrum = np.fft.rfft(frames * self._window, contract.fft_length)
-        mel = np.abs(spectrum) @ self._filterbank
-        mel = np.log(np.maximum(mel, contract.magnitude_floor))
-        return normalised(mel.astype(np.float32), contract)

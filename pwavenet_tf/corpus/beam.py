@@ -57,12 +57,9 @@ _Measured = Measures | UserError
 
 
 def file_name(source: Source, suffix: str, *settings: object) -> str:
-    """The name of a recording's file.
+    """The name of a recording's file, by all that the result depends on.
 
-    Args:
-        source: The recording; so is its file's size and time of change.
-        suffix: Of the name.
-        settings: What else the result depends on.
+    That is the recording, its size and time of change, and the settings.
     """
     key = digest(source, stamp(source.path), settings)
     return f"{shuffle_key(source.name).hex()}-{key}{suffix}"
@@ -70,10 +67,8 @@ def file_name(source: Source, suffix: str, *settings: object) -> str:
 
 def digest(*dependencies: object) -> str:
     """A short name for what a result depends on, this package included."""
-    text = repr((__version__, *dependencies))
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[
-        :16
-    ]
+    text = repr((__version__, *dependencies)).encode("utf-8", "surrogateescape")
+    return hashlib.sha256(text).hexdigest()[:16]
 
 
 def stamp(path: Path | None) -> tuple[int, int] | None:
@@ -87,34 +82,17 @@ def stamp(path: Path | None) -> tuple[int, int] | None:
 
 def save_fault(path: Path, fault: UserError) -> None:
     """Writes why there will be no `path`."""
-    with atomic_write(_fault_of(path)) as temporary:
-        # As JSON, for a name in it need not be UTF-8.
-        temporary.write_text(json.dumps(str(fault)), "ascii")
+    # As JSON, for a name in it need not be UTF-8.
+    _save_json(_fault_of(path), str(fault))
 
 
-def forget_faults(folder: Path) -> None:
-    """Removes all faults from a folder, so that their work is done again."""
-    for path in folder.glob(f"[!.]*{_FAULT}"):
-        path.unlink()
-
-
-def count_done(folder: Path, suffix: str) -> int:
-    """How many results and faults there are of one suffix."""
-    return sum(
-        1
-        for end in (suffix, suffix + _FAULT)
-        for _ in folder.glob(f"[!.]*{end}")
-    )
-
-
-def save_measures(path: Path, found: Measures) -> None:
-    """Writes what the audit measured."""
+def _save_json(path: Path, content: object) -> None:
     with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(dataclasses.asdict(found)), "ascii")
+        temporary.write_text(json.dumps(content), "ascii")
 
 
-def load_measures(path: Path) -> Measures | UserError:
-    """Reads what `save_measures` or `save_fault` wrote.
+def load_measures(path: Path) -> _Measured:
+    """Reads the measures, or what `save_fault` wrote.
 
     Raises:
         UserError: If it is missing or damaged.
@@ -128,20 +106,17 @@ def load_measures(path: Path) -> Measures | UserError:
 
 
 def save_description(
-    path: Path, levels: np.ndarray, description: Description
+    path: Path, pcm: np.ndarray, description: Description
 ) -> None:
-    """Writes the levels int16 `(time,)` and the description."""
-    arrays = {"levels": levels, "mel": description.mel}
+    """Writes the PCM int16 `(time,)` and the description."""
+    arrays = {"levels": pcm, "mel": description.mel}
     if description.pitch is not None:
         arrays["pitch"] = description.pitch
-    content = {
-        "speaker": description.speaker,
-        "phones": description.phones
-        and [
-            (one.symbol, float(one.start), float(one.end))
-            for one in description.phones
-        ],
-    }
+    phones = description.phones and [
+        (one.symbol, float(one.start), float(one.end))
+        for one in description.phones
+    ]
+    content = {"speaker": description.speaker, "phones": phones}
     # JSON keeps every bit of a float and every character of a symbol.
     arrays["told"] = np.frombuffer(json.dumps(content).encode(), np.uint8)
     with atomic_write(path) as temporary:
@@ -157,14 +132,14 @@ def load_description(path: Path) -> Extracted:
     try:
         arrays = load_arrays(path)
         content = json.loads(arrays["told"].tobytes())
-        pitch = arrays.get("pitch")
-        levels, mel = arrays["levels"], arrays["mel"]
+        pcm, mel = arrays["levels"], arrays["mel"]
     except FileNotFoundError:
         return _load_fault(path)
     except (OSError, ValueError, LookupError) as error:
         raise _damaged(path) from error
     phones = content["phones"] and [Phone(*one) for one in content["phones"]]
-    return levels, Description(mel, phones, pitch, content["speaker"])
+    pitch, speaker = arrays.get("pitch"), content["speaker"]
+    return pcm, Description(mel, phones, pitch, speaker)
 
 
 def unwritten(path: Path) -> UserError:
@@ -203,17 +178,12 @@ class _Job:
     speaker_pattern: str | None
     language: str = LANGUAGE
 
-    def extractor(self, sources: Iterable[Source] | None) -> FeatureExtractor:
+    def extractor(self, sources: Iterable[Source] = ()) -> FeatureExtractor:
         """Extracts features; `sources` give the texts and speakers."""
-        layout = Layout("", self.folder, tuple(sources or ()))
+        layout = Layout("", self.folder, tuple(sources))
         return FeatureExtractor(
-            self.contract,
-            self.inputs,
-            self.folder,
-            self.labels,
-            self.speaker_pattern,
-            layout,
-            self.language,
+            *(self.contract, self.inputs, self.folder, self.labels),
+            *(self.speaker_pattern, layout, self.language),
         )
 
     @property
@@ -251,23 +221,8 @@ def prepare_on_beam(
     are kept in `.preparing-NAME` next to `out` until the corpus is complete, so
     that the next run resumes one that was killed. Every worker must see the
     recordings and `out` under the same paths; those of another machine need
-    absolute ones.
-
-    Args:
-        layout: From `find_layout`.
-        out: As `prepare` has it, and so are the next four.
-        preset: Its acoustic contract is followed.
-        inputs: Conditioning inputs.
-        labels: Folder of label files.
-        speaker_pattern: For `speaker`.
-        limits: What the audit accepts.
-        runner: Where the jobs run; on this machine, if None.
-        validation_pattern: As `prepare` has it.
-        statistics: As `prepare` has it.
-        language: As `prepare` has it.
-
-    Returns:
-        The card, and the audit.
+    absolute ones. The jobs run on this machine if there is no `runner`; the
+    other arguments are those of `prepare` and `audit`.
 
     Raises:
         UserError: As `prepare`, or if the runner cannot be used.
@@ -283,32 +238,20 @@ def prepare_on_beam(
         contract, inputs, layout.folder, labels, speaker_pattern, language
     )
     # Before the work, which takes long: the pattern may be invalid.
-    job.extractor(None)
+    job.extractor()
     work = out.with_name(f".preparing-{out.name}")
     with run_lock(work):
-        forget_faults(work)
+        # What a fault was in the way of is tried again.
+        for path in work.glob(f"[!.]*{_FAULT}"):
+            path.unlink()
         workers = _Workers(runner or Runner(), work)
-        measured = workers.measured(layout)
-        check_transcripts = "linguistic" in inputs
         audited = judged(
-            layout,
-            limits or Limits(),
-            contract.sample_rate,
-            check_transcripts,
-            measured,
+            *(layout, limits or Limits(), contract.sample_rate),
+            *("linguistic" in inputs, workers.measured(layout)),
         )
-        usable = accepted(audited)
-        held_out.require_division([one.name for one in usable], layout.folder)
-        found = workers.extracted(job, usable)
+        found = workers.extracted(job, accepted(audited, held_out))
         card = assemble(
-            out,
-            audited,
-            contract,
-            preset.name,
-            found,
-            held_out,
-            statistics,
-            language,
+            out, audited, preset, found, held_out, statistics, language
         )
         shutil.rmtree(work, ignore_errors=True)
     return card, audited
@@ -346,15 +289,17 @@ class _Workers:
         description: str,
         suffix: str,
     ) -> None:
+        def count_done() -> int:
+            ends = (suffix, suffix + _FAULT)
+            return sum(len(list(self.work.glob(f"[!.]*{end}"))) for end in ends)
+
         groups = (
             json.dumps(
                 [_entry(*one) for one in results[first : first + _GROUP]]
             )
             for first in range(0, len(results), _GROUP)
         )
-        progress = Progress(
-            description, len(results), lambda: count_done(self.work, suffix)
-        )
+        progress = Progress(description, len(results), count_done)
         transform = beam.ParDo(work_on_group)
         inputs = self.work / _INPUTS
         run_job(self.runner, inputs, groups, transform, progress)
@@ -370,7 +315,7 @@ class _Measure(beam.DoFn):
             except UserError as fault:
                 save_fault(path, fault)
             else:
-                save_measures(path, found)
+                _save_json(path, dataclasses.asdict(found))
 
 
 class _Extract(beam.DoFn):
@@ -382,7 +327,7 @@ class _Extract(beam.DoFn):
 
     def setup(self) -> None:
         import_tensorflow()
-        sources = None
+        sources: list[Source] = []
         if self._job.needs_sources:
             with open(self._inputs) as file:
                 sources = [one for line in file for one, _ in _entries(line)]

@@ -14,17 +14,12 @@ FILE_NAME = "corpus.json"
 FORMAT = 2
 
 Split = Literal["training", "validation"]
+SPLITS: tuple[Split, ...] = ("training", "validation")
 
 
 @dataclasses.dataclass(frozen=True)
 class Recording:
-    """A recording in the corpus.
-
-    Attributes:
-        file: Its path within the folder of recordings.
-        samples: Its length at the contract's sample rate.
-        speaker: The speaker, if it was extracted.
-    """
+    """A recording: its path within the corpus, and how long it is there."""
 
     file: str
     samples: int
@@ -33,12 +28,7 @@ class Recording:
 
 @dataclasses.dataclass(frozen=True)
 class Refusal:
-    """A recording that was left out.
-
-    Attributes:
-        file: Its path within the folder of recordings.
-        reason: Why.
-    """
+    """A recording that was left out, and why."""
 
     file: str
     reason: str
@@ -48,19 +38,10 @@ class Refusal:
 class CorpusCard:
     """The contents of a prepared corpus.
 
-    Attributes:
-        preset: Name of the preset that it was prepared with.
-        contract: The acoustic contract with this corpus's statistics.
-        training: Recordings to train on.
-        validation: Recordings held out.
-        refused: Recordings left out.
-        training_shards: File names of the TFRecord shards, in order.
-        validation_shards: Likewise.
-        phones: Symbols by id, from 1; empty without linguistic features.
-        speakers: Names by id, from 0; empty without speakers.
-        mean_pitch_hz: The mean of F0 in the logarithm, Hz; None without
-            pitch.
-        language: The voice of espeak-ng that texts were read with.
+    The contract has its statistics. Shards are file names of TFRecords, in
+    order. Phones have ids from 1 and speakers from 0; there are none without
+    that input. `mean_pitch_hz` is the mean of F0 in the logarithm, None without
+    pitch; `language` is the voice of espeak-ng that texts were read with.
     """
 
     preset: str
@@ -89,14 +70,11 @@ class CorpusCard:
 
     def recordings(self, split: Split) -> tuple[Recording, ...]:
         """The recordings of one split."""
-        return {"training": self.training, "validation": self.validation}[split]
+        return getattr(self, split)
 
     def shards(self, split: Split) -> tuple[str, ...]:
         """The shards of one split."""
-        return {
-            "training": self.training_shards,
-            "validation": self.validation_shards,
-        }[split]
+        return getattr(self, f"{split}_shards")
 
     def seconds(self, split: Split) -> float:
         """The duration of one split."""
@@ -109,15 +87,10 @@ class CorpusCard:
         Raises:
             UserError: If it cannot be written.
         """
-        content = {
-            "format": FORMAT,
-            # For the human reader; `load` computes them again.
-            "seconds": {
-                "training": round(self.seconds("training"), 3),
-                "validation": round(self.seconds("validation"), 3),
-            },
-        } | dataclasses.asdict(self)
-        write_json(Path(folder) / FILE_NAME, content)
+        seconds = {one: round(self.seconds(one), 3) for one in SPLITS}
+        # The seconds are for the human reader; `load` computes them again.
+        content = {"format": FORMAT, "seconds": seconds}
+        write_json(Path(folder) / FILE_NAME, content | dataclasses.asdict(self))
 
     @classmethod
     def load(cls, folder: Path) -> "CorpusCard":

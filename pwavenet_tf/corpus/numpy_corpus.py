@@ -5,7 +5,6 @@ import dataclasses
 import functools
 import math
 from pathlib import Path
-from typing import BinaryIO
 
 import keras
 import numpy as np
@@ -15,13 +14,18 @@ from pwavenet_tf.audio.pitch import relative_pitch, sinusoid_track
 from pwavenet_tf.core.config import ARRAY_WIDTHS, INPUT_ARRAYS
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write, require_free
+from pwavenet_tf.core.progress import Bar
 from pwavenet_tf.core.sizes import require_whole_array
-from pwavenet_tf.corpus.card import CorpusCard, Split
+from pwavenet_tf.corpus.card import SPLITS, CorpusCard, Split
 from pwavenet_tf.corpus.clips import ClipSource, Window, cut_joined
-from pwavenet_tf.corpus.compact import FILTERBANK, LEVELS, FlacWriter, unpacked
+from pwavenet_tf.corpus.compact import (
+    FILTERBANK,
+    LEVELS,
+    exported,
+    flac_writer,
+    unpacked,
+)
 from pwavenet_tf.corpus.dataset import Corpus
-
-SPLITS: tuple[Split, ...] = ("training", "validation")
 
 # Of each recording in the corpus card.
 _CARD_BYTES = 200
@@ -83,11 +87,10 @@ def arrays_of(card: CorpusCard, split: Split) -> dict[str, tuple[str, tuple]]:
 def joined_recordings(folder: Path, split: Split, card: CorpusCard) -> dict:
     """The recordings of one split, joined end to end in mapped files.
 
-    Returns:
-        `levels`, int16 `(samples,)`; `features`, a dict of `(frames,
-        channels)` or `(recordings,)`; of each recording, `(recordings,)`, its
-        `lengths` in samples, its `frames`, and its `first_sample` and
-        `first_frame` among all.
+    They are `levels`, PCM int16 `(samples,)`; `features`, a dict of `(frames,
+    channels)` or `(recordings,)`; of each recording, `(recordings,)`, its
+    `lengths` in samples, its `frames`, and its `first_sample` and
+    `first_frame` among all.
     """
     expected = arrays_of(card, split)
     packed = ("levels", "mel") if (folder / FILTERBANK).exists() else ()
@@ -121,13 +124,7 @@ def joined_recordings(folder: Path, split: Split, card: CorpusCard) -> dict:
 
 
 class _Clips(keras.utils.PyDataset):
-    """Batches by number, of clips that `place` finds by number.
-
-    Attributes:
-        recordings: From `joined_recordings`.
-        window: What a clip spans.
-        batch_size: Clips in a batch.
-    """
+    """Batches by number, of clips that `place` finds by number."""
 
     def __init__(
         self, recordings: dict, window: Window, batch_size: int
@@ -147,9 +144,8 @@ class _Clips(keras.utils.PyDataset):
     def places(self, first: int, count: int) -> np.ndarray:
         """Where so many clips are, from clip number `first` on.
 
-        Returns:
-            int32 `(count, 2)`: the recording, and the frame from which on the
-            clip is in the loss.
+        int32 `(count, 2)`: the recording, and the frame from which on the clip
+        is in the loss.
         """
         found = [self.place(number) for number in range(first, first + count)]
         return np.array(found, np.int32)
@@ -205,19 +201,9 @@ class _ValidationClips(_Clips):
 
 
 def _mapped(path: Path, kind: str, shape: tuple) -> np.ndarray:
-    try:
+    with exported(path):
         require_whole_array(path)
         array = np.load(path, mmap_mode="r")
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{path}: is missing; name a folder that `pwavenet "
-            "export-corpus` has written"
-        ) from error
-    except (OSError, ValueError) as error:
-        reason = str(error).removeprefix(f"{path}: ")
-        raise UserError(
-            f"{path}: is damaged ({reason}); copy or export it again"
-        ) from error
     if (array.dtype.str, array.shape) != (kind, shape):
         raise UserError(
             f"{path}: is of another corpus, {array.dtype} {array.shape} and "
@@ -231,12 +217,8 @@ def export_numpy(corpus: Corpus, out: Path) -> None:
 
     It holds the corpus card and, for each split, the recordings joined end to
     end: `lengths.npy`, int64 `(recordings,)`, each one's samples;
-    `levels.npy`, int16 `(samples,)`; and the features as models read them,
+    `levels.npy`, PCM int16 `(samples,)`; and the features as models read them,
     `mel.npy`, float32 `(frames, mels)`, and what else the corpus holds.
-
-    Args:
-        corpus: The prepared corpus.
-        out: The folder, which must not hold anything yet.
 
     Raises:
         UserError: If `out` holds something or cannot be written.
@@ -259,15 +241,9 @@ def export_compact(
     of `mel.npy` the mel filter bank, by which the spectrograms are computed
     when the corpus is read.
 
-    Args:
-        corpus: The prepared corpus.
-        out: The folder, which must not hold anything yet.
-        megabytes: The folder's largest size, in millions of bytes: then as
-            many recordings of each split as fit, chosen at random when the
-            corpus was prepared. All of them, if left out.
-
-    Returns:
-        The card of what was written.
+    With a largest size in `megabytes`, millions of bytes, it holds as many
+    recordings of each split as fit, chosen at random when the corpus was
+    prepared. Returns the card of what was written.
 
     Raises:
         UserError: If `out` holds something or cannot be written, or if not
@@ -288,9 +264,8 @@ def export_compact(
         kept = {}
         for split, share in (("validation", held_out / total), ("training", 1)):
             (folder / split).mkdir()
-            names, size = _write_compact(
-                corpus, split, folder / split, share * left
-            )
+            place = folder / split
+            names, size = _write_compact(corpus, split, place, share * left)
             left -= size
             kept[split] = tuple(
                 one for one in card.recordings(split) if one.file in names
@@ -308,13 +283,7 @@ def export_compact(
 def _write_compact(
     corpus: Corpus, split: Split, folder: Path, limit: float
 ) -> tuple[set[str], int]:
-    """Writes the first recordings, at least one.
-
-    Args:
-        corpus: The prepared corpus.
-        split: Which of its splits.
-        folder: The split's folder.
-        limit: Bytes that the folder may come to.
+    """Writes the first recordings, at least one, into `limit` bytes.
 
     Returns:
         The names of the recordings that were written, and the bytes.
@@ -322,27 +291,25 @@ def _write_compact(
     kinds = arrays_of(corpus.card, split)
     arrays = {key: [] for key in kinds if key not in ("levels", "mel")}
     names, added = set(), 0
-    writer = FlacWriter(folder / LEVELS, corpus.contract.sample_rate)
-    try:
+    path = folder / LEVELS
+    with flac_writer(path, corpus.contract.sample_rate) as flac:
         for name, audio, features in _shown(corpus, split):
             held = {"lengths": len(audio)} | features
             values = {
                 key: np.asarray(held[key], kinds[key][0]) for key in arrays
             }
             own = sum(value.nbytes for value in values.values()) + _CARD_BYTES
-            written = writer.bytes + _HELD_BACK_BYTES
+            written = path.stat().st_size + _HELD_BACK_BYTES
             # As FLAC its samples are smaller than that.
             largest = written + 2 * len(audio) + added + own
             if names and largest > limit:
                 break
-            # Exact: the audio is its own levels.
-            writer.write((audio * 32768).astype(np.int16))
+            # Exact: the audio is its own PCM.
+            flac.write((audio * 32768).astype(np.int16))
             names.add(name)
             added += own
             for key, value in values.items():
                 arrays[key].append(value)
-    finally:
-        writer.close()
     for key, values in arrays.items():
         joined = np.concatenate if values[0].ndim else np.array
         np.save(folder / f"{key}.npy", joined(values))
@@ -353,33 +320,26 @@ def _write_compact(
 def _write(corpus: Corpus, split: Split, folder: Path) -> None:
     arrays = arrays_of(corpus.card, split)
     with contextlib.ExitStack() as stack:
-        files = {
-            name: stack.enter_context((folder / f"{name}.npy").open("wb"))
-            for name in arrays
-        }
+        files = {}
         for name, (kind, shape) in arrays.items():
-            _begin(files[name], kind, shape)
+            path = folder / f"{name}.npy"
+            files[name] = stack.enter_context(path.open("wb"))
+            # The header; not a memory map, which a full disk kills.
+            header = {"descr": kind, "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_2_0(files[name], header)
         for _, audio, features in _shown(corpus, split):
-            # Exact: the audio is its own levels.
-            levels = audio * 32768
-            held = {"lengths": len(audio), "levels": levels} | features
+            # Exact: the audio is its own PCM.
+            pcm = audio * 32768
+            held = {"lengths": len(audio), "levels": pcm} | features
             for name, (kind, _) in arrays.items():
                 files[name].write(np.asarray(held[name], kind).tobytes())
 
 
 def _shown(corpus: Corpus, split: Split):
     """The recordings of a split, with a progress bar."""
-    from pwavenet_tf.core.progress import Bar
-
     return Bar(
         corpus.utterances(split),
         desc=f"export {split}",
         total=len(corpus.card.recordings(split)),
         unit="file",
     )
-
-
-def _begin(file: BinaryIO, kind: str, shape: tuple) -> None:
-    """Writes the header; not a memory map, which a full disk kills."""
-    header = {"descr": kind, "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_2_0(file, header)

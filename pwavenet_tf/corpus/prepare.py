@@ -12,10 +12,11 @@ from pwavenet_tf.audio.files import to_pcm16
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write, require_free
+from pwavenet_tf.core.progress import Bar
 from pwavenet_tf.core.training_config import Preset
 from pwavenet_tf.corpus.audit import CorpusAudit, audit, reason, shuffled
 from pwavenet_tf.corpus.audit.verdict import Limits, by_reason
-from pwavenet_tf.corpus.card import CorpusCard, Recording, Refusal
+from pwavenet_tf.corpus.card import CorpusCard, Recording, Refusal, Split
 from pwavenet_tf.corpus.describe import (
     Description,
     FeatureExtractor,
@@ -29,8 +30,9 @@ from pwavenet_tf.corpus.statistics import GivenStatistics, Statistics
 # One recording in so many is held out.
 VALIDATION_INTERVAL = 10
 
-# The levels int16 `(time,)` and what was found out, or why there is neither.
+# The PCM int16 `(time,)` and the features, or why there is neither.
 Extracted = tuple[np.ndarray, Description] | UserError
+_Shards = dict[Split, ShardWriter]
 
 
 def prepare(
@@ -91,42 +93,23 @@ def prepare(
         layout = find_layout(corpus)
     # Before the audit, which takes long: labels and speakers may be invalid.
     extractor = FeatureExtractor(
-        contract,
-        inputs,
-        layout.folder,
-        labels,
-        speaker_pattern,
-        layout,
-        language,
+        *(contract, inputs, layout.folder, labels),
+        *(speaker_pattern, layout, language),
     )
+    rate = contract.sample_rate
     if not isinstance(corpus, CorpusAudit):
-        check_transcripts = "linguistic" in inputs
-        corpus = audit(
-            layout, Limits(), contract.sample_rate, check_transcripts
-        )
-    usable = accepted(corpus)
-    held_out.require_division([one.name for one in usable], layout.folder)
-    found = extract_features(usable, extractor, contract.sample_rate)
-    return assemble(
-        out,
-        corpus,
-        contract,
-        preset.name,
-        found,
-        held_out,
-        statistics,
-        language,
-    )
+        corpus = audit(layout, Limits(), rate, "linguistic" in inputs)
+    usable = accepted(corpus, held_out)
+    found = extract_features(usable, extractor, rate)
+    return assemble(out, corpus, preset, found, held_out, statistics, language)
 
 
 class Validation:
     """Decides which recordings are held out for validation.
 
-    Args:
-        pattern: A regular expression: recordings in whose path it is found are
-            held out, and no others. Without one it is every tenth in shuffled
-            order, which makes it a random tenth; and with speakers none of a
-            speaker without training recordings.
+    Those in whose path a regular expression is found, or without one every
+    tenth in shuffled order, which makes it a random tenth; and with speakers
+    none of a speaker without training recordings.
 
     Raises:
         UserError: If the pattern is not a regular expression.
@@ -162,13 +145,6 @@ class Validation:
         """Requires that the pattern finds some of the recordings, not all.
 
         Called before features are extracted too, which takes long.
-
-        Args:
-            files: Their paths within the folder.
-            folder: The folder, for the message.
-
-        Raises:
-            UserError: If it does not.
         """
         if not self._matcher or len(files) < 2:
             return
@@ -186,46 +162,43 @@ def without_statistics(preset: Preset) -> AudioContract:
     return dataclasses.replace(preset.audio, mel_mean=(), mel_deviation=())
 
 
-def accepted(audited: CorpusAudit) -> list[Source]:
-    """The recordings that the audit accepts, shuffled."""
-    return shuffled(one.source for one in audited.accepted)
+def accepted(audited: CorpusAudit, held_out: Validation) -> list[Source]:
+    """The recordings that the audit accepts, shuffled.
+
+    Raises:
+        UserError: If the validation pattern does not divide them.
+    """
+    usable = shuffled(one.source for one in audited.accepted)
+    names = [one.name for one in usable]
+    held_out.require_division(names, audited.layout.folder)
+    return usable
 
 
 def extract_features(
     sources: list[Source], extractor: FeatureExtractor, sample_rate: int
 ) -> Iterator[tuple[Source, Extracted]]:
-    """Decodes recordings and extracts their features, each by itself.
+    """Decodes recordings, brings them to a rate in Hz and extracts features.
 
-    Args:
-        sources: The recordings.
-        extractor: Extracts their features.
-        sample_rate: The rate that they are brought to, Hz.
-
-    Yields:
-        Each recording, in the order given, with its features or its fault.
+    Each recording by itself, in the order given, with its features or its
+    fault.
     """
-    paths = (one.path for one in sources)
-    for source, (_, audio) in zip(
-        sources, decoded(paths, sample_rate), strict=True
-    ):
+    audios = decoded((one.path for one in sources), sample_rate)
+    for source, (_, audio) in zip(sources, audios, strict=True):
         try:
             if isinstance(audio, UserError):
                 raise audio
-            levels = to_pcm16(audio)
-            description = extractor(
-                source.name, levels.astype(np.float32) / 32768
-            )
+            pcm = to_pcm16(audio)
+            description = extractor(source.name, pcm.astype(np.float32) / 32768)
         except UserError as fault:
             yield source, fault
         else:
-            yield source, (levels, description)
+            yield source, (pcm, description)
 
 
 def assemble(
     out: Path,
     audited: CorpusAudit,
-    contract: AudioContract,
-    preset_name: str,
+    preset: Preset,
     found: Iterable[tuple[Source, Extracted]],
     held_out: Validation,
     statistics: GivenStatistics | None = None,
@@ -233,96 +206,59 @@ def assemble(
 ) -> CorpusCard:
     """Writes the corpus in one pass; all that depends on an order is here.
 
-    Args:
-        out: Folder to write; it appears only when it is complete.
-        audited: The audit; its quarantine is listed in the card.
-        contract: From `without_statistics`.
-        preset_name: For the card.
-        found: As `extract_features` yields it, of `accepted(audited)`.
-        held_out: Who is held out.
-        statistics: As `prepare` has it.
-        language: As `prepare` has it.
-
-    Returns:
-        The card, which is in `out` as well.
+    `found` is what `extract_features` yields of the `accepted` recordings;
+    the others are listed in the card, which is in `out` as well.
 
     Raises:
         UserError: If fewer than two recordings are usable, or if `out` cannot
             be written.
     """
-    with atomic_write(out) as folder:
-        folder.mkdir()
-        # Without an origin the corpus's own statistics are taken.
-        given = statistics or GivenStatistics("", contract)
-        card = _fill(folder, audited, preset_name, found, held_out, given)
-        card = dataclasses.replace(card, language=language)
-        card.save(folder)
-    return card
-
-
-def _fill(
-    folder: Path,
-    audited: CorpusAudit,
-    preset_name: str,
-    found: Iterable[tuple[Source, Extracted]],
-    held_out: Validation,
-    given: GivenStatistics,
-) -> CorpusCard:
-    """Writes the shards in one pass over the accepted recordings."""
-    from pwavenet_tf.core.progress import Bar
-
-    print(
-        f"Preparing {len(audited.accepted):,} recordings, about 10 s for an "
-        "hour of speech on two cores, far longer with phones or pitch",
-        flush=True,
-    )
+    # Without an origin the corpus's own statistics are taken.
+    given = statistics or GivenStatistics("", without_statistics(preset))
+    total = len(audited.accepted)
     refused = [
         Refusal(one.source.name, "; ".join(one.reasons))
         for one in audited.quarantined
     ]
     with (
-        ShardWriter(folder, "training") as training_shards,
-        ShardWriter(folder, "validation") as validation_shards,
+        atomic_write(out) as folder,
+        ShardWriter(folder, "training") as training,
+        ShardWriter(folder, "validation") as validation,
     ):
-        filled = _Filled(given, held_out, training_shards, validation_shards)
-        for source, one in Bar(
-            found, desc="prepare", total=len(audited.accepted), unit="file"
-        ):
+        folder.mkdir()
+        print(
+            f"Preparing {total:,} recordings, about 10 s for an hour of speech "
+            "on two cores, far longer with phones or pitch",
+            flush=True,
+        )
+        shards: _Shards = {"training": training, "validation": validation}
+        filled = _Filled(given, held_out, shards)
+        for source, one in Bar(found, desc="prepare", total=total, unit="file"):
             try:
-                levels, description = _known(one, given)
+                if isinstance(one, UserError):
+                    raise one
+                pcm, description = one
+                symbols = (phone.symbol for phone in description.phones or ())
+                given.require_known(symbols, description.speaker)
             except UserError as fault:
                 refused.append(Refusal(source.name, reason(source, fault)))
             else:
-                filled.add(source.name, levels, description)
-        _require_enough(
-            filled.training,
-            filled.validation,
-            refused,
-            audited.layout,
-            held_out,
-        )
-        return filled.card(preset_name, refused)
+                filled.add(source.name, pcm, description)
+        filled.require_enough(refused, audited.layout)
+        card = filled.card(preset.name, refused, language)
+        card.save(folder)
+    return card
 
 
 class _Filled:
-    """What the shards hold so far.
-
-    Attributes:
-        training: The recordings to train on.
-        validation: Those that are held out.
-    """
+    """What the shards hold so far."""
 
     def __init__(
-        self,
-        given: GivenStatistics,
-        held_out: Validation,
-        training_shards: ShardWriter,
-        validation_shards: ShardWriter,
+        self, given: GivenStatistics, held_out: Validation, shards: _Shards
     ) -> None:
-        self.training: list[Recording] = []
-        self.validation: list[Recording] = []
-        self._given, self._held_out = given, held_out
-        self._shards = training_shards, validation_shards
+        self._training: list[Recording] = []
+        self._validation: list[Recording] = []
+        self._given, self._held_out, self._shards = given, held_out, shards
         self._statistics = Statistics(given.contract.mels)
         self._held = set[str]()
         self._ids = phone_ids(given.phones)
@@ -330,91 +266,69 @@ class _Filled:
             one: number for number, one in enumerate(given.speakers)
         }
 
-    def add(
-        self, name: str, levels: np.ndarray, description: Description
-    ) -> None:
+    def add(self, name: str, pcm: np.ndarray, description: Description) -> None:
         """Writes a recording to the shards that it belongs to."""
+        contract = self._given.contract
         if description.phones is not None:
             learn_phones(self._ids, description.phones)
-        features = recorded_features(
-            description, self._ids, self._given.contract
-        )
+        features = recorded_features(description, self._ids, contract)
         if (speaker := description.speaker) is not None:
             number = self._speakers.setdefault(speaker, len(self._speakers))
             features["speaker"] = np.array(number, np.int32)
         self._held |= set(features)
-        recording = Recording(name, len(levels), speaker)
-        training_shards, validation_shards = self._shards
-        if self._held_out.holds_out(recording, self.training, self.validation):
-            self.validation.append(recording)
-            validation_shards.write(name, levels, features)
+        recording = Recording(name, len(pcm), speaker)
+        divided = self._training, self._validation
+        if self._held_out.holds_out(recording, *divided):
+            self._validation.append(recording)
+            self._shards["validation"].write(name, pcm, features)
         else:
-            self.training.append(recording)
-            training_shards.write(name, levels, features)
+            self._training.append(recording)
+            self._shards["training"].write(name, pcm, features)
             self._statistics.add(features)
 
-    def card(self, preset_name: str, refused: list[Refusal]) -> CorpusCard:
+    def card(
+        self, preset_name: str, refused: list[Refusal], language: str
+    ) -> CorpusCard:
         """Finishes the shards, and says what they hold."""
         given, statistics = self._given, self._statistics
-        training_shards, validation_shards = self._shards
         return CorpusCard(
             preset=preset_name,
             contract=given.contract
             if given.origin
             else statistics.written_into(given.contract),
-            training=_sorted(self.training),
-            validation=_sorted(self.validation),
+            training=_sorted(self._training),
+            validation=_sorted(self._validation),
             refused=_sorted(refused),
-            training_shards=training_shards.finish(),
-            validation_shards=validation_shards.finish(),
+            training_shards=self._shards["training"].finish(),
+            validation_shards=self._shards["validation"].finish(),
             phones=tuple(self._ids) if "phones" in self._held else (),
             speakers=tuple(self._speakers) if "speaker" in self._held else (),
             mean_pitch_hz=(given.mean_pitch_hz or statistics.mean_pitch_hz)
             if "pitch" in self._held
             else None,
+            language=language,
         )
 
-
-def _known(
-    one: Extracted, given: GivenStatistics
-) -> tuple[np.ndarray, Description]:
-    """The features of a recording; raises if it has a fault instead."""
-    if isinstance(one, UserError):
-        raise one
-    _, description = one
-    given.require_known(
-        (phone.symbol for phone in description.phones or ()),
-        description.speaker,
-    )
-    return one
+    def require_enough(self, refused: list[Refusal], layout: Layout) -> None:
+        """Refuses a corpus without a recording on either side."""
+        if self._training and self._validation:
+            return
+        files = [one.file for one in self._training + self._validation]
+        self._held_out.require_division(files, layout.folder)
+        usable = len(files)
+        if usable >= 2:
+            raise UserError(
+                f"{layout.folder}: no speaker has two recordings, one to train "
+                "on and one to hold out; is the speaker pattern right?"
+            )
+        groups = by_reason((one.file, one.reason) for one in refused)
+        reasons = "; ".join(groups[:3])
+        raise UserError(
+            f"{layout.folder}: {usable} of {usable + len(refused)} recordings "
+            "can be used and two are needed, one to train on and one to hold "
+            "out" + (f"; refused were {reasons}" if reasons else "")
+        )
 
 
 def _sorted(entries: list) -> tuple:
     return tuple(sorted(entries, key=lambda entry: entry.file))
-
-
-def _require_enough(
-    training: list[Recording],
-    validation: list[Recording],
-    refused: list[Refusal],
-    layout: Layout,
-    held_out: Validation,
-) -> None:
-    if training and validation:
-        return
-    held_out.require_division(
-        [one.file for one in (*training, *validation)], layout.folder
-    )
-    usable = len(training) + len(validation)
-    if usable >= 2:
-        raise UserError(
-            f"{layout.folder}: no speaker has two recordings, one to train on "
-            "and one to hold out; is the speaker pattern right?"
-        )
-    groups = by_reason((one.file, one.reason) for one in refused)
-    reasons = "; ".join(groups[:3])
-    raise UserError(
-        f"{layout.folder}: {usable} of {usable + len(refused)} recordings can "
-        "be used and two are needed, one to train on and one to hold out"
-        + (f"; refused were {reasons}" if reasons else "")
-    )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.core.progress import Bar
 from pwavenet_tf.corpus.audit.measures import Measures, measure
 from pwavenet_tf.corpus.audit.verdict import Audit, Judge, Limits
 from pwavenet_tf.corpus.layouts import Layout, Source
@@ -19,14 +20,7 @@ _AHEAD = 4
 
 @dataclasses.dataclass(frozen=True)
 class CorpusAudit:
-    """The results of an audit.
-
-    Attributes:
-        layout: How it is laid out.
-        limits: What it was judged by.
-        sample_rate: The rate that it is for, Hz.
-        audits: One for each recording, sorted by name.
-    """
+    """The results of an audit: one for each recording, sorted by name."""
 
     layout: Layout
     limits: Limits
@@ -56,20 +50,11 @@ def audit(
     check_transcripts: bool = True,
     threads: int | None = None,
 ) -> CorpusAudit:
-    """Measures and judges every recording.
+    """Measures and judges every recording, for a corpus of `sample_rate` Hz.
 
-    Each thread holds some seconds of one recording at a time, whatever its
-    length.
-
-    Args:
-        layout: From `find_layout`.
-        limits: What is accepted.
-        sample_rate: The rate that the corpus is for, Hz.
-        check_transcripts: As `Judge` has it.
-        threads: That measure; as many as there are cores, if None.
+    Each of the threads, as many as cores if None, holds some seconds of one
+    recording at a time, whatever its length.
     """
-    from pwavenet_tf.core.progress import Bar
-
     print(
         f"Auditing {len(layout.sources):,} recordings ({layout.kind}), about "
         "10 s for an hour of speech on two cores",
@@ -91,16 +76,7 @@ def judged(
     check_transcripts: bool,
     measured: Iterable[tuple[Source, Measures | UserError]],
 ) -> CorpusAudit:
-    """Judges what was measured.
-
-    Args:
-        layout: From `find_layout`.
-        limits: What is accepted.
-        sample_rate: The rate that the corpus is for, Hz.
-        check_transcripts: As `Judge` has it.
-        measured: The sources in the order of `shuffled`, and what `measure`
-            gave or raised for each.
-    """
+    """Judges the sources, in the order of `shuffled`, by what was measured."""
     judge = Judge(
         limits, sample_rate, check_transcripts, layout.transcripts > 0
     )
@@ -110,12 +86,8 @@ def judged(
         else judge(source, found)
         for source, found in measured
     ]
-    return CorpusAudit(
-        layout,
-        limits,
-        sample_rate,
-        tuple(sorted(audits, key=lambda one: one.source.name)),
-    )
+    audits.sort(key=lambda one: one.source.name)
+    return CorpusAudit(layout, limits, sample_rate, tuple(audits))
 
 
 def reason(source: Source, fault: UserError) -> str:

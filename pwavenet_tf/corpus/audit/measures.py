@@ -10,7 +10,6 @@ nothing rises again above.
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,7 @@ from pwavenet_tf.core.errors import UserError
 
 # Two equal samples at a peak are chance, and three of them are not.
 SHORTEST_RUN = 3
-# At lower peaks a run of equal samples is the coarseness of the levels.
+# At lower peaks a run of equal samples is the coarseness of the PCM.
 LOWEST_PEAK = 0.05
 
 FRAME_SECONDS = 0.02
@@ -64,15 +63,8 @@ _NO_POWER = 1e-12
 
 _BLOCK_SECONDS = 10
 _BITS = {
-    "PCM_S8": 8,
-    "PCM_U8": 8,
-    "PCM_16": 16,
-    "PCM_24": 24,
-    "PCM_32": 32,
-    "FLOAT": 32,
-    "DOUBLE": 64,
-    "ULAW": 8,
-    "ALAW": 8,
+    **{"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32},
+    **{"FLOAT": 32, "DOUBLE": 64, "ULAW": 8, "ALAW": 8},
 }
 
 
@@ -138,20 +130,6 @@ class _Side:
         return self._samples + long_enough * self._open
 
 
-@dataclasses.dataclass(frozen=True)
-class Levels:
-    """What the power of frames shows.
-
-    Attributes:
-        snr_db: Signal-to-noise ratio, dB, at most `HIGHEST_SNR_DB`; None for
-            less than a second of sound. See `levels`.
-        silence_share: Share of the frames that are pauses.
-    """
-
-    snr_db: float | None
-    silence_share: float
-
-
 def frame_powers(audio: np.ndarray, length: int) -> np.ndarray:
     """The power of each whole frame without its mean, `(frames,)`.
 
@@ -161,29 +139,30 @@ def frame_powers(audio: np.ndarray, length: int) -> np.ndarray:
     return audio[:whole].reshape(-1, length).var(axis=1, dtype=np.float64)
 
 
-def levels(powers: np.ndarray) -> Levels:
-    """Estimates noise and pauses from the powers of a recording's frames.
+def noise_and_pauses(powers: np.ndarray) -> tuple[float | None, float]:
+    """The signal-to-noise ratio in dB, and the share of frames that are pauses.
 
-    The noise is taken to be stationary and to be alone in the quietest tenth
-    of the frames, the minimum statistics of a whole recording (compare Martin
-    2001, "Noise power spectral density estimation based on optimal smoothing
-    and minimum statistics"). The signal is what the mean power has beyond it.
-    A recording without pauses has its quietest speech taken for noise: there
-    the estimate is a lower bound. Frames without any power are no noise of a
-    room, they are left out.
+    The ratio is at most `HIGHEST_SNR_DB`, and None for less than a second of
+    sound. The noise is taken to be stationary and to be alone in the quietest
+    tenth of the frames, the minimum statistics of a whole recording (compare
+    Martin 2001, "Noise power spectral density estimation based on optimal
+    smoothing and minimum statistics"). The signal is what the mean power has
+    beyond it. A recording without pauses has its quietest speech taken for
+    noise: there the estimate is a lower bound. Frames without any power are no
+    noise of a room, they are left out.
     """
     if not powers.any():
-        return Levels(None, 1.0)
+        return None, 1.0
     loud = _loud(powers)
     silence = float(np.mean(powers < loud * 10 ** (-PAUSE_DB / 10)))
     nonzero = np.sort(powers[powers > 0])
     if len(nonzero) < _FEWEST_FRAMES:
-        return Levels(None, silence)
+        return None, silence
     quiet = nonzero[: max(round(len(nonzero) * QUIET_SHARE), 1)]
     noise = quiet.mean()
     signal = max(nonzero.mean() - noise, np.finfo(np.float64).tiny)
     snr = 10 * np.log10(signal / noise)
-    return Levels(float(np.clip(snr, -HIGHEST_SNR_DB, HIGHEST_SNR_DB)), silence)
+    return float(np.clip(snr, -HIGHEST_SNR_DB, HIGHEST_SNR_DB)), silence
 
 
 def _loud(powers: np.ndarray) -> float:
@@ -197,11 +176,7 @@ def _loud(powers: np.ndarray) -> float:
 
 
 class AverageSpectrum:
-    """The long-term average spectrum, block by block.
-
-    Args:
-        sample_rate: Hz.
-    """
+    """The long-term average spectrum, block by block."""
 
     def __init__(self, sample_rate: int) -> None:
         self._sample_rate = sample_rate
@@ -242,15 +217,11 @@ class AverageSpectrum:
 
 
 def bandwidth(frequencies: np.ndarray, decibels: np.ndarray) -> float:
-    """The frequency above which there is nothing, Hz.
+    """The frequency above which an average spectrum holds nothing, Hz.
 
-    Args:
-        frequencies: `(bins,)`, equally spaced from 0 to half the sample rate.
-        decibels: The long-term average spectrum, `(bins,)`.
-
-    Returns:
-        Where the deepest step is half done; half the sample rate where there
-        is no step, or only that of the sampling itself.
+    That is where the deepest step is half done; half the sample rate where
+    there is no step, or only that of the sampling itself. Both arrays are
+    `(bins,)`, equally spaced from 0 to half the sample rate.
     """
     from scipy.ndimage import median_filter
 
@@ -278,12 +249,9 @@ def channel_faults(
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Channels that take level from the mean of all.
 
-    Args:
-        covariance: Of the channels, `(channels, channels)`.
-
-    Returns:
-        The numbers, from 1 on, of those that are silent next to the loudest,
-        and of those that are inverted against it.
+    By their covariance, `(channels, channels)`, the numbers, from 1 on, of
+    those that are silent next to the loudest, and of those that are inverted
+    against it.
     """
     power = np.maximum(np.diagonal(covariance), 0)
     loudest = int(power.argmax())
@@ -292,54 +260,39 @@ def channel_faults(
     silent = power < power[loudest] * 10 ** (-_SILENT_DB / 10)
     scale = np.sqrt(power * power[loudest])
     inverted = ~silent & (covariance[loudest] < _INVERTED_CORRELATION * scale)
-    return _numbers(silent), _numbers(inverted)
-
-
-def _numbers(which: np.ndarray) -> tuple[int, ...]:
-    return tuple((np.flatnonzero(which) + 1).tolist())
+    silent, inverted = (
+        tuple((np.flatnonzero(one) + 1).tolist()) for one in (silent, inverted)
+    )
+    return silent, inverted
 
 
 @dataclasses.dataclass(frozen=True)
 class Measures:
-    """What was measured of one recording.
+    """What was measured of one recording."""
 
-    Attributes:
-        container: WAV, FLAC, MP3, OGG or another, as libsndfile names it.
-        subtype: How samples are coded, as libsndfile names it.
-        bits: Bits of a coded sample; None if coded with loss.
-        sample_rate: Hz.
-        channels: Their number.
-        seconds: Duration.
-        peak: Highest |x| of any channel; full scale is 1.
-        clipped_share: Share of samples in flat tops or beyond full scale, of
-            the worst channel.
-        offset: The mean of the samples (DC), of the worst channel; full scale
-            is 1.
-        silent: Whether no 16-bit level differs from another.
-        silence_share: See `Levels`.
-        snr_db: Likewise.
-        bandwidth_hz: See `bandwidth`.
-        content: A digest of the sample rate and of the decoded samples, mixed
-            to one channel.
-        silent_channels: Numbers, from 1 on, of channels without sound next to
-            one with sound.
-        inverted_channels: Numbers of channels that cancel the loudest one.
-    """
-
+    # As libsndfile names them: WAV, FLAC and so on; how samples are coded.
     container: str
     subtype: str
+    # Of a coded sample; None if coded with loss.
     bits: int | None
     sample_rate: int
     channels: int
     seconds: float
+    # Highest |x| of any channel; full scale is 1.
     peak: float
+    # Of the worst channel, the samples in flat tops or beyond full scale and
+    # the mean (DC).
     clipped_share: float
     offset: float
+    # Whether no 16-bit PCM value differs from another.
     silent: bool
+    # See `noise_and_pauses` and `bandwidth`.
     silence_share: float
     snr_db: float | None
     bandwidth_hz: float
+    # A digest of the sample rate and of the samples, mixed to one channel.
     content: str
+    # See `channel_faults`.
     silent_channels: tuple[int, ...] = ()
     inverted_channels: tuple[int, ...] = ()
 
@@ -352,9 +305,6 @@ class Measures:
 def measure(path: Path) -> Measures:
     """Measures a recording; memory does not grow with its length.
 
-    Args:
-        path: A file that libsndfile decodes.
-
     Raises:
         UserError: As `read_audio` has it.
     """
@@ -366,7 +316,10 @@ def measure(path: Path) -> Measures:
             if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:
                 raise _Broken
             meter = _Meter(file)
-            for block in _usable_blocks(file):
+            for block in blocks(file, _BLOCK_SECONDS * file.samplerate):
+                # NaN is not below it either.
+                if not np.abs(block).max() <= HIGHEST_PEAK:
+                    raise _Broken
                 meter.add(block)
             return meter.measures(path)
     # Where a file cannot be read completely, the reason comes from the one
@@ -378,14 +331,6 @@ def measure(path: Path) -> Measures:
 
 class _Broken(Exception):
     """Something that `read_audio` refuses with a better reason."""
-
-
-def _usable_blocks(file) -> Iterator[np.ndarray]:
-    for block in blocks(file, _BLOCK_SECONDS * file.samplerate):
-        # NaN is not below it either.
-        if not np.abs(block).max() <= HIGHEST_PEAK:
-            raise _Broken
-        yield block
 
 
 class _Meter:
@@ -430,14 +375,13 @@ class _Meter:
         if not samples:
             raise _Broken
         require_whole(file, samples, path)
-        powers = levels(np.concatenate(self._powers))
+        snr_db, silence = noise_and_pauses(np.concatenate(self._powers))
         tops = np.array([tops.samples for tops in self._tops])
         clipped = np.maximum(tops, self._beyond).max()
         means = self._sums / samples
         covariance = self._products / samples - np.outer(means, means)
         silent, inverted = channel_faults(covariance)
-        extremes = np.array([self._lowest, self._highest])
-        lowest, highest = to_pcm16(extremes)
+        lowest, highest = to_pcm16(np.array([self._lowest, self._highest]))
         return Measures(
             container=file.format,
             subtype=file.subtype,
@@ -449,8 +393,8 @@ class _Meter:
             clipped_share=float(clipped / samples),
             offset=float(max(means, key=abs)),
             silent=bool(lowest == highest),
-            silence_share=powers.silence_share,
-            snr_db=powers.snr_db,
+            silence_share=silence,
+            snr_db=snr_db,
             bandwidth_hz=bandwidth(*self._spectrum.decibels()),
             content=self._digest.hexdigest(),
             silent_channels=silent,

@@ -113,12 +113,8 @@ def screen_table(found: CorpusAudit) -> str:
             rows.append((label, *map(format_number, spread)))
     head = [("", "least", "median", "most")] if rows else []
     totals = (
-        (
-            title,
-            f"{len(audits)} recordings",
-            f"{seconds(audits) / 60:.1f} minutes",
-        )
-        for title, audits in (
+        (title, f"{len(ones)} recordings", f"{seconds(ones) / 60:.1f} minutes")
+        for title, ones in (
             ("accepted:", found.accepted),
             ("  with warnings:", found.warned),
             ("quarantined:", found.quarantined),
@@ -145,28 +141,19 @@ def screen_table(found: CorpusAudit) -> str:
 def write_audit(found: CorpusAudit, out: Path, title: str) -> None:
     """Writes `audit.json`, `audit.html` and `quarantine.csv` into a folder.
 
-    Args:
-        found: The audit.
-        out: Folder to write; it appears only when it is complete.
-        title: Headline of the page.
+    The title is the page's headline.
 
     Raises:
         UserError: If `out` already holds something or cannot be written.
     """
     out = Path(out)
     require_free(out)
+    text = json.dumps(as_json(found), indent=1, allow_nan=False)
     with atomic_write(out) as folder:
         folder.mkdir()
-        (folder / JSON_NAME).write_text(
-            json.dumps(as_json(found), indent=1, allow_nan=False) + "\n",
-            "ascii",
-        )
-        with open(
-            folder / LIST_NAME,
-            "w",
-            encoding="utf-8",
-            errors="surrogateescape",
-            newline="",
+        (folder / JSON_NAME).write_text(text + "\n", "ascii")
+        with (folder / LIST_NAME).open(
+            "w", encoding="utf-8", errors="surrogateescape", newline=""
         ) as file:
             table = csv.writer(file)
             table.writerow(["file", "reason"])
@@ -182,23 +169,17 @@ def write_audit(found: CorpusAudit, out: Path, title: str) -> None:
 
 def _page(found: CorpusAudit, title: str) -> str:
     environment = page_environment("pwavenet_tf.corpus.audit")
+    histograms = [
+        (check, len(every), np.median(every), histogram(found, check, every))
+        for check in CHECKS
+        if (every := values(found, check)).size
+    ]
     return environment.get_template("audit.html.j2").render(
         title=title,
         found=found,
-        minutes={
-            "all": seconds(found.audits) / 60,
-            "accepted": seconds(found.accepted) / 60,
-            "quarantined": seconds(found.quarantined) / 60,
-        },
+        seconds=seconds,
         formats=formats(found),
-        histograms=[
-            (
-                *(check, len(every), np.median(every)),
-                histogram(found, check, every),
-            )
-            for check in CHECKS
-            if (every := values(found, check)).size
-        ],
+        histograms=histograms,
         most_rows=MOST_ROWS,
     )
 
@@ -206,13 +187,8 @@ def _page(found: CorpusAudit, title: str) -> str:
 def histogram(found: CorpusAudit, check: Check, every: np.ndarray) -> "Markup":
     """Draws how many recordings lie where, and the limits among them.
 
-    Heights grow with the square root of the counts, so that a few bad
-    recordings among thousands are seen.
-
-    Args:
-        found: The audit.
-        check: What is drawn.
-        every: Its `values`, not empty.
+    Of the check's `values`, not empty. Heights grow with the square root of the
+    counts, so that a few bad recordings among thousands are seen.
     """
     limits = limits_by_name(found.limits, found.sample_rate)
     lowest, median, highest = np.percentile(every, [0, 50, 100])
@@ -223,9 +199,8 @@ def histogram(found: CorpusAudit, check: Check, every: np.ndarray) -> "Markup":
         axes.hist(every, _BARS, color=ACCENT, rwidth=0.9)
         axes.set_yscale("function", functions=(np.sqrt, np.square))
         axes.set_ylim(0)
-        axes.yaxis.set_major_locator(
-            MaxNLocator(4, integer=True, min_n_ticks=1)
-        )
+        locator = MaxNLocator(4, integer=True, min_n_ticks=1)
+        axes.yaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter("{x:,g}")
         for name in (check.least, check.most, check.warn):
             limit = (limits.get(name) or math.inf) * _scale(check)

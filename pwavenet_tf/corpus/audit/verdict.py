@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator
 from pwavenet_tf.corpus.audit.measures import Measures
 from pwavenet_tf.corpus.layouts import Source
 
-_SECONDS = 0.001, 1_000_000.0
-_SHARE = 0.0, 1.0
-_DECIBELS = -200.0, 200.0
-_HERTZ = 0.0, 1_000_000.0
-_RATE = 0.0, 10_000.0
+# Of a limit, by the unit that its help begins with.
+_BOUNDS = {
+    **{"SECONDS": (0.001, 1_000_000.0), "SHARE": (0.0, 1.0)},
+    **{"LEVEL": (0.0, 1.0), "DB": (-200.0, 200.0)},
+    **{"HZ": (0.0, 1_000_000.0), "RATE": (0.0, 10_000.0)},
+}
 
 _MISMATCH = (
     "has {characters_per_second:.1f} characters of transcript in a second: it "
@@ -26,9 +27,8 @@ _PARTICULARS = re.compile(
 )
 
 
-def _limit(
-    default: object, text: str, bounds: tuple[float, float] | None
-) -> dataclasses.Field:
+def _limit(default: object, text: str) -> dataclasses.Field:
+    bounds = _BOUNDS.get(text.partition(":")[0])
     return dataclasses.field(
         default=default, metadata={"help": text, "bounds": bounds}
     )
@@ -43,89 +43,75 @@ class Limits:
     """
 
     shortest_seconds: float = _limit(
-        0.25, "SECONDS: Shorter recordings are quarantined.", _SECONDS
+        0.25, "SECONDS: Shorter recordings are quarantined."
     )
     longest_seconds: float = _limit(
-        3600.0, "SECONDS: Longer recordings are quarantined.", _SECONDS
+        3600.0, "SECONDS: Longer recordings are quarantined."
     )
     most_clipped: float | None = _limit(
-        0.1, "SHARE: More clipped samples, of 1, are quarantined.", _SHARE
+        0.1, "SHARE: More clipped samples, of 1, are quarantined."
     )
     warn_clipped: float | None = _limit(
-        0.001, "SHARE: More clipped samples are a warning.", _SHARE
+        0.001, "SHARE: More clipped samples are a warning."
     )
     most_offset: float | None = _limit(
-        0.1, "LEVEL: A larger mean of the samples (DC) is quarantined.", _SHARE
+        0.1, "LEVEL: A larger mean of the samples (DC) is quarantined."
     )
     warn_offset: float | None = _limit(
-        0.01, "LEVEL: A larger mean of the samples is a warning.", _SHARE
+        0.01, "LEVEL: A larger mean of the samples is a warning."
     )
     most_silence: float | None = _limit(
-        0.95, "SHARE: A larger share of pauses is quarantined.", _SHARE
+        0.95, "SHARE: A larger share of pauses is quarantined."
     )
     warn_silence: float | None = _limit(
-        0.6, "SHARE: A larger share of pauses is a warning.", _SHARE
+        0.6, "SHARE: A larger share of pauses is a warning."
     )
     least_snr: float | None = _limit(
         None,
         "DB: A lower signal-to-noise ratio is quarantined; none, if left out.",
-        _DECIBELS,
     )
     warn_snr: float | None = _limit(
-        15.0, "DB: A lower signal-to-noise ratio is a warning.", _DECIBELS
+        15.0, "DB: A lower signal-to-noise ratio is a warning."
     )
     least_bandwidth: float | None = _limit(
-        None,
-        "HZ: A narrower bandwidth is quarantined; none, if left out.",
-        _HERTZ,
+        None, "HZ: A narrower bandwidth is quarantined; none, if left out."
     )
     warn_bandwidth: float | None = _limit(
         0.8,
         "SHARE: A bandwidth of less than this share of what the sample rate "
         "allows is a warning.",
-        _SHARE,
     )
     slowest_speech: float | None = _limit(
         2.0,
         "RATE: Fewer characters of transcript in a second mean that it "
         "belongs to another recording, which is quarantined.",
-        _RATE,
     )
     fastest_speech: float | None = _limit(
-        40.0,
-        "RATE: More characters of transcript in a second, likewise.",
-        _RATE,
+        40.0, "RATE: More characters of transcript in a second, likewise."
     )
     quarantine_duplicates: bool = _limit(
         False,
         "<true|false>: Whether a recording with the samples of another is "
         "quarantined; it is a warning otherwise.",
-        None,
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """Something that is measured of every recording, held against limits.
-
-    Attributes:
-        label: Its name in words.
-        unit: Its unit; limits and messages have shares of 1 in place of %.
-        measure: Its name among `measured`.
-        least: Name of the limit below which a recording is quarantined.
-        most: Name of the limit above which it is.
-        warn: Name of the limit, on the same side, beyond which it is warned of.
-        below: What is wrong with one below, in words, to be formatted with all
-            that is `measured` and all limits.
-        above: What is wrong with one above.
-    """
+    """Something that is measured of every recording, held against limits."""
 
     label: str
+    # Limits and messages have shares of 1 in place of %.
     unit: str
+    # Its name among `measured`.
     measure: str
+    # Names of the limits beyond which a recording is quarantined, and of the
+    # one, on the same side, beyond which it is warned of.
     least: str = ""
     most: str = ""
     warn: str = ""
+    # What is wrong with a recording beyond them, to be formatted with all that
+    # is `measured` and all limits.
     below: str = ""
     above: str = ""
 
@@ -201,17 +187,12 @@ def limits_by_name(limits: Limits, rate: int) -> dict[str, float | None]:
 
 @dataclasses.dataclass(frozen=True)
 class Audit:
-    """What became of one recording.
-
-    Attributes:
-        source: The recording.
-        measures: None if it could not be read.
-        reasons: Why it is in quarantine, in words; empty if it is accepted.
-        warnings: What else is to be known.
-    """
+    """What became of one recording."""
 
     source: Source
+    # None if it could not be read.
     measures: Measures | None
+    # Why it is in quarantine; empty if it is accepted.
     reasons: tuple[str, ...]
     warnings: tuple[str, ...] = ()
 
@@ -224,14 +205,9 @@ class Judge:
     """Judges the recordings of one corpus, one after the other.
 
     Of recordings with the same samples the first one judged is the original.
-
-    Args:
-        limits: What is accepted.
-        sample_rate: The rate that the corpus is for, Hz.
-        check_transcripts: Whether a transcript that cannot belong to its
-            recording is a reason; if not, it is a warning only.
-        transcribed: Whether a recording without a transcript is worth a
-            warning.
+    With `check_transcripts` a transcript that cannot belong to its recording is
+    a reason, and else a warning only; in a `transcribed` corpus a recording
+    without a transcript is worth a warning.
     """
 
     def __init__(
@@ -250,14 +226,12 @@ class Judge:
     def __call__(self, source: Source, measures: Measures) -> Audit:
         """The verdict on a recording that could be read."""
         if measures.silent:
-            cancelled = [
-                text for lost, text in channel_faults(measures) if lost
-            ]
+            cancelled = [text for lost, text in _channels(measures) if lost]
             reasons = tuple(cancelled) or ("is digitally silent",)
             return Audit(source, measures, reasons)
         reasons, warnings = [], []
         for refuses, text in (
-            *channel_faults(measures),
+            *_channels(measures),
             *self._compared(source, measures),
             *self._otherwise(source, measures),
         ):
@@ -307,13 +281,9 @@ class Judge:
 
 
 def by_reason(files: Iterable[tuple[str, str]]) -> list[str]:
-    """Files in groups of one reason, the largest first, a line for each.
+    """Files, with their reasons, in groups of one reason, the largest first.
 
-    Args:
-        files: Names with their reasons.
-
-    Returns:
-        How many there are, with the first of them as an example.
+    A line for each says how many there are, with the first as an example.
     """
     groups: dict[str, list[tuple[str, str]]] = {}
     for name, text in files:
@@ -326,7 +296,7 @@ def by_reason(files: Iterable[tuple[str, str]]) -> list[str]:
     ]
 
 
-def channel_faults(measures: Measures) -> Iterator[tuple[bool, str]]:
+def _channels(measures: Measures) -> Iterator[tuple[bool, str]]:
     """What the mean of the channels loses, and whether that is all."""
     silent, inverted = measures.silent_channels, measures.inverted_channels
     if silent:
