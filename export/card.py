@@ -43,12 +43,7 @@ def model_card(synthesizer: Synthesizer, acoustic_model=None) -> dict:
 
 
 def card_page(synthesizer: Synthesizer, difference: float) -> str:
-    """The card as a Markdown page.
-
-    Args:
-        synthesizer: The exported student's.
-        difference: The largest difference of the exported graph's audio.
-    """
+    """The card as a Markdown page, with the exported audio's difference."""
     student, contract = synthesizer.student, synthesizer.student.audio
     conditioning = ", ".join(student.conditioning.inputs)
     speakers = ", ".join(student.conditioning.speakers) or "one"

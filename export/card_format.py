@@ -7,15 +7,7 @@ FORMAT = 1
 
 
 def require_format(card: dict, source: str) -> None:
-    """Refuses a card of another format.
-
-    Args:
-        card: The card of an export.
-        source: Where it comes from, for the message.
-
-    Raises:
-        UserError: If it has another format.
-    """
+    """Refuses a card of another format, which comes from `source`."""
     if card.get("format") != FORMAT:
         raise UserError(
             f"{source}: has a card of format {card.get('format')}, but this "

@@ -13,28 +13,18 @@ from pwavenet_tf.synthesis.streaming import StreamingSynthesizer
 STATE = ("state_past", "state_newest")
 
 
-def _logistic(inside: np.ndarray) -> np.ndarray:
-    return np.log(inside) - np.log1p(-inside)
-
-
-def _normal(inside: np.ndarray) -> np.ndarray:
-    return math.sqrt(2.0) * scipy.special.erfinv(2.0 * inside - 1.0)
-
-
-# As `NOISES`, without Keras.
-_INVERSES = {"logistic": _logistic, "gaussian": _normal}
+# The inverse distribution functions of `NOISES`, without Keras.
+_INVERSES = {
+    "logistic": lambda u: np.log(u) - np.log1p(-u),
+    "gaussian": lambda u: math.sqrt(2.0) * scipy.special.erfinv(2.0 * u - 1.0),
+}
 
 
 class FileVoice(StreamingSynthesizer):
     """A synthesizer from a file that holds a `BlockGraph` and a card.
 
-    The same seed gives the same noise as in `Synthesizer`.
-
-    Args:
-        card: The card in the file; see `model_card`.
-
-    Attributes:
-        card: The same.
+    The same seed gives the same noise as in `Synthesizer`. For `card` see
+    `model_card`.
     """
 
     def __init__(self, card: dict) -> None:
@@ -63,7 +53,6 @@ class FileVoice(StreamingSynthesizer):
         uniforms: np.ndarray,
         temperature: float,
     ) -> tuple[np.ndarray, dict]:
-        """The audio of a block and the state after it, as in the base class."""
         inside = open_unit_interval(uniforms[..., 0])
         noise = np.float32(temperature) * self._inverse(inside)
         return self.run(features | {"noise": noise} | state)

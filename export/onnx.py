@@ -1,17 +1,13 @@
 """The student as an ONNX file, for other runtimes than TensorFlow's."""
 
+import importlib
 import json
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from pwavenet_tf.core.checksum import (
-    STATED,
-    append_checksum,
-    require_intact,
-    require_kept,
-)
+from pwavenet_tf.core import checksum
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.imports import hold_back_stderr
@@ -46,7 +42,7 @@ class OnnxVoice(FileVoice):
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         runtime, path = _package("onnxruntime"), Path(path)
-        found = path.is_file() and require_intact(path, _AGAIN)
+        found = path.is_file() and checksum.require_intact(path, _AGAIN)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
         try:
@@ -62,12 +58,11 @@ class OnnxVoice(FileVoice):
                 ".onnx file that `pwavenet export --format=onnx` wrote"
             ) from error
         require_format(card, str(path))
-        require_kept(found, card, path, _AGAIN)
+        checksum.require_kept(found, card, path, _AGAIN)
         super().__init__(card)
         self._reads = [one.name for one in self._session.get_inputs()]
 
     def run(self, inputs: dict) -> tuple[np.ndarray, dict]:
-        """The audio of a block and the state after it, from all its inputs."""
         audio, *following = self._session.run(
             ["audio", *map(_next, STATE)],
             {name: inputs[name] for name in self._reads},
@@ -115,9 +110,8 @@ def export_onnx(student: ParallelWaveNet, out: Path) -> float:
 
     @tf.function(input_signature=list(graph.specs.values()), autograph=False)
     def synthesize(*inputs):
-        outputs = graph.synthesize(
-            **dict(zip(graph.specs, inputs, strict=True))
-        )
+        given = dict(zip(graph.specs, inputs, strict=True))
+        outputs = graph.synthesize(**given)
         return {_next(name): x for name, x in outputs.items()}
 
     with atomic_write(out) as temporary:
@@ -128,10 +122,10 @@ def export_onnx(student: ParallelWaveNet, out: Path) -> float:
                 opset=_OPSET,
             )
         onnx.helper.set_model_props(
-            model, {_KEY: json.dumps(model_card(synthesizer) | STATED)}
+            model, {_KEY: json.dumps(model_card(synthesizer) | checksum.STATED)}
         )
         onnx.save(model, temporary)
-        append_checksum(temporary)
+        checksum.append_checksum(temporary)
         difference = _difference(synthesizer, OnnxVoice(temporary))
         if not difference <= _TOLERANCE:
             raise UserError(
@@ -144,20 +138,14 @@ def export_onnx(student: ParallelWaveNet, out: Path) -> float:
 
 def _difference(synthesizer: Synthesizer, other: OnnxVoice) -> float:
     """On two rows, in blocks that depend on each other."""
-    past = synthesizer.contract.frames(synthesizer.student.receptive_field)
-    features = random_features(
-        synthesizer.student.audio,
-        synthesizer.student.conditioning,
-        2,
-        2 * past + 1,
-    )
+    contract, conditioning = synthesizer.contract, synthesizer.conditioning
+    past = contract.frames(synthesizer.student.receptive_field)
+    features = random_features(contract, conditioning, 2, 2 * past + 1)
     other.chunk_frames = past
     return float(np.abs(synthesizer(features, 7) - other(features, 7)).max())
 
 
 def _package(name: str):
-    import importlib
-
     try:
         return importlib.import_module(name)
     except ImportError as error:

@@ -38,11 +38,7 @@ def write_warmup_requests(
 ) -> None:
     """Writes a warm-up request of one second for each signature.
 
-    Args:
-        student: The exported student.
-        model: The name of the served model.
-        path: The file, TFRecords of `PredictionLog`.
-        acoustic_model: The exported acoustic model, if there is one.
+    The file holds TFRecords of `PredictionLog`; `model` is the served name.
     """
     from tensorflow_serving.apis import prediction_log_pb2
 
@@ -109,8 +105,9 @@ def export_saved_model(
             the graph's audio differs from the student's.
     """
     if not set(feature_specs(student)).intersection(FRAME_ARRAYS):
+        listed = ", ".join(student.conditioning.inputs) or "nothing"
         raise UserError(
-            f"this student is conditioned on {_listed(student)}, which does "
+            f"this student is conditioned on {listed}, which does "
             "not give the length of the audio; a SavedModel needs a student "
             "that is conditioned on a mel spectrogram or other features of "
             "frames"
@@ -136,17 +133,16 @@ def export_saved_model(
         # loads for a pattern.
         with tempfile.TemporaryDirectory() as plain:
             copy = shutil.copytree(temporary, Path(plain) / "voice")
-            difference = _require_equal_audio(synthesizer, copy)
+            served = tf.saved_model.load(str(copy))
+            difference = _require_equal_audio(synthesizer, served)
             if student.conditioner.encoder is not None:
-                _require_equal_encoding(synthesizer.student, copy)
+                _require_equal_encoding(synthesizer.student, served)
             if acoustic_model is not None:
-                _require_equal_speech(synthesizer, acoustic_model, copy)
+                _require_equal_speech(synthesizer, acoustic_model, served)
         extra = temporary / "assets.extra"
         extra.mkdir()
-        for name, content in (
-            ("contract.json", card["contract"]),
-            ("model_card.json", card),
-        ):
+        cards = {"contract.json": card["contract"], "model_card.json": card}
+        for name, content in cards.items():
             text = json.dumps(content, indent=1)
             (extra / name).write_text(text + "\n", "utf-8")
         page = card_page(synthesizer, difference)
@@ -172,10 +168,6 @@ def _write_checksums(folder: Path, path: Path) -> None:
     path.write_text("".join(lines), "ascii")
 
 
-def _listed(student: ParallelWaveNet) -> str:
-    return ", ".join(student.conditioning.inputs) or "nothing"
-
-
 def _next_version(out: Path) -> int:
     try:
         names = [path.name for path in out.iterdir()] if out.exists() else []
@@ -187,34 +179,29 @@ def _next_version(out: Path) -> int:
     return 1 + max((int(name) for name in names if name.isdecimal()), default=0)
 
 
-def _require_equal_audio(synthesizer: Synthesizer, folder: Path) -> float:
+def _require_equal_audio(synthesizer: Synthesizer, served) -> float:
     """Runs the graph on two rows longer than a chunk, one with padding."""
+    student, contract = synthesizer.student, synthesizer.contract
     # With the receptive field, so that the second chunk depends on the first.
-    frames = synthesizer.chunk_frames + synthesizer.contract.frames(
-        synthesizer.student.receptive_field
-    )
-    specs = feature_specs(synthesizer.student)
-    features = random_features(
-        synthesizer.student.audio, synthesizer.student.conditioning, 2, frames
-    )
-    features = {name: features[name] for name in specs}
-    served = tf.saved_model.load(str(folder))
-    seeds, short = [7, 8], frames // 2
-    outputs = served.synthesize(
+    frames = synthesizer.chunk_frames + contract.frames(student.receptive_field)
+    features = random_features(contract, student.conditioning, 2, frames)
+    specs = feature_specs(student)
+    seeds, lengths = [7, 8], [frames, frames // 2]
+    answer = served.synthesize(
         {name: tf.cast(features[name], specs[name].dtype) for name in specs},
-        lengths=tf.constant([frames, short], tf.int64),
+        lengths=tf.constant(lengths, tf.int64),
         seed=tf.constant(seeds, tf.int64),
-    )["audio"].numpy()
-    hop, worst = synthesizer.contract.hop_length, 0.0
-    for row, length in enumerate((frames, short)):
+    )
+    differences = []
+    for row, length in enumerate(lengths):
         alone = {
-            name: value[[row], :length] if value.ndim == 3 else value[[row]]
-            for name, value in features.items()
+            name: x[row, :length] if (x := features[name]).ndim == 3 else x[row]
+            for name in specs
         }
         expected = synthesizer(alone, seeds[row])
-        actual = outputs[row : row + 1, : length * hop]
-        # Unlike max, it propagates NaN.
-        worst = np.maximum(worst, np.abs(actual - expected).max())
+        differences.append(_row_difference(answer, "audio", row, expected))
+    # Unlike Python's max, it propagates NaN.
+    worst = np.max(differences)
     if not worst <= _TOLERANCE:
         raise UserError(
             f"the exported graph differs from the student by "
@@ -224,13 +211,12 @@ def _require_equal_audio(synthesizer: Synthesizer, folder: Path) -> float:
     return float(worst)
 
 
-def _require_equal_encoding(student: ParallelWaveNet, folder: Path) -> None:
+def _require_equal_encoding(student: ParallelWaveNet, served) -> None:
     """Runs `encode` on two rows, one of them shorter."""
     hop = student.audio.hop_length
     lengths = [70 * hop, 11 * hop - 1]
     random = np.random.default_rng(0)
     audio = random.uniform(-0.5, 0.5, (2, lengths[0])).astype(np.float32)
-    served = tf.saved_model.load(str(folder))
     answer = served.encode(audio, tf.constant(lengths, tf.int64))
     for row, length in enumerate(lengths):
         expected = student.encode(audio[row, :length])
@@ -254,7 +240,7 @@ def _row_difference(
 
 
 def _require_equal_speech(
-    synthesizer: Synthesizer, acoustic_model: AcousticModel, folder: Path
+    synthesizer: Synthesizer, acoustic_model: AcousticModel, served
 ) -> None:
     """Runs `say` on two rows of phones, one of them shorter."""
     known = len(acoustic_model.phones)
@@ -262,7 +248,6 @@ def _require_equal_speech(
     phones = np.zeros((2, 12), np.int64)
     for row, ids in enumerate(rows):
         phones[row, : len(ids)] = ids
-    served = tf.saved_model.load(str(folder))
     lengths = tf.constant([len(ids) for ids in rows], tf.int64)
     answer = served.say(phones, lengths, seed=tf.constant([7, 8], tf.int64))
     speaker = Speaker(acoustic_model, synthesizer)

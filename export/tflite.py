@@ -31,8 +31,6 @@ from pwavenet_tf.models.inputs import (
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
 from pwavenet_tf.synthesis.student import Synthesizer
 
-_QUANTISED = ("int8-dynamic", "int8")
-
 # More hardly widen the ranges, and the calibration is slow.
 _CALIBRATING_BLOCKS = 50
 # Different from the gate's, for other noise.
@@ -41,14 +39,7 @@ _CALIBRATING_SEED = 1
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """The result of an export.
-
-    Attributes:
-        path: The file.
-        variant: One of `VARIANTS`.
-        size: Of the file, bytes.
-        quality: How close it is to the student.
-    """
+    """The result of an export: a file of so many bytes, and its quality."""
 
     path: Path
     variant: str
@@ -105,17 +96,15 @@ def export_tflite(
     if variant == "int8" and len(speech) > 1:
         calibrating, measuring = speech[::2], speech[1::2]
     content, card = lite_content(student, variant, block_frames, calibrating)
+    random = random_features(
+        student.audio, student.conditioning, 1, 3 * block_frames + 1
+    )
     with atomic_write(out) as temporary:
         temporary.write_bytes(with_card(content, card))
         quality = require_quality(
             LiteVoice(temporary),
             Synthesizer(in_precision(student, "float32")),
-            measuring
-            or [
-                random_features(
-                    student.audio, student.conditioning, 1, 3 * block_frames + 1
-                )
-            ],
+            measuring or [random],
             variant,
             on_speech=bool(measuring),
         )
@@ -131,23 +120,25 @@ def lite_content(
     block_frames: int,
     calibrating: Sequence[Features] = (),
 ) -> tuple[bytes, dict]:
-    """A student as a .tflite whose quality is not measured, and its card.
+    """A student as a .tflite whose quality is not measured.
 
-    Args:
-        student: The student.
-        variant: As `export_tflite` takes it.
-        block_frames: Frames of a block.
-        calibrating: Features to calibrate `int8` with, one utterance each.
-
-    Returns:
-        The content without the card, and the card without `quality`.
+    The content comes without a card, then the card without `quality`. `int8` is
+    calibrated with features of one utterance each.
     """
     graph = BlockGraph(in_precision(student, "float32"), 1, block_frames)
-    card = _card(student, graph, variant, block_frames)
+    state = {
+        name: {"shape": list(spec.shape[1:]), "dtype": spec.dtype.name}
+        for name, spec in graph.specs.items()
+        if name.startswith("state_")
+    }
+    card = model_card(Synthesizer(student)) | {
+        "state": state,
+        "variant": variant,
+        "block_frames": block_frames,
+    }
     blocks = functools.partial(_blocks, graph, card, calibrating)
-    return converted(
-        graph, graph.synthesize, graph.specs, variant, blocks
-    ), card
+    content = converted(graph, graph.synthesize, graph.specs, variant, blocks)
+    return content, card
 
 
 def converted(
@@ -159,15 +150,8 @@ def converted(
 ) -> bytes:
     """A graph as the content of a .tflite of built-in operations only.
 
-    Args:
-        module: Holds the function's weights.
-        function: A `tf.function` of keyword arguments.
-        specs: Of the arguments.
-        variant: One of `VARIANTS`.
-        blocks: Yields inputs by name, to calibrate `int8` with.
-
-    Raises:
-        UserError: If the graph has an operation that is not built in.
+    `module` holds the weights of `function`, a `tf.function` of keyword
+    arguments of `specs`; `blocks` yields inputs by name, to calibrate `int8`.
     """
     failure, concrete = None, function.get_concrete_function(**specs)
     with tempfile.TemporaryDirectory() as folder, hold_back_stderr():
@@ -244,7 +228,7 @@ def _checked(student, variant, block_frames, speech) -> list[dict]:
             f"a block has {block_frames} frames; choose from 1 to "
             f"{MOST_FRAMES:,}"
         )
-    if variant in _QUANTISED and not speech:
+    if variant.startswith("int8") and not speech:
         raise UserError(
             f"{variant} loses so much that it must be measured on speech; "
             "name recordings by --speech"
@@ -253,16 +237,3 @@ def _checked(student, variant, block_frames, speech) -> list[dict]:
         require_features(features, student.audio, student.conditioning)
         for features in speech or ()
     ]
-
-
-def _card(student, graph: BlockGraph, variant: str, block_frames: int) -> dict:
-    state = {
-        name: {"shape": list(spec.shape[1:]), "dtype": spec.dtype.name}
-        for name, spec in graph.specs.items()
-        if name.startswith("state_")
-    }
-    return model_card(Synthesizer(student)) | {
-        "state": state,
-        "variant": variant,
-        "block_frames": block_frames,
-    }

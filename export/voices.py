@@ -29,7 +29,8 @@ def load_voice(source: str | Path) -> StreamingSynthesizer:
     Example:
         audio = load_voice("kathleen").say("Good morning.")
     """
-    path = _file(source)
+    known = str(source).partition("/")[0] in voice_names()
+    path = voice_file(str(source)) if known else Path(source)
     synthesizer = _synthesizer(path)
     if (acoustic_model := acoustic_beside(path)) is not None:
         synthesizer.speaker = Speaker(
@@ -39,12 +40,7 @@ def load_voice(source: str | Path) -> StreamingSynthesizer:
 
 
 def load_acoustic(path: str | Path):
-    """An acoustic model from its file, a `.keras` or a `.tflite`.
-
-    Raises:
-        UserError: If the file is missing, damaged, of another version, or
-            holds no acoustic model.
-    """
+    """An acoustic model from its file, a `.keras` or a `.tflite`."""
     path = Path(path)
     if path.suffix.lower() == LITE:
         from pwavenet_tf.export.lite.voice import LiteAcousticModel
@@ -53,12 +49,6 @@ def load_acoustic(path: str | Path):
     from pwavenet_tf.models.loading import load_acoustic_model
 
     return load_acoustic_model(path)
-
-
-def _file(source: str | Path) -> Path:
-    if str(source).partition("/")[0] in voice_names():
-        return voice_file(str(source))
-    return Path(source)
 
 
 def _synthesizer(path: Path) -> StreamingSynthesizer:

@@ -13,26 +13,9 @@ from pwavenet_tf.audio.files import read_audio
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.phones.reader import Reader, paragraph_pause
-from pwavenet_tf.export.client.chunks import (
-    FLOAT,
-    LENGTHS,
-    Part,
-    analysed,
-    encoding_of,
-    lengths_of,
-    mel_of,
-    own,
-    stream_requests,
-)
-from pwavenet_tf.export.client.inputs import (
-    chunk_frames,
-    noise_inputs,
-    one_channel,
-    parts_of,
-    request_features,
-)
-from pwavenet_tf.export.client.protocol import Deadline, Output, Servable
-from pwavenet_tf.export.client.server import ModelInfo, ModelServer
+from pwavenet_tf.export.client import inputs
+from pwavenet_tf.export.client.protocol import Deadline, ModelInfo, Servable
+from pwavenet_tf.export.client.server import AUDIO, ModelServer, Part
 from pwavenet_tf.models.inputs import (
     Features,
     batch_and_frames,
@@ -126,8 +109,8 @@ class Client:
         """
         deadline = self._deadline()
         model = self._server.model_info(deadline)
-        audio = one_channel(audio)
-        return analysed(self._server, model, mel_of(model), audio, deadline)
+        audio = inputs.one_channel(audio)
+        return self._server.analysed(model, "mel", audio, deadline)
 
     def encode(self, audio: np.ndarray) -> np.ndarray:
         """The encoding of a recording, computed by the server.
@@ -150,8 +133,8 @@ class Client:
                 f"{self.host}: {model.servable} has no encoder; serve a model "
                 "that was trained with --conditioning=encoding"
             )
-        audio, how = one_channel(audio), encoding_of(model)
-        return analysed(self._server, model, how, audio, deadline)
+        audio = inputs.one_channel(audio)
+        return self._server.analysed(model, "encoding", audio, deadline)
 
     def synthesize(
         self,
@@ -183,27 +166,25 @@ class Client:
         model = self._server.model_info(deadline)
         if isinstance(speech, str | Path):
             speech = self._features_of_file(Path(speech), model, deadline)
-        features = self._request_features(speech, speaker, model)
-        noise = noise_inputs(seed, temperature)
+        features = inputs.request_features(speech, speaker, model)
+        noise = inputs.noise_inputs(seed, temperature)
         frames = batch_and_frames(features)[1]
-        chunk = chunk_frames(model.contract)
+        chunk = inputs.chunk_frames(model.contract)
         if frames > chunk:
-            parts = [Part(part) for part in parts_of(features, chunk)]
+            parts = [Part(part) for part in inputs.parts_of(features, chunk)]
             parts[-1] = parts[-1]._replace(end=True)
-            audio = stream_requests(
-                self._server, model, parts, noise, lambda: deadline
-            )
+            audio = self._server.stream(model, parts, noise, lambda: deadline)
             return np.concatenate(list(audio))
         # Not by `stream`, whose state would be sent for nothing.
-        samples = frames * model.contract.hop_length
-        answer = self._server.predict(
-            model.servable,
+        return self._server.predict_row(
+            model,
             "serving_default",
-            features | noise | lengths_of(frames),
-            {"audio": Output(FLOAT, (1, None)), "lengths": LENGTHS},
+            features | noise,
+            frames,
+            AUDIO,
             deadline,
+            due=frames * model.contract.hop_length,
         )
-        return own(answer, "audio", self.host, samples)
 
     def say(
         self,
@@ -262,17 +243,16 @@ class Client:
             if not len(ids):
                 yield paragraph_pause(model.contract, rate)
                 continue
-            answer = self._server.predict(
-                model.servable,
+            phones = {"phones": ids[np.newaxis].astype(np.int64)}
+            noise = inputs.noise_inputs(seed + number, temperature)
+            yield self._server.predict_row(
+                model,
                 "say",
-                {"phones": ids[np.newaxis].astype(np.int64)}
-                | lengths_of(len(ids))
-                | factors
-                | noise_inputs(seed + number, temperature),
-                {"audio": Output(FLOAT, (1, None)), "lengths": LENGTHS},
+                phones | factors | noise,
+                len(ids),
+                AUDIO,
                 self._deadline(),
             )
-            yield own(answer, "audio", self.host)
 
     def stream(
         self,
@@ -301,51 +281,41 @@ class Client:
             UserError: As `synthesize`.
         """
         model = self._server.model_info(self._deadline())
-        noise = noise_inputs(seed, temperature)
+        noise = inputs.noise_inputs(seed, temperature)
         parts = self._parts(parts, speaker, model)
-        yield from stream_requests(
-            self._server, model, parts, noise, self._deadline
-        )
+        yield from self._server.stream(model, parts, noise, self._deadline)
 
     def _parts(
         self, given: Iterable[Features], speaker, model: ModelInfo
     ) -> Iterator[Part]:
         features = {}
         for speech in given:
-            features = self._request_features(speech, speaker, model)
+            features = inputs.request_features(speech, speaker, model)
             if "speaker" in features:
                 speaker = int(features["speaker"][0])
-            for part in parts_of(features, chunk_frames(model.contract)):
-                yield Part(part)
+            chunk = inputs.chunk_frames(model.contract)
+            yield from map(Part, inputs.parts_of(features, chunk))
         if features:
-            yield Part(next(parts_of(features, 1)), valid=False, end=True)
+            frame = next(inputs.parts_of(features, 1))
+            yield Part(frame, valid=False, end=True)
 
     def _features_of_file(
         self, path: Path, model: ModelInfo, deadline: Deadline
     ) -> dict[str, np.ndarray]:
-        inputs = model.conditioning.inputs
-        known = {"mel": mel_of, "encoding": encoding_of}
-        if not set(known).intersection(inputs) or (
-            set(inputs) - {*known, "speaker"}
-        ):
+        read, known = set(model.conditioning.inputs), set(model.analyses)
+        if not read & known or read - known - {"speaker"}:
+            listed = ", ".join(model.conditioning.inputs)
             raise UserError(
-                f"{self.host}: {model.servable} is conditioned on "
-                f"{', '.join(inputs)}, and a recording gives a mel "
-                "spectrogram or an encoding alone; give the features by name"
+                f"{self.host}: {model.servable} is conditioned on {listed}, "
+                "and a recording gives a mel spectrogram or an encoding alone; "
+                "give the features by name"
             )
         audio = read_audio(path, model.contract.sample_rate)
         return {
-            name: analysed(self._server, model, how(model), audio, deadline)
-            for name, how in known.items()
-            if name in inputs
+            name: self._server.analysed(model, name, audio, deadline)
+            for name in model.analyses
+            if name in read
         }
-
-    def _request_features(
-        self, speech: Features, speaker, model: ModelInfo
-    ) -> dict:
-        return request_features(
-            speech, speaker, model.contract, model.conditioning
-        )
 
     def _deadline(self) -> Deadline:
         return Deadline(self._seconds)

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from pwavenet_tf.audio.files import require_full_scale
-from pwavenet_tf.core.config import INPUT_ARRAYS, AudioContract, Conditioning
+from pwavenet_tf.core.config import INPUT_ARRAYS, AudioContract
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.export.client.protocol import ModelInfo
 from pwavenet_tf.models.inputs import (
     Features,
     batch_and_frames,
@@ -22,25 +23,14 @@ _CHUNK_SECONDS = 10
 
 
 def request_features(
-    speech: Features,
-    speaker: str | int | None,
-    contract: AudioContract,
-    conditioning: Conditioning,
+    speech: Features, speaker: str | int | None, model: ModelInfo
 ) -> dict[str, np.ndarray]:
-    """Features of one utterance as the signatures read them.
+    """Features of one utterance as the signatures read them, a batch of one.
 
-    Args:
-        speech: A mel spectrogram `(frames, mels)`, or features by name.
-        speaker: The speaker, if that is not among them.
-        contract: The model's.
-        conditioning: The model's.
-
-    Returns:
-        By name, with a batch of one.
-
-    Raises:
-        UserError: If they do not suit the model.
+    `speech` is a mel spectrogram `(frames, mels)` or features by name, and
+    `speaker` is given if it is not among them.
     """
+    conditioning = model.conditioning
     given = dict(speech) if isinstance(speech, Mapping) else {"mel": speech}
     if not is_single(given):
         raise UserError(
@@ -58,8 +48,8 @@ def request_features(
             "this model has several speakers; choose one by speaker=: "
             f"{', '.join(conditioning.speakers)}"
         )
-    features = require_features(given, contract, conditioning)
-    warn_of_oddities(features, contract, conditioning)
+    features = require_features(given, model.contract, conditioning)
+    warn_of_oddities(features, model.contract, conditioning)
     return {
         name: features[name].astype(
             np.int64 if features[name].dtype.kind == "i" else np.float32
@@ -70,12 +60,7 @@ def request_features(
 
 
 def noise_inputs(seed: int, temperature: float) -> dict[str, np.ndarray]:
-    """Seed and temperature of one row.
-
-    Raises:
-        UserError: If the seed is not a 64-bit integer, or the temperature is
-            not valid.
-    """
+    """Seed and temperature of one row, checked."""
     seeds = np.atleast_1d(require_seed(seed))
     if len(seeds) != 1:
         raise UserError(f"seed is {seed!r}, but one utterance has one seed")
@@ -84,12 +69,7 @@ def noise_inputs(seed: int, temperature: float) -> dict[str, np.ndarray]:
 
 
 def one_channel(audio: np.ndarray) -> np.ndarray:
-    """Audio as float32 `(time,)`.
-
-    Raises:
-        UserError: If it has another shape, no samples, or some that are not
-            finite or far beyond full scale.
-    """
+    """Audio as float32 `(time,)`, checked."""
     audio = np.asarray(audio)
     if (
         audio.ndim != 1

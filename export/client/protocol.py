@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from pwavenet_tf.core.config import AudioContract, Conditioning
 from pwavenet_tf.core.errors import UserError
 
 Answer = TypeVar("Answer")
@@ -20,12 +21,7 @@ _random = random.SystemRandom()
 
 
 class MayPass(Exception):
-    """A request failed for a transient reason.
-
-    Args:
-        what: What happened.
-        advice: What the user can do if it persists.
-    """
+    """A request failed for a transient reason; what helps if it persists."""
 
     def __init__(self, what: str, advice: str) -> None:
         super().__init__(what)
@@ -33,14 +29,7 @@ class MayPass(Exception):
 
 
 class Deadline:
-    """The time by which a call must be over, however many requests it takes.
-
-    Args:
-        seconds: From now on.
-
-    Raises:
-        UserError: If it is not a positive, finite number.
-    """
+    """The time by which a call must be over, however many requests it takes."""
 
     def __init__(self, seconds: float) -> None:
         if not 0 < seconds < float("inf"):
@@ -65,17 +54,9 @@ def answered(
     """Sends a request until it is answered, with growing, random pauses.
 
     An attempt may take half of the time that is left and the last one all of
-    it: a server that hangs once does not use up the deadline.
-
-    Args:
-        ask: Sends the request once, given the seconds that it may take.
-            Sending it twice is safe: a request has no side effects.
-        deadline: Of the whole call.
-        attempts: How often to try, 1 or more.
-        place: The server, for messages.
-
-    Raises:
-        UserError: If no attempt is answered.
+    it: a server that hangs once does not use up the deadline. `ask` sends the
+    request once, given the seconds that it may take; sending it twice is safe,
+    because a request has no side effects. `place` names the server.
     """
     began = time.monotonic()
     for attempt in range(1, attempts + 1):
@@ -119,10 +100,8 @@ def too_late() -> MayPass:
 
 def broken_off(reason: str) -> MayPass:
     """The connection was lost, or the server is not available."""
-    return MayPass(
-        f"the server is not available ({one_line(reason)})",
-        "see in its log why",
-    )
+    reason = f"the server is not available ({one_line(reason)})"
+    return MayPass(reason, "see in its log why")
 
 
 def one_line(text: str) -> str:
@@ -148,27 +127,39 @@ class Servable(NamedTuple):
         return repr(self.name)
 
 
-class Output(NamedTuple):
-    """A tensor that the answer must have.
+class ModelInfo(NamedTuple):
+    """A served model, as its card describes it."""
 
-    Attributes:
-        dtype: Its type.
-        shape: Its shape; None stands for any size.
-    """
+    servable: Servable
+    card: dict
+    contract: AudioContract
+    conditioning: Conditioning
+
+    @property
+    def analyses(self) -> dict[str, tuple[str, int, int]]:
+        """The features that the server computes from audio, by name.
+
+        Of each the signature, the channels, and the frames on either side that
+        a frame depends on.
+        """
+        contract, conditioning = self.contract, self.conditioning
+        channels = conditioning.encoding_channels
+        context_frames = contract.frames(conditioning.encoder_context)
+        return {
+            "mel": ("mel_spectrogram", contract.mels, contract.margin_frames),
+            "encoding": ("encode", channels, context_frames),
+        }
+
+
+class Output(NamedTuple):
+    """A tensor that the answer must have; in its shape None is any size."""
 
     dtype: np.dtype
     shape: tuple[int | None, ...]
 
 
 class Request(NamedTuple):
-    """One request to a model.
-
-    Attributes:
-        servable: The model.
-        signature: Which of its signatures.
-        inputs: Tensors by name.
-        outputs: The tensors that the answer must have, by name.
-    """
+    """One request to a model; inputs and outputs by name."""
 
     servable: Servable
     signature: str
@@ -210,12 +201,7 @@ def not_served(place: str, servable: Servable, text: str) -> NotServed:
 def require_outputs(
     answer: Mapping[str, np.ndarray], outputs: Mapping[str, Output], place: str
 ) -> dict[str, np.ndarray]:
-    """Refuses an answer that lacks outputs or has invalid ones.
-
-    Raises:
-        UserError: If a tensor is missing, or of another type or shape, or
-            holds values that are not finite.
-    """
+    """Refuses an answer that lacks outputs or has invalid ones."""
     for name, (dtype, shape) in outputs.items():
         if name not in answer:
             raise not_asked(

@@ -31,14 +31,7 @@ _FIELDS = {"float32": "float_val", "int64": "int64_val", "object": "string_val"}
 
 
 class GrpcTransport:
-    """A connection to a server's gRPC port.
-
-    Args:
-        address: `name:port`.
-
-    Raises:
-        UserError: If what gRPC needs is not installed.
-    """
+    """A connection to a server's gRPC port, `name:port`."""
 
     def __init__(self, address: str) -> None:
         from pwavenet_tf.core.imports import import_tensorflow
@@ -61,18 +54,10 @@ class GrpcTransport:
         )
 
     def close(self) -> None:
-        """Closes the connection."""
         self._channel.close()
 
     def predict(self, request: Request, seconds: float) -> dict:
-        """Sends a request once.
-
-        Args:
-            request: The request.
-            seconds: How long it may take.
-
-        Returns:
-            Tensors by name.
+        """Sends a request once and returns tensors by name.
 
         Raises:
             MayPass: If another attempt may succeed.
@@ -98,10 +83,7 @@ class GrpcTransport:
     def settled(
         self, servable: Servable, seconds: float
     ) -> tuple[Servable, set[str]]:
-        """The version that a model stands for now, and its signatures.
-
-        Args, Raises: As `predict`.
-        """
+        """The version that a model stands for now, and its signatures."""
         from google.protobuf.message import DecodeError
         from tensorflow_serving.apis import get_model_metadata_pb2
 

@@ -1,11 +1,13 @@
 """Requests to TensorFlow Serving over REST, in JSON."""
 
+import contextlib
 import http.client
 import json
 import re
 import socket
 import ssl
 import urllib.parse
+from functools import partial
 
 import numpy as np
 
@@ -25,6 +27,7 @@ from pwavenet_tf.export.client.protocol import (
 )
 
 _CHUNK_BYTES = 2**16
+_HEADERS = {"Content-Type": "application/json", "Connection": "close"}
 # What JSON may write a type's values as.
 _KINDS = {"f": "fi", "i": "i", "O": "U"}
 _MAY_PASS = (429, 502, 503, 504)
@@ -33,33 +36,29 @@ _MAY_PASS = (429, 502, 503, 504)
 class RestTransport:
     """A server's REST port; a connection for each request.
 
-    Args:
-        url: `http://name:port` or `https://…`, and a path if there is a
-            proxy that puts one before the server's own.
+    The URL has a path if a proxy puts one before the server's own.
     """
 
     def __init__(self, url: str) -> None:
         self.place = url
         parts = urllib.parse.urlsplit(url)
-        self._host, self._port = parts.hostname, parts.port
-        self._path = parts.path.rstrip("/")
-        self._tls = (
-            ssl.create_default_context() if parts.scheme == "https" else None
-        )
+        self._port, self._path = parts.port, parts.path.rstrip("/")
+        address = parts.hostname, parts.port
+        self._connection = partial(http.client.HTTPConnection, *address)
+        if parts.scheme == "https":
+            self._connection = partial(
+                http.client.HTTPSConnection,
+                *address,
+                context=ssl.create_default_context(),
+            )
 
     def close(self) -> None:
         """Does nothing: no connection is kept open."""
 
     def predict(self, request: Request, seconds: float) -> dict:
-        """Sends a request once.
+        """Sends a request once and returns tensors by name.
 
-        Args:
-            request: The request, with all inputs of the signature, because
-                REST has no defaults.
-            seconds: How long it may take.
-
-        Returns:
-            Tensors by name.
+        It must have all inputs of the signature, because REST has no defaults.
 
         Raises:
             MayPass: If another attempt may succeed.
@@ -96,10 +95,7 @@ class RestTransport:
     def settled(
         self, servable: Servable, seconds: float
     ) -> tuple[Servable, set[str]]:
-        """The version that a model stands for now, and its signatures.
-
-        Args, Raises: As `predict`.
-        """
+        """The version that a model stands for now, and its signatures."""
         answer = self._answer("GET", servable, "/metadata", None, seconds)
         try:
             version = int(answer["model_spec"]["version"])
@@ -141,7 +137,16 @@ class RestTransport:
     ) -> tuple[int, bytes]:
         """Status and body of one exchange."""
         try:
-            return self._exchanged(method, path, body, Deadline(seconds))
+            deadline = Deadline(seconds)
+            connection = self._connection(timeout=deadline.left())
+            with contextlib.closing(connection):
+                connection.connect()
+                wire = connection.sock
+                _set_limit(wire, deadline)
+                connection.request(method, path, body, _HEADERS)
+                _set_limit(wire, deadline)
+                response = connection.getresponse()
+                return response.status, _content(response, wire, deadline)
         except TimeoutError as error:
             raise too_late() from error
         except ConnectionRefusedError as error:
@@ -165,35 +170,6 @@ class RestTransport:
                 f"{self.place}: does not answer in HTTP/1; is it the gRPC "
                 "port? That is written without http://"
             ) from error
-
-    def _exchanged(
-        self, method: str, path: str, body: str | None, deadline: Deadline
-    ) -> tuple[int, bytes]:
-        if self._tls:
-            connection = http.client.HTTPSConnection(
-                self._host,
-                self._port,
-                timeout=deadline.left(),
-                context=self._tls,
-            )
-        else:
-            connection = http.client.HTTPConnection(
-                self._host, self._port, timeout=deadline.left()
-            )
-        try:
-            connection.connect()
-            wire = connection.sock
-            _set_limit(wire, deadline)
-            headers = {
-                "Content-Type": "application/json",
-                "Connection": "close",
-            }
-            connection.request(method, path, body, headers)
-            _set_limit(wire, deadline)
-            response = connection.getresponse()
-            return response.status, _content(response, wire, deadline)
-        finally:
-            connection.close()
 
     def _failure(
         self, status: int, content: bytes, servable: Servable

@@ -10,18 +10,12 @@ from pwavenet_tf.synthesis.student import FlowState, Synthesizer
 class BlockGraph(tf.Module):
     """A block of a student's audio, with the state before and after it.
 
-    Args:
-        student: The student, in float32.
-        batch: Rows; any number of them, if None.
-        block_frames: Frames of the block; any number of them, if None.
-
-    Attributes:
-        synthesize: A `tf.function` of keyword arguments: `mel`, `phones`,
-            `timing`, `pitch`, `sinusoids` and `speaker`, whichever the
-            student reads, over the block and the context on either side,
-            `noise`, `state_past` and `state_newest`. It returns `audio`,
-            `state_past` and `state_newest` by name.
-        specs: Of its inputs, by name; integers int32.
+    The student is in float32; any number of rows, or of frames of the block,
+    is None. `synthesize` is a `tf.function` of keyword arguments: the features
+    that the student reads, over the block and the look-ahead on either side,
+    `noise`, `state_past` and `state_newest`. It returns `audio`, `state_past`
+    and `state_newest` by name. `specs` are those of its inputs, by name;
+    integers are int32.
     """
 
     def __init__(
@@ -50,7 +44,12 @@ class BlockGraph(tf.Module):
             frames = block_frames + 2 * synthesizer.context_frames
             samples = block_frames * student.audio.hop_length
         past, channels, newest = synthesizer.flows.state_sizes
-        shapes = _feature_shapes(student, batch, frames) | {
+        shapes = {
+            name: (batch, frames, *spec.shape[2:])
+            if spec.shape.rank == 3
+            else (batch,)
+            for name, spec in feature_specs(student).items()
+        } | {
             "noise": (batch, samples),
             "state_past": (batch, past, channels),
             "state_newest": (batch, newest),
@@ -63,12 +62,3 @@ class BlockGraph(tf.Module):
             )
             for name, shape in shapes.items()
         }
-
-
-def _feature_shapes(student, batch, frames) -> dict[str, tuple]:
-    return {
-        name: (batch, frames, *spec.shape[2:])
-        if spec.shape.rank == 3
-        else (batch,)
-        for name, spec in feature_specs(student).items()
-    }

@@ -15,15 +15,10 @@ CHUNK_FRAMES = 160
 
 
 def required(x, condition, message: str):
-    """x, or InvalidArgument if a condition does not hold.
+    """x, or InvalidArgument with a message if a scalar condition does not hold.
 
     Whatever is computed from the result waits for the check. Otherwise another
     operation might fail of the same fault first, with its own message.
-
-    Args:
-        x: Any tensor.
-        condition: A boolean scalar.
-        message: Of the error; a string, or a tensor of one.
     """
     with tf.control_dependencies([tf.debugging.Assert(condition, [message])]):
         return tf.identity(x)
@@ -38,14 +33,22 @@ def finite(x, name: str):
     )
 
 
-def for_each_row(x, batch, name: str):
-    """One value for each row, given as many or one for all.
+def within(x, lowest: float, highest: float, name: str):
+    """x, or an error if it holds values out of bounds."""
+    return required(
+        x,
+        tf.reduce_all((x >= lowest) & (x <= highest)),
+        f"{name} must be from {lowest:g} to {highest:g}",
+    )
 
-    Args:
-        x: `(1 or batch, …)`.
-        batch: The number of rows.
-        name: Of the input.
-    """
+
+def required_rows(batch):
+    """The number of rows, or an error if there is none."""
+    return required(batch, batch > 0, "there is not one row; give one at least")
+
+
+def for_each_row(x, batch, name: str):
+    """One value for each row, of `(1 or batch, …)`: as many, or one for all."""
     rows = tf.shape(x)[0]
     x = required(
         x,
@@ -77,18 +80,10 @@ def concatenated(
 ):
     """Computes chunks of frames one after the other and joins them.
 
-    Args:
-        compute: Takes the index of the first frame, the number of frames and
-            the state; returns `(batch, count * per_frame, ...)` and the state
-            after them.
-        frames: How many there are.
-        chunk_frames: How many are computed at a time.
-        state: Before the first one.
-        shape: Static shape of the result.
-        per_frame: Outputs for each frame.
-
-    Returns:
-        `(batch, frames * per_frame, ...)`, and the state after the last.
+    `compute` takes the index of the first frame, the number of frames and the
+    state; it returns `(batch, count * per_frame, ...)` and the state after
+    them. The result is `(batch, frames * per_frame, ...)`, of a static `shape`,
+    and the state after the last frame.
     """
     length, rest = chunk_frames * per_frame, len(shape) - 2
 
@@ -137,13 +132,7 @@ def feature_specs(student) -> dict[str, tf.TensorSpec]:
 def require_batch(features, conditioning):
     """Checks that all features have one batch size and number of frames.
 
-    Args:
-        features: By name, as `feature_specs` says.
-        conditioning: The student's.
-
-    Returns:
-        The features, with a speaker for each row, the batch size, and the
-        number of frames.
+    It returns both, after the features, with a speaker for each row.
     """
     shapes = [
         tf.shape(x)[:2] for name, x in features.items() if name in FRAME_ARRAYS
@@ -157,19 +146,11 @@ def require_batch(features, conditioning):
             "recording",
         )
     batch, frames = tf.unstack(shape)
-    batch = required(
-        batch, batch > 0, "there is not one row; give one at least"
-    )
+    batch = required_rows(batch)
     if "speaker" in features:
         speaker = for_each_row(features["speaker"], batch, "speaker")
-        known = len(conditioning.speakers)
-        features = features | {
-            "speaker": required(
-                speaker,
-                tf.reduce_all((speaker >= 0) & (speaker < known)),
-                f"speaker must be from 0 to {known - 1}",
-            )
-        }
+        last = len(conditioning.speakers) - 1
+        features = features | {"speaker": within(speaker, 0, last, "speaker")}
     return features, batch, frames
 
 
@@ -181,18 +162,22 @@ def valid_features(features, lengths, contract, conditioning):
     """
     checked = {}
     for name, x in features.items():
-        if name == "speaker":
-            checked[name] = x
-            continue
-        own = tf.sequence_mask(lengths, tf.shape(x)[1])[..., tf.newaxis]
-        x = tf.where(own, x, tf.zeros_like(x))
-        if name == "phones":
-            checked[name] = known_phones(x, name, conditioning)
-        else:
-            checked[name] = finite(x, name)
+        if name in FRAME_ARRAYS:
+            own = tf.sequence_mask(lengths, tf.shape(x)[1])[..., tf.newaxis]
+            x = known_or_finite(
+                tf.where(own, x, tf.zeros_like(x)), name, conditioning
+            )
         if name == "mel":
-            checked[name] = on_scale(checked[name], lengths, own, contract)
+            x = on_scale(x, lengths, own, contract)
+        checked[name] = x
     return checked
+
+
+def known_or_finite(x, name: str, conditioning):
+    """x, or an error for unknown phones and for numbers that are not finite."""
+    if name.endswith("phones"):
+        return within(x, 0, len(conditioning.phones), name)
+    return finite(x, name) if x.dtype.is_floating else x
 
 
 def on_scale(mel, lengths, own, contract):
@@ -224,19 +209,12 @@ def on_scale(mel, lengths, own, contract):
 
 
 def valid_audio(audio, lengths):
-    """Audio without what is beyond its rows' lengths, or an error.
+    """Audio `(batch, time)` without what is beyond its rows' lengths.
 
-    Args:
-        audio: `(batch, time)`; full scale is 1.
-        lengths: `(batch,)`, in samples, or -1.
-
-    Returns:
-        The audio, each row's length, and the samples of the longest.
+    Then each row's length and the samples of the longest; or an error.
     """
     batch, time = tf.unstack(tf.shape(audio))
-    batch = required(
-        batch, batch > 0, "there is not one row; give one at least"
-    )
+    batch = required_rows(batch)
     time = required(
         time, time > 0, "there is not one sample of audio; give some"
     )
@@ -251,38 +229,20 @@ def valid_audio(audio, lengths):
     return audio, lengths, time
 
 
-def known_phones(x, name: str, conditioning):
-    """x, or an error if it holds a phone that is not in the model's list."""
-    known = len(conditioning.phones)
-    return required(
-        x,
-        tf.reduce_all((x >= 0) & (x <= known)),
-        f"{name} must be from 0 to {known}",
-    )
-
-
 def noise_settings(seed, temperature, batch):
     """Seeds `(batch,)` and temperatures `(batch, 1)`."""
     seed = for_each_row(seed, batch, "seed")
     temperature = for_each_row(temperature, batch, "temperature")
-    temperature = required(
-        temperature,
-        tf.reduce_all(
-            (temperature >= 0.0) & (temperature <= HIGHEST_TEMPERATURE)
-        ),
-        f"temperature must be from 0 to {HIGHEST_TEMPERATURE:g}",
-    )
+    temperature = within(temperature, 0.0, HIGHEST_TEMPERATURE, "temperature")
     return seed, temperature[:, tf.newaxis]
 
 
 def gather_frames(features, indices, ends, first=0):
     """The features of some frames; beyond the ends those of the nearest.
 
-    Args:
-        features: `(batch, frames, channels)` each; a speaker stays.
-        indices: `(1 or batch, count)`, indices of frames.
-        ends: `(batch, 1)`, the number of frames of each row.
-        first: `(batch, 1)`, the index of the first frame in `features`.
+    `features` are `(batch, frames, channels)`, except a speaker, which stays;
+    `indices`, of frames, `(1 or batch, count)`; `ends`, each row's number of
+    frames, and `first`, the index of the first one given, `(batch, 1)`.
     """
     ends = tf.cast(ends, tf.int64)
     indices = tf.clip_by_value(tf.cast(indices, tf.int64), 0, ends - 1) - first

@@ -4,6 +4,7 @@ Every tensor has the batch first, and no row depends on another: requests
 that a server joins to one batch get the answers that they would get alone.
 """
 
+import functools
 import json
 
 import tensorflow as tf
@@ -11,15 +12,13 @@ import tensorflow as tf
 from pwavenet_tf.audio.mel import log_mel_spectrogram
 from pwavenet_tf.audio.pitch import relative_pitch, sinusoid_track
 from pwavenet_tf.core.config import FRAME_ARRAYS
-from pwavenet_tf.export.graphs.encoding import encode_graph
 from pwavenet_tf.export.graphs.features import (
     CHUNK_FRAMES,
     concatenated,
     feature_specs,
-    finite,
     for_each_row,
     gather_frames,
-    known_phones,
+    known_or_finite,
     mask_padding,
     noise_settings,
     require_batch,
@@ -27,12 +26,14 @@ from pwavenet_tf.export.graphs.features import (
     required_lengths,
     valid_audio,
     valid_features,
+    within,
 )
 from pwavenet_tf.models.inputs import FACTORS
 from pwavenet_tf.synthesis.graph_uniforms import positional_uniforms
 from pwavenet_tf.synthesis.student import FlowState, Synthesizer
 
 _MEL_CHUNK_FRAMES = 2_048
+_ENCODING_CHUNK_FRAMES = 64
 
 # Only tensors become defaults of a SavedModel; Python numbers are lost.
 _WHOLE = tf.constant([-1], tf.int64)
@@ -61,24 +62,15 @@ def state_zeros(synthesizer: Synthesizer) -> dict[str, tf.Tensor]:
     return zeros
 
 
-def stream_graph(
+def _stream(
     synthesizer: Synthesizer, features, lengths, seed, temperature, end, state
 ) -> dict[str, tf.Tensor]:
     """The graph of the signature `stream`.
 
-    Args:
-        synthesizer: The synthesizer.
-        features: New frames `(batch, frames, channels)` by name.
-        lengths: `(batch,)`, how many frames are each row's own, or -1.
-        seed: `(batch,)`.
-        temperature: `(batch,)`.
-        end: `(batch,)`, whether no more frames come.
-        state: By name, as `state_zeros` says.
-
-    Returns:
-        `audio` `(batch, samples)`, as far as the look-ahead allows;
-        `lengths`, how many samples are each row's own; and the state after
-        them.
+    It takes new frames `(batch, frames, channels)`, whether they are the last
+    (`end`), and the state, as `state_zeros` says; it returns `audio`
+    `(batch, samples)`, as far as the look-ahead allows, how many samples are
+    each row's own, and the state after them.
     """
     features, batch, frames = require_batch(features, synthesizer.conditioning)
     lengths = required_lengths(lengths, batch, frames, least=0)
@@ -88,21 +80,22 @@ def stream_graph(
     seed, temperature = noise_settings(seed, temperature, batch)
     end = for_each_row(end, batch, "end")
     state = _checked_state(state, batch, synthesizer.conditioning)
-    context, hop = synthesizer.context_frames, synthesizer.contract.hop_length
+    context_frames = synthesizer.context_frames
+    hop = synthesizer.contract.hop_length
     received = state["state_received"]
     total = received + lengths
-    before = tf.maximum(received - context, 0)
-    after = tf.where(end, total, tf.maximum(total - context, 0))
+    before = tf.maximum(received - context_frames, 0)
+    after = tf.where(end, total, tf.maximum(total - context_frames, 0))
     samples = (after - before) * hop
     longest = tf.reduce_max(tf.concat([after - before, [0]], 0))
     # At least one frame: the convolutions do not support empty input.
     block = tf.cast(tf.maximum(longest, 1), tf.int32)
-    series = _with_kept(features, state, context)
-    first_kept = received - 2 * context
+    series = _with_kept(features, state, context_frames)
+    first_kept = received - 2 * context_frames
 
     def synthesize(start, count, flows):
         first = before + tf.cast(start, tf.int64)
-        around = tf.range(-context, count + context)
+        around = tf.range(-context_frames, count + context_frames)
         return synthesizer.block(
             flows,
             gather_frames(
@@ -132,7 +125,7 @@ def stream_graph(
         "state_past": flows.past,
         "state_newest": flows.newest,
         "state_received": total,
-    } | _kept_state(series, lengths, context)
+    } | _kept_state(series, lengths, context_frames)
     audio = mask_padding(audio[:, : longest * hop], samples)
     return {"audio": audio, "lengths": samples} | _reset(following, end)
 
@@ -140,12 +133,7 @@ def stream_graph(
 def _checked_state(state, batch, conditioning):
     checked = {name: for_each_row(x, batch, name) for name, x in state.items()}
     for name, x in checked.items():
-        if x.dtype.is_floating:
-            checked[name] = finite(x, name)
-    if "state_phones" in checked:
-        checked["state_phones"] = known_phones(
-            checked["state_phones"], "state_phones", conditioning
-        )
+        checked[name] = known_or_finite(x, name, conditioning)
     received = checked["state_received"]
     checked["state_received"] = required(
         received,
@@ -155,10 +143,10 @@ def _checked_state(state, batch, conditioning):
     return checked
 
 
-def _with_kept(features, state, context: int):
+def _with_kept(features, state, context_frames: int):
     """The series of frames, with those kept from before in front."""
     series = {k: x for k, x in features.items() if k in FRAME_ARRAYS}
-    if context:
+    if context_frames:
         return {
             name: tf.concat([state[f"state_{name}"], x], axis=1)
             for name, x in series.items()
@@ -169,11 +157,11 @@ def _with_kept(features, state, context: int):
     }
 
 
-def _kept_state(series, lengths, context: int):
+def _kept_state(series, lengths, context_frames: int):
     """The state that keeps the frames that are still needed."""
-    if not context:
+    if not context_frames:
         return {}
-    kept = lengths[:, tf.newaxis] + tf.range(2 * context, dtype=tf.int64)
+    kept = lengths[:, tf.newaxis] + tf.range(2 * context_frames, dtype=tf.int64)
     return {
         f"state_{name}": tf.gather(x, kept, batch_dims=1)
         for name, x in series.items()
@@ -196,12 +184,8 @@ class Signatures(tf.Module):
     """The signatures of a student's SavedModel.
 
     Optional inputs have a default of one row. One row of such an input serves
-    all rows of the batch.
-
-    Args:
-        student: The student.
-        card: The answer of `describe`.
-        acoustic_model: For the signature `say`, of the student's contract.
+    all rows of the batch. The card is the answer of `describe`; an acoustic
+    model, of the student's contract, is for `say`.
     """
 
     def __init__(self, student, card: dict, acoustic_model=None) -> None:
@@ -214,43 +198,27 @@ class Signatures(tf.Module):
         self.weights = [variable.value for variable in student.variables]
         features = feature_specs(student)
         lengths = tf.TensorSpec((None,), tf.int64, "lengths")
-        inputs = [
-            features,
-            lengths,
+        noise = [
             tf.TensorSpec((None,), tf.int64, "seed"),
             tf.TensorSpec((None,), tf.float32, "temperature"),
         ]
         audio = tf.TensorSpec((None, None), tf.float32, "audio")
-        self.synthesize = tf.function(self._synthesize, inputs, autograph=False)
-        self.mel_spectrogram = tf.function(
-            self._mel_spectrogram, [audio, lengths], autograph=False
-        )
-        self.describe = tf.function(
-            self._describe,
-            [tf.TensorSpec((None,), tf.int64, "row")],
-            autograph=False,
-        )
+        row = tf.TensorSpec((None,), tf.int64, "row")
+        graph = functools.partial(tf.function, autograph=False)
+        inputs = [features, lengths, *noise]
+        self.synthesize = graph(self._synthesize, inputs)
+        self.mel_spectrogram = graph(self._mel_spectrogram, [audio, lengths])
+        self.describe = graph(self._describe, [row])
         self.stream = _stream_function(self._synthesizer, inputs)
-        self.encode = None
-        if (encoder := student.conditioner.encoder) is not None:
-
-            def encode(audio, lengths=_WHOLE):
-                return encode_graph(encoder, audio, lengths)
-
-            self.encode = tf.function(encode, [audio, lengths], autograph=False)
-        self.say = None
+        self.encode = self.say = None
+        if student.conditioner.encoder is not None:
+            self.encode = graph(self._encode, [audio, lengths])
         if acoustic_model is not None:
             self.weights += [one.value for one in acoustic_model.variables]
             phones = tf.TensorSpec((None, None), tf.int64, "phones")
-            factors = [
-                tf.TensorSpec((None,), tf.float32, name)
-                for name in ("rate", "pitch")
-            ]
-            self.say = tf.function(
-                self._say,
-                [phones, lengths, *factors, *inputs[2:]],
-                autograph=False,
-            )
+            rate = tf.TensorSpec((None,), tf.float32, "rate")
+            pitch = tf.TensorSpec((None,), tf.float32, "pitch")
+            self.say = graph(self._say, [phones, lengths, rate, pitch, *noise])
 
     def all(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
         """By their names in the SavedModel."""
@@ -259,9 +227,10 @@ class Signatures(tf.Module):
             "mel_spectrogram": self.mel_spectrogram,
             "stream": self.stream,
             "describe": self.describe,
+            "encode": self.encode,
+            "say": self.say,
         }
-        further = {"encode": self.encode, "say": self.say}
-        return found | {name: one for name, one in further.items() if one}
+        return {name: graph for name, graph in found.items() if graph}
 
     def _synthesize(
         self, features, lengths=_WHOLE, seed=_SEED, temperature=_TEMPERATURE
@@ -276,22 +245,17 @@ class Signatures(tf.Module):
             features, lengths, self._contract, conditioning
         )
         seed, temperature = noise_settings(seed, temperature, batch)
-        context, hop = (
-            self._synthesizer.context_frames,
-            self._contract.hop_length,
-        )
+        hop = self._contract.hop_length
+        around = self._synthesizer.context_frames
 
         def synthesize(start, count, state):
-            indices = tf.range(start - context, start + count + context)
-            uniforms = positional_uniforms(
-                seed, batch, start * hop, count * hop
-            )
+            indices = tf.range(start - around, start + count + around)
             return self._synthesizer.block(
                 state,
                 gather_frames(
                     features, indices[tf.newaxis], lengths[:, tf.newaxis]
                 ),
-                uniforms,
+                positional_uniforms(seed, batch, start * hop, count * hop),
                 temperature,
             )
 
@@ -329,35 +293,27 @@ class Signatures(tf.Module):
             tf.reduce_all(~own | (phones >= 1) & (phones <= known)),
             f"phones must be from 1 to {known}",
         )
-        phones = tf.where(own, phones, 0)
-        rate, pitch = (
-            _factor(value, batch, name)
+        phones = tf.cast(tf.where(own, phones, 0), tf.int32)
+        factors = (
+            within(for_each_row(value, batch, name), *FACTORS, name)
             for value, name in ((rate, "rate"), (pitch, "pitch"))
         )
-        made = self._acoustic_model.generate(
-            tf.cast(phones, tf.int32), rate, pitch
+        made = self._acoustic_model.generate(phones, *factors)
+        student = self._synthesizer.student
+        mean_pitch_hz = (
+            student.conditioning.mean_pitch_hz
+            or self._acoustic_model.mean_pitch_hz
         )
         features = {
             "mel": made["mel"],
             "sinusoids": sinusoid_track(
                 made["pitch"], self._contract, tf.experimental.numpy
             ),
-            "pitch": relative_pitch(
-                made["pitch"],
-                self._synthesizer.conditioning.mean_pitch_hz
-                or self._acoustic_model.mean_pitch_hz,
-            ),
+            "pitch": relative_pitch(made["pitch"], mean_pitch_hz),
         }
-        frames = tf.reduce_sum(made["durations"], axis=1)
-        return self._synthesize(
-            {
-                name: features[name]
-                for name in feature_specs(self._synthesizer.student)
-            },
-            tf.cast(frames, tf.int64),
-            seed,
-            temperature,
-        )
+        features = {name: features[name] for name in feature_specs(student)}
+        frames = tf.cast(tf.reduce_sum(made["durations"], axis=1), tf.int64)
+        return self._synthesize(features, frames, seed, temperature)
 
     def _mel_spectrogram(self, audio, lengths=_WHOLE):
         audio, lengths, time = valid_audio(audio, lengths)
@@ -379,19 +335,31 @@ class Signatures(tf.Module):
         )
         return {"mel": mel, "lengths": -(-lengths // hop)}
 
+    def _encode(self, audio, lengths=_WHOLE):
+        encoder = self._synthesizer.student.conditioner.encoder
+        audio, lengths, time = valid_audio(audio, lengths)
+        hop, context_frames = encoder.hop_length, encoder.context_frames
+        frames = -(-time // hop)
+        after = (frames + context_frames) * hop - time
+        # All of it silence, as beyond the ends: a row alone gives the same.
+        padded = tf.pad(audio, [[0, 0], [context_frames * hop, after]])
+
+        def encode(start, count, state):
+            last = start + count + 2 * context_frames
+            encoding = encoder(padded[:, start * hop : last * hop])
+            return encoding[:, context_frames : context_frames + count], state
+
+        encoding, _ = concatenated(
+            encode,
+            frames,
+            _ENCODING_CHUNK_FRAMES,
+            tf.constant(0),
+            (None, None, encoder.encoding_channels),
+        )
+        return {"encoding": encoding, "lengths": -(-lengths // hop)}
+
     def _describe(self, row=_ONE_ROW):
         return {"card": tf.fill(tf.shape(row), self._card)}
-
-
-def _factor(value, batch, name: str):
-    """A factor of speed or F0 for each row, from 0.5 to 2."""
-    value = for_each_row(value, batch, name)
-    lowest, highest = FACTORS
-    return required(
-        value,
-        tf.reduce_all((value >= lowest) & (value <= highest)),
-        f"{name} must be from {lowest:g} to {highest:g}",
-    )
 
 
 def _stream_function(synthesizer: Synthesizer, inputs: list):
@@ -405,7 +373,7 @@ def _stream_function(synthesizer: Synthesizer, inputs: list):
         end=_NOT_ENDED,
         state=zeros,
     ):
-        return stream_graph(
+        return _stream(
             synthesizer, features, lengths, seed, temperature, end, state
         )
 

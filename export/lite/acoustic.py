@@ -80,10 +80,7 @@ def _difference(model: AcousticModel, lite: LiteAcousticModel) -> float:
     known = len(model.phones)
     ids = (np.arange(_COMPARED_PHONES) % known + 1).astype(np.int32)[None]
     factors = np.array([1.25], np.float32), np.array([0.8], np.float32)
-    expected, found = (
-        model.generate(ids, *factors),
-        lite.generate(ids, *factors),
-    )
+    expected, found = (x.generate(ids, *factors) for x in (model, lite))
     if not np.array_equal(expected["durations"], found["durations"]):
         return float("inf")
     # Unlike max, it propagates NaN.

@@ -19,12 +19,7 @@ _AGAIN = "export the student again"
 
 
 def with_card(content: bytes, card: dict) -> bytes:
-    """A .tflite with a card.
-
-    Args:
-        content: The file's content.
-        card: Ready for JSON.
-    """
+    """The content of a .tflite with a card, which is ready for JSON."""
     import flatbuffers
     import numpy as np
 
@@ -43,12 +38,7 @@ def with_card(content: bytes, card: dict) -> bytes:
 
 
 def read_card(path: Path) -> dict:
-    """The card of a .tflite.
-
-    Raises:
-        UserError: If there is no such file, it is not our export, or it is
-            of another version.
-    """
+    """The card of a .tflite, which must be an intact export of this format."""
     try:
         content = Path(path).read_bytes()
     except OSError as error:

@@ -29,22 +29,18 @@ _SEED = 0
 
 @dataclasses.dataclass(frozen=True)
 class Quality:
-    """How close a .tflite is to the float32 student with the same noise.
+    """How close a .tflite is to the float32 student with the same noise."""
 
-    Attributes:
-        snr_db: Power of the student's audio over that of the difference, dB,
-            over all utterances at once.
-        log_spectral_distance_db: Between the two, dB, mean of the utterances;
-            see `pwavenet_tf.audio.metrics`.
-        largest_difference: Of any sample.
-        seconds: Duration of the audio compared.
-        on_speech: Whether on real speech; on random features otherwise.
-    """
-
+    # Power of the student's audio over that of the difference, over all
+    # utterances at once.
     snr_db: float
+    # Mean of the utterances; see `pwavenet_tf.audio.metrics`.
     log_spectral_distance_db: float
+    # Of any sample.
     largest_difference: float
+    # Duration of the audio compared.
     seconds: float
+    # Real speech, not random features.
     on_speech: bool
 
 
@@ -56,15 +52,7 @@ def measured_quality(
 ) -> Quality:
     """Synthesizes the same by both and compares the audio.
 
-    Args:
-        lite: The exported student.
-        synthesizer: The student's, float32.
-        speech: Features, each of one utterance with a batch axis.
-        on_speech: Whether they are of real speech.
-
-    Raises:
-        UserError: If either gives audio that is not finite, or if `speech`
-            holds a batch.
+    `speech` are features, each of one utterance with a batch axis.
     """
     power = noise = largest = 0.0
     distances, samples = [], 0
@@ -110,16 +98,6 @@ def require_quality(
 
     On speech it must meet `LOWEST_SNR_DB` and `HIGHEST_DISTANCE_DB`; float32
     must always be equal up to rounding.
-
-    Args:
-        lite: The exported student.
-        synthesizer: The student's, float32.
-        speech: As `measured_quality` takes it.
-        variant: Of the file; see `export_tflite`.
-        on_speech: Whether `speech` is speech.
-
-    Raises:
-        UserError: If it is not as good; the message has the figures.
     """
     quality = measured_quality(lite, synthesizer, speech, on_speech)
     if variant == "float32":

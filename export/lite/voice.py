@@ -1,6 +1,8 @@
 """A synthesizer and an acoustic model from a .tflite, without TensorFlow."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,22 @@ from pwavenet_tf.export.lite.card import read_card
 
 SIGNATURE = "speak"
 _ACOUSTIC_OUTPUTS = ("mel", "pitch", "durations")
+
+
+@contextlib.contextmanager
+def _loading(path: Path, model: str) -> Iterator[Callable]:
+    """Yields what makes an interpreter of a file, and refuses a damaged one."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        # It prints that it uses XNNPACK, at the latest when it first runs.
+        with hold_back_stderr():
+            yield partial(Interpreter, str(path))
+    except (ValueError, RuntimeError) as error:
+        raise UserError(
+            f"{path}: is damaged ({str(error).splitlines()[0][:120]}); "
+            f"export the {model} again"
+        ) from error
 
 
 class LiteVoice(FileVoice):
@@ -45,29 +63,16 @@ class LiteVoice(FileVoice):
                 "--acoustic_model"
             )
         super().__init__(card)
-        from ai_edge_litert.interpreter import Interpreter
-
         self.chunk_frames = self.block_frames = self.card["block_frames"]
-        try:
-            # It prints that it uses XNNPACK, at the latest when it first runs.
-            with hold_back_stderr():
-                # The runner needs its interpreter to stay alive.
-                self.interpreter = Interpreter(str(path), num_threads=threads)
-                self.interpreter.allocate_tensors()
-                self._run = self.interpreter.get_signature_runner(SIGNATURE)
-        except (ValueError, RuntimeError) as error:
-            raise UserError(
-                f"{path}: is damaged ({str(error).splitlines()[0][:120]}); "
-                "export the student again"
-            ) from error
+        with _loading(path, "student") as interpreter:
+            # The runner needs its interpreter to stay alive.
+            self.interpreter = interpreter(num_threads=threads)
+            self.interpreter.allocate_tensors()
+            self._run = self.interpreter.get_signature_runner(SIGNATURE)
         self.reads = tuple(self._run.get_input_details())
 
     def initial_state(self, batch: int) -> dict[str, np.ndarray]:
-        """The state before the first sample: zeros.
-
-        Raises:
-            UserError: If there is more than one row.
-        """
+        """The state before the first sample, of one row: zeros."""
         if batch != 1:
             raise UserError(
                 f"a .tflite synthesizes one utterance at a time, not {batch}; "
@@ -76,7 +81,6 @@ class LiteVoice(FileVoice):
         return super().initial_state(batch)
 
     def advance(self, state, features, uniforms, temperature):
-        """The audio of a block and the state after it, as in the base class."""
         frames = uniforms.shape[1] // self.contract.hop_length
         if frames != self.chunk_frames:
             raise UserError(
@@ -87,22 +91,15 @@ class LiteVoice(FileVoice):
         return super().advance(state, features, uniforms, temperature)
 
     def run(self, inputs: dict) -> tuple[np.ndarray, dict]:
-        """The audio of a block and the state after it, from all its inputs."""
         outputs = self._run(**{name: inputs[name] for name in self.reads})
         return outputs["audio"], {name: outputs[name] for name in STATE}
 
 
 class LiteAcousticModel:
-    """An acoustic model from a .tflite, for `Speaker`.
+    """An acoustic model from a .tflite, for `Speaker`; see `AcousticModel`.
 
     Args:
         path: The file that `export_acoustic_tflite` wrote.
-
-    Attributes:
-        audio: The acoustic contract.
-        phones: As `AcousticModel` has them.
-        mean_pitch_hz: Likewise.
-        language: Likewise.
 
     Raises:
         UserError: If the file is missing, damaged, not one of ours, or of
@@ -116,22 +113,13 @@ class LiteAcousticModel:
                 f"{path}: holds a vocoder; name a .tflite that was exported "
                 "with --acoustic_model"
             )
-        from ai_edge_litert.interpreter import Interpreter
-
         self.audio = AudioContract.from_config(card["contract"])
         self.phones = tuple(card["acoustic_model"]["phones"])
         self.mean_pitch_hz = card["acoustic_model"]["mean_pitch_hz"]
         self.language = card["acoustic_model"]["language"]
-        try:
-            with hold_back_stderr():
-                # The runner needs its interpreter to stay alive.
-                self._interpreter = Interpreter(str(path))
-                self._run = self._interpreter.get_signature_runner()
-        except (ValueError, RuntimeError) as error:
-            raise UserError(
-                f"{path}: is damaged ({str(error).splitlines()[0][:120]}); "
-                "export the acoustic model again"
-            ) from error
+        with _loading(path, "acoustic model") as interpreter:
+            self._interpreter = interpreter()
+            self._run = self._interpreter.get_signature_runner()
 
     def generate_function(self) -> Callable:
         """`generate` itself, as of an `AcousticModel`."""
@@ -141,8 +129,7 @@ class LiteAcousticModel:
         self, phones: np.ndarray, rate: np.ndarray, pitch: np.ndarray
     ) -> dict[str, np.ndarray]:
         """As `AcousticModel.generate`, of one row of phones."""
-        inputs = {"phones": phones, "rate": rate, "pitch": pitch}
         with hold_back_stderr():
-            found = self._run(**inputs)
+            found = self._run(phones=phones, rate=rate, pitch=pitch)
         # LiteRT hands out its own memory, which the next call overwrites.
         return {name: np.array(found[name]) for name in _ACOUSTIC_OUTPUTS}

@@ -57,28 +57,17 @@ _HELP = {"help", "--help", "-help", "-h"}
 # As of a program that SIGPIPE has ended.
 _CLOSED_PIPE = 128 + 13
 _STORAGE_FAULTS = tuple(
-    os.strerror(number)
-    for number in (
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EFBIG,
-        errno.EACCES,
-        errno.EROFS,
-    )
+    os.strerror(getattr(errno, name))
+    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EACCES", "EROFS")
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns the exit status.
+    """Runs one command, by default this process's, and returns the exit status.
 
-    Args:
-        arguments: What follows `pwavenet` on the command line; by default
-            that of this process.
-
-    Returns:
-        0 if all went well, 2 after a user's mistake or if a file could not
-        be read or written, 130 after an interruption from the keyboard, 141
-        if nobody reads the output any more, 143 after SIGTERM.
+    It is 0 if all went well, 2 after a user's mistake or if a file could not be
+    read or written, 130 after an interruption from the keyboard, 141 if nobody
+    reads the output any more, 143 after SIGTERM.
     """
     try:
         return _status(arguments)
@@ -95,9 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _status(arguments: Sequence[str] | None) -> int:
-    name, *rest = list(sys.argv[1:] if arguments is None else arguments) or [
-        "help"
-    ]
+    given = sys.argv[1:] if arguments is None else arguments
+    name, *rest = given or ["help"]
     if name in _HELP and rest:
         name, rest = rest[0], ["--help"]
     try:
@@ -150,7 +138,9 @@ def _run(name: str, arguments: list[str]) -> None:
     with _place_locked(values):
         if _needs_tensorflow(command, values):
             import_tensorflow()
-            _log_errors_only()
+            if os.environ.get(LOG_LEVEL) != "0":
+                absl.logging.set_verbosity(absl.logging.ERROR)
+                logging.getLogger("tensorflow").setLevel(logging.ERROR)
         with warnings.catch_warnings():
             show = warnings.showwarning
             warnings.showwarning = functools.partial(_show_warning, name, show)
@@ -235,12 +225,6 @@ def _with_flag(command: ModuleType, arguments: list[str]) -> list[str]:
     return [f"--{flag}={arguments[0]}", *arguments[1:]]
 
 
-def _log_errors_only() -> None:
-    if os.environ.get(LOG_LEVEL) != "0":
-        absl.logging.set_verbosity(absl.logging.ERROR)
-        logging.getLogger("tensorflow").setLevel(logging.ERROR)
-
-
 def _load(name: str) -> ModuleType:
     return importlib.import_module(
         f"pwavenet_tf.cli.commands.{name.replace('-', '_')}"
@@ -251,7 +235,9 @@ def _parse(name: str, values: flags.FlagValues, arguments: list[str]) -> None:
     try:
         unused = values(["pwavenet", *arguments])[1:]
     except flags.UnrecognizedFlagError as error:
-        raise UserError(_unknown_flag(error.flagname, values)) from None
+        known = ", ".join(f"--{flag}" for flag in values)
+        fix = _nearest(error.flagname, values, "--", f"there are {known}")
+        raise UserError(f"there is no flag --{error.flagname}; {fix}") from None
     except flags.Error as error:
         raise UserError(_flag_message(name, values, str(error))) from None
     if unused:
@@ -263,35 +249,17 @@ def _parse(name: str, values: flags.FlagValues, arguments: list[str]) -> None:
 def _unknown_command(name: str) -> str:
     if name.startswith("-"):
         return "a command comes first, then its flags; see pwavenet --help"
-    near = _nearest(name, COMMANDS)
-    fix = f"did you mean pwavenet {near}?" if near else "see pwavenet --help"
+    fix = _nearest(name, COMMANDS, "pwavenet ", "see pwavenet --help")
     return f"there is no such command; {fix}"
 
 
-def _unknown_flag(flag: str, values: flags.FlagValues) -> str:
-    near = _nearest(flag, values)
-    fix = (
-        f"did you mean --{near}?"
-        if near
-        else f"there are {', '.join(f'--{known}' for known in values)}"
-    )
-    return f"there is no flag --{flag}; {fix}"
-
-
 def _flag_message(name: str, values: flags.FlagValues, message: str) -> str:
-    missing = re.findall(r"Flag --(\w+) must have a value", message)
-    if missing:
-        verb = "are" if len(missing) > 1 else "is"
-        fix = " ".join(
-            f"--{flag}={usage.placeholder(values[flag])}" for flag in missing
-        )
-        named = " and ".join(f"--{flag}" for flag in missing)
-        return f"{named} {verb} missing; add {fix}"
-    valueless = re.match(r"Missing value for flag -+(\w+)", message)
-    if valueless:
+    forms = {flag: usage.placeholder(values[flag]) for flag in values}
+    if missing := re.findall(r"Flag --(\w+) must have a value", message):
+        return usage.missing({flag: forms[flag] for flag in missing})
+    if valueless := re.match(r"Missing value for flag -+(\w+)", message):
         flag = valueless[1]
-        form = f"--{flag}={usage.placeholder(values[flag])}"
-        return f"--{flag} has no value; write {form}"
+        return f"--{flag} has no value; write --{flag}={forms[flag]}"
     wrong = re.match(r"flag --(\w+)=(.*?): ", message, re.DOTALL)
     if wrong is None:
         return f"{message}; see pwavenet {name} --help"
@@ -299,18 +267,14 @@ def _flag_message(name: str, values: flags.FlagValues, message: str) -> str:
     parser = values[flag].parser
     choices = getattr(parser, "enum_values", [])
     expected = parser.syntactic_help or f"one of {', '.join(choices)}"
-    near = _nearest(value, choices)
-    fix = (
-        f"did you mean --{flag}={near}?"
-        if near
-        else f"see pwavenet {name} --help"
-    )
+    fix = _nearest(value, choices, f"--{flag}=", f"see pwavenet {name} --help")
     return f"--{flag}={value} is not {expected}; {fix}"
 
 
-def _nearest(word: str, known: Iterable[str]) -> str | None:
+def _nearest(word: str, known: Iterable[str], before: str, else_: str) -> str:
+    """Asks whether the most similar word, behind another text, was meant."""
     near = difflib.get_close_matches(word.replace("_", "-"), known, n=1)
-    return near[0] if near else None
+    return f"did you mean {before}{near[0]}?" if near else else_
 
 
 def _storage_message(error: OSError) -> str:
@@ -329,7 +293,3 @@ def _complain(name: str, message: str) -> int:
     start = "\n" if sys.stderr.isatty() else ""
     print(f"{start}{command}: {' '.join(message.split())}", file=sys.stderr)
     return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())

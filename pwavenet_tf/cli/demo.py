@@ -25,17 +25,10 @@ _SENTENCES = 3
 def run_demo(
     out: Path, recordings: Path | None = None, notes: bool = False
 ) -> None:
-    """Runs every stage and prints where the results are.
+    """Runs every stage and prints where the results are, all in `out`.
 
-    Args:
-        out: Folder for everything; it must not hold anything yet.
-        recordings: A folder of recordings; without it, eSpeak NG synthesizes a
-            corpus.
-        notes: Whether an autoencoder is trained, on notes that are computed if
-            there are no recordings.
-
-    Raises:
-        UserError: If a stage can't do its work.
+    Without recordings, eSpeak NG synthesizes a corpus; or notes are computed,
+    which an autoencoder is trained on.
     """
     require_free(out)
     settings = _short(preset("nsynth-small" if notes else "nano"))
@@ -84,10 +77,9 @@ same on recordings of your own, as long as you like:
 def _greet(out: Path) -> None:
     """Synthesizes a sample with the voice that comes with the package."""
     name, *_ = voice_names()
-    sample = voice_sample(name)
     _announce(f"A voice that comes with the package, {name}")
     synthesizer = load_voice(name)
-    (features,) = features_at(sample, synthesizer).values()
+    (features,) = features_at(voice_sample(name), synthesizer).values()
     sound = out / f"{name}.wav"
     out.mkdir(parents=True, exist_ok=True)
     synthesize_to_file(synthesizer, features, sound)

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from pwavenet_tf.audio.files import SUFFIXES
-from pwavenet_tf.cli.numbers import Bounds, define_number
 from pwavenet_tf.core.beam import import_beam
 from pwavenet_tf.core.config import CONDITIONING_INPUTS
 from pwavenet_tf.core.errors import UserError
@@ -34,6 +33,11 @@ if TYPE_CHECKING:
 
 FlagValues = flags.FlagValues
 Entry = Callable[[FlagValues], object]
+Bounds = tuple[float, float]
+Check = Callable[[str, str], object]
+
+# In place of a file or a folder, as is usual on the command line.
+STANDARD_OUTPUT = "-"
 
 # What nobody calls a folder.
 _OF_FILES = (
@@ -50,13 +54,7 @@ RUNNERS = (
 
 def table(*entries: Entry) -> Entry:
     """All flags of some entries, in order: again an entry."""
-
-    def define_flags(flag_values: flags.FlagValues) -> None:
-        """Defines the flags."""
-        for entry in entries:
-            entry(flag_values)
-
-    return define_flags
+    return lambda flag_values: [define(flag_values) for define in entries]
 
 
 def text(
@@ -73,27 +71,51 @@ def switch(name: str, meaning: str, usual: bool = False) -> Entry:
 
 
 def choice(
-    name: str, meaning: str, values: Iterable[str], usual: str | None = None
+    name: str,
+    meaning: str,
+    values: Iterable[str],
+    usual: str | None = None,
+    repeated: bool = False,
 ) -> Entry:
-    """A flag of one of some values."""
-    return partial(flags.DEFINE_enum, name, usual, list(values), meaning)
+    """A flag of one of some values; of several if it may be repeated."""
+    define = flags.DEFINE_multi_enum if repeated else flags.DEFINE_enum
+    return partial(define, name, usual, list(values), meaning)
+
+
+class NumberParser(flags.ArgumentParser):
+    """Reads a number within bounds, both allowed; an integer if they are."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.bounds = lowest, highest = bounds
+        self._type = type(lowest)
+        self.within = f"from {lowest:,} to {highest:,}"
+        whole = "whole " * (self._type is int)
+        self.syntactic_help = f"a {whole}number {self.within}"
+
+    def parse(self, argument: object) -> float:
+        value = self._type(argument)
+        lowest, highest = self.bounds
+        # So that NaN, which compares with nothing, is refused.
+        if not lowest <= value <= highest:
+            raise ValueError(self.syntactic_help)
+        return value
+
+    def flag_type(self) -> str:
+        return self._type.__name__
 
 
 def number(
-    name: str,
-    meaning: str,
-    bounds: Bounds,
-    usual: float | None = None,
-    whole: bool = False,
+    name: str, meaning: str, bounds: Bounds, usual: float | None = None
 ) -> Entry:
-    """A flag of a number; see `define_number`."""
-    return partial(define_number, name, usual, meaning, bounds, whole=whole)
+    """A flag of a number, whose help ends with its bounds."""
+    parser = NumberParser(bounds)
+    meaning = f"{meaning} {parser.within.capitalize()}."
+    return partial(flags.DEFINE, parser, name, usual, meaning)
 
 
 def setting(name: str, meaning: str, usual: float | None = None) -> Entry:
     """The flag of one of `BOUNDS`."""
-    bounds = BOUNDS[name]
-    return number(name, meaning, bounds, usual, isinstance(bounds[0], int))
+    return number(name, meaning, BOUNDS[name], usual)
 
 
 def required(name: str) -> Entry:
@@ -111,18 +133,13 @@ def together(names: Iterable[str], check: Callable[[dict], bool]) -> Entry:
 def path(
     name: str,
     meaning: str,
-    check: Callable[[str, str], None],
-    needed: bool = True,
+    check: Check,
+    needed: bool = False,
     repeated: bool = False,
 ) -> Entry:
-    """A flag whose value is a path that passes a check.
+    """A flag whose value is a path, or a list of them if it may be repeated.
 
-    Args:
-        name: The flag's name, without dashes.
-        meaning: Its help.
-        check: Called with the flag's name and a path; raises `UserError`.
-        needed: The flag must be given.
-        repeated: The flag may be given several times; its value is a list.
+    `check` is called with the flag's name and each path; it raises `UserError`.
     """
 
     def checker(value: str | list[str] | None) -> bool:
@@ -192,12 +209,13 @@ def writable_file(name: str, path: str) -> None:
     writable_folder(name, os.path.dirname(os.path.abspath(path)))
 
 
-def require_outside(out: Path, reference: Path) -> None:
-    """Refuses to write audio among the recordings.
+def or_standard_output(check: Check) -> Check:
+    """The check of a path that may be - instead."""
+    return lambda name, path: path == STANDARD_OUTPUT or check(name, path)
 
-    Raises:
-        UserError: If `out` is or lies in `reference`.
-    """
+
+def require_outside(out: Path, reference: Path) -> None:
+    """Refuses to write audio among the recordings."""
     if out.resolve().is_relative_to(reference.resolve()):
         raise UserError(
             f"--out={out} lies within --reference={reference}, where the "
@@ -205,38 +223,20 @@ def require_outside(out: Path, reference: Path) -> None:
         )
 
 
-def data(meaning: str = "DATA: Folder that `pwavenet prepare` wrote.") -> Entry:
-    """--data."""
-    return path("data", meaning, existing_folder)
+# A file to read.
+file = partial(path, check=existing_file)
 
+data = partial(path, "data", check=existing_folder, needed=True)
+out = partial(path, "out", check=writable_folder, needed=True)
+reference = partial(
+    path, "reference", "DIR: Folder of recordings to compare with.", existing
+)
+preset_name = partial(choice, "preset", values=preset_names(), usual="nano")
 
-def out(
-    meaning: str,
-    check: Callable[[str, str], None] = writable_folder,
-    needed: bool = True,
-) -> Entry:
-    """--out, usually a folder that the command writes to."""
-    return path("out", meaning, check, needed)
-
-
-def reference(needed: bool = True) -> Entry:
-    """--reference."""
-    meaning = "DIR: Folder of recordings to compare with."
-    return path("reference", meaning, existing, needed)
-
-
-def file(name: str, meaning: str, needed: bool = True) -> Entry:
-    """A flag that names a file to read."""
-    return path(name, meaning, existing_file, needed)
-
-
-def preset_name(meaning: str, usual: str | None = "nano") -> Entry:
-    """--preset."""
-    return choice("preset", meaning, preset_names(), usual)
-
+DATA = data("DATA: Folder that `pwavenet prepare` wrote.")
 
 CORPUS = path(
-    "corpus", "DIR: Folder of recordings, or a CSV manifest.", existing
+    "corpus", "DIR: Folder of recordings, or a CSV manifest.", existing, True
 )
 
 CONDITIONING = text(
@@ -252,7 +252,6 @@ LABELS = table(
         "DIR: Folder of label files with the phones; the folder labels among "
         "the recordings, if left out.",
         existing_folder,
-        needed=False,
     ),
     text(
         "speaker_pattern",
@@ -267,9 +266,7 @@ SPEAKER = table(
 )
 
 SAMPLING = table(
-    number(
-        "seed", "N: Seed of the random noise.", (0, 2**63 - 1), 0, whole=True
-    ),
+    number("seed", "N: Seed of the random noise.", (0, 2**63 - 1), 0),
     number(
         "temperature", "T: Scale of the noise.", (0.0, HIGHEST_TEMPERATURE), 1.0
     ),
@@ -279,11 +276,7 @@ SAMPLING = table(
 def chosen_inputs(
     flag_values: flags.FlagValues, preset: Preset
 ) -> tuple[str, ...]:
-    """What --conditioning names; the preset's inputs if it was left out.
-
-    Raises:
-        UserError: If it names something that is not known.
-    """
+    """What --conditioning names; the preset's inputs if it was left out."""
     given = flag_values.conditioning
     if given is None:
         return preset.conditioning.inputs
@@ -313,12 +306,7 @@ def runner(meaning: str, usual: str | None = None) -> Entry:
 
 
 def chosen_runner(flag_values: flags.FlagValues) -> "Runner | None":
-    """The runner that the flags name; None if they name none.
-
-    Raises:
-        UserError: If Beam is not installed, there are options without a runner,
-            or a quotation mark is not closed.
-    """
+    """The runner that the flags name; None if they name none."""
     name, text = flag_values.runner, flag_values.runner_options
     if name is None:
         if text is not None:
@@ -341,25 +329,15 @@ def chosen_runner(flag_values: flags.FlagValues) -> "Runner | None":
 def define_limits(flag_values: flags.FlagValues) -> None:
     """Defines a flag for each field of `Limits`."""
     for field in dataclasses.fields(Limits):
-        flag = field.name, field.default, field.metadata["help"]
-        if bounds := field.metadata["bounds"]:
-            define_number(*flag, bounds, flag_values)
-        else:
-            flags.DEFINE_boolean(*flag, flag_values=flag_values)
+        meaning, bounds = field.metadata["help"], field.metadata["bounds"]
+        define = partial(number, bounds=bounds) if bounds else switch
+        define(field.name, meaning, usual=field.default)(flag_values)
 
 
 def chosen_limits(flag_values: flags.FlagValues) -> Limits:
-    """The limits that the flags set.
-
-    Raises:
-        UserError: If no recording could be both long enough and short enough.
-    """
-    limits = Limits(
-        **{
-            field.name: flag_values[field.name].value
-            for field in dataclasses.fields(Limits)
-        }
-    )
+    """The limits that the flags set."""
+    names = [field.name for field in dataclasses.fields(Limits)]
+    limits = Limits(**{name: flag_values[name].value for name in names})
     if limits.shortest_seconds > limits.longest_seconds:
         raise UserError(
             f"--shortest_seconds={limits.shortest_seconds:g} must be no more "
@@ -369,29 +347,20 @@ def chosen_limits(flag_values: flags.FlagValues) -> Limits:
 
 
 def model(meaning: str, repeated: bool = False, needed: bool = True) -> Entry:
-    """--model and --voice.
-
-    Args:
-        meaning: Help of --model.
-        repeated: Both may be given, and several times; else one of them.
-        needed: One at least must be given.
-    """
+    """--model and --voice: one of them, or if repeated any number of both."""
 
     def one_of_them(values: dict) -> bool:
         for name in _listed(values["voice"]):
             voice_file(name)
         given = _listed(values["model"]), _listed(values["voice"])
         if needed and not any(given):
-            raise UserError(
-                "--model or --voice is missing; add --model=FILE or "
-                f"--voice={voice_names()[0]}"
-            )
+            raise no_model()
         if all(given) and not repeated:
             raise UserError("give either --model or --voice, not both")
         return True
 
     return table(
-        path("model", meaning, existing_file, needed=False, repeated=repeated),
+        path("model", meaning, existing_file, repeated=repeated),
         text(
             "voice",
             "NAME: Instead of --model, a voice that comes with the package: "
@@ -399,6 +368,14 @@ def model(meaning: str, repeated: bool = False, needed: bool = True) -> Entry:
             repeated=repeated,
         ),
         together(["model", "voice"], one_of_them),
+    )
+
+
+def no_model() -> UserError:
+    """Neither --model nor --voice was given."""
+    return UserError(
+        "--model or --voice is missing; add --model=FILE or "
+        f"--voice={voice_names()[0]}"
     )
 
 

@@ -3,25 +3,11 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from absl import flags
-
-from pwavenet_tf.cli.flags import (
-    Entry,
-    choice,
-    file,
-    path,
-    setting,
-    table,
-    writable_folder,
-)
-from pwavenet_tf.cli.usage import next_command
-from pwavenet_tf.core.training_config import PRECISIONS, TeacherTraining
+from pwavenet_tf.cli import flags
+from pwavenet_tf.cli.usage import print_next
+from pwavenet_tf.core.training_config import PRECISIONS, Preset, TeacherTraining
 from pwavenet_tf.training.distribution import STRATEGIES
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 _PRESET = "As usual for the preset, if left out."
 _SETTINGS = {
@@ -40,7 +26,7 @@ _SETTINGS = {
 }
 
 
-PRECISION = choice(
+PRECISION = flags.choice(
     "precision",
     "TYPE: What the networks compute in while they are trained: bfloat16 where "
     "the processor, GPU or TPU has it, float16 (with loss scaling) on GPUs. "
@@ -51,55 +37,40 @@ PRECISION = choice(
 )
 
 
-def chosen_strategy(flag_values: flags.FlagValues) -> "tf.distribute.Strategy":
-    """The strategy that `--strategy` asks for.
-
-    Raises:
-        UserError: If there are no such machines.
-    """
-    from pwavenet_tf.training.distribution import choose_strategy
-
-    return choose_strategy(flag_values.strategy)
-
-
-# Flags set some of a teacher's.
 _SIZES = {
     "teacher": "Its sizes must be the same",
     "student": "Its sizes are taken, its conditioning must be the same",
 }
 
 
-def training(model: str, seeded: str) -> Entry:
+def training(model: str, seeded: str) -> flags.Entry:
     """The flags of a run's length, start, settings and devices.
 
-    Args:
-        model: `teacher` or `student`.
-        seeded: What depends on the seed.
+    `model` is `teacher` or `student`; `seeded` is what depends on the seed.
     """
-    return table(
-        setting(
+    return flags.table(
+        flags.setting(
             "steps",
             "N: Optimiser steps of the whole run; as many as usual for the "
             "preset, if left out. More than a finished run in RUN has done "
             "continue it.",
         ),
-        file(
+        flags.file(
             "initial",
             f"FILE: A {model}.keras whose weights are the first ones: to "
             "fine-tune on another voice, or to continue in another folder. "
             f"{_SIZES[model]}, and the data must be prepared with its "
             "statistics (pwavenet prepare --statistics_of=FILE). Random "
             "weights, if left out.",
-            needed=False,
         ),
-        *(setting(name, meaning) for name, meaning in _SETTINGS.items()),
-        setting(
+        *(flags.setting(name, meaning) for name, meaning in _SETTINGS.items()),
+        flags.setting(
             "seed",
             f"N: Determines {seeded}: the same seed gives the same {model}.",
             usual=0,
         ),
         PRECISION,
-        choice(
+        flags.choice(
             "strategy",
             "WHERE: The devices to train on: single, one; mirrored, all GPUs "
             "of this machine; multiworker, the machines that TF_CONFIG lists; "
@@ -108,14 +79,13 @@ def training(model: str, seeded: str) -> Entry:
             STRATEGIES,
             "auto",
         ),
-        path(
+        flags.path(
             "tensorboard",
             "DIR: Folder of reports for TensorBoard: curves, held-out "
             "recordings and the model's output for them, their spectrograms, "
             "and histograms. View them with tensorboard --logdir=DIR. Nothing "
             "is written, if left out.",
-            writable_folder,
-            needed=False,
+            flags.writable_folder,
         ),
     )
 
@@ -123,12 +93,7 @@ def training(model: str, seeded: str) -> Entry:
 def chosen_run(
     flag_values: flags.FlagValues, load: Callable[[Path], object]
 ) -> dict[str, object]:
-    """What `train_teacher`, `train_student` and `distill` take alike.
-
-    Args:
-        flag_values: With the flags of `training`.
-        load: Loads the initial model.
-    """
+    """What `train_teacher`, `train_student` and `distill` take alike."""
     tensorboard, initial = flag_values.tensorboard, flag_values.initial
     return {
         "out": Path(flag_values.out),
@@ -139,22 +104,29 @@ def chosen_run(
     }
 
 
-def print_student(model: Path) -> None:
+def print_student(out: Path) -> None:
     """Prints where a student is, and the next command."""
+    model = out / "student.keras"
     print(f"The student is {model}. Next:")
-    print(
-        next_command(
-            "synthesize", model=model, input="RECORDING.wav", out="SOUND"
-        )
-    )
+    print_next("synthesize", model=model, input="RECORDING.wav", out="SOUND")
 
 
 def with_training(
-    settings: TeacherTraining | None, flag_values: flags.FlagValues
-) -> TeacherTraining | None:
-    """A preset's training settings with what the flags change."""
-    if settings is None:
-        return None
+    chosen: Preset, flag_values: flags.FlagValues, *jobs: str
+) -> Preset:
+    """A preset in which the flags change the settings of some jobs."""
+    settings = {job: getattr(chosen, job) for job in jobs}
+    changed = {
+        job: one and changed_settings(one, flag_values)
+        for job, one in settings.items()
+    }
+    return dataclasses.replace(chosen, **changed)
+
+
+def changed_settings(
+    settings: TeacherTraining, flag_values: flags.FlagValues
+) -> TeacherTraining:
+    """Training settings with what the flags change."""
     given = {
         name: flag_values[name].value
         for name in (*_SETTINGS, "precision")

@@ -4,6 +4,7 @@ import inspect
 import shlex
 import textwrap
 from collections.abc import Mapping
+from functools import partial
 from types import ModuleType
 
 from absl import flags
@@ -14,7 +15,10 @@ _INDENT = 20
 _OVERVIEW = """\
 Parallel WaveNet: learn a voice from recordings, then synthesize speech fast.
 
-{start}
+Two commands to begin with:
+
+  pwavenet demo --out=runs/demo     runs the whole pipeline in eight minutes
+  pwavenet prepare --help           how to begin with your own recordings
 
 The pipeline, in order. Each command states what it needs and what comes next:
 
@@ -27,12 +31,6 @@ Further commands:
 pwavenet COMMAND --help explains a command. In Python: help("pwavenet_tf").
 """
 
-_START = """\
-Two commands to begin with:
-
-  pwavenet demo --out=runs/demo     runs the whole pipeline in eight minutes
-  pwavenet prepare --help           how to begin with your own recordings"""
-
 _FURTHER = ("ablate", "benchmark", "demo", "export-corpus", "train-jax")
 
 
@@ -43,7 +41,6 @@ def overview(commands: Mapping[str, ModuleType]) -> str:
         for name, module in commands.items()
     }
     return _OVERVIEW.format(
-        start=_START,
         pipeline="\n".join(
             line for name, line in lines.items() if name not in _FURTHER
         ),
@@ -56,28 +53,25 @@ def command_help(
 ) -> str:
     """The help of one command: its docstring and its flags."""
     shown = [_flag_help(flag_values[flag]) for flag in flag_values]
-    return "\n\n".join(
-        [
-            f"pwavenet {name}",
-            inspect.cleandoc(command.__doc__ or ""),
-            "Flags:\n" + "\n".join(shown),
-        ]
-    )
+    meaning = inspect.cleandoc(command.__doc__ or "")
+    return "\n".join([f"pwavenet {name}\n\n{meaning}\n\nFlags:", *shown])
 
 
-def next_command(name: str, **values: object) -> str:
-    """The line of a command, as a shell takes it whatever its paths hold.
+def print_next(name: str, **values: object) -> None:
+    """Prints the command to go on with, as a shell takes it.
 
-    Args:
-        name: Of the command.
-        values: Of its flags; those that are None are left out.
+    A flag whose value is None is left out.
     """
-    given = [
-        f"--{flag}={value}"
-        for flag, value in values.items()
-        if value is not None
-    ]
-    return f"  {shlex.join(['pwavenet', name, *given])}"
+    given = [f"--{flag}={x}" for flag, x in values.items() if x is not None]
+    print(f"  {shlex.join(['pwavenet', name, *given])}")
+
+
+def missing(forms: Mapping[str, str]) -> str:
+    """A message about flags that are missing, by their values' placeholders."""
+    named = " and ".join(f"--{flag}" for flag in forms)
+    verb = "are" if len(forms) > 1 else "is"
+    fix = " ".join(f"--{flag}={form}" for flag, form in forms.items())
+    return f"{named} {verb} missing; add {fix}"
 
 
 def placeholder(flag: flags.Flag) -> str:
@@ -86,23 +80,16 @@ def placeholder(flag: flags.Flag) -> str:
 
 
 def _flag_help(flag: flags.Flag) -> str:
+    indent = " " * _INDENT
+    fill = partial(textwrap.fill, width=_WIDTH, subsequent_indent=indent)
     # Broken after a bar, if there are many values.
-    form = textwrap.fill(
-        f"  --{flag.name}={placeholder(flag)}".replace("|", "| "),
-        _WIDTH,
-        subsequent_indent=" " * _INDENT,
-        break_on_hyphens=False,
-    ).replace("| ", "|")
+    form = f"  --{flag.name}={placeholder(flag)}".replace("|", "| ")
+    form = fill(form, break_on_hyphens=False).replace("| ", "|")
     # absl appends a remark of its own to a repeated flag's help.
     meaning = flag.help.split(": ", 1)[1].split(";\n", 1)[0]
     if flag.default is not None:
         meaning += f" Default: {flag.default}."
-    text = textwrap.fill(
-        meaning,
-        _WIDTH,
-        initial_indent=" " * _INDENT,
-        subsequent_indent=" " * _INDENT,
-    )
+    text = fill(meaning, initial_indent=indent)
     if len(form) < _INDENT:
         return form + text[len(form) :]
     return f"{form}\n{text}"

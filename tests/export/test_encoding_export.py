@@ -9,7 +9,7 @@ from model_server import ModelServer
 from pwavenet_tf.audio.files import write_audio
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.export.client import Client, inputs
-from pwavenet_tf.export.graphs import encoding as encoding_graph
+from pwavenet_tf.export.graphs import signatures as signature_graphs
 from pwavenet_tf.export.graphs.signatures import Signatures
 from pwavenet_tf.export.onnx import OnnxVoice, export_onnx
 from pwavenet_tf.export.saved_model import export_saved_model
@@ -28,7 +28,7 @@ def student():
 def test_encode_gives_each_row_its_encoding_in_any_batch_and_chunk(
     student, monkeypatch
 ) -> None:
-    monkeypatch.setattr(encoding_graph, "_CHUNK_FRAMES", 4)
+    monkeypatch.setattr(signature_graphs, "_ENCODING_CHUNK_FRAMES", 4)
     signatures = Signatures(student, {"format": 1})
     audio = tiny_models.audio(3, 11)
     lengths = [11 * HOP, 5 * HOP - 3, 1]

@@ -29,13 +29,16 @@ from pathlib import Path
 from pwavenet_tf.cli import flags
 
 define_flags = flags.table(
-    flags.data(),
-    flags.file("teacher", "FILE: The teacher.keras of all students."),
+    flags.DATA,
+    flags.file(
+        "teacher", "FILE: The teacher.keras of all students.", needed=True
+    ),
     flags.file(
         "phones",
         "FILE: A phones.keras, for the perceptual loss; train-phones makes it.",
+        needed=True,
     ),
-    flags.reference(),
+    flags.reference(needed=True),
     flags.LABELS,
     flags.out(
         "DIR: Folder to write the students, the table and the report to."

@@ -60,13 +60,7 @@ define_flags = flags.table(
 def run(flag_values: flags.FlagValues) -> None:
     """Audits the corpus and prints the findings."""
     from pwavenet_tf.core.files import require_free
-    from pwavenet_tf.corpus.audit import audit
-    from pwavenet_tf.corpus.audit.report import (
-        LIST_NAME,
-        PAGE_NAME,
-        screen_table,
-        write_audit,
-    )
+    from pwavenet_tf.corpus.audit import audit, report
     from pwavenet_tf.corpus.layouts import find_layout
 
     limits = flags.chosen_limits(flag_values)
@@ -82,10 +76,10 @@ def run(flag_values: flags.FlagValues) -> None:
         check_transcripts=flag_values.transcripts,
     )
     if out:
-        write_audit(found, out, corpus.resolve().name)
-    print(screen_table(found))
+        report.write_audit(found, out, corpus.resolve().name)
+    print(report.screen_table(found))
     if out:
-        print(f"The page is {out / PAGE_NAME},")
-        print(f"the quarantine is listed in {out / LIST_NAME}.")
+        print(f"The page is {out / report.PAGE_NAME},")
+        print(f"the quarantine is listed in {out / report.LIST_NAME}.")
     elif found.warned:
         print("With --out=DIR, a page lists the warnings too.")

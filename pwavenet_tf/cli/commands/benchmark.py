@@ -37,25 +37,22 @@ Examples:
 """
 
 import importlib
-from functools import partial
 from pathlib import Path
-
-from absl.flags import DEFINE_multi_enum
 
 from pwavenet_tf.cli import flags
 from pwavenet_tf.core.errors import UserError
 
-MEASUREMENTS = (
-    *("peak", "sampling", "student", "call", "growth", "tflite", "training"),
-    *("likelihood", "draws", "preparation"),
-)
-
 # What counts operations.
-_OF_PEAK = {*MEASUREMENTS[: MEASUREMENTS.index("likelihood")]}
+_OF_PEAK = tuple("peak sampling student call growth tflite training".split())
+MEASUREMENTS = *_OF_PEAK, "likelihood", "draws", "preparation"
 
 
 def _has_shares(values: dict) -> bool:
-    if values["chart"] and values["only"] and not _OF_PEAK & {*values["only"]}:
+    if (
+        values["chart"]
+        and values["only"]
+        and not {*_OF_PEAK} & {*values["only"]}
+    ):
         raise UserError(
             f"--chart={values['chart']} would be empty: no figure of "
             f"{', '.join(values['only'])} is a share of the peak; leave out "
@@ -74,13 +71,14 @@ def _picture(name: str, path: str) -> None:
 
 
 define_flags = flags.table(
-    flags.out("FILE: JSON file to write the figures to.", flags.writable_file),
-    partial(
-        DEFINE_multi_enum,
+    flags.out(
+        "FILE: JSON file to write the figures to.", check=flags.writable_file
+    ),
+    flags.choice(
         "only",
-        None,
-        MEASUREMENTS,
         "One of the measurements above; may be given several times.",
+        MEASUREMENTS,
+        repeated=True,
     ),
     flags.switch(
         "quick",
@@ -91,34 +89,24 @@ define_flags = flags.table(
         "chart",
         "FILE: PNG or SVG file for a chart of the shares of the peak.",
         _picture,
-        needed=False,
     ),
-    flags.file(
-        "compare",
-        "FILE: What an earlier run wrote to its --out.",
-        needed=False,
-    ),
+    flags.file("compare", "FILE: What an earlier run wrote to its --out."),
     flags.together(["chart", "only"], _has_shares),
 )
 
 
 def run(flag_values: flags.FlagValues) -> None:
     """Prints the figures, writes them as JSON, draws and compares them."""
+    from pwavenet_tf.cli.benchmark import report
     from pwavenet_tf.cli.benchmark.machine import machine, versions
     from pwavenet_tf.cli.benchmark.peak import with_peak
-    from pwavenet_tf.cli.benchmark.report import (
-        Report,
-        comparison,
-        draw_shares,
-        read_report,
-        table,
-    )
     from pwavenet_tf.core.progress import Bar
 
     # A bad file is found before an hour of measuring.
-    earlier = flag_values.compare and read_report(Path(flag_values.compare))
-    report = Report(machine(), versions(), [])
-    for facts in (report.machine, report.versions):
+    earlier = flag_values.compare
+    earlier = earlier and report.read_report(Path(earlier))
+    found = report.Report(machine(), versions(), [])
+    for facts in (found.machine, found.versions):
         print(", ".join(f"{name} {value}" for name, value in facts.items()))
     for name in MEASUREMENTS:
         if flag_values.only and name not in flag_values.only:
@@ -127,12 +115,12 @@ def run(flag_values: flags.FlagValues) -> None:
         rows = module.measure(flag_values.quick)
         rows = Bar(with_peak(name, rows, flag_values.quick), name, unit="row")
         measured = list(rows)
-        print("\n".join(["", *table(measured)]), flush=True)
-        report.rows.extend(measured)
-        report.write(Path(flag_values.out))
+        print("\n".join(["", *report.table(measured)]), flush=True)
+        found.rows.extend(measured)
+        found.write(Path(flag_values.out))
     if earlier:
-        print("\n".join(["", *comparison(report, earlier)]))
+        print("\n".join(["", *report.comparison(found, earlier)]))
     print(f"\nThe figures are in {flag_values.out}.")
     if flag_values.chart:
-        draw_shares(Path(flag_values.chart), report.rows)
+        report.draw_shares(Path(flag_values.chart), found.rows)
         print(f"The chart is in {flag_values.chart}.")

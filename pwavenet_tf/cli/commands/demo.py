@@ -28,7 +28,6 @@ define_flags = flags.table(
         "corpus",
         "DIR: Folder of your own recordings to learn from.",
         flags.existing_folder,
-        needed=False,
     ),
     flags.switch(
         "notes",
@@ -42,6 +41,5 @@ def run(flag_values: flags.FlagValues) -> None:
     """Runs every step and prints where the results are."""
     from pwavenet_tf.cli.demo import run_demo
 
-    corpus = flag_values.corpus
-    recordings = Path(corpus) if corpus else None
+    recordings = flag_values.corpus and Path(flag_values.corpus)
     run_demo(Path(flag_values.out), recordings, flag_values.notes)

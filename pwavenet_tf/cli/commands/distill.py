@@ -27,20 +27,20 @@ Example:
       --initial=run/student.keras
 """
 
-import dataclasses
 from pathlib import Path
 
 from pwavenet_tf.cli import flags, training_flags
 
 define_flags = flags.table(
-    flags.data(),
-    flags.file("teacher", "FILE: The teacher.keras to learn from."),
+    flags.DATA,
+    flags.file(
+        "teacher", "FILE: The teacher.keras to learn from.", needed=True
+    ),
     flags.out("RUN: Folder to write student.keras to."),
     flags.file(
         "phones",
         "FILE: A phones.keras that train-phones wrote, for the perceptual "
         "losses; without it there are none.",
-        needed=False,
     ),
     training_flags.training(
         "student", "the initial weights, the order of the clips and the noise"
@@ -52,28 +52,22 @@ def run(flag_values: flags.FlagValues) -> None:
     """Distils the student and prints the next command."""
     from pwavenet_tf.core.presets import preset
     from pwavenet_tf.corpus.dataset import Corpus
-    from pwavenet_tf.models.loading import (
-        load_phone_classifier,
-        load_student,
-        load_teacher,
-    )
+    from pwavenet_tf.models import loading
+    from pwavenet_tf.training.distribution import choose_strategy
     from pwavenet_tf.training.runs import distill
 
     corpus = Corpus(Path(flag_values.data))
-    chosen = preset(corpus.card.preset)
-    settings = dataclasses.replace(
-        chosen,
-        distillation=training_flags.with_training(
-            chosen.distillation, flag_values
-        ),
+    settings = training_flags.with_training(
+        preset(corpus.card.preset), flag_values, "distillation"
     )
     phones = flag_values.phones
-    with training_flags.chosen_strategy(flag_values).scope():
+    with choose_strategy(flag_values.strategy).scope():
         distill(
             corpus,
-            load_teacher(Path(flag_values.teacher)),
+            loading.load_teacher(Path(flag_values.teacher)),
             settings,
-            phone_classifier=phones and load_phone_classifier(Path(phones)),
-            **training_flags.chosen_run(flag_values, load_student),
+            phone_classifier=phones
+            and loading.load_phone_classifier(Path(phones)),
+            **training_flags.chosen_run(flag_values, loading.load_student),
         )
-    training_flags.print_student(Path(flag_values.out) / "student.keras")
+    training_flags.print_student(Path(flag_values.out))

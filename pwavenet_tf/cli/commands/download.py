@@ -21,7 +21,7 @@ import dataclasses
 from pathlib import Path
 
 from pwavenet_tf.cli import flags
-from pwavenet_tf.cli.usage import next_command
+from pwavenet_tf.cli.usage import print_next
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.corpus.download import DATASETS
 
@@ -58,4 +58,4 @@ def run(flag_values: flags.FlagValues) -> None:
         dataset = dataclasses.replace(dataset, url=flag_values.url)
     download(dataset, out)
     print(f"{dataset.name} ({dataset.licence}) is in {out}. Next:")
-    print(next_command("audit", corpus=out, out="audit"))
+    print_next("audit", corpus=out, out="audit")

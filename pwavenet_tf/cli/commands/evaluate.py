@@ -49,7 +49,7 @@ Example:
 
 from pathlib import Path
 
-from pwavenet_tf.cli import flags
+from pwavenet_tf.cli import flags, usage
 from pwavenet_tf.core.errors import UserError
 
 
@@ -57,22 +57,15 @@ def _check_task(values: dict) -> bool:
     """Refuses flags that are neither for models nor for ratings alone."""
     forms = {"model": "FILE", "reference": "DIR", "out": "DIR"}
     if values["ratings"]:
-        models = ("model", "voice", "reference")
-        surplus = [name for name in models if values[name]]
-        if surplus:
+        if surplus := [k for k in ("model", "voice", "reference") if values[k]]:
             raise UserError(
                 f"--ratings and --{surplus[0]} are two different tasks; leave "
                 "one of them out"
             )
         forms = {"out": "DIR"}
-    missing = [name for name in forms if not values[name]]
-    if values["voice"] and "model" in missing:
-        missing.remove("model")
-    if missing:
-        named = " and ".join(f"--{name}" for name in missing)
-        fix = " ".join(f"--{name}={forms[name]}" for name in missing)
-        verb = "are" if len(missing) > 1 else "is"
-        raise UserError(f"{named} {verb} missing; add {fix}")
+    given = values | {"model": values["model"] or values["voice"]}
+    if missing := {k: form for k, form in forms.items() if not given[k]}:
+        raise UserError(usage.missing(missing))
     return True
 
 
@@ -83,7 +76,7 @@ define_flags = flags.table(
         repeated=True,
         needed=False,
     ),
-    flags.reference(needed=False),
+    flags.reference(),
     flags.text(
         "ratings",
         "FILES: What listeners saved in the listening tests: a file, a folder "
@@ -119,21 +112,7 @@ def run(flag_values: flags.FlagValues) -> None:
     """Writes the metrics and the report, or the table of ratings."""
     if flag_values.ratings:
         _run_ratings(flag_values.ratings, Path(flag_values.out))
-    else:
-        _run_models(flag_values)
-
-
-def _run_ratings(places: list[str], out: Path) -> None:
-    from pwavenet_tf.evaluation.rating_scores import screen_table, write_ratings
-    from pwavenet_tf.evaluation.ratings import rating_files, read_ratings
-
-    ratings = read_ratings(rating_files(places))
-    write_ratings(out / "ratings.json", ratings)
-    print(screen_table(ratings))
-    print(f"The figures are in {out / 'ratings.json'}.")
-
-
-def _run_models(flag_values: flags.FlagValues) -> None:
+        return
     from pwavenet_tf.audio.files import find_audio
     from pwavenet_tf.corpus.transcripts import Transcripts
     from pwavenet_tf.evaluation.evaluate import evaluate
@@ -141,9 +120,8 @@ def _run_models(flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.evaluation.scores import screen_table as score_table
     from pwavenet_tf.models.loading import load_model
 
-    models = {
-        path: load_model(path) for path in flags.chosen_models(flag_values)
-    }
+    paths = flags.chosen_models(flag_values)
+    models = {path: load_model(path) for path in paths}
     reference, out = Path(flag_values.reference), Path(flag_values.out)
     flags.require_outside(out, reference)
     recordings = find_audio(reference)
@@ -166,3 +144,13 @@ def _run_models(flag_values: flags.FlagValues) -> None:
     print(f"the report is {out / 'report.html'}.")
     if flag_values.sound:
         print("Next to it are blind tests: ab_test.html and mushra.html.")
+
+
+def _run_ratings(places: list[str], out: Path) -> None:
+    from pwavenet_tf.evaluation.rating_scores import screen_table, write_ratings
+    from pwavenet_tf.evaluation.ratings import rating_files, read_ratings
+
+    ratings = read_ratings(rating_files(places))
+    write_ratings(out / "ratings.json", ratings)
+    print(screen_table(ratings))
+    print(f"The figures are in {out / 'ratings.json'}.")

@@ -30,7 +30,7 @@ from pathlib import Path
 from pwavenet_tf.cli import flags
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.export.lite.card import MOST_FRAMES, VARIANTS
-from pwavenet_tf.voices import ACOUSTIC_MODEL, voice_names
+from pwavenet_tf.voices import acoustic_beside
 
 _FORMATS = ("saved_model", "tflite", "onnx")
 # The flags of a .tflite, and their defaults.
@@ -56,25 +56,16 @@ def _fit_together(values: dict) -> bool:
                 f"--out={out} does not end in .{how}; name a file that does"
             )
         flags.writable_file("out", out)
-    changed = [
-        f"--{name}"
-        for name, usual in _OF_TFLITE.items()
-        if values[name] != usual
-    ]
     has_vocoder = bool(values["model"] or values["voice"])
     if not has_vocoder and not values["acoustic_model"]:
-        raise UserError(
-            "--model or --voice is missing; add --model=FILE or "
-            f"--voice={voice_names()[0]}"
-        )
-    if values["acoustic_model"] and (how, has_vocoder) not in (
-        ("saved_model", True),
-        ("tflite", False),
-    ):
+        raise flags.no_model()
+    joined_or_alone = {("saved_model", True), ("tflite", False)}
+    if values["acoustic_model"] and (how, has_vocoder) not in joined_or_alone:
         raise UserError(
             "--acoustic_model joins a student in a SavedModel, or is exported "
             "by itself, without --model, by --format=tflite"
         )
+    changed = [f"--{k}" for k, x in _OF_TFLITE.items() if values[k] != x]
     if how != "tflite" and changed:
         raise UserError(
             f"only --format=tflite takes {', '.join(changed)}; leave out one "
@@ -89,7 +80,6 @@ define_flags = flags.table(
         "acoustic_model",
         "FILE: An acoustic.keras: for a SavedModel that takes phones too (the "
         "voice's own, with --voice), or by itself as a .tflite.",
-        needed=False,
     ),
     flags.text(
         "out",
@@ -109,14 +99,12 @@ define_flags = flags.table(
         "latency, more are faster.",
         (1, MOST_FRAMES),
         _OF_TFLITE["block_frames"],
-        whole=True,
     ),
     flags.path(
         "speech",
         "PATH: Recordings or features, a file or a folder, that a .tflite is "
         "compared on.",
         flags.existing,
-        needed=False,
     ),
     flags.together(
         ["format", "out", "model", "voice", "acoustic_model", *_OF_TFLITE],
@@ -129,11 +117,11 @@ def run(flag_values: flags.FlagValues) -> None:
     """Exports the student and prints how close the export is."""
     from pwavenet_tf.models.loading import load_student
 
-    if not flags.chosen_models(flag_values):
+    models = flags.chosen_models(flag_values)
+    if not models:
         _acoustic_tflite(flag_values)
         return
-    (model,) = flags.chosen_models(flag_values)
-    student = load_student(model)
+    student = load_student(*models)
     print(
         f"Exporting as {flag_values.format}, then comparing with the student's "
         "audio: about a minute for a nano student, minutes for a larger one "
@@ -148,9 +136,8 @@ def _saved_model(student, out: Path, flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.export.saved_model import export_saved_model
     from pwavenet_tf.models.loading import load_acoustic_model
 
-    acoustic_model = None
-    if place := _acoustic_model(flag_values):
-        acoustic_model = load_acoustic_model(place)
+    place = _acoustic_model(flag_values)
+    acoustic_model = place and load_acoustic_model(place)
     version = export_saved_model(student, out, acoustic_model)
     print(f"The SavedModel is in {version}; its output equals the student's.")
     if acoustic_model is not None:
@@ -165,11 +152,8 @@ def _saved_model(student, out: Path, flag_values: flags.FlagValues) -> None:
 def _acoustic_model(flag_values: flags.FlagValues) -> Path | None:
     if flag_values.acoustic_model:
         return Path(flag_values.acoustic_model)
-    if not flag_values.voice:
-        return None
-    (model,) = flags.chosen_models(flag_values)
-    own = model.with_name(ACOUSTIC_MODEL)
-    return own if own.exists() else None
+    models = flags.chosen_models(flag_values)
+    return acoustic_beside(*models) if flag_values.voice else None
 
 
 def _acoustic_tflite(flag_values: flags.FlagValues) -> None:
@@ -210,17 +194,12 @@ def _speech(student, flag_values: flags.FlagValues) -> list[dict]:
     from pwavenet_tf.synthesis.files import features_at
     from pwavenet_tf.synthesis.student import synthesizer_of
 
-    place, model_info = Path(flag_values.speech), synthesizer_of(student)
+    place, contract = Path(flag_values.speech), student.audio
     # The arithmetic is the same for each speaker.
-    speakers = model_info.conditioning.speakers
-    speaker = speakers[0] if speakers else None
-    found = list(features_at(place, model_info, speaker).values())
+    speaker = next(iter(student.conditioning.speakers), None)
+    found = list(features_at(place, synthesizer_of(student), speaker).values())
     frames = sum(max(len(x) for x in one.values() if x.ndim) for one in found)
-    seconds = (
-        frames
-        * model_info.contract.hop_length
-        / model_info.contract.sample_rate
-    )
+    seconds = frames * contract.hop_length / contract.sample_rate
     if flag_values.variant.startswith("int8") and seconds < _LEAST_SECONDS:
         raise UserError(
             f"--speech={place} lasts {seconds:.1f} seconds; "

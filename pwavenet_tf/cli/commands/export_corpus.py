@@ -17,11 +17,11 @@ Example:
 from pathlib import Path
 
 from pwavenet_tf.cli import flags
-from pwavenet_tf.cli.usage import next_command
+from pwavenet_tf.cli.usage import print_next
 from pwavenet_tf.core.errors import UserError
 
 define_flags = flags.table(
-    flags.data(),
+    flags.DATA,
     flags.out(
         "DIR: Folder to write corpus.json and the arrays to; it must not "
         "hold anything yet."
@@ -64,4 +64,4 @@ def run(flag_values: flags.FlagValues) -> None:
         f"{(card.seconds('training') + card.seconds('validation')) / 60:.1f} "
         f"minutes in {written / 1e6:.1f} MB. Where JAX is:"
     )
-    print(next_command("train-jax", data=out, out="RUN"))
+    print_next("train-jax", data=out, out="RUN")

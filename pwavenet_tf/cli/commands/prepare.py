@@ -60,16 +60,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pwavenet_tf.cli import flags
-from pwavenet_tf.cli.usage import next_command
+from pwavenet_tf.cli.usage import print_next
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.core.training_config import Preset
+from pwavenet_tf.corpus.audit.verdict import by_reason
 from pwavenet_tf.corpus.phones.phones import LANGUAGE
 
 if TYPE_CHECKING:
     from pwavenet_tf.corpus.audit import CorpusAudit
     from pwavenet_tf.corpus.card import CorpusCard
-    from pwavenet_tf.corpus.layouts import Layout
 
 # Flags that mean nothing without an input.
 _NEEDED = {"labels": "linguistic", "speaker_pattern": "speaker"}
@@ -111,7 +111,6 @@ define_flags = flags.table(
         "was trained on: its normalisation, phones, speakers and mean pitch "
         "are kept in place of this corpus's own.",
         flags.existing,
-        needed=False,
     ),
     flags.define_limits,
     flags.runner(
@@ -123,47 +122,42 @@ define_flags = flags.table(
 
 def run(flag_values: flags.FlagValues) -> None:
     """Prepares the corpus and prints a summary."""
-    settings = preset(flag_values.preset)
+    settings, out = preset(flag_values.preset), Path(flag_values.out)
     inputs = flags.chosen_inputs(flag_values, settings)
     for flag, needed in _NEEDED.items():
         if flag_values[flag].value and needed not in inputs:
             raise UserError(f"--{flag} needs {needed} among --conditioning")
-    layout, card, found = _prepared(flag_values, settings, inputs)
-    print(layout)
+    card, found = _prepared(flag_values, settings, inputs)
+    print(found.layout)
     _print_card(card)
     if warned := found.warned:
-        count = f"{len(warned):>6} files; pwavenet audit lists them"
-        print(f"{'warnings:':<12}{count}")
+        print(f"warnings:   {len(warned):>6} files; pwavenet audit lists them")
         _print_reasons(
             (one.source.name, text) for one in warned for text in one.warnings
         )
-    print(f"The data is in {Path(flag_values.out)}. Next:")
+    print(f"The data is in {out}. Next:")
     if settings.student and settings.student.source_taps:
         # Spectra alone train such a student.
-        print(
-            next_command("train-student", data=Path(flag_values.out), out="RUN")
-        )
+        print_next("train-student", data=out, out="RUN")
         print("or, with a teacher:")
     chosen = initial = None
     if (flag_values.statistics_of or "").endswith("teacher.keras"):
         initial = flag_values.statistics_of
     if inputs != settings.conditioning.inputs:
         chosen = ",".join(inputs) or "none"
-    print(
-        next_command(
-            "train-teacher",
-            data=Path(flag_values.out),
-            out="RUN",
-            preset=flag_values.preset,
-            conditioning=chosen,
-            initial=initial,
-        )
+    print_next(
+        "train-teacher",
+        data=out,
+        out="RUN",
+        preset=flag_values.preset,
+        conditioning=chosen,
+        initial=initial,
     )
 
 
 def _prepared(
     flag_values: flags.FlagValues, settings: Preset, inputs: tuple[str, ...]
-) -> "tuple[Layout, CorpusCard, CorpusAudit]":
+) -> "tuple[CorpusCard, CorpusAudit]":
     from pwavenet_tf.core.files import require_free
     from pwavenet_tf.corpus.audit import audit
     from pwavenet_tf.corpus.layouts import find_layout
@@ -174,41 +168,27 @@ def _prepared(
     out = Path(flag_values.out)
     require_free(out)
     layout = find_layout(Path(flag_values.corpus))
-    labels = flag_values.labels and Path(flag_values.labels)
-    conditioning = inputs, labels, flag_values.speaker_pattern
-    held_out = flag_values.validation_pattern
-    statistics = None
+    how = {
+        "inputs": inputs,
+        "labels": flag_values.labels and Path(flag_values.labels),
+        "speaker_pattern": flag_values.speaker_pattern,
+        "validation_pattern": flag_values.validation_pattern,
+        "language": flag_values.language,
+    }
     if flag_values.statistics_of:
         from pwavenet_tf.models.loading import statistics_of
 
         statistics = statistics_of(Path(flag_values.statistics_of))
         statistics.require_contract(without_statistics(settings))
+        how["statistics"] = statistics
     if runner is None:
         rate = settings.audio.sample_rate
         found = audit(layout, limits, rate, "linguistic" in inputs)
-        card = prepare(
-            found,
-            out,
-            settings,
-            *conditioning,
-            held_out,
-            statistics,
-            flag_values.language,
-        )
-        return layout, card, found
+        return prepare(found, out, settings, **how), found
     from pwavenet_tf.corpus.beam import prepare_on_beam
 
-    return layout, *prepare_on_beam(
-        layout,
-        out,
-        settings,
-        *conditioning,
-        limits,
-        runner,
-        held_out,
-        statistics,
-        flag_values.language,
-    )
+    how |= {"limits": limits, "runner": runner}
+    return prepare_on_beam(layout, out, settings, **how)
 
 
 def _print_card(card: "CorpusCard") -> None:
@@ -217,18 +197,13 @@ def _print_card(card: "CorpusCard") -> None:
             f"{split + ':':<12}{len(card.recordings(split)):>6} recordings"
             f"{card.seconds(split) / 60:>9.1f} minutes"
         )
-    for name, listed in (
-        ("phones:", card.phones),
-        ("speakers:", card.speakers),
-    ):
+    for name, listed in ("phones:", card.phones), ("speakers:", card.speakers):
         if listed:
             print(f"{name:<12}{len(listed):>6} ({' '.join(listed)})")
-    print(f"{'left out:':<12}{len(card.refused):>6} files")
+    print(f"left out:   {len(card.refused):>6} files")
     _print_reasons((one.file, one.reason) for one in card.refused)
 
 
 def _print_reasons(files: Iterable[tuple[str, str]]) -> None:
-    from pwavenet_tf.corpus.audit.verdict import by_reason
-
     for line in by_reason(files):
         print(f"  {line}")

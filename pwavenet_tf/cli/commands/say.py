@@ -33,13 +33,9 @@ from pwavenet_tf.voices import acoustic_beside
 
 # The one word that stands without a flag.
 WORD = "text"
-# In place of a file, as is usual on the command line.
-_OUTPUT = "-"
 
 
 def _sound_file(name: str, path: str) -> None:
-    if path == _OUTPUT:
-        return
     flags.writable_file(name, path)
     if Path(path).suffix.lower() != ".wav":
         raise UserError(f"--{name}={path} is a WAV file; let it end in .wav")
@@ -49,11 +45,7 @@ define_flags = flags.table(
     flags.text(
         WORD, "TEXT: What to say; it may stand alone, right after the command."
     ),
-    flags.file(
-        "text_file",
-        "FILE: A text file in UTF-8, instead of a text.",
-        needed=False,
-    ),
+    flags.file("text_file", "FILE: A text file in UTF-8, instead of a text."),
     flags.model(
         "FILE: The vocoder: a student.keras, a teacher.keras, or an exported "
         ".tflite or .onnx."
@@ -62,12 +54,11 @@ define_flags = flags.table(
         "acoustic_model",
         "FILE: An acoustic.keras, or an exported .tflite, if it is not beside "
         "--model.",
-        needed=False,
     ),
     flags.out(
         "FILE.wav: The sound file, or - to play the sound while it is being "
         "generated.",
-        _sound_file,
+        check=flags.or_standard_output(_sound_file),
     ),
     flags.number(
         "rate",
@@ -98,25 +89,19 @@ def run(flag_values: flags.FlagValues) -> None:
     (model,) = flags.chosen_models(flag_values)
     synthesizer = load_voice(model)
     speaker = synthesizer.speaker
-    if flag_values.acoustic_model is not None:
-        speaker = Speaker(
-            load_acoustic(flag_values.acoustic_model), synthesizer
-        )
+    if (path := flag_values.acoustic_model) is not None:
+        speaker = Speaker(load_acoustic(path), synthesizer)
     if speaker is None:
         raise UserError(
             f"{model}: has no acoustic.keras beside it, which makes features "
             "of texts; train one with pwavenet train-acoustic and give "
             "--acoustic_model=FILE"
         )
-    blocks = speaker.stream(
-        text,
-        flag_values.rate,
-        flag_values.pitch,
-        flag_values.seed,
-        flag_values.temperature,
-    )
+    factors = flag_values.rate, flag_values.pitch
+    noise = flag_values.seed, flag_values.temperature
+    blocks = speaker.stream(text, *factors, *noise)
     sample_rate = synthesizer.contract.sample_rate
-    if flag_values.out == _OUTPUT:
+    if flag_values.out == flags.STANDARD_OUTPUT:
         speech_to_pipe(blocks, sample_rate, sys.stdout.buffer)
         return
     with Bar(desc="say", unit="sample", unit_scale=True) as bar:

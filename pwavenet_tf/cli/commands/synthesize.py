@@ -41,15 +41,6 @@ from absl.flags import DEFINE_list
 from pwavenet_tf.cli import flags
 from pwavenet_tf.core.errors import UserError
 
-# In place of a folder, as is usual on the command line.
-_OUTPUT = "-"
-
-
-def _folder_or_output(name: str, path: str) -> None:
-    if path != _OUTPUT:
-        flags.writable_folder(name, path)
-
-
 define_flags = flags.table(
     flags.model(
         "FILE: A student.keras, a teacher.keras, or an exported .tflite or "
@@ -60,7 +51,6 @@ define_flags = flags.table(
         "PATH: A recording, a mel spectrogram (.npy), features (.npz), or a "
         "folder of them.",
         flags.existing,
-        needed=False,
     ),
     flags.text(
         "text",
@@ -83,7 +73,7 @@ define_flags = flags.table(
     flags.out(
         "DIR: Folder to write the sound files to, or - to play the sound while "
         "it is being generated.",
-        _folder_or_output,
+        check=flags.or_standard_output(flags.writable_folder),
     ),
     flags.SAMPLING,
 )
@@ -98,10 +88,7 @@ def run(flag_values: flags.FlagValues) -> None:
     """Writes one sound file for each input."""
     from pwavenet_tf.core.progress import Bar
     from pwavenet_tf.export.voices import load_voice
-    from pwavenet_tf.synthesis.files import (
-        synthesize_to_file,
-        synthesize_to_pipe,
-    )
+    from pwavenet_tf.synthesis import files
 
     sources = (flag_values.input, flag_values.text, flag_values.mix)
     if sum(one is not None for one in sources) != 1:
@@ -112,7 +99,7 @@ def run(flag_values: flags.FlagValues) -> None:
         raise UserError("--by says how far --mix goes; give --mix=PATH,PATH")
     (model,) = flags.chosen_models(flag_values)
     synthesizer = load_voice(model)
-    to_output = flag_values.out == _OUTPUT
+    to_output = flag_values.out == flags.STANDARD_OUTPUT
     out = Path(flag_values.out)
     # All of the input is checked before anything is synthesized.
     features = _features(synthesizer, flag_values, out)
@@ -132,37 +119,42 @@ def run(flag_values: flags.FlagValues) -> None:
         how = flag_values.seed, flag_values.temperature, bar.update
         for path, one in features.items():
             if to_output:
-                synthesize_to_pipe(synthesizer, one, sys.stdout.buffer, *how)
+                files.synthesize_to_pipe(
+                    synthesizer, one, sys.stdout.buffer, *how
+                )
             else:
-                synthesize_to_file(synthesizer, one, path, *how)
+                files.synthesize_to_file(synthesizer, one, path, *how)
     if to_output:
         return
-    files = "1 file" if len(features) == 1 else f"{len(features)} files"
-    print(f"The sound is in {out}: {files}.")
+    count = len(features)
+    print(f"The sound is in {out}: {count} file{'s' if count != 1 else ''}.")
 
 
 def _features(synthesizer, flag_values: flags.FlagValues, out: Path) -> dict:
     """What to synthesize, by the sound file that it becomes."""
     from pwavenet_tf.corpus.text_front_end import features_of_text
-    from pwavenet_tf.synthesis.files import (
-        features_at,
-        find_inputs,
-        require_utterance,
-    )
+    from pwavenet_tf.synthesis import files
 
     speaker = flag_values.speaker
     if flag_values.text is not None:
         features = features_of_text(
             flag_values.text, synthesizer.contract, synthesizer.conditioning
         )
-        features = require_utterance(features, synthesizer, speaker, "--text")
+        features = files.require_utterance(
+            features, synthesizer, speaker, "--text"
+        )
         return {out / "text.wav": features}
     if flag_values.mix is not None:
         return _mixed(synthesizer, flag_values, out)
     place = Path(flag_values.input)
-    for path in find_inputs(place):
-        _require_kept(path, out)
-    found = features_at(
+    for path in files.find_inputs(place):
+        sound = out / f"{path.stem}.wav"
+        if sound.exists() and sound.samefile(path):
+            raise UserError(
+                f"{path}: would be overwritten by its own synthesis; choose "
+                "another --out"
+            )
+    found = files.features_at(
         place,
         synthesizer,
         speaker,
@@ -184,12 +176,3 @@ def _mixed(synthesizer, flag_values: flags.FlagValues, out: Path) -> dict:
     by = 0.5 if flag_values.by is None else flag_values.by
     features = mixed_features(*paths, by, synthesizer, flag_values.speaker)
     return {out / f"{paths[0].stem}-{paths[1].stem}.wav": features}
-
-
-def _require_kept(path: Path, out: Path) -> None:
-    sound = out / f"{path.stem}.wav"
-    if sound.exists() and sound.samefile(path):
-        raise UserError(
-            f"{path}: would be overwritten by its own synthesis; choose "
-            "another --out"
-        )

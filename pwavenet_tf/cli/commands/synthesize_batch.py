@@ -34,6 +34,7 @@ define_flags = flags.table(
         "input",
         "DIR: Folder of recordings, .npy and .npz files, or a CSV manifest.",
         flags.existing,
+        needed=True,
     ),
     flags.out(
         "DIR: Folder to write the sound files to; empty, or what the same "
@@ -50,27 +51,20 @@ define_flags = flags.table(
 def run(flag_values: flags.FlagValues) -> None:
     """Synthesizes the inputs, and reports what could not be synthesized."""
     runner = flags.chosen_runner(flag_values)
-    from pwavenet_tf.synthesis.beam import (
-        FAILURES_NAME,
-        SynthesisJob,
-        synthesize_on_beam,
-    )
+    from pwavenet_tf.synthesis import beam
 
     out = Path(flag_values.out)
     (model,) = flags.chosen_models(flag_values)
-    result = synthesize_on_beam(
-        SynthesisJob(
-            model,
-            Path(flag_values.input),
-            flag_values.seed,
-            flag_values.temperature,
-            flag_values.speaker,
-            flag_values.speaker_pattern,
-            flag_values.labels and Path(flag_values.labels),
-        ),
-        out,
-        runner,
+    job = beam.SynthesisJob(
+        model,
+        Path(flag_values.input),
+        flag_values.seed,
+        flag_values.temperature,
+        flag_values.speaker,
+        flag_values.speaker_pattern,
+        flag_values.labels and Path(flag_values.labels),
     )
+    result = beam.synthesize_on_beam(job, out, runner)
     failed = len(result.failures)
     print(
         f"The sound is in {out}: {result.utterances - failed} of "
@@ -82,5 +76,5 @@ def run(flag_values: flags.FlagValues) -> None:
     if failed:
         raise UserError(
             f"{failed} of {result.utterances} files could not be synthesized; "
-            f"{out / FAILURES_NAME} lists them"
+            f"{out / beam.FAILURES_NAME} lists them"
         )

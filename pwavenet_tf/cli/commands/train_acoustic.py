@@ -27,7 +27,7 @@ Example:
 from pathlib import Path
 
 from pwavenet_tf.cli import flags
-from pwavenet_tf.cli.usage import next_command
+from pwavenet_tf.cli.usage import print_next
 
 define_flags = flags.table(
     flags.data(
@@ -45,7 +45,6 @@ define_flags = flags.table(
         "FILE: An acoustic.keras whose weights are the first ones. Its phones "
         "must be those of the data, and the data prepared with its statistics "
         "(pwavenet prepare --statistics_of=FILE). Random weights, if left out.",
-        needed=False,
     ),
     flags.setting(
         "seed",
@@ -76,12 +75,10 @@ def run(flag_values: flags.FlagValues) -> None:
         f"{scores.duration_milliseconds:.0f} ms."
     )
     print(f"The acoustic model is {out / 'acoustic.keras'}. Next:")
-    print(
-        next_command(
-            "say",
-            text="Good morning.",
-            model=out / "student.keras",
-            acoustic_model=out / "acoustic.keras",
-            out="hello.wav",
-        )
+    print_next(
+        "say",
+        text="Good morning.",
+        model=out / "student.keras",
+        acoustic_model=out / "acoustic.keras",
+        out="hello.wav",
     )

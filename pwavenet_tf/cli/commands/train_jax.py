@@ -23,7 +23,6 @@ Example:
       --teacher=run/teacher.keras
 """
 
-import dataclasses
 import importlib.util
 import os
 from pathlib import Path
@@ -31,7 +30,6 @@ from pathlib import Path
 from pwavenet_tf.cli import flags, training_flags
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
-from pwavenet_tf.core.training_config import Preset
 
 NEEDS_TENSORFLOW = False
 
@@ -44,7 +42,6 @@ define_flags = flags.table(
         "teacher",
         "FILE: The teacher.keras that a student learns from; RUN/teacher.keras "
         "if left out.",
-        needed=False,
     ),
     flags.preset_name(
         "Settings to follow; the ones that the data were prepared with, "
@@ -65,7 +62,6 @@ define_flags = flags.table(
         "initial",
         "FILE: Weights to begin with: a .keras file; or the .state.npz of a "
         "run that is resumed in RUN.",
-        needed=False,
     ),
     *(
         flags.setting(name, f"{meaning}; as the preset says, if left out.")
@@ -104,30 +100,24 @@ def run(flag_values: flags.FlagValues) -> None:
         initial, resume = None, initial
     keras.utils.set_random_seed(flag_values.seed)
     corpus = NumpyCorpus(Path(flag_values.data))
-    chosen = _settings(flag_values, corpus.card.preset)
+    chosen = training_flags.with_training(
+        preset(flag_values.preset or corpus.card.preset),
+        flag_values,
+        "teacher_training",
+        "distillation",
+    )
     if what == "teacher":
         job = teacher_job(corpus, chosen, initial)
     else:
         path = Path(flag_values.teacher or out / "teacher.keras")
         job = student_job(corpus, chosen, load_teacher(path), initial)
-    model = train(
-        job,
-        corpus,
-        out,
-        flag_values.minutes,
-        flag_values.steps,
-        resume,
-        flag_values.seed,
-    )
+    length = flag_values.minutes, flag_values.steps
+    model = train(job, corpus, out, *length, resume, flag_values.seed)
     print(f"The {what} is {model}.")
 
 
 def _require_jax() -> None:
-    """Makes Keras run on JAX.
-
-    Raises:
-        UserError: If it cannot.
-    """
+    """Makes Keras run on JAX."""
     if importlib.util.find_spec("jax") is None:
         raise UserError(
             "JAX is not installed in this Python; docs/jax.md describes how, "
@@ -138,17 +128,3 @@ def _require_jax() -> None:
 
     if (backend := keras.backend.backend()) != "jax":
         raise UserError(f"Keras runs on {backend} here; set KERAS_BACKEND=jax")
-
-
-def _settings(flag_values: flags.FlagValues, prepared_with: str) -> Preset:
-    """The preset with what the flags change."""
-    chosen = preset(flag_values.preset or prepared_with)
-    return dataclasses.replace(
-        chosen,
-        teacher_training=training_flags.with_training(
-            chosen.teacher_training, flag_values
-        ),
-        distillation=training_flags.with_training(
-            chosen.distillation, flag_values
-        ),
-    )

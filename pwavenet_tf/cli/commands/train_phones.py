@@ -27,7 +27,7 @@ Example:
 from pathlib import Path
 
 from pwavenet_tf.cli import flags
-from pwavenet_tf.cli.usage import next_command
+from pwavenet_tf.cli.usage import print_next
 
 define_flags = flags.table(
     flags.data(
@@ -55,13 +55,7 @@ def run(flag_values: flags.FlagValues) -> None:
         f"classified correctly; always predicting {scores.commonest!r} would "
         f"give {scores.baseline:.1%}."
     )
-    print(f"The phone classifier is {out / 'phones.keras'}. Next:")
-    print(
-        next_command(
-            "distill",
-            data=data,
-            teacher="TEACHER.keras",
-            phones=out / "phones.keras",
-            out=out,
-        )
-    )
+    phones = out / "phones.keras"
+    print(f"The phone classifier is {phones}. Next:")
+    teacher = "TEACHER.keras"
+    print_next("distill", data=data, teacher=teacher, phones=phones, out=out)

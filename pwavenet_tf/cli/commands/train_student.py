@@ -33,7 +33,7 @@ from pathlib import Path
 from pwavenet_tf.cli import flags, training_flags
 
 define_flags = flags.table(
-    flags.data(),
+    flags.DATA,
     flags.out("RUN: Folder to write student.keras to."),
     flags.CONDITIONING,
     flags.switch(
@@ -51,6 +51,7 @@ def run(flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.core.presets import preset
     from pwavenet_tf.corpus.dataset import Corpus
     from pwavenet_tf.models.loading import load_student
+    from pwavenet_tf.training.distribution import choose_strategy
     from pwavenet_tf.training.runs import spectral_training, train_student
 
     corpus = Corpus(Path(flag_values.data))
@@ -59,14 +60,14 @@ def run(flag_values: flags.FlagValues) -> None:
         chosen.conditioning, inputs=flags.chosen_inputs(flag_values, chosen)
     )
     source_alone = flag_values.source_alone
-    with training_flags.chosen_strategy(flag_values).scope():
+    with choose_strategy(flag_values.strategy).scope():
         train_student(
             corpus,
             dataclasses.replace(chosen, conditioning=conditioning),
-            settings=training_flags.with_training(
+            settings=training_flags.changed_settings(
                 spectral_training(corpus.contract, source_alone), flag_values
             ),
             source_alone=source_alone,
             **training_flags.chosen_run(flag_values, load_student),
         )
-    training_flags.print_student(Path(flag_values.out) / "student.keras")
+    training_flags.print_student(Path(flag_values.out))

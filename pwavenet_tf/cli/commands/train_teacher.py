@@ -45,13 +45,13 @@ import dataclasses
 from pathlib import Path
 
 from pwavenet_tf.cli import flags, training_flags
-from pwavenet_tf.cli.usage import next_command
+from pwavenet_tf.cli.usage import print_next
 from pwavenet_tf.core.config import HEADS
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.core.training_config import Preset
 
 define_flags = flags.table(
-    flags.data(),
+    flags.DATA,
     flags.out("RUN: Folder to write teacher.keras to."),
     flags.preset_name(
         "NAME: Settings to follow; the ones that the data was prepared with."
@@ -82,11 +82,12 @@ def run(flag_values: flags.FlagValues) -> None:
     from pwavenet_tf.corpus.dataset import Corpus
     from pwavenet_tf.models.distributions import ContinuousHead
     from pwavenet_tf.models.loading import load_teacher
+    from pwavenet_tf.training.distribution import choose_strategy
     from pwavenet_tf.training.runs import train_teacher
 
     data, out = Path(flag_values.data), Path(flag_values.out)
     settings, model = _settings(flag_values), out / "teacher.keras"
-    with training_flags.chosen_strategy(flag_values).scope():
+    with choose_strategy(flag_values.strategy).scope():
         teacher = train_teacher(
             Corpus(data),
             settings,
@@ -95,33 +96,24 @@ def run(flag_values: flags.FlagValues) -> None:
     print(f"The teacher is {model}. Next:")
     distillable = issubclass(teacher.head_class, ContinuousHead)
     if settings.student and distillable:
-        print(next_command("distill", data=data, teacher=model, out=out))
+        print_next("distill", data=data, teacher=model, out=out)
     else:
-        print(
-            next_command(
-                "evaluate", model=model, reference="HELD_OUT", out="REPORT"
-            )
-        )
+        print_next("evaluate", model=model, reference="HELD_OUT", out="REPORT")
 
 
 def _settings(flag_values: flags.FlagValues) -> Preset:
     """The preset with what the flags change."""
     chosen = preset(flag_values.preset)
+    learned = flag_values.upsampling == "learned"
     conditioning = dataclasses.replace(
         chosen.conditioning,
         inputs=flags.chosen_inputs(flag_values, chosen),
-        upsampling=chosen.conditioning.upsampling
-        if flag_values.upsampling == "learned"
-        else (),
+        upsampling=chosen.conditioning.upsampling if learned else (),
     )
-    teacher = dataclasses.replace(
-        chosen.teacher, head=flag_values.head or chosen.teacher.head
-    )
-    return dataclasses.replace(
-        chosen,
-        conditioning=conditioning,
-        teacher=teacher,
-        teacher_training=training_flags.with_training(
-            chosen.teacher_training, flag_values
-        ),
+    head = flag_values.head or chosen.teacher.head
+    teacher = dataclasses.replace(chosen.teacher, head=head)
+    return training_flags.with_training(
+        dataclasses.replace(chosen, conditioning=conditioning, teacher=teacher),
+        flag_values,
+        "teacher_training",
     )
