@@ -40,22 +40,13 @@ _OUTPUTS = ("audio", "location", "log_scale")
 
 
 def require_distillable(teacher: Teacher) -> None:
-    """Refuses a teacher through which no gradient reaches the student.
-
-    Raises:
-        UserError: If its output is not continuous.
-    """
+    """Refuses a teacher through which no gradient reaches the student."""
     if not issubclass(teacher.head_class, ContinuousHead):
         raise UserError(
             f"a teacher with the head {teacher.head} reads codes, through "
             "which no gradient reaches a student; train one with "
             "mixture_of_logistics or gaussian"
         )
-
-
-def _encoder_weights(model: Teacher | ParallelWaveNet) -> list:
-    encoder = model.conditioner.encoder
-    return [] if encoder is None else encoder.weights
 
 
 @keras.saving.register_keras_serializable(package="pwavenet_tf")
@@ -155,32 +146,25 @@ class Distiller(ReplicatedModel):
 
     def _names(self) -> list[str]:
         """The names of all metrics, in the order in which they are shown."""
+        contrastive = ["contrastive"] if self.contrastive else []
+        perceptual = self.phone_classifier is not None
         terms = ["entropy", "cross_entropy", "kl"]
-        watched = ["kl"]
-        if self.closed_form:
-            terms.append("regulariser")
-        if self.contrastive:
-            terms.append("contrastive")
-            watched.append("contrastive")
-        terms.append("power")
-        watched.append("power")
-        if self.phone_classifier is not None:
-            terms += ["style", "feature"]
-            watched.append("perceptual")
-        if not WATCHES_GRADIENTS:
-            watched = []
-        return [*terms, *(f"gradient_{name}" for name in watched), "level"]
+        terms += ["regulariser"] * self.closed_form + contrastive + ["power"]
+        terms += ["style", "feature"] * perceptual
+        watched = ["kl", *contrastive, "power"] + ["perceptual"] * perceptual
+        gradients = [f"gradient_{name}" for name in watched]
+        return [*terms, *gradients * WATCHES_GRADIENTS, "level"]
 
     def build(self, input_shape=None) -> None:
         for model in (self.teacher, self.student):
             if not model.built:
                 model.build()
         # An initial student may have been trained with another one.
-        for own, given in zip(
-            *(_encoder_weights(one) for one in (self.student, self.teacher)),
-            strict=True,
-        ):
-            own.assign(given)
+        own = self.student.conditioner.encoder
+        given = self.teacher.conditioner.encoder
+        if own is not None and given is not None:
+            for mine, theirs in zip(own.weights, given.weights, strict=True):
+                mine.assign(theirs)
         self.built = True
 
     def call(self, inputs):
@@ -191,25 +175,19 @@ class Distiller(ReplicatedModel):
     ):
         """Weighted sum of the losses; each is also a metric of its own.
 
-        Args:
-            x: The inputs, as given to `call`.
-            y: The recording for that conditioning, `(batch, time)`.
-            y_pred: What the student returned.
-            sample_weight: `(batch, time)`: the loss mask, 1 for valid samples.
-            training: Whether a gradient is going to be taken.
+        `y` is the recording for the inputs `x`; the loss mask `sample_weight`,
+        `(batch, time)`, is 1 for valid samples.
         """
         self._in_training = training
         terms = self.loss_terms(x, y, y_pred, sample_weight)
         recording_level = terms.pop("recording_level")
-        valid_samples = None
-        if sample_weight is not None:
-            valid_samples = ops.sum(sample_weight)
+        valid_samples = (
+            None if sample_weight is None else ops.sum(sample_weight)
+        )
         for name, value in terms.items():
             # The level is the less certain the quieter the clip.
-            metric_weight = valid_samples
-            if name == "level":
-                metric_weight = recording_level
-            self.trackers[name].update_state(value, metric_weight)
+            certainty = recording_level if name == "level" else valid_samples
+            self.trackers[name].update_state(value, certainty)
         weight = self.kl_weight
         if callable(weight):
             weight = weight(self.optimizer.iterations)
@@ -256,9 +234,9 @@ class Distiller(ReplicatedModel):
             pre_emphasis(x, contract.pre_emphasis) for x in (watched, recording)
         )
         if sample_weight is not None:
-            generated = generated * sample_weight
-            target = target * sample_weight
-            audio, recording = audio * sample_weight, recording * sample_weight
+            generated, target, audio, recording = (
+                x * sample_weight for x in (generated, target, audio, recording)
+            )
         terms["power"] = power_loss(
             generated, target, contract.sample_rate, self.power
         )

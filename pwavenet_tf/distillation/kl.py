@@ -1,8 +1,10 @@
 """KL(student ‖ teacher) by probability density distillation.
 
-KL = H(P_S, P_T) - H(P_S) (1711.10433, section 3.1), per sample and in nats:
-by sampling, in closed form between Gaussians, and the contrastive term
-(section 4.3), by which another clip's conditioning must fit worse.
+KL(P_S ‖ P_T) = H(P_S, P_T) - H(P_S) (1711.10433, section 3.1), per sample and
+in nats: by sampling, in closed form between Gaussians, and the contrastive
+term (section 4.3), by which another clip's conditioning must fit worse. All
+that is given along a student sample and returned is `(batch, time)`: μ_tot and
+ln s_tot, and the teacher's p_T(x_t | x_<t).
 """
 
 from typing import cast
@@ -31,14 +33,9 @@ _REGULARISER_WEIGHT = 4.0
 
 
 def entropy(log_scale, noise: type[NoiseFamily]):
-    """H of the student at each sample, analytic: ln s + H of the noise.
+    """H(p_S(x_t | z_<t)), analytic: ln s_tot + H of the noise.
 
-    Args:
-        log_scale: ln s_tot, `(batch, time)`.
-        noise: The student's noise.
-
-    Returns:
-        `(batch, time)`, nats.
+    Over a clip, H(P_S) = E_z Σ_t ln s_tot + 2T where the noise is logistic.
     """
     return log_scale + noise.entropy
 
@@ -53,26 +50,16 @@ def cross_entropy(
 ):
     """Estimates H(p_S(x_t | z_<t), p_T(x_t | x_<t)) at each sample.
 
-    Given the teacher's distributions along one student sample, takes
-    `inner_samples` samples x̃ = μ_tot + s_tot · ε at every timestep and
-    averages -ln p_T(x̃ | x_<t). Unbiased, and of lower variance than scoring
-    x itself. x̃ is neither rounded nor clipped, so the gradient reaches μ_tot
-    and s_tot; through the teacher's parameters it reaches x_<t.
+    Σ_t E_{P_S(x_<t)} of it is H(P_S, P_T). Given the teacher's distributions
+    along one student sample, takes `inner_samples` samples
+    x̃ = μ_tot + s_tot · ε at every timestep and averages -ln p_T(x̃ | x_<t),
+    in nats against the mass of a 16-bit bin. Unbiased, and of lower variance
+    than scoring x itself. x̃ is neither rounded nor clipped, so the gradient,
+    of first order only, reaches μ_tot and s_tot; through the teacher's
+    parameters it reaches x_<t. The `key` is `keras.random.SeedGenerator`'s.
 
     A few samples are taken at a time, and their gradient is accumulated in
     the forward pass: memory does not grow with `inner_samples`.
-
-    Args:
-        teacher: p_T(x_t | x_<t), of shape `(batch, time)`.
-        location: μ_tot, `(batch, time)`.
-        log_scale: ln s_tot, `(batch, time)`.
-        noise: The student's noise.
-        inner_samples: Samples at each timestep.
-        key: Key of the samples; from `keras.random.SeedGenerator.next`.
-
-    Returns:
-        `(batch, time)`, nats against the mass of a 16-bit bin;
-        differentiable once.
     """
     chunks, rest = divmod(inner_samples, _SAMPLES_AT_ONCE)
     shape = ops.shape(location)
@@ -135,15 +122,8 @@ def gaussian_kl(teacher: Gaussian, location, log_scale):
     """KL(q ‖ p) of the student's q against the teacher's p (1807.07281, 3.2).
 
     ln σ_p - ln σ_q + (σ_q² - σ_p² + (μ_p - μ_q)²) / 2σ_p², with both
-    log-scales held at -7 or above. No inner samples are needed.
-
-    Args:
-        teacher: p_T(x_t | x_<t), of shape `(batch, time)`.
-        location: μ_q, `(batch, time)`.
-        log_scale: ln σ_q, `(batch, time)`.
-
-    Returns:
-        `(batch, time)`, nats; 0 where both agree.
+    log-scales held at -7 or above; 0 where both agree. No inner samples are
+    needed.
     """
     own = ops.maximum(log_scale, _LOG_SCALE_FLOOR)
     theirs = ops.maximum(teacher.log_scale, _LOG_SCALE_FLOOR)
@@ -157,13 +137,6 @@ def scale_regulariser(teacher: Gaussian, log_scale):
 
     It keeps the KL from being steep wherever the student is far too narrow
     or the teacher very sure (1807.07281, equation 7).
-
-    Args:
-        teacher: p_T(x_t | x_<t), of shape `(batch, time)`.
-        log_scale: ln σ_q, `(batch, time)`.
-
-    Returns:
-        `(batch, time)`; 0 where both agree.
     """
     return _REGULARISER_WEIGHT * ops.square(teacher.log_scale - log_scale)
 
@@ -181,18 +154,9 @@ def divergence(
     inner_samples: int,
     key,
 ):
-    """KL(p_S(x_t | z_<t) ‖ p_T(x_t | x_<t)).
+    """KL(p_S(x_t | z_<t) ‖ p_T(x_t | x_<t)) in true nats.
 
-    Args:
-        teacher: p_T(x_t | x_<t), of shape `(batch, time)`.
-        location: μ_tot, `(batch, time)`.
-        log_scale: ln s_tot, `(batch, time)`.
-        noise: The student's noise.
-        inner_samples: Samples at each timestep, where any are needed.
-        key: Key of the samples; from `keras.random.SeedGenerator.next`.
-
-    Returns:
-        `(batch, time)`, true nats.
+    In closed form where there is one, else by `cross_entropy`.
     """
     if has_closed_form(type(teacher), noise):
         return gaussian_kl(cast(Gaussian, teacher), location, log_scale)
@@ -203,19 +167,11 @@ def divergence(
 
 
 def mismatched(inputs: dict) -> dict:
-    """The conditioning of each clip's neighbour in the batch, the last first.
-
-    Args:
-        inputs: Arrays with a batch axis of at least two.
-
-    Raises:
-        UserError: If there is only one clip, which has no neighbour.
-    """
-    for values in inputs.values():
-        if values.shape[0] == 1:
-            raise UserError(
-                "the contrastive loss needs the conditioning of another clip "
-                "of the batch, but there is one clip in it; train with "
-                "batch_size 2 or more, or with contrastive=0"
-            )
+    """Each clip's conditioning replaced by the previous clip's, cyclically."""
+    if any(values.shape[0] == 1 for values in inputs.values()):
+        raise UserError(
+            "the contrastive loss needs the conditioning of another clip "
+            "of the batch, but there is one clip in it; train with "
+            "batch_size 2 or more, or with contrastive=0"
+        )
     return {name: ops.roll(values, 1, 0) for name, values in inputs.items()}

@@ -29,23 +29,15 @@ _TINY = 1e-20
 def require_same_contract(
     classifier: PhoneClassifier, audio: AudioContract
 ) -> None:
-    """Refuses a classifier of other audio than the student's.
-
-    Raises:
-        UserError: If any field of the contracts differs.
-    """
+    """Refuses a classifier of another contract than the student's."""
     classifier.audio.require_equal(audio, "the phone classifier", "the student")
 
 
 def gram(activations):
-    """G = Fᵀ F / steps, the second moments of channels.
+    """G = Fᵀ F / steps, `(batch, channels, channels)`.
 
-    Args:
-        activations: F, `(batch, steps, channels)`.
-
-    Returns:
-        `(batch, channels, channels)`, symmetric, positive semidefinite, the
-        same for any order of the steps.
+    The second moments of the channels of F, `(batch, steps, channels)`:
+    symmetric, positive semidefinite, the same for any order of the steps.
     """
     steps = ops.cast(ops.shape(activations)[1], activations.dtype)
     transposed = ops.transpose(activations, (0, 2, 1))
@@ -59,32 +51,21 @@ def relative_squared_error(x, target):
 
 
 def perceptual_losses(classifier: PhoneClassifier, audio, recording) -> dict:
-    """Feature and style loss of audio; the formulae are in the module.
+    """`{"feature", "style"}`, the losses as scalars, 0 for equal inputs.
 
+    The student's audio and the recording are `(batch, frames * hop length)`.
     The gradient reaches `audio` alone: neither the recording nor the
     classifier's weights, whether they are trainable or not. All is float32.
-
-    Args:
-        classifier: Trained, of the student's acoustic contract.
-        audio: The student's, `(batch, time)`; time = frames * hop length.
-        recording: For the same conditioning, likewise.
-
-    Returns:
-        `{"feature", "style"}`: scalars, 0 for equal inputs.
     """
     frozen = [(v, ops.stop_gradient(v.value)) for v in classifier.variables]
     with keras.StatelessScope(state_mapping=frozen):
         features = classifier.features(audio)
         targets = classifier.features(ops.stop_gradient(recording))
     pairs = list(zip(features, map(ops.stop_gradient, targets), strict=True))
+    grams = [(gram(one), gram(other)) for one, other in pairs]
     return {
-        "feature": _mean(relative_squared_error(*pair) for pair in pairs),
-        "style": _mean(
-            relative_squared_error(gram(one), gram(other))
-            for one, other in pairs
-        ),
+        name: ops.mean(
+            ops.stack([relative_squared_error(*each) for each in compared])
+        )
+        for name, compared in (("feature", pairs), ("style", grams))
     }
-
-
-def _mean(values):
-    return ops.mean(ops.stack(list(values)))

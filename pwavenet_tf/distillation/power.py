@@ -7,21 +7,13 @@ from pwavenet_tf.core.training_config import PowerLoss
 
 
 def power_loss(audio, recording, sample_rate: int, settings: PowerLoss):
-    """Mean of (φ(audio) - φ(recording))² (1711.10433, section 4.1).
+    """Mean of (φ(audio) - φ(recording))² (1711.10433, section 4.1), a scalar.
 
-    φ is a power of |STFT|, frame by frame or averaged over time; see the
-    settings. A share of the loss, usually half of it, is the mean over the
-    frequencies below 3 kHz alone, where speech has its power; the rest is
-    the mean over all.
-
-    Args:
-        audio: `(batch, time)`, at least as long as the longest FFT.
-        recording: `(batch, time)`, for the same conditioning.
-        sample_rate: Hz.
-        settings: Which spectra are compared.
-
-    Returns:
-        A scalar; 0 for equal inputs.
+    Both are `(batch, time)`, at least as long as the longest FFT, at the
+    sample rate in Hz. φ is a power of |STFT|, frame by frame or averaged over
+    time; see the settings. A share of the loss, usually half of it, is the
+    mean over the frequencies below 3 kHz alone, where speech has its power;
+    the rest is the mean over all.
     """
     each = [
         _at_resolution(audio, recording, sample_rate, settings, *resolution)

@@ -18,15 +18,8 @@ def stft_loss(audio, recording):
 
     The mean over three resolutions of the spectral convergence, ‖X - Y‖ / ‖Y‖,
     and of the mean absolute difference of ln magnitude, with 1e-4 added to
-    each magnitude.
-
-    Args:
-        audio: `(batch, time)`, at least 2,048 samples.
-        recording: `(batch, time)`, for the same conditioning.
-
-    Returns:
-        `(convergence, log_magnitude)`, scalars, 0 for equal inputs,
-        but for rounding.
+    each magnitude: two scalars, 0 for equal inputs but for rounding. Audio
+    and recording are `(batch, time)`, of at least 2,048 samples.
     """
     convergence = log_magnitude = 0.0
     for fft_length, window, hop in RESOLUTIONS:
@@ -83,12 +76,9 @@ class SpectralTrainer(ReplicatedModel):
         if not self.student.built:
             self.student.build()
         if self.source_alone:
-            others: list[keras.Layer] = [
-                self.student.conditioner,
-                *self.student.networks,
-            ]
-            for other in others:
-                other.trainable = False
+            self.student.conditioner.trainable = False
+            for network in self.student.networks:
+                network.trainable = False
         self.built = True
 
     def call(self, inputs):
@@ -97,20 +87,14 @@ class SpectralTrainer(ReplicatedModel):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        """The sum of both terms of `stft_loss`.
+        """The sum of both terms of `stft_loss`, against the recording `y`.
 
         Each is also a metric, and so is the level, the student's standard
-        deviation over the recording's.
+        deviation over the recording's. The loss mask `sample_weight`,
+        `(batch, time)`, is 1 for valid samples.
 
         Both sounds are pre-emphasised where the flows generate pre-emphasised
         audio, so that high and low frequencies are weighted alike.
-
-        Args:
-            x: Not read.
-            y: The recording for that conditioning, `(batch, time)`.
-            y_pred: What the student returned.
-            sample_weight: `(batch, time)`: the loss mask, 1 for valid samples.
-            training: Not read.
         """
         del x, training
         coefficient = self.student.audio.pre_emphasis
@@ -122,12 +106,9 @@ class SpectralTrainer(ReplicatedModel):
         audio, recording = sounds
         convergence, log_magnitude = stft_loss(audio, recording)
         level = ops.std(audio) / (ops.std(recording) + 1e-6)
-        for name, value in (
-            ("convergence", convergence),
-            ("log_magnitude", log_magnitude),
-            ("level", level),
-        ):
-            self.trackers[name].update_state(value)
+        values = convergence, log_magnitude, level
+        for tracker, value in zip(self.trackers.values(), values, strict=True):
+            tracker.update_state(value)
         return (convergence + log_magnitude) * batch_share()
 
     def compute_output_shape(self, input_shape):

@@ -41,17 +41,16 @@ SETTINGS_NAME = "synthesis.json"
 INPUTS_NAME = "synthesis-inputs.json"
 
 FAILURES_NAME = "failed.csv"
+# A file's name may be no Unicode.
+_CSV: dict = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
 _INPUTS = ".inputs.jsonl"
 
 
 @dataclasses.dataclass(frozen=True)
 class Utterance:
-    """An input and its audio file.
+    """An input file, its name and the audio file to write.
 
-    Attributes:
-        path: A recording, or an `.npy` or `.npz` file.
-        name: Its path within the folder or the manifest, with `/`.
-        sound: The audio file to write.
+    The name is its path within the folder or the manifest, with `/`.
     """
 
     path: Path
@@ -71,28 +70,21 @@ class Utterance:
 
 
 def find_utterances(place: Path, out: Path) -> tuple[Path, list[Utterance]]:
-    """Finds the inputs to synthesize.
+    """Finds the inputs to synthesize, whose audio goes to the folder `out`.
 
-    Args:
-        place: A folder, searched recursively without what is hidden, or a CSV
-            manifest, which may also be `manifest.csv` in the folder.
-        out: Folder for the audio files.
-
-    Returns:
-        The folder that names are relative to; the utterances, by name.
-
-    Raises:
-        UserError: If there are none, if two would give one audio file, or if
-            `out` lies among them.
+    The place is a folder, searched recursively without what is hidden, or a
+    CSV manifest, which may also be `manifest.csv` in the folder. Returns the
+    folder that names are relative to, and the utterances by name.
     """
     # Late, because it loads TensorFlow.
-    from pwavenet_tf.synthesis.files import no_inputs, same_output
+    from pwavenet_tf.synthesis.files import by_output, input_files, no_inputs
 
     if manifest := find_manifest(place):
         folder = manifest.parent
         names = [row.path for row in read_manifest(manifest)]
     elif place.is_dir():
-        folder, names = place, list(_names(place))
+        folder, paths = place, input_files(visible_files(place))
+        names = [path.relative_to(folder).as_posix() for path in paths]
     else:
         raise UserError(
             f"{place}: is neither a folder nor a CSV manifest; for a single "
@@ -105,22 +97,10 @@ def find_utterances(place: Path, out: Path) -> tuple[Path, list[Utterance]]:
             f"--out={out} lies within {folder}, where its audio would be "
             "taken for recordings; give another folder"
         )
-    by_sound: dict[Path, str] = {}
-    for name in sorted(names):
-        sound = out / _sound(name)
-        if (other := by_sound.setdefault(sound, name)) != name:
-            raise same_output(other, name, sound)
+    named = by_output((out / _sound(name), name) for name in sorted(names))
     return folder, [
-        Utterance(folder / name, name, sound)
-        for sound, name in by_sound.items()
+        Utterance(folder / name, name, sound) for sound, name in named.items()
     ]
-
-
-def _names(folder: Path) -> Iterator[str]:
-    from pwavenet_tf.synthesis.files import input_files
-
-    for path in input_files(visible_files(folder)):
-        yield path.relative_to(folder).as_posix()
 
 
 def _sound(name: str) -> PurePosixPath:
@@ -134,15 +114,10 @@ def _sound(name: str) -> PurePosixPath:
 class SynthesisJob:
     """What to synthesize, and how.
 
-    Attributes:
-        model: A `student.keras` or `teacher.keras`.
-        place: Folder of recordings, `.npy` and `.npz` files, or a manifest.
-        seed: The same seed gives the same audio.
-        temperature: 1 samples from the model itself.
-        speaker: The speaker; None for the recordings' own, or if the model has
-            one speaker only.
-        speaker_pattern: Finds the speaker in a recording's path.
-        labels: Folder of label files; `labels` in the folder, if None.
+    The place is a folder of recordings, `.npy` and `.npz` files, or a
+    manifest. Without a `speaker` it is the recordings' own, which
+    `speaker_pattern` finds in their paths; without `labels`, label files are
+    looked for in the place's folder `labels`.
     """
 
     model: Path
@@ -171,11 +146,10 @@ class FileSynthesizer:
         from pwavenet_tf.models.loading import load_model
         from pwavenet_tf.synthesis.student import synthesizer_of
 
-        self._job = job
+        self._job, self._folder = job, folder
         self._model = load_model(job.model)
         self._require_speaker()
         self._synthesizer = synthesizer_of(self._model)
-        self._folder = folder
         self._describe = self._describer()
         # The layout does not have those of recordings elsewhere.
         self._texts = Transcripts(folder)
@@ -240,7 +214,13 @@ class FileSynthesizer:
             find_speaker=not job.speaker
             and bool(job.speaker_pattern or manifest),
         )
-        layout = _layout(manifest, self._folder, inputs)
+        # With texts and speakers; empty if unneeded or unknown.
+        layout = None
+        if manifest:
+            layout = find_layout(manifest)
+        elif {"linguistic", "speaker"}.intersection(inputs):
+            layout = find_layout_or_none(self._folder)
+        layout = layout or Layout("", self._folder, ())
         self._sources = {one.name: one for one in layout.sources}
         return FeatureExtractor(
             self._model.audio,
@@ -252,38 +232,11 @@ class FileSynthesizer:
         )
 
 
-def _layout(
-    manifest: Path | None, folder: Path, inputs: tuple[str, ...]
-) -> Layout:
-    """The layout with texts and speakers; empty if unneeded or unknown."""
-    if manifest:
-        return find_layout(manifest)
-    found = None
-    if {"linguistic", "speaker"}.intersection(inputs):
-        found = find_layout_or_none(folder)
-    return found or Layout("", folder, ())
-
-
-def require_output_folder(out: Path) -> None:
-    """Refuses a folder that is neither empty nor a synthesis run's.
-
-    Raises:
-        UserError: If it is neither.
-    """
-    if not (out / SETTINGS_NAME).exists():
-        require_free(out)
-
-
 def check_settings(out: Path, settings: dict) -> None:
     """Writes a run's settings to `out`, or compares an earlier run's.
 
-    Args:
-        out: Folder for audio.
-        settings: All that the audio depends on besides its own input. The
-            `model` is recorded by its hash, other paths are resolved.
-
-    Raises:
-        UserError: If an earlier run had different settings.
+    They are all that the audio depends on besides its own input. The `model`
+    is recorded by its hash, other paths are resolved.
     """
     recorded = {
         name: str(value.resolve()) if isinstance(value, Path) else value
@@ -310,13 +263,9 @@ def drop_outdated(
 ) -> None:
     """Removes the audio of inputs that have changed.
 
-    The digests of the inputs are written before any audio is synthesized, so
-    that audio always belongs to the digests, whenever the run is killed.
-
-    Args:
-        out: Folder for audio.
-        utterances: The inputs.
-        digest: Hashes all that an input's audio depends on.
+    The digests, of all that an input's audio depends on, are written before
+    any audio is synthesized, so that audio always belongs to the digests,
+    whenever the run is killed.
     """
     path = out / INPUTS_NAME
     try:
@@ -334,12 +283,9 @@ def drop_outdated(
 
 @dataclasses.dataclass(frozen=True)
 class SynthesisReport:
-    """The outcome of a job.
+    """How many utterances there are, and how many are of an earlier run.
 
-    Attributes:
-        utterances: How many there are.
-        earlier: How many of them an earlier run has synthesized.
-        failures: Names of those without audio, with the reasons.
+    The failures are the names of those without audio, with the reasons.
     """
 
     utterances: int
@@ -352,10 +298,6 @@ class SynthesisHandler(ModelHandler[str, PredictionResult, FileSynthesizer]):
 
     An example is an `Utterance.line`. Its inference is None if the file was
     written, and otherwise the reason why it was not.
-
-    Args:
-        job: The settings.
-        folder: What names are relative to.
     """
 
     def __init__(self, job: SynthesisJob, folder: Path) -> None:
@@ -386,20 +328,9 @@ def synthesize_on_beam(
 
     Each audio file is what `pwavenet synthesize` makes of the same input. An
     input that cannot be synthesized does not affect the others. Audio files
-    that exist stay, unless their input, labels, text or speaker changed.
-
-    Args:
-        job: What to synthesize, and how.
-        out: Folder for the audio files, which have their inputs' names, and
-            for `failed.csv`, if there is one.
-        runner: Where the job runs; on this machine, if None.
-
-    Returns:
-        The outcome.
-
-    Raises:
-        UserError: If the model or an input folder cannot be used at all, if
-            `out` holds something else, or if the runner cannot be used.
+    that exist stay, unless their input, labels, text or speaker changed. In
+    `out`, they have their inputs' names; there is also `failed.csv`, if an
+    input failed. Without a runner the job runs on this machine.
     """
     # Absolute, because `.` has neither a name nor a parent, and because the
     # same command may come from another folder.
@@ -407,7 +338,8 @@ def synthesize_on_beam(
     folder, utterances = find_utterances(job.place, out)
     # Here too, because otherwise every worker would report a bad model.
     synthesizer = FileSynthesizer(job, folder)
-    require_output_folder(out)
+    if not (out / SETTINGS_NAME).exists():
+        require_free(out)
     with run_lock(out):
         check_settings(out, dataclasses.asdict(job))
         remove_unfinished(list(out.rglob(UNFINISHED)))
@@ -417,7 +349,9 @@ def synthesize_on_beam(
             runner or Runner(),
             out / _INPUTS,
             (one.line for one in to_do),
-            _SynthesizeFiles(job, folder, out / FAILURES_NAME),
+            _synthesize_files(
+                SynthesisHandler(job, folder), out / FAILURES_NAME
+            ),
             Progress(
                 "synthesize",
                 len(to_do),
@@ -433,22 +367,16 @@ def synthesize_on_beam(
     return SynthesisReport(total, total - len(to_do), failures)
 
 
-class _SynthesizeFiles(beam.PTransform):
+@beam.ptransform_fn
+def _synthesize_files(lines, handler: SynthesisHandler, failures: Path):
     """Lines to audio files, and to a list of those that failed."""
-
-    def __init__(self, job: SynthesisJob, folder: Path, failures: Path) -> None:
-        super().__init__()
-        self._handler = SynthesisHandler(job, folder)
-        self._failures = failures
-
-    def expand(self, lines: beam.PCollection) -> beam.PCollection:
-        return (
-            lines
-            | RunInference(self._handler)
-            | beam.FlatMap(_failure)
-            | beam.combiners.ToList()
-            | beam.Map(_write_failures, self._failures)
-        )
+    return (
+        lines
+        | RunInference(handler)
+        | beam.FlatMap(_failure)
+        | beam.combiners.ToList()
+        | beam.Map(_write_failures, failures)
+    )
 
 
 def _failure(result: PredictionResult) -> Iterator[str]:
@@ -462,16 +390,7 @@ def _write_failures(failures: list[str], path: Path) -> None:
     if not failures:
         path.unlink(missing_ok=True)
         return
-    with (
-        atomic_write(path) as temporary,
-        open(
-            temporary,
-            "w",
-            encoding="utf-8",
-            errors="surrogateescape",
-            newline="",
-        ) as file,
-    ):
+    with atomic_write(path) as temporary, temporary.open("w", **_CSV) as file:
         table = csv.writer(file)
         table.writerow(["file", "reason"])
         table.writerows(sorted(json.loads(one) for one in failures))
@@ -480,7 +399,5 @@ def _write_failures(failures: list[str], path: Path) -> None:
 def _read_failures(path: Path) -> tuple[tuple[str, str], ...]:
     if not path.exists():
         return ()
-    with open(
-        path, encoding="utf-8", errors="surrogateescape", newline=""
-    ) as file:
+    with path.open(**_CSV) as file:
         return tuple((name, reason) for name, reason in [*csv.reader(file)][1:])

@@ -5,7 +5,7 @@ import itertools
 import wave
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 
@@ -30,13 +30,12 @@ ARRAY_SUFFIXES = (".npy", ".npz")
 # Of 16 bits each, as far as the header's 32 bits count bytes.
 _MOST_SAMPLES = (2**32 - 1 - 36) // 2
 
+_Input = TypeVar("_Input", Path, str)
+_Output = TypeVar("_Output", Path, str)
+
 
 def find_inputs(place: Path) -> list[Path]:
-    """Recordings, `.npy` and `.npz` files in a folder, or the one file named.
-
-    Raises:
-        UserError: If there is none, or two would give one audio file.
-    """
+    """Recordings, `.npy` and `.npz` files in a folder, or the file itself."""
     if place.is_file():
         return [place]
     if not place.is_dir():
@@ -44,11 +43,7 @@ def find_inputs(place: Path) -> list[Path]:
     paths = input_files(path for path in place.iterdir() if path.is_file())
     if not paths:
         raise no_inputs(place)
-    by_stem: dict[str, Path] = {}
-    for path in paths:
-        if path.stem in by_stem:
-            raise same_output(by_stem[path.stem], path, f"{path.stem}.wav")
-        by_stem[path.stem] = path
+    by_output((f"{path.stem}.wav", path) for path in paths)
     return paths
 
 
@@ -70,13 +65,16 @@ def no_inputs(place: Path) -> UserError:
     )
 
 
-def same_output(
-    one: Path | str, other: Path | str, output: Path | str
-) -> UserError:
-    """The error of two inputs that would give one audio file."""
-    return UserError(
-        f"{one} and {other} would both become {output}; rename one of them"
-    )
+def by_output(pairs: Iterable[tuple[_Output, _Input]]) -> dict[_Output, _Input]:
+    """Inputs by their audio files; refuses two that would give one file."""
+    inputs: dict[_Output, _Input] = {}
+    for output, one in pairs:
+        if (other := inputs.setdefault(output, one)) != one:
+            raise UserError(
+                f"{other} and {one} would both become {output}; rename one of "
+                "them"
+            )
+    return inputs
 
 
 def read_features(
@@ -85,18 +83,12 @@ def read_features(
     describe: Callable[[str, np.ndarray], Description],
     speaker: str | None = None,
 ) -> dict[str, np.ndarray]:
-    """The features of an input file, as a model reads them.
+    """An input file's features by name, `(frames, channels)` each.
 
-    Args:
-        path: A recording, which is analysed, an `.npy` file that holds a mel
-            spectrogram `(frames, mels)` normalised by the contract, or an
-            `.npz` file that holds features by name.
-        synthesizer: Gives the contract and the conditioning.
-        describe: For recordings of the folder that `path` is in.
-        speaker: The speaker, instead of the recording's own.
-
-    Returns:
-        By name, `(frames, channels)` each.
+    The file is a recording, which `describe` analyses, an `.npy` file that
+    holds a mel spectrogram `(frames, mels)` normalised by the contract, or an
+    `.npz` file that holds features by name. The speaker takes the place of the
+    recording's own.
 
     Raises:
         UserError: If the file can't be read or does not suit the model.
@@ -127,16 +119,6 @@ def mixed_features(
     (1 - by) z(one) + by z(other), as NSynth mixes notes (1704.01279, section
     4.2). Silence follows the shorter one. What else the model reads, such as
     pitch, is of the first one.
-
-    Args:
-        one: A recording.
-        other: Another.
-        by: 0 for the first one's encoding, 1 for the other's.
-        synthesizer: Gives contract, conditioning and encoder.
-        speaker: As in `read_features`.
-
-    Raises:
-        UserError: If a recording can't be read, or the model has no encoder.
     """
     contract, conditioning = synthesizer.contract, synthesizer.conditioning
     if "encoding" not in conditioning.inputs:
@@ -162,20 +144,11 @@ def features_at(
     labels: Path | None = None,
     speaker_pattern: str | None = None,
 ) -> dict[Path, dict[str, np.ndarray]]:
-    """The features of all input files at a place.
+    """The features of all input files at a place, as `read_features`, by file.
 
-    Args:
-        place: A recording, an `.npy` or `.npz` file, or a folder of them.
-        synthesizer: Gives the contract and the conditioning.
-        speaker: The speaker, instead of the recordings' own.
-        labels: Folder of label files, if not next to the recordings.
-        speaker_pattern: Finds the speaker in a recording's path.
-
-    Returns:
-        By file, as `read_features`.
-
-    Raises:
-        UserError: If there is none, or one does not suit the model.
+    The place is a recording, an `.npy` or `.npz` file, or a folder of them.
+    The folder `labels` has label files, if they are not next to the
+    recordings; `speaker_pattern` finds the speaker in a recording's path.
     """
     describe = FeatureExtractor(
         synthesizer.contract,
@@ -198,11 +171,7 @@ def require_utterance(
     speaker: str | None,
     source: str,
 ) -> dict[str, np.ndarray]:
-    """Features of one utterance, checked for a model.
-
-    Raises:
-        UserError: If they do not suit the model.
-    """
+    """Features of one utterance, checked for a model."""
     if speaker is not None:
         if "speaker" not in synthesizer.conditioning.inputs:
             raise UserError(
@@ -228,9 +197,7 @@ def inputs_to_extract(
 ) -> tuple[str, ...]:
     """The conditioning inputs that a recording has to provide.
 
-    Args:
-        synthesizer: Gives the conditioning.
-        find_speaker: Whether to use the recording's own speaker.
+    The speaker is among them if the recording's own is to be found.
     """
     return tuple(
         name
@@ -259,15 +226,11 @@ def synthesize_to_file(
     temperature: float = 1.0,
     progress: Callable[[int], object] = lambda samples: None,
 ) -> None:
-    """Synthesizes to a 16-bit WAV file, chunk by chunk.
+    """Synthesizes one utterance to a 16-bit WAV file, chunk by chunk.
 
-    Args:
-        synthesizer: From `load_voice`, or of a model.
-        features: Of one utterance; a mel spectrogram may stand alone.
-        path: The file; it appears only when it is complete.
-        seed: The same seed gives the same audio.
-        temperature: 1 samples from the model itself.
-        progress: Called with the number of new samples after each chunk.
+    A mel spectrogram may stand alone for the features. The file appears only
+    when it is complete. `progress` is called with the number of new samples
+    after each chunk.
 
     Raises:
         UserError: If the file can't be written, or the audio is not finite.
@@ -285,15 +248,9 @@ def synthesize_to_pipe(
     temperature: float = 1.0,
     progress: Callable[[int], object] = lambda samples: None,
 ) -> None:
-    """Synthesizes 16-bit WAV to a pipe, for playback during synthesis.
+    """As `synthesize_to_file`, to a pipe, for playback during synthesis.
 
-    Args:
-        synthesizer: From `load_voice`, or of a model.
-        features: As in `synthesize_to_file`.
-        pipe: Where to write; it need not be seekable.
-        seed: As in `synthesize_to_file`.
-        temperature: As in `synthesize_to_file`.
-        progress: As in `synthesize_to_file`.
+    It is written in short blocks, and need not be seekable.
 
     Raises:
         UserError: If the audio is not finite.
@@ -311,22 +268,12 @@ def speech_to_file(
 ) -> float:
     """Writes audio of unknown length to a 16-bit WAV file, block by block.
 
-    Args:
-        blocks: `(time,)` each, in [-1, 1).
-        sample_rate: Hz.
-        path: The file; it appears only when it is complete.
-        progress: As in `synthesize_to_file`.
-
-    Returns:
-        Seconds of audio.
-
-    Raises:
-        UserError: As `synthesize_to_file`.
+    Blocks are `(time,)` each, in [-1, 1). Returns the seconds of audio; file,
+    progress and errors are as in `synthesize_to_file`.
     """
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
         start = file.write(_wave_header(sample_rate, 0))
-        chunks = (block[None] for block in blocks)
-        _write_chunks(chunks, file, str(path), progress)
+        _write_pcm(blocks, file, str(path), progress)
         samples = (file.tell() - start) // 2
         file.seek(0)
         file.write(_wave_header(sample_rate, samples))
@@ -336,26 +283,20 @@ def speech_to_file(
 def speech_to_pipe(
     blocks: Iterable[np.ndarray], sample_rate: int, pipe: BinaryIO
 ) -> None:
-    """Writes audio of unknown length as 16-bit WAV to a pipe.
+    """As `speech_to_file`, to a pipe, which need not be seekable.
 
     The header states the greatest length, which players take for unknown;
     it comes with the first block.
-
-    Args:
-        blocks: As in `speech_to_file`.
-        sample_rate: Hz.
-        pipe: Where to write; it need not be seekable.
 
     Raises:
         UserError: If the audio is not finite.
         BrokenPipeError: If nobody reads from the pipe any more.
     """
-    chunks = (block[None] for block in blocks)
-    # A text that is refused gives no chunk, and no header either.
-    first = list(itertools.islice(chunks, 1))
+    blocks = iter(blocks)
+    # A text that is refused gives no block, and no header either.
+    first = list(itertools.islice(blocks, 1))
     pipe.write(_wave_header(sample_rate, _MOST_SAMPLES))
-    rest = itertools.chain(first, chunks)
-    _write_chunks(rest, pipe, "the audio", lambda samples: None)
+    _write_pcm(itertools.chain(first, blocks), pipe, "the audio")
 
 
 def _write_wave(synthesizer, features, how, file, name, progress) -> None:
@@ -364,19 +305,24 @@ def _write_wave(synthesizer, features, how, file, name, progress) -> None:
     chunks = synthesizer.checked_chunks(checked, *how)
     samples = batch_and_frames(checked)[1] * contract.hop_length
     file.write(_wave_header(contract.sample_rate, samples))
-    _write_chunks(chunks, file, name, progress)
+    _write_pcm((chunk[0] for chunk in chunks), file, name, progress)
 
 
-def _write_chunks(chunks, file, name, progress) -> None:
-    for chunk in chunks:
-        if not np.isfinite(chunk).all():
+def _write_pcm(
+    blocks: Iterable[np.ndarray],
+    file: BinaryIO,
+    name: str,
+    progress: Callable[[int], object] = lambda samples: None,
+) -> None:
+    for block in blocks:
+        if not np.isfinite(block).all():
             raise UserError(
                 f"{name}: not written, the model generates audio that is "
                 "not finite; its training has diverged, train it again"
             )
-        file.write(to_pcm16(chunk[0]).tobytes())
+        file.write(to_pcm16(block).tobytes())
         file.flush()
-        progress(chunk.shape[1])
+        progress(len(block))
 
 
 def _wave_header(sample_rate: int, samples: int) -> bytes:

@@ -14,17 +14,10 @@ _NUMBERS_PER_COUNT = 4
 def positional_uniforms(seed, rows, start, count):
     """Uniforms in [0, 1) for positions `start … start + count - 1`.
 
-    Args:
-        seed: Any int64. One integer for all rows, which differ by their
-            index; or `(rows,)`, and each row is row 0 of its own seed,
-            whatever its index.
-        rows: Number of independent rows; row r is the same whatever the
-            number of rows.
-        start: First position, of all rows or `(rows,)` of each.
-        count: Number of positions.
-
-    Returns:
-        `(rows, count)`, float32, the same however it is divided into calls.
+    `(rows, count)`, float32, the same however it is divided into calls. The
+    seed is any int64: one integer for all rows, which differ by their index,
+    whatever their number; or `(rows,)`, and each row is row 0 of its own seed,
+    whatever its index. The start is that of all rows, or `(rows,)`.
     """
     seed = tf.cast(seed, tf.int64)
     rows = tf.cast(rows, tf.int64)

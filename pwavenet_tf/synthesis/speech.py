@@ -54,7 +54,6 @@ class Speaker:
 
     @functools.cached_property
     def acoustic_model(self) -> "AcousticModel":
-        """The acoustic model."""
         if not isinstance(self._source, str | Path):
             return self._source
         if self._load is None:
@@ -67,9 +66,7 @@ class Speaker:
 
     @functools.cached_property
     def reader(self) -> Reader:
-        """What reads texts for it."""
-        model = self.acoustic_model
-        return Reader(model.phones, model.language)
+        return Reader(self.acoustic_model.phones, self.acoustic_model.language)
 
     @functools.cached_property
     def _generate(self):
@@ -96,8 +93,8 @@ class Speaker:
             UserError: If there is nothing to say, the text is in another
                 script, or a number is out of bounds.
         """
-        parts = list(self.stream(text, rate, pitch, seed, temperature))
-        return np.concatenate(parts)
+        blocks = list(self.stream(text, rate, pitch, seed, temperature))
+        return np.concatenate(blocks)
 
     def stream(
         self,
@@ -122,20 +119,14 @@ class Speaker:
     def features(
         self, ids: np.ndarray, rate: float = 1.0, pitch: float = 1.0
     ) -> dict[str, np.ndarray]:
-        """What the vocoder reads, of phones, `(frames, channels)` each.
+        """What the vocoder reads, `(frames, channels)` each.
 
-        Args:
-            ids: int32 `(phones,)`, from `Reader.ids`.
-            rate: As in `say`.
-            pitch: As in `say`.
+        Of phones, int32 `(phones,)` from `Reader.ids`; factors as in `say`.
         """
+        factors = (np.array([one], np.float32) for one in (rate, pitch))
         made = {
             name: np.asarray(value)[0]
-            for name, value in self._generate(
-                ids[None],
-                np.array([rate], np.float32),
-                np.array([pitch], np.float32),
-            ).items()
+            for name, value in self._generate(ids[None], *factors).items()
         }
         contract = self._synthesizer.contract
         conditioning = self._synthesizer.conditioning
@@ -181,12 +172,7 @@ def require_speakable(
     contract: AudioContract,
     conditioning: Conditioning,
 ) -> None:
-    """Refuses a vocoder that cannot read what an acoustic model gives.
-
-    Raises:
-        UserError: If its contract is another, or it has several speakers or
-            reads an encoding.
-    """
+    """Refuses a vocoder that cannot read what an acoustic model gives."""
     acoustic_model.audio.require_equal(
         contract, "the acoustic model", "the vocoder"
     )

@@ -64,11 +64,8 @@ class StreamingSynthesizer(abc.ABC):
     ) -> tuple[Any, Any]:
         """The audio of a block `(batch, time)`, and the state after it.
 
-        Args:
-            state: The state after the previous block.
-            features: Of the block and of `context_frames` on either side.
-            uniforms: `(batch, time, uniforms_per_sample)`, in [0, 1).
-            temperature: Of the noise.
+        The features are of the block and of `context_frames` on either side,
+        the uniforms `(batch, time, uniforms_per_sample)`, in [0, 1).
         """
 
     def __call__(
@@ -164,11 +161,6 @@ class StreamingSynthesizer(abc.ABC):
         It equals that of the whole, in chunks of `chunk_frames` frames, each
         as soon as `context_frames` frames after it are known. See `Stream`
         for features that arrive one at a time.
-
-        Args:
-            parts: Features as in a call, any number of frames each.
-            seed: As in a call.
-            temperature: As in a call.
         """
         return synthesize_stream(Stream(self, seed, temperature), parts)
 
@@ -248,16 +240,12 @@ class Stream:
         Raises:
             UserError: If they do not suit the model or what came before.
         """
-        synthesizer = self._synthesizer
         if "speaker" in self._held:
             if not isinstance(features, Mapping):
                 features = {"mel": features}
             features = {"speaker": self._held["speaker"]} | dict(features)
-        self.take(
-            require_features(
-                features, synthesizer.contract, synthesizer.conditioning
-            )
-        )
+        own = self._synthesizer.contract, self._synthesizer.conditioning
+        self.take(require_features(features, *own))
         return self._blocks()
 
     def take(self, features: dict[str, np.ndarray]) -> None:

@@ -23,12 +23,11 @@ class FlowState(NamedTuple):
     The network pads its convolutions with zeros, so the initial state is
     zeros, not the layers' activations for silence.
 
-    Attributes:
-        past: `(batch, sum of left contexts, residual channels)`: the last
-            inputs of every dilated convolution, concatenated over layers.
-        newest: `(batch, samples)`: the noise that the source-filter flow
-            still needs, if there is one; the last sample that each network
-            read; with pre-emphasis the last sample of the audio.
+    `past`, `(batch, sum of left contexts, residual channels)`, holds the last
+    inputs of every dilated convolution, concatenated over layers. `newest`,
+    `(batch, samples)`, holds the noise that the source-filter flow still
+    needs, if there is one; the last sample that each network read; with
+    pre-emphasis the last sample of the audio.
     """
 
     past: tf.Tensor
@@ -41,9 +40,6 @@ class StreamedFlows:
     Each layer keeps the left context of its dilated convolution, so that no
     sample is ever computed twice (Fast WaveNet, 1611.09482, for a block of
     samples in place of one).
-
-    Args:
-        student: The student.
     """
 
     def __init__(self, student: ParallelWaveNet) -> None:
@@ -58,7 +54,6 @@ class StreamedFlows:
         ]
 
     def initial_state(self, batch) -> FlowState:
-        """The state before the first sample, for a batch of rows."""
         past, channels, newest = self.state_sizes
         return FlowState(
             tf.zeros((batch, past, channels), self.student.compute_dtype),
@@ -82,16 +77,10 @@ class StreamedFlows:
     ) -> tuple[tf.Tensor, FlowState]:
         """The audio of a block, and the state after it.
 
-        Args:
-            state: The state after the previous block.
-            conditioning: As `ParallelWaveNet.condition` returns it, for this
-                block.
-            noise: Standard noise `(batch, time)`.
-            valid_samples: Integers `(batch,)`: how many of each row's samples
-                are valid, if not all; the state is that after these.
-
-        Returns:
-            `(batch, time)`, neither rounded nor clipped, and the state.
+        The audio is `(batch, time)`, neither rounded nor clipped, and so is
+        the standard noise; the conditioning is the block's, as
+        `ParallelWaveNet.condition` returns it. The state is that after
+        `valid_samples`, integers `(batch,)`, if not all are valid.
         """
         pasts = iter(tf.split(state.past, sum(self._left_contexts, []), axis=1))
         of_networks, of_source = by_reader(conditioning)
@@ -160,13 +149,7 @@ def _convolved(layer: CausalConvolution, series: tf.Tensor) -> tf.Tensor:
 
 
 def _last_samples(series, count: int, valid_samples):
-    """The last valid samples of each row.
-
-    Args:
-        series: `(batch, count + time, ...)`.
-        count: How many to return.
-        valid_samples: As in `StreamedFlows`.
-    """
+    """The last `count` valid samples of a series `(batch, count + time, …)`."""
     if valid_samples is None:
         return series[:, tf.shape(series)[1] - count :]
     first = valid_samples[:, tf.newaxis]
@@ -213,15 +196,12 @@ class Synthesizer(StreamingSynthesizer):
         )
 
     def encode(self, audio: np.ndarray) -> np.ndarray:
-        """As in the base class."""
         return self.student.encode(audio)
 
     def initial_state(self, batch: int) -> FlowState:
-        """The state before the first sample, for a batch of rows."""
         return self.flows.initial_state(batch)
 
     def advance(self, state, features, uniforms, temperature):
-        """The audio of a block and the state after it, as in the base class."""
         temperature = tf.constant(temperature, tf.float32)
         return self._advance(state, features, uniforms[..., 0], temperature)
 
@@ -235,12 +215,8 @@ class Synthesizer(StreamingSynthesizer):
     ) -> tuple[tf.Tensor, FlowState]:
         """As `advance`, for graphs.
 
-        Args:
-            state: The state after the previous block.
-            features: Of the block and of `context_frames` on either side.
-            uniforms: `(batch, time)`.
-            temperature: float32, of all rows, or `(batch, 1)`.
-            valid_samples: As `StreamedFlows` takes it.
+        The uniforms are `(batch, time)`, the temperature is float32, of all
+        rows or `(batch, 1)`; `valid_samples` as in `StreamedFlows`.
         """
         noise = temperature * self.student.noise_family.from_uniforms(uniforms)
         return self.block_from_noise(state, features, noise, valid_samples)

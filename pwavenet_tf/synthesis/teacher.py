@@ -52,11 +52,9 @@ class CachedSampler(StreamingSynthesizer):
             teacher.conditioner.context_frames,
         )
         self.context_frames = self.condition.context_frames
-        self._sample = tf.function(
-            self._sample_chunk, jit_compile=jit_compile, autograph=False
-        )
-        self._score = tf.function(
-            self._score_chunk, jit_compile=jit_compile, autograph=False
+        self._sample, self._score = (
+            tf.function(chunk, jit_compile=jit_compile, autograph=False)
+            for chunk in (self._sample_chunk, self._score_chunk)
         )
 
     def checked_chunks(
@@ -66,46 +64,35 @@ class CachedSampler(StreamingSynthesizer):
         temperature: float = 1.0,
         block_frames: int | None = None,
     ) -> Iterator[np.ndarray]:
-        """As in the base class."""
         # Samples are slow: none is computed beyond the end.
         _, frames = batch_and_frames(features)
         block = min(block_frames or self.chunk_frames, frames)
         return super().checked_chunks(features, seed, temperature, block)
 
     def encode(self, audio: np.ndarray) -> np.ndarray:
-        """As in the base class."""
         return self.teacher.encode(audio)
 
     def initial_state(self, batch: int) -> CachedState | TierState:
-        """The state before the first sample, for a batch of rows: silence."""
         return self.network.initial_state(batch)
 
     def advance(self, state, features, uniforms, temperature):
-        """The audio of a block and the state after it, as in the base class."""
         conditioning = self.condition.compute(features)
         return self.sample(state, conditioning, uniforms, temperature)
 
     def sample(self, state, conditioning, uniforms, temperature=1.0):
-        """Samples audio, one sample for each position of the uniforms.
+        """Samples audio `(batch, time)`, and returns the state after it.
 
-        Args:
-            state: From `initial_state` or from the call before.
-            conditioning: From `condition`, for as many samples.
-            uniforms: `(batch, time, uniforms_per_sample)`, in [0, 1).
-            temperature: See `Head.sample`.
-
-        Returns:
-            The audio `(batch, time)` and the state after it.
+        The uniforms are `(batch, time, uniforms_per_sample)`, in [0, 1); the
+        conditioning is from `condition`, for as many samples; the temperature
+        is that of `Head.sample`.
         """
         temperature = tf.constant(temperature, tf.float32)
         return self._sample(state, conditioning, uniforms, temperature)
 
     def score(self, state, conditioning, audio):
-        """The distributions' parameters along given audio, for comparison.
+        """The distributions' parameters along given audio, and the state after.
 
-        Returns:
-            `(batch, time, channels of the head)`, equal to the parallel
-            network's, and the state after it.
+        `(batch, time, channels of the head)`, equal to the parallel network's.
         """
         return self._score(state, conditioning, audio)
 

@@ -30,12 +30,9 @@ _STAGES = {
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """One loss, made of some terms of the whole.
+    """One loss, made of some terms of the whole, which `losses` names.
 
-    Attributes:
-        name: Its folder's name.
-        losses: Its terms in words.
-        settings: How its student is distilled.
+    Its folder has its name; by `settings` its student is distilled.
     """
 
     name: str
@@ -52,11 +49,8 @@ class Variant:
 class Trained:
     """The result of training a variant.
 
-    Attributes:
-        variant: The variant.
-        path: Where its student is, or would be.
-        student: The student; None if its training failed.
-        problem: Why it failed; empty if there is a student.
+    Its student is at `path`, or would be: if the training failed, there is
+    none, and `problem` says why.
     """
 
     variant: Variant
@@ -97,22 +91,9 @@ def ablate(
 
     Each has a folder of its own, `out/NAME`. Started again, it trains only what
     is not finished, and resumes an interrupted student. A student whose loss
-    stops being finite is skipped.
-
-    Args:
-        corpus: The corpus that the teacher was trained on.
-        teacher: The one teacher of all; it is not changed.
-        phone_classifier: Trained by `train_phones`.
-        preset: Sizes and training settings.
-        out: Folder of all; it is made if need be.
-        steps: Optimiser steps of each; the preset's number if left out.
-
-    Returns:
-        The result of each, in the order of training.
-
-    Raises:
-        UserError: If corpus, teacher and phone classifier don't match, if `out`
-            holds an ablation of other ones, or can't be written.
+    stops being finite is skipped. Each takes so many steps, or the preset's
+    number; the one teacher of all is not changed. The results are in the order
+    of training.
     """
     require_suited(corpus, teacher, preset, phone_classifier)
     steps = steps or preset.distillation.steps
@@ -128,10 +109,10 @@ def ablate(
             trained.append(Trained(variant, path, load_student(path)))
             continue
         settings = dataclasses.replace(preset, distillation=variant.settings)
-        judge = phone_classifier if variant.perceptual else None
+        classifier = phone_classifier if variant.perceptual else None
         try:
             student = distill(
-                corpus, teacher, settings, path.parent, steps, judge
+                corpus, teacher, settings, path.parent, steps, classifier
             )
             trained.append(Trained(variant, path, student))
         except NotFiniteError as problem:

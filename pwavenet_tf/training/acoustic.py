@@ -15,9 +15,9 @@ from pwavenet_tf.models.acoustic_model import AcousticConfig, AcousticModel
 from pwavenet_tf.training.fit import fit_batches, save_model
 from pwavenet_tf.training.run_folder import (
     digest_of,
-    initial_weights,
     open_run,
     seeded,
+    weights_of,
 )
 
 # Of normalised natural logarithms of magnitudes.
@@ -26,13 +26,7 @@ _DECIBELS = 20.0 / np.log(10.0)
 
 @dataclasses.dataclass(frozen=True)
 class AcousticTraining:
-    """How the acoustic model is trained.
-
-    Attributes:
-        steps: Optimiser steps of a whole run.
-        batch_size: Utterances a step.
-        learning_rate: Adam's, at its peak.
-    """
+    """How the acoustic model is trained; the learning rate is Adam's peak."""
 
     steps: int = 4_000
     batch_size: int = 16
@@ -110,7 +104,7 @@ def train_acoustic(
         training,
         seed=seed,
         data=digest_of(corpus.card),
-        **initial_weights(initial),
+        **weights_of(initial_weights=initial),
     )
     with seeded(seed):
         model = AcousticModel(
@@ -199,27 +193,25 @@ def acoustic_scores(
     model: AcousticModel, held: list[Utterance]
 ) -> AcousticScores:
     """Measures a model on recordings; see `AcousticScores`."""
-    deviation = np.asarray(model.audio.mel_deviation)
+    mel_std = np.asarray(model.audio.mel_deviation)
     hop_ms = 1_000 * model.audio.hop_length / model.audio.sample_rate
     errors: dict[str, list[np.ndarray]] = {}
     for one, output in _generated(model, held):
         value, voiced = one["pitch"].T
-        found = output["voicing"] > 0
-        both = found & (voiced > 0)
+        recorded_voiced, generated_voiced = voiced > 0, output["voicing"] > 0
+        both = generated_voiced & recorded_voiced
         sharp = np.asarray(model.sharpened(output["mel"]))
         durations = np.round(np.exp(output["log_duration"]))
         recorded = one["mel"].var(axis=0)
         varies = recorded > 0
+        mel_error = np.abs(one["mel"] - output["mel"])
+        pitch_error = np.abs(value - output["pitch"])[both]
+        duration_error = np.abs(durations - one["durations"])
         for name, error in {
-            "mel_decibels": _DECIBELS
-            * deviation
-            * np.abs(one["mel"] - output["mel"]),
-            "pitch_semitones": 12
-            / np.log(2)
-            * np.abs(value - output["pitch"])[both],
-            "voicing_error": found != (voiced > 0),
-            "duration_milliseconds": hop_ms
-            * np.abs(durations - one["durations"]),
+            "mel_decibels": _DECIBELS * mel_std * mel_error,
+            "pitch_semitones": 12 / np.log(2) * pitch_error,
+            "voicing_error": generated_voiced != recorded_voiced,
+            "duration_milliseconds": hop_ms * duration_error,
             "variance": output["mel"].var(axis=0)[varies] / recorded[varies],
             "variance_sharpened": sharp.var(axis=0)[varies] / recorded[varies],
         }.items():

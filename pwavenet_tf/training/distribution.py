@@ -34,12 +34,6 @@ def choose_strategy(name: str = "auto") -> "tf.distribute.Strategy":
     multiworker and mirrored that there is, else `single`.
 
     Must be called before TensorFlow computes anything.
-
-    Args:
-        name: One of `STRATEGIES`.
-
-    Raises:
-        UserError: If there is no such strategy, or no such machine.
     """
     import tensorflow as tf
 

@@ -1,5 +1,6 @@
 """Fitting a model in a run that can be interrupted and continued."""
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -89,7 +90,7 @@ def fit(
     model: keras.Model,
     corpus: Corpus,
     settings: TeacherTraining,
-    context: int,
+    left_context: int,
     run: RunFolder,
     tensorboard: Path | None = None,
     seed: int = 0,
@@ -105,16 +106,10 @@ def fit(
     continued it rises again to what the longer cosine has there, and so does
     the span of the averaged weights.
 
-    Args:
-        model: The model, built, not compiled.
-        corpus: The prepared corpus.
-        settings: How to train.
-        context: Samples of each clip before those in the loss.
-        run: Where the model will be saved, by `save_model`, and how many
-            steps the run has.
-        tensorboard: Folder for TensorBoard, in which the run has one of the
-            model's name; see `SpeechBoard`.
-        seed: Of the order of the clips.
+    The model is built, not compiled. Each clip has `left_context` samples
+    before those in the loss; the seed is that of the order of the clips. In
+    the folder for TensorBoard the run has one of the model's name; see
+    `SpeechBoard`.
 
     Raises:
         UserError: If the run can neither begin nor continue in its folder, if
@@ -127,14 +122,17 @@ def fit(
             f"{replica_count()} devices; change batch_size, or train with "
             "--strategy=single"
         )
-    clips = clip_shape(corpus, settings, context, frames_around(model))
+    clips = clip_shape(corpus, settings, left_context, frames_around(model))
     # Before anything is written: a length may be impossible.
     training, validation = _data(model, corpus, settings, clips, seed)
     run.begin()
     watchers = _held_out_sound(model, corpus, clips)
     if tensorboard:
-        folder = tensorboard / run.target.stem
-        watchers.append(_board(folder, corpus, clips))
+        # TensorFlow only, unlike the other callbacks.
+        from pwavenet_tf.training.callbacks.speech_board import SpeechBoard
+
+        shown = _full_clips(corpus, clips, _SHOWN_SECONDS, _SHOWN)
+        watchers.append(SpeechBoard(tensorboard / run.target.stem, shown))
     fit_batches(model, training, validation, settings, run, watchers)
 
 
@@ -147,25 +145,20 @@ def _data(
 ) -> tuple[Callable[[int], Iterable], Any]:
     """Training batches from a given step on, and held-out ones."""
     if not isinstance(model, TruncatedTrainer):
-        return (
-            lambda step: corpus.training_clips(
-                **clips, seed=seed, first_batch=step
-            ),
-            corpus.validation_clips(**clips),
-        )
-    segments = {
-        "clip_length": settings.clip_length,
-        "context_frames": model.teacher.conditioner.context_frames,
-        "batch_size": settings.batch_size,
-    }
-    # Too many rows are refused now.
-    corpus.training_segments(**segments)
-    return (
-        lambda step: corpus.training_segments(
-            **segments, seed=seed, first_batch=step
-        ),
-        corpus.validation_segments(**segments),
-    )
+        training, shape = corpus.training_clips, clips
+        validation = corpus.validation_clips(**clips)
+    else:
+        training = corpus.training_segments
+        shape = {
+            "clip_length": settings.clip_length,
+            "context_frames": model.teacher.conditioner.context_frames,
+            "batch_size": settings.batch_size,
+        }
+        # Too many rows are refused now.
+        training(**shape)
+        validation = corpus.validation_segments(**shape)
+    batches = functools.partial(training, **shape, seed=seed)
+    return lambda step: batches(first_batch=step), validation
 
 
 def fit_batches(
@@ -177,19 +170,12 @@ def fit_batches(
     watchers: list[keras.callbacks.Callback],
     jit_compile: bool = True,
 ) -> None:
-    """Fits to batches of any kind; the rest as `fit`.
+    """Fits to batches of any kind, in a run that has begun; the rest as `fit`.
 
-    Args:
-        model: The model, built, not compiled.
-        training: Batches without end from a given one on.
-        validation: A `tf.data.Dataset` of known cardinality.
-        settings: How to train.
-        run: As in `fit`; it must have begun.
-        watchers: Further callbacks, which see the last step's weights.
-        jit_compile: Whether XLA compiles the step over a single device.
-
-    Raises:
-        UserError: As `fit`.
+    `training` gives batches without end from a given one on, `validation` is
+    a `tf.data.Dataset` of known cardinality. The watchers are further
+    callbacks, which see the last step's weights. XLA may compile the step over
+    a single device.
     """
     steps = run.steps
     steps_per_report = settings.report_every or min(
@@ -258,7 +244,7 @@ def _callbacks(
     watchers: list[keras.callbacks.Callback],
 ) -> list[keras.callbacks.Callback]:
     # One of several workers shows and logs what all have done.
-    progress, log = [], []
+    progress, log, health = [], [], []
     if is_chief():
         samples = settings.batch_size * settings.clip_length
         progress = [ProgressBar(run.steps, samples)]
@@ -268,10 +254,13 @@ def _callbacks(
             ReportLog(run.target.with_suffix(".csv"), append),
             ProgressChart(run.target.parent),
         ]
+    if isinstance(model, _STUDENT_TRAINERS):
+        clips = spread(validation, settings, _HEALTH_SAMPLES)
+        health = [HealthMonitor(list(clips.as_numpy_iterator()))]
     return [
         StopWhenNotFinite(checkpoint.path),
         *progress,
-        *_health_monitors(model, validation, settings),
+        *health,
         checkpoint,
         *watchers,
         keras.callbacks.SwapEMAWeights(),
@@ -282,13 +271,13 @@ def _callbacks(
 def clip_shape(
     corpus: Corpus,
     settings: TeacherTraining,
-    context: int,
+    left_context: int,
     around: int = _CONTEXT_FRAMES,
 ) -> dict[str, int]:
     """Arguments for `Corpus.training_clips` and `validation_clips`."""
     return {
         "clip_length": settings.clip_length,
-        "context_frames": around + corpus.contract.frames(context),
+        "context_frames": around + corpus.contract.frames(left_context),
         "lookahead_frames": around,
         "batch_size": settings.batch_size,
     }
@@ -306,34 +295,22 @@ def frames_around(model: keras.Model) -> int:
     return around + conditioner.audio_context_frames
 
 
-def samples_around(contract: AudioContract, context: int) -> int:
+def samples_around(contract: AudioContract, left_context: int) -> int:
     """Samples that a clip of `clip_shape` has around it, or more."""
-    frames = 2 * _CONTEXT_FRAMES + contract.frames(context)
+    frames = 2 * _CONTEXT_FRAMES + contract.frames(left_context)
     return frames * contract.hop_length
 
 
 def spread(clips, settings: TeacherTraining, samples: int):
     """Evenly spaced batches of a validation, about so many samples together."""
-    number = math.ceil(samples / (settings.batch_size * settings.clip_length))
+    of_batch = settings.batch_size * settings.clip_length
+    return _evenly(clips, math.ceil(samples / of_batch))
+
+
+def _evenly(clips, number: int):
+    """So many batches of a dataset of known cardinality, evenly spaced."""
     interval = max(1, int(clips.cardinality()) // number)
     return clips.shard(interval, 0).take(number)
-
-
-def _health_monitors(model, validation, settings: TeacherTraining):
-    """A monitor for a student, on clips from all over the validation."""
-    if not isinstance(model, _STUDENT_TRAINERS):
-        return []
-    clips = spread(validation, settings, _HEALTH_SAMPLES)
-    return [HealthMonitor(list(clips.as_numpy_iterator()))]
-
-
-def _board(folder: Path, corpus: Corpus, shape: dict[str, int]):
-    """Reports for TensorBoard, on clips long enough to listen to."""
-    # TensorFlow only, unlike the other callbacks.
-    from pwavenet_tf.training.callbacks.speech_board import SpeechBoard
-
-    clips = _full_clips(corpus, shape, _SHOWN_SECONDS, _SHOWN)
-    return SpeechBoard(folder, clips)
 
 
 def _held_out_sound(model, corpus: Corpus, shape: dict[str, int]) -> list:
@@ -358,9 +335,8 @@ def _full_clips(
     clips = corpus.validation_clips(
         **shape | {"clip_length": length, "batch_size": 1}
     )
-    interval = max(1, int(clips.cardinality()) // _SHOWN_FROM)
-    found = clips.shard(interval, 0).take(_SHOWN_FROM).as_numpy_iterator()
-    return sorted(found, key=lambda clip: -clip[-1].sum())[:number]
+    choice = _evenly(clips, _SHOWN_FROM).as_numpy_iterator()
+    return sorted(choice, key=lambda clip: -clip[-1].sum())[:number]
 
 
 def _optimizer(settings: TeacherTraining, steps: int):

@@ -49,11 +49,10 @@ class PhoneScores:
     @classmethod
     def of_pairs(cls, pairs: Iterable[tuple[str, str]]) -> "PhoneScores":
         """Counts pairs of labelled and predicted phones, frame by frame."""
+        pairs = list(pairs)
         counts = Counter(pairs)
-        labelled = Counter()
-        for (phone, _), count in counts.items():
-            labelled[phone] += count
-        frames = sum(labelled.values())
+        labelled = Counter(phone for phone, _ in pairs)
+        frames = len(pairs)
         commonest, most = labelled.most_common(1)[0]
         return cls(
             frames=frames,
@@ -75,11 +74,6 @@ class PhoneScores:
         )
 
     def save(self, path: Path) -> None:
-        """Writes them as JSON.
-
-        Raises:
-            UserError: If the file cannot be written.
-        """
         content = json.dumps(
             dataclasses.asdict(self), indent=1, ensure_ascii=False
         )
@@ -88,12 +82,7 @@ class PhoneScores:
 
 
 def held_out_scores(classifier: PhoneClassifier, corpus: Corpus) -> PhoneScores:
-    """Scores a classifier on whole recordings that it was not trained on.
-
-    Args:
-        classifier: Trained on this corpus.
-        corpus: A prepared corpus with phones, of the same contract.
-    """
+    """Scores a classifier on whole recordings that it was not trained on."""
     from pwavenet_tf.core.progress import Bar
 
     symbols = np.array(["", *classifier.phones], object)
@@ -119,11 +108,8 @@ def held_out_scores(classifier: PhoneClassifier, corpus: Corpus) -> PhoneScores:
 class PhoneTraining:
     """How the phone classifier is trained.
 
-    Attributes:
-        steps: Optimiser steps of a whole run.
-        batch_size: Clips a step.
-        clip_seconds: Length of the part of each clip that is in the loss.
-        learning_rate: Adam's, at its peak.
+    The seconds are those of each clip that are in the loss; the learning rate
+    is Adam's peak.
     """
 
     steps: int = 500

@@ -5,7 +5,7 @@ import dataclasses
 import hashlib
 import json
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import keras
@@ -26,6 +26,7 @@ _DIGEST = "sha256:"
 _QUOTED = 40
 # What may change between two starts of one run.
 _FREE = ("steps", "report_every")
+_UNREADABLE = (AttributeError, OSError, ValueError, KeyError, TypeError)
 # What takes no --initial.
 _FRESH = "phones"
 # Settings added later, with the value that earlier runs had.
@@ -50,11 +51,7 @@ _PREPARE = (
 
 
 def fingerprint(*settings) -> str:
-    """A digest of settings.
-
-    Args:
-        settings: Arrays, and whatever else has a complete `repr`.
-    """
+    """A digest of arrays, and of whatever else has a complete `repr`."""
     digest = hashlib.sha256()
     for one in settings:
         is_array = isinstance(one, np.ndarray)
@@ -70,10 +67,8 @@ def digest_of(*settings) -> str:
 def identity(*settings, **values) -> dict[str, str]:
     """What must stay the same for a run to be continued, by name.
 
-    Args:
-        settings: Dataclasses; all of their fields are included but for the
-            number of steps and the interval of reports.
-        values: Further values, or digests from `digest_of`.
+    All fields of dataclasses but for the number of steps and the interval of
+    reports, and further values, or digests from `digest_of`.
     """
     fields = {
         field.name: getattr(one, field.name)
@@ -96,12 +91,8 @@ class RunFolder:
 
     `MODEL.backup/` holds the checkpoint, with the optimiser's state, and
     `run.json`, which records what the run depends on and its length. It stays
-    when the run has finished, so that the run can be continued.
-
-    Attributes:
-        target: The `.keras` file that the run writes.
-        identity: From `identity`.
-        steps: Optimiser steps of the whole run.
+    when the run has finished, so that the run can be continued. The steps are
+    those of the whole run.
     """
 
     target: Path
@@ -110,12 +101,10 @@ class RunFolder:
 
     @property
     def backup(self) -> Path:
-        """The folder of the checkpoint."""
         return self.target.with_name(f"{self.target.stem}.backup")
 
     @property
     def checkpoint(self) -> Path:
-        """The checkpoint's file."""
         return self.backup / "latest.weights.h5"
 
     def check(self) -> None:
@@ -162,11 +151,7 @@ class RunFolder:
             )
 
     def begin(self) -> None:
-        """Notes what the run depends on, before its first step.
-
-        Raises:
-            UserError: As `check`, or if nothing can be written.
-        """
+        """Notes what the run depends on, before its first step."""
         self.check()
         if not is_chief():
             return
@@ -189,13 +174,7 @@ class RunFolder:
             return int(content["steps"]), dict(content["identity"])
         except FileNotFoundError:
             return None
-        except (
-            AttributeError,
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-        ) as problem:
+        except _UNREADABLE as problem:
             raise UserError(
                 f"{self._mark}: cannot be read ({problem}); choose another "
                 "--out, or remove the folder to train again"
@@ -209,18 +188,10 @@ class RunFolder:
 
 
 def as_begun(target: Path, settings, **earlier):
-    """Settings with a preset's earlier values, if a run began with them.
+    """Settings with a preset's earlier values, by field, if a run began so.
 
     Presets change. A run continues with what it began with, where no flag sets
     it.
-
-    Args:
-        target: The `.keras` file that the run writes.
-        settings: A dataclass.
-        earlier: The earlier value, by field.
-
-    Raises:
-        UserError: If the record of the run cannot be read.
     """
     begun = RunFolder(target, {}, 0).begun()
     if begun is None:
@@ -235,17 +206,7 @@ def as_begun(target: Path, settings, **earlier):
 
 
 def open_run(target: Path, steps: int, *settings, **values) -> RunFolder:
-    """The folder of a run that can begin or continue in it.
-
-    Args:
-        target: The `.keras` file that the run writes.
-        steps: Optimiser steps of the whole run.
-        settings: Dataclasses, as `identity` takes them.
-        values: Further values, as `identity` takes them.
-
-    Raises:
-        UserError: As `RunFolder.check`.
-    """
+    """The folder of a run of this `identity`, if it can begin or continue."""
     run = RunFolder(target, identity(*settings, **values), steps)
     run.check()
     return run
@@ -253,37 +214,27 @@ def open_run(target: Path, steps: int, *settings, **values) -> RunFolder:
 
 def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """The names of what differs, with short values."""
-    names = [*now, *(name for name in before if name not in now)]
     return [
         _change(name, before.get(name, "none"), now.get(name, "none"))
-        for name in names
+        for name in {**now, **before}
         if before.get(name) != now.get(name)
     ]
 
 
 def _change(name: str, before: str, now: str) -> str:
-    name = name.replace("_", " ") if _is_digest(before, now) else name
-    quoted = not _is_digest(before, now) and len(before + now) <= _QUOTED
+    if before.startswith(_DIGEST) or now.startswith(_DIGEST):
+        return name.replace("_", " ")
+    quoted = len(before + now) <= _QUOTED
     return f"{name} ({before} before, {now} now)" if quoted else name
 
 
-def _is_digest(*values: str) -> bool:
-    return any(value.startswith(_DIGEST) for value in values)
-
-
-def weights_of(*models) -> str:
-    """A digest of all weights of models, for an `identity`."""
-    return digest_of(*_weights(models))
-
-
-def initial_weights(model: keras.Model | None) -> dict[str, str]:
-    """The initial weights as a part of a run's identity."""
-    return {} if model is None else {"initial_weights": weights_of(model)}
-
-
-def _weights(models: Iterable) -> Iterator[np.ndarray]:
-    for model in models:
-        yield from model.get_weights()
+def weights_of(**models: keras.Model | None) -> dict[str, str]:
+    """A digest of each model's weights, where there is one, for `identity`."""
+    return {
+        name: digest_of(*model.get_weights())
+        for name, model in models.items()
+        if model is not None
+    }
 
 
 @contextlib.contextmanager
@@ -302,14 +253,9 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def start_from(model: keras.Model, initial: keras.Model) -> None:
-    """Gives a new model the weights of a trained one.
+    """Gives a new model, built for the data, the weights of a trained one.
 
-    Args:
-        model: A teacher or a student, built for the data.
-        initial: A model of the same kind, sizes, contract and conditioning.
-
-    Raises:
-        UserError: If they differ, naming the fields.
+    Kind, sizes, contract and conditioning must be the same.
     """
     if type(model) is not type(initial):
         raise UserError(
@@ -318,16 +264,10 @@ def start_from(model: keras.Model, initial: keras.Model) -> None:
         )
     _require_same_audio(model.audio, initial.audio)
     _require_same_conditioning(model.conditioning, initial.conditioning)
-    theirs = initial.get_config()
-    found = [
-        _difference(name, mine, theirs[name])
-        for name, mine in model.get_config().items()
-        if name not in _PASSED_OVER and mine != theirs.get(name)
-    ]
-    if found:
+    if sizes := _differences(model.get_config(), initial.get_config()):
         raise UserError(
-            f"the initial model has other sizes: {', '.join(found)}; train "
-            "with the settings that it was trained with"
+            f"the initial model has other sizes: {', '.join(sizes.values())}; "
+            "train with the settings that it was trained with"
         )
     model.set_weights(initial.get_weights())
 
@@ -345,24 +285,22 @@ def _require_same_audio(mine: AudioContract, theirs: AudioContract) -> None:
 def _require_same_conditioning(
     mine: Conditioning, theirs: Conditioning
 ) -> None:
-    found = [
-        field.name
-        for field in dataclasses.fields(mine)
-        if getattr(mine, field.name) != getattr(theirs, field.name)
-    ]
-    if found:
-        words = [
-            _difference(name, getattr(mine, name), getattr(theirs, name))
-            for name in found
-        ]
+    if found := _differences(vars(mine), vars(theirs)):
         of_corpus = set(found) <= {"phones", "speakers", "mean_pitch_hz"}
         raise UserError(
             "the data and the initial model differ in their conditioning: "
-            f"{', '.join(words)}; "
+            f"{', '.join(found.values())}; "
             + (_PREPARE if of_corpus else "train with the model's own")
         )
 
 
-def _difference(name: str, mine, theirs) -> str:
-    words = f"{mine!r} against {theirs!r}"
-    return f"{name} ({words})" if len(words) <= _LONGEST else name
+def _differences(mine: Mapping, theirs: Mapping) -> dict[str, str]:
+    """What differs, by name, in words: both values where they are short."""
+    found = {}
+    for name, value in mine.items():
+        if name not in _PASSED_OVER and value != theirs.get(name):
+            words = f"{value!r} against {theirs.get(name)!r}"
+            found[name] = (
+                f"{name} ({words})" if len(words) <= _LONGEST else name
+            )
+    return found

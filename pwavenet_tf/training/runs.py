@@ -29,7 +29,6 @@ from pwavenet_tf.training.fit import fit, samples_around, save_model
 from pwavenet_tf.training.run_folder import (
     as_begun,
     digest_of,
-    initial_weights,
     open_run,
     seeded,
     start_from,
@@ -105,7 +104,7 @@ def train_teacher(
         settings,
         seed=seed,
         data=digest_of(corpus.card),
-        **initial_weights(initial),
+        **weights_of(initial_weights=initial),
     )
     with seeded(seed):
         teacher = teacher_of(preset, corpus.contract, conditioning)
@@ -114,8 +113,8 @@ def train_teacher(
         start_from(teacher, initial)
     trained = in_precision(teacher, settings.precision)
     model = _likelihood_trainer(trained, settings)
-    context = teacher.receptive_field
-    fit(model, corpus, settings, context, run, tensorboard, seed)
+    left_context = teacher.receptive_field
+    fit(model, corpus, settings, left_context, run, tensorboard, seed)
     teacher.set_weights(trained.get_weights())
     save_model(teacher, run.target)
     return teacher
@@ -124,11 +123,7 @@ def train_teacher(
 def _likelihood_trainer(
     teacher: Teacher, settings: TeacherTraining
 ) -> keras.Model:
-    """What is fitted: a WaveNet itself, or what carries a SampleRNN's state.
-
-    Raises:
-        UserError: If segments cannot be carried on, or not over the devices.
-    """
+    """What is fitted: a WaveNet itself, or what carries a SampleRNN's state."""
     if not isinstance(teacher, SampleRNN):
         return teacher
     require_whole_frames(teacher, settings.clip_length)
@@ -140,15 +135,20 @@ def _likelihood_trainer(
 
 
 def conditioning_of(corpus: ClipSource, preset: Preset) -> Conditioning:
-    """The preset's conditioning with the corpus's phones and speakers.
-
-    Raises:
-        UserError: If they have different contracts, or the corpus lacks it.
-    """
+    """The preset's conditioning with the corpus's phones and speakers."""
     dataclasses.replace(
         corpus.contract, mel_mean=(), mel_deviation=()
     ).require_equal(preset.audio, "the data", f"the preset {preset.name}")
     return corpus.conditioning(preset.conditioning)
+
+
+def _new_student(
+    preset: Preset, contract: AudioContract, conditioning, seed: int
+) -> ParallelWaveNet:
+    with seeded(seed):
+        student = ParallelWaveNet.from_preset(preset, contract, conditioning)
+        student.build()
+    return student
 
 
 def _reseed(student: ParallelWaveNet, seed: int) -> None:
@@ -163,11 +163,7 @@ def require_suited(
     preset: Preset,
     phone_classifier: PhoneClassifier | None = None,
 ) -> Distillation:
-    """The preset's distillation; refuses what no student can come from.
-
-    Raises:
-        UserError: As `distill`, except for files.
-    """
+    """The preset's distillation; refuses what no student can come from."""
     settings = preset.distillation
     if settings is None:
         raise UserError(
@@ -200,18 +196,14 @@ def distillation_context(
     The receptive fields of both must lie inside the clip: the student's over
     its noise, the teacher's over the student's samples. A SampleRNN begins
     with its initial state at the clip's first sample, and has read the
-    student's receptive field before the loss.
-
-    Raises:
-        UserError: If the clips are too short for the power loss, which would
-            have no spectrum to compare.
+    student's receptive field before the loss. Clips are refused that are too
+    short for the power loss, which would have no spectrum to compare.
     """
-    context = max(teacher.receptive_field, student.receptive_field)
-    contract = student.audio
+    left_context = max(teacher.receptive_field, student.receptive_field)
     longest = max(fft for fft, *_ in settings.power.resolutions)
-    around = samples_around(contract, context)
+    around = samples_around(student.audio, left_context)
     if settings.clip_length + around < longest:
-        hop = contract.hop_length
+        hop = student.audio.hop_length
         least = math.ceil((longest - around) / hop) * hop
         raise UserError(
             f"clip_length {settings.clip_length} is too short: with "
@@ -219,7 +211,7 @@ def distillation_context(
             f"{longest:,} samples that the power loss compares; give "
             f"--clip_length={least} or more"
         )
-    return context
+    return left_context
 
 
 def with_noise_of(preset: Preset, teacher: Teacher) -> Preset:
@@ -258,12 +250,7 @@ def make_distiller(
 ) -> Distiller:
     """The Distiller of these settings, built.
 
-    Args:
-        teacher: The trained teacher, in float32.
-        student: The student to train, in the precision of the settings.
-        settings: Weights of the losses, and the precision.
-        phone_classifier: For the perceptual losses.
-        seed: Of the Distiller's own random numbers.
+    The teacher is in float32, the student in the precision of the settings.
     """
     distiller = Distiller(
         in_precision(teacher, settings.precision),
@@ -328,9 +315,6 @@ def distill(
     if not settings.contrastive:
         settings = as_begun(target, settings, contrastive=0.3)
     preset = with_noise_of(with_sizes_of(initial, preset), teacher)
-    judges = {"teacher": weights_of(teacher)}
-    if phone_classifier is not None:
-        judges["phone_classifier"] = weights_of(phone_classifier)
     run = open_run(
         target,
         steps or settings.steps,
@@ -338,14 +322,13 @@ def distill(
         settings,
         seed=seed,
         data=digest_of(corpus.card),
-        **judges,
-        **initial_weights(initial),
+        **weights_of(
+            teacher=teacher,
+            phone_classifier=phone_classifier,
+            initial_weights=initial,
+        ),
     )
-    with seeded(seed):
-        student = ParallelWaveNet.from_preset(
-            preset, corpus.contract, teacher.conditioning
-        )
-        student.build()
+    student = _new_student(preset, corpus.contract, teacher.conditioning, seed)
     if initial is None:
         student.copy_conditioner(teacher)
     else:
@@ -356,8 +339,8 @@ def distill(
     )
     # The Distiller's own random numbers have the next seed.
     _reseed(trained, seed)
-    context = distillation_context(teacher, student, settings)
-    fit(distiller, corpus, settings, context, run, tensorboard, seed)
+    left_context = distillation_context(teacher, student, settings)
+    fit(distiller, corpus, settings, left_context, run, tensorboard, seed)
     student.set_weights(trained.get_weights())
     save_model(student, run.target)
     return student
@@ -368,9 +351,7 @@ def spectral_training(
 ) -> TeacherTraining:
     """How a student is usually trained by spectra.
 
-    Args:
-        contract: Gives the length of a frame.
-        source_alone: The source-filter flow alone, whose steps are short.
+    Steps of the source-filter flow alone are short.
     """
     batch_size, length = (4, 8_000) if source_alone else (1, _CLIP_LENGTH)
     frames = length // contract.hop_length
@@ -435,14 +416,11 @@ def train_student(
     settings = settings or spectral_training(corpus.contract, source_alone)
     preset = with_sizes_of(initial, preset)
     conditioning = conditioning_of(corpus, preset)
-    with seeded(seed):
-        student = ParallelWaveNet.from_preset(
-            preset, corpus.contract, conditioning
-        )
-        student.build()
-    context = student.receptive_field
+    student = _new_student(preset, corpus.contract, conditioning, seed)
+    left_context = student.receptive_field
+    around = samples_around(student.audio, left_context)
     longest = max(fft for fft, *_ in RESOLUTIONS)
-    if settings.clip_length + samples_around(student.audio, context) < longest:
+    if settings.clip_length + around < longest:
         hop = corpus.contract.hop_length
         least = math.ceil(longest / hop) * hop
         raise UserError(
@@ -459,7 +437,7 @@ def train_student(
         data=digest_of(corpus.card),
         # Runs of before were not of the flow alone.
         **({"source_alone": True} if source_alone else {}),
-        **initial_weights(initial),
+        **weights_of(initial_weights=initial),
     )
     if initial is not None:
         start_from(student, initial)
@@ -469,7 +447,7 @@ def train_student(
     )
     trainer.build()
     _reseed(trained, seed)
-    fit(trainer, corpus, settings, context, run, tensorboard, seed)
+    fit(trainer, corpus, settings, left_context, run, tensorboard, seed)
     trained.trainable = True
     student.set_weights(trained.get_weights())
     save_model(student, run.target)

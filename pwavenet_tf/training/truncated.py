@@ -26,22 +26,10 @@ class TruncatedTrainer(ReplicatedModel):
     middle of its recordings.
 
     Compile it with an optimiser alone and fit it on
-    `Corpus.training_segments`; then save `teacher`.
-
-    Args:
-        teacher: The SampleRNN.
-        rows: Recordings that are read side by side: the batch size.
-
-    Call arguments:
-        inputs: As `Corpus.training_segments` gives them: `audio` `(rows,
-            time)`, features with the conditioner's context on either side, and
-            `begins` `(rows,)`.
-
-    Returns:
-        As the teacher.
-
-    Raises:
-        UserError: If it is to train over several devices.
+    `Corpus.training_segments`, whose inputs are `audio` `(rows, time)`,
+    features with the conditioner's context on either side, and `begins`
+    `(rows,)`; then save `teacher`. The rows are the recordings that are read
+    side by side, on a single device: the batch size.
     """
 
     def __init__(self, teacher: SampleRNN, rows: int, **kwargs) -> None:
@@ -116,7 +104,6 @@ class TruncatedTrainer(ReplicatedModel):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        """As that of the teacher."""
         del x, training
         loss, valid_samples = self.teacher.mean_nats(y, y_pred, sample_weight)
         self.nats.update_state(loss, valid_samples)
@@ -127,15 +114,7 @@ class TruncatedTrainer(ReplicatedModel):
 
 
 def require_whole_frames(teacher: SampleRNN, clip_length: int) -> None:
-    """Refuses segments that end within a frame of the top tier.
-
-    Args:
-        teacher: The SampleRNN.
-        clip_length: Samples of a segment.
-
-    Raises:
-        UserError: If they do.
-    """
+    """Refuses segments that end within a frame of the top tier."""
     whole = math.lcm(teacher.frame_sizes[0], teacher.audio.hop_length)
     if clip_length % whole:
         raise UserError(

@@ -21,7 +21,9 @@ from pwavenet_tf.training.distribution import written_by_chief
 
 _RANDOM_STATES = "random_states"
 _BATCHES = "batches"
-# What HDF5 needs for a variable beside its values, about.
+# What reading a damaged file raises.
+_DAMAGED = (OSError, KeyError, RuntimeError)
+# What HDF5 needs for a variable next to its values, about.
 _HEADER_BYTES = 2_000
 
 # An interruption loses at most so much work.
@@ -53,29 +55,13 @@ def load_checkpoint(model: keras.Model, path: Path) -> int:
                 warnings.filterwarnings("error", message="Skipping variable")
                 model.load_weights(path)
             _load_random_states(model, path)
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            RuntimeError,
-            UserWarning,
-        ) as problem:
+        except (*_DAMAGED, ValueError, UserWarning) as problem:
             raise _does_not_fit(path, problem) from problem
     return batches
 
 
 def batches_of(path: Path) -> int:
-    """How many batches the run that saved a checkpoint has been trained on.
-
-    Args:
-        path: The file of a `Checkpoint`.
-
-    Returns:
-        Their number; 0 without a checkpoint.
-
-    Raises:
-        UserError: If the file is damaged.
-    """
+    """How many batches the run that saved a file was trained on; 0 without."""
     if not path.exists():
         return 0
     advice = "remove it to start again"
@@ -85,7 +71,7 @@ def batches_of(path: Path) -> int:
             batches = file[_BATCHES]
             require_kept(found, batches.attrs, path, advice)
             return int(batches[()])
-    except (OSError, KeyError, RuntimeError) as problem:
+    except _DAMAGED as problem:
         raise _does_not_fit(path, problem) from problem
 
 
@@ -100,13 +86,6 @@ def _random_states(model: keras.Model) -> list:
     """The states of all random generators, which are none of the weights."""
     weights = {id(weight) for weight in model.weights}
     return [one for one in model.variables if id(one) not in weights]
-
-
-def _add_random_states(model: keras.Model, path: Path) -> None:
-    with h5py.File(path, "a") as file:
-        for number, state in enumerate(_random_states(model)):
-            values = keras.ops.convert_to_numpy(state)
-            file[f"{_RANDOM_STATES}/{number}"] = values
 
 
 def _load_random_states(model: keras.Model, path: Path) -> None:
@@ -177,8 +156,11 @@ class Checkpoint(keras.callbacks.Callback):
             with written_by_chief(self.path) as temporary:
                 _require_room(self.model, temporary)
                 self.model.save_weights(temporary)
-                _add_random_states(self.model, temporary)
+                states = _random_states(self.model)
                 with h5py.File(temporary, "a") as file:
+                    for number, state in enumerate(states):
+                        values = keras.ops.convert_to_numpy(state)
+                        file[f"{_RANDOM_STATES}/{number}"] = values
                     file[_BATCHES] = self._batches
                     file[_BATCHES].attrs.update(STATED)
                 append_checksum(temporary)
@@ -186,13 +168,10 @@ class Checkpoint(keras.callbacks.Callback):
                 with temporary.open("rb") as file:
                     os.fsync(file.fileno())
         except UserError as problem:
+            kept = "there is no checkpoint yet"
+            if self.path.exists():
+                kept = "the checkpoint before it is whole"
             raise UserError(
-                f"{problem}; {self._kept()}, start it again to resume from "
-                "there"
+                f"{problem}; {kept}, start it again to resume from there"
             ) from problem
         self._saved_at = time.monotonic()
-
-    def _kept(self) -> str:
-        if self.path.exists():
-            return "the checkpoint before it is whole"
-        return "there is no checkpoint yet"

@@ -85,10 +85,8 @@ def _largest(values: Mapping[str, float]) -> tuple[float, str]:
 class _Check(NamedTuple):
     """A fault, which a student has whose value exceeds the limit.
 
-    Attributes:
-        value: Of the measures; NaN, which exceeds nothing, if one is missing.
-        limit: Its limit.
-        sentence: To be formatted with the `value`, and with all measures.
+    The value is NaN, which exceeds nothing, if a measure is missing. The
+    sentence is formatted with the `value` and with all measures.
     """
 
     value: Callable[[_Measures], float]
@@ -97,17 +95,11 @@ class _Check(NamedTuple):
 
 
 def diagnose(measures: Mapping[str, float]) -> list[str]:
-    """One sentence for each fault: its name, how much, what to do.
+    """One sentence for each fault: its name and a colon, how much, what to do.
 
-    Args:
-        measures: What `sound_measures` and `scale_measures` gave, the share
-            `saturated_flow_…` of each flow, and the terms of the loss on
-            held-out clips as the Distiller names them. What is missing is
-            not judged.
-
-    Returns:
-        Sentences that begin with the fault's name and a colon; none for a
-        healthy student.
+    The measures are what `sound_measures` and `scale_measures` gave, the share
+    `saturated_flow_…` of each flow, and the terms of the loss on held-out
+    clips as the Distiller names them. What is missing is not diagnosed.
     """
     measured = _Measures(measures)
     words = _Measures(measured | _details(measured))

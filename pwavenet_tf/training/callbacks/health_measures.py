@@ -10,25 +10,20 @@ from pwavenet_tf.audio.signal import LOG_BIN_WIDTH
 
 
 def weighted_segments(values, weight) -> list[np.ndarray]:
-    """The contiguous segments with a positive weight.
+    """The contiguous segments of values with a positive weight, in order.
 
-    Args:
-        values: `(batch, time)`.
-        weight: `(batch, time)`, 1 where a sample is valid.
-
-    Returns:
-        Float64 series `(time,)`, in order; none where no sample is valid.
+    Both are `(batch, time)`, the segments float64 `(time,)` each.
     """
-    runs = []
+    segments = []
     for row, valid in zip(
         np.asarray(values, np.float64), np.asarray(weight) > 0, strict=True
     ):
         edges = np.flatnonzero(np.diff(valid, prepend=False, append=False))
-        runs += [
+        segments += [
             row[start:end]
             for start, end in zip(edges[::2], edges[1::2], strict=True)
         ]
-    return runs
+    return segments
 
 
 def scale_measures(
@@ -39,18 +34,12 @@ def scale_measures(
 ) -> dict[str, float]:
     """How the student's ln s_tot are distributed.
 
-    Args:
-        log_scale: ln s_tot as `weighted_segments` gives it.
-        recorded: The recordings likewise.
-        noise_std: Standard deviation of the student's noise.
-        lowest: The lowest ln s_tot that the flows can make.
-
-    Returns:
-        `log_scale_1`, `log_scale_50` and `log_scale_99`, the percentiles;
-        `at_floor`, the share of scales at most one 16-bit step wide (ln s of
-        -10.4) or the lowest there are; `recorded_at_floor`, the share of
-        recorded samples that are no louder than such a scale: as much may be at
-        the floor with reason.
+    From segments as `weighted_segments` gives them, the noise's standard
+    deviation and the lowest ln s_tot that the flows can make: `log_scale_1`,
+    `log_scale_50` and `log_scale_99`, the percentiles; `at_floor`, the share of
+    scales at most one 16-bit step wide (ln s of -10.4) or the lowest there are;
+    `recorded_at_floor`, the share of recorded samples that are no louder than
+    such a scale: as much may be at the floor with reason.
     """
     scales = np.concatenate(log_scale)
     floor = max(LOG_BIN_WIDTH, lowest)

@@ -222,14 +222,8 @@ class StopWhenNotFinite(keras.callbacks.Callback):
         self._all_finite = _compiled(self._weights_are_finite, self.model)
 
     def _weights_are_finite(self):
-        return ops.all(
-            ops.stack(
-                [
-                    ops.all(ops.isfinite(weight))
-                    for weight in self.model.trainable_variables
-                ]
-            )
-        )
+        weights = self.model.trainable_variables
+        return ops.all(ops.stack([ops.all(ops.isfinite(x)) for x in weights]))
 
     def on_epoch_begin(self, epoch, logs=None) -> None:
         self._epoch = epoch
@@ -268,11 +262,7 @@ class StopWhenNotFinite(keras.callbacks.Callback):
 
 
 def first_not_finite(logs: Mapping[str, float]) -> str | None:
-    """The earliest cause among values that are not finite; None if all are.
-
-    Args:
-        logs: Terms of the loss, `loss`, and gradients as `gradient_…`.
-    """
+    """The earliest cause among logs that are not finite; None if all are."""
     spoilt = {name for name, value in logs.items() if not math.isfinite(value)}
     gradients = [name for name in logs if name.startswith(_GRADIENT)]
     terms = [name for name in logs if name not in gradients]

@@ -12,9 +12,10 @@ from pwavenet_tf.audio.sound_measures import sound_measures
 from pwavenet_tf.core.config import AudioContract
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.models.backend import is_replicated
-from pwavenet_tf.models.inputs import at_frames, joined_rows
+from pwavenet_tf.models.inputs import joined_rows
 from pwavenet_tf.synthesis.teacher import CachedSampler
 from pwavenet_tf.training.callbacks.speech_board import (
+    SAMPLED_SECONDS,
     Clip,
     StudentGenerator,
     single_clips,
@@ -28,9 +29,8 @@ PREFIX = "sound_"
 SHARE = 0.05
 # Below this, compiling alone would take longer.
 _LEAST_SECONDS = 0.5
-_SAMPLED_SECONDS = 1.0
-# Short, because the first pieces show how long the others will take.
-_PIECES = 40
+# Short, because the first chunks show how long the others will take.
+_CHUNKS = 40
 
 
 def measure_sound(
@@ -40,35 +40,24 @@ def measure_sound(
 ) -> dict[str, float]:
     """The measures of each report; further ones belong here.
 
-    Args:
-        recorded: Held-out recordings, `(time,)` in [-1, 1) each.
-        generated: What the model generates from their features, likewise.
-        contract: Gives the rate and the framing.
-
-    Returns:
-        `log_spectral_distance`, its mean over the clips, dB; `level_db` and
-        `band_…_db` for each of `sound_measures.BANDS`, how far the
-        generated audio lies above the recordings, dB.
+    Of held-out recordings and of what the model generates from their features,
+    `(time,)` in [-1, 1) each: `log_spectral_distance`, its mean over the
+    clips, dB; `level_db` and `band_…_db` for each of `sound_measures.BANDS`,
+    how far the generated audio lies above the recordings, dB.
 
     Raises:
         UserError: If a sample is not finite.
     """
-    found = {
-        "log_spectral_distance": float(
-            np.mean(
-                [
-                    log_spectral_distance(one, other, contract)
-                    for one, other in zip(recorded, generated, strict=True)
-                ]
-            )
-        )
-    }
+    distances = [
+        log_spectral_distance(one, other, contract)
+        for one, other in zip(recorded, generated, strict=True)
+    ]
     measured = sound_measures(
         [np.asarray(one, np.float64) for one in generated],
         [np.asarray(one, np.float64) for one in recorded],
         contract.sample_rate,
     )
-    return found | {
+    return {"log_spectral_distance": float(np.mean(distances))} | {
         name: measured[name] - measured[f"recorded_{name}"]
         for name in measured
         if name == "level_db" or name.startswith("band_")
@@ -179,9 +168,8 @@ class HeldOutSound(keras.callbacks.Callback):
 
 
 class _Student:
-    """All clips, generated in parallel."""
+    """All clips, generated in parallel, which never takes too long."""
 
-    # Never too long.
     seconds = None
 
     def __init__(
@@ -199,63 +187,50 @@ class _Student:
 
 
 class _Teacher:
-    """The first second of all clips, sampled in one batch.
-
-    Attributes:
-        contract: The acoustic contract.
-        recorded: The recordings of the same places.
-        seconds: How long sampling takes; None as long as that is not known.
-    """
+    """The first second of all clips, sampled in one batch."""
 
     def __init__(self, teacher, clips: list[Clip], seed: int) -> None:
         self.contract = contract = teacher.audio
+        # How long sampling takes; None as long as that is not known.
         self.seconds: float | None = None
         self._seed = seed
-        second = round(_SAMPLED_SECONDS * contract.sample_rate)
+        second = round(SAMPLED_SECONDS * contract.sample_rate)
         longest = max(len(clip.recorded) for clip in clips)
         frames = contract.frames(min(second, longest))
-        self.recorded = [
-            clip.recorded[: frames * contract.hop_length] for clip in clips
-        ]
         self._teacher, self._clips, self._frames = teacher, clips, frames
         self._samples = frames * contract.hop_length
+        self.recorded = [clip.recorded[: self._samples] for clip in clips]
         self._sampler = CachedSampler(
             teacher,
             not is_replicated(teacher),
-            max(1, math.ceil(frames / _PIECES)),
+            max(1, math.ceil(frames / _CHUNKS)),
         )
 
     def generated(self, budget: float) -> list[np.ndarray] | None:
         """The audio of each clip; None if it would take longer."""
         if budget < max(_LEAST_SECONDS, self.seconds or 0.0):
             return None
-        pieces, done = [], 0
+        chunks, done = [], 0
         begun = time.monotonic()
         features = joined_rows(
             [
-                _frames_of(clip, self._frames, self._teacher)
+                clip.features_from_start(self._teacher, self._frames)
                 for clip in self._clips
             ]
         )
-        for piece in self._sampler.chunks(features, self._seed):
-            pieces.append(piece)
+        for chunk in self._sampler.chunks(features, self._seed):
+            chunks.append(chunk)
             now = time.monotonic()
-            # The first piece may include the compilation.
-            if len(pieces) > 1:
-                done += piece.shape[1]
+            # The first chunk may include the compilation.
+            if len(chunks) > 1:
+                done += chunk.shape[1]
                 self.seconds = (now - begun) / done * self._samples
                 if self.seconds > budget:
                     return None
             else:
                 begun = now
-        audio = np.concatenate(pieces, axis=1)
+        audio = np.concatenate(chunks, axis=1)
         return [
             row[: len(one)]
             for row, one in zip(audio, self.recorded, strict=True)
         ]
-
-
-def _frames_of(clip: Clip, frames: int, teacher) -> dict[str, np.ndarray]:
-    """A teacher's inputs to generate a clip from its start on."""
-    first = clip.start // teacher.audio.hop_length
-    return at_frames(clip.features(teacher), np.arange(first, first + frames))

@@ -1,12 +1,13 @@
 """Progress: the bar, the log of reports, and their chart."""
 
+import contextlib
 import csv
-import dataclasses
 import math
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -139,12 +140,10 @@ def _continued(path: Path) -> tuple[list[str], float]:
 
 
 def read_log(path: Path) -> list[dict[str, float]]:
-    """The numbers of each line, by column; what is none is left out.
+    """The numbers of each line, by column; without a file there are none.
 
-    Lines without a step, such as one that was cut off, are left out too.
-
-    Args:
-        path: The log; without one there are no lines.
+    What is no number is left out, and so are lines without a step, such as one
+    that was cut off.
     """
     if not path.is_file():
         return []
@@ -156,22 +155,15 @@ def read_log(path: Path) -> list[dict[str, float]]:
 def _numbers(row: dict) -> dict[str, float]:
     found = {}
     for name, value in row.items():
-        try:
+        with contextlib.suppress(TypeError, ValueError):
             found[name] = float(value)
-        except (TypeError, ValueError):
-            continue
     return found
 
 
-@dataclasses.dataclass(frozen=True)
-class Panel:
-    """Some columns of a log over its steps.
+class Panel(NamedTuple):
+    """Some columns of a log, by their labels, over its steps.
 
-    Attributes:
-        title: What is shown.
-        unit: Of the vertical axis.
-        lines: Column by label.
-        target: A target value, drawn as a line; None for none.
+    The unit is that of the vertical axis; a target value is drawn as a line.
     """
 
     title: str
@@ -236,10 +228,8 @@ _SPECTRAL = (
 
 
 def _panels(name: str, rows: list[dict[str, float]]) -> tuple[Panel, ...]:
-    """The panels of a model's log."""
-    if name == "student" and "convergence" in rows[-1]:
-        return _SPECTRAL
-    return PANELS[name]
+    spectral = name == "student" and "convergence" in rows[-1]
+    return _SPECTRAL if spectral else PANELS[name]
 
 
 def draw_progress(folder: Path) -> Path | None:
@@ -247,13 +237,8 @@ def draw_progress(folder: Path) -> Path | None:
 
     One row of panels for each of `teacher.csv`, `phones.csv`, `acoustic.csv`
     and `student.csv`: loss on training and held-out clips, and the held-out
-    measures of `HeldOutSound`, over steps and training time.
-
-    Args:
-        folder: Of the runs.
-
-    Returns:
-        The picture; None, and none is drawn, where no log has a report.
+    measures of `HeldOutSound`, over steps and training time. Returns the
+    picture; None, and none is drawn, where no log has a report.
 
     Raises:
         UserError: If it can't be written.

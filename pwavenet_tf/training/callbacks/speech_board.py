@@ -33,7 +33,7 @@ _DB_PER_NEPER = 20.0 / math.log(10.0)
 _PIXELS = 4
 
 # A large teacher generates some hundred samples a second.
-_SAMPLED_SECONDS = 1.0
+SAMPLED_SECONDS = 1.0
 
 # As Keras's own callback names them: curves of one name are drawn together.
 _TRAIN, _VALIDATION = "train", "validation"
@@ -47,16 +47,10 @@ def spectrogram_image(
 ) -> np.ndarray:
     """The mel spectrograms of two sounds, low frequencies at the bottom.
 
-    The colours span 80 dB down from the loudest place of the sound above, so
-    that pictures under one recording compare.
-
-    Args:
-        above: `(time,)` in [-1, 1), usually the recording.
-        below: As many samples of other audio.
-        contract: The frames and the mel bands.
-
-    Returns:
-        uint8 `(4 · (2 · mels + 1), 4 · frames, 3)`.
+    Both are `(time,)` in [-1, 1), the one above usually the recording; the
+    picture is uint8 `(4 · (2 · mels + 1), 4 · frames, 3)`. The colours span
+    80 dB down from the loudest place of the sound above, so that pictures
+    under one recording compare.
     """
     from matplotlib import colormaps
 
@@ -75,13 +69,10 @@ def spectrogram_image(
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """A segment of a recording with its conditioning.
+    """A segment of a recording with a model's inputs, of a batch of 1.
 
-    Attributes:
-        inputs: A model's inputs, each with a batch axis of 1.
-        audio: `(time,)` in [-1, 1), context and look-ahead included.
-        start: First valid sample.
-        end: The sample after the last valid one.
+    The audio is `(time,)` in [-1, 1), with left context and look-ahead; its
+    samples from `start` to `end` are valid.
     """
 
     inputs: dict[str, np.ndarray]
@@ -91,7 +82,7 @@ class Clip:
 
     @property
     def recorded(self) -> np.ndarray:
-        """The valid samples, `(time,)`."""
+        """The valid samples."""
         return self.audio[self.start : self.end]
 
     def features(self, model: Teacher) -> dict[str, np.ndarray]:
@@ -106,28 +97,27 @@ class Clip:
             if key in (*FRAME_ARRAYS, "speaker")
         }
 
+    def features_from_start(
+        self, model: Teacher, frames: int
+    ) -> dict[str, np.ndarray]:
+        """As `features`, of so many frames from the first valid one on."""
+        first = self.start // model.audio.hop_length
+        return at_frames(self.features(model), first + np.arange(frames))
+
 
 def single_clips(batches) -> list[Clip]:
-    """Batches `(inputs, audio, weight)` as clips, without those of no weight.
-
-    Raises:
-        UserError: If there are batches and no sample in them is valid.
-    """
-    clips, none_given = [], True
+    """Batches `(inputs, audio, weight)` as clips, those with any weight."""
+    clips, batches = [], list(batches)
     for inputs, audio, weight in batches:
-        none_given = False
-        for row, valid in enumerate(np.asarray(weight) > 0):
-            if valid.any():
-                places = np.flatnonzero(valid)
-                row_inputs = {
+        for row, mask in enumerate(np.asarray(weight) > 0):
+            if len(valid := np.flatnonzero(mask)):
+                of_row = {
                     key: np.asarray(value)[row : row + 1]
                     for key, value in inputs.items()
                 }
                 recording = np.asarray(audio)[row]
-                clips.append(
-                    Clip(row_inputs, recording, places[0], places[-1] + 1)
-                )
-    if not clips and not none_given:
+                clips.append(Clip(of_row, recording, valid[0], valid[-1] + 1))
+    if batches and not clips:
         raise UserError(
             "the board was given no valid sample; give it clips of the "
             "validation recordings"
@@ -137,12 +127,10 @@ def single_clips(batches) -> list[Clip]:
 
 @dataclasses.dataclass(frozen=True)
 class GeneratedClip:
-    """What a model generates for a clip.
+    """What a model generates for a clip, from its `start` on.
 
-    Attributes:
-        audio: `(time,)` in [-1, 1), from the clip's `start` on.
-        parameters: Of the distributions along the clip, by name, any shape;
-            where the clip is valid.
+    The audio is `(time,)` in [-1, 1). The parameters, by name and of any
+    shape, are those of the distributions where the clip is valid.
     """
 
     audio: np.ndarray
@@ -153,11 +141,8 @@ class StudentGenerator:
     """Generates with the student of a Distiller or a SpectralTrainer.
 
     The parameters are the student's μ_tot and ln s_tot and, where there is a
-    teacher, its own along the student's output.
-
-    Args:
-        trainer: Whose student.
-        seed: Of the noise, the same every time.
+    teacher, its own along the student's output. The noise, of the seed, is the
+    same every time.
     """
 
     name = "student"
@@ -194,12 +179,9 @@ class StudentGenerator:
 class TeacherGenerator:
     """Samples a second from a teacher, and evaluates the recordings by it.
 
-    Sampling starts at the clip's first valid sample, from silence. The
-    parameters are those of the recorded samples, the true past given.
-
-    Args:
-        teacher: The teacher.
-        seed: Of the samples, the same every time.
+    Sampling starts at the clip's first valid sample, from silence, with the
+    same random numbers every time, those of the seed. The parameters are those
+    of the recorded samples, the true past given.
     """
 
     name = "teacher"
@@ -208,29 +190,21 @@ class TeacherGenerator:
         self._teacher = teacher
         self._seed = seed
         self.contract = teacher.audio
-        second = round(_SAMPLED_SECONDS * teacher.audio.sample_rate)
+        self._second = round(SAMPLED_SECONDS * teacher.audio.sample_rate)
         self._sampler = CachedSampler(
-            teacher, not is_replicated(teacher), teacher.audio.frames(second)
+            teacher,
+            not is_replicated(teacher),
+            teacher.audio.frames(self._second),
         )
 
     def __call__(self, clip: Clip) -> GeneratedClip:
-        distribution = self._teacher.distribution(clip.inputs)
-        return GeneratedClip(
-            self._sampled(clip),
-            _valid_part(_head_parameters(distribution), clip),
-        )
-
-    def _sampled(self, clip: Clip) -> np.ndarray:
-        contract = self.contract
-        conditioning = clip.features(self._teacher)
-        first = clip.start // contract.hop_length
-        second = round(_SAMPLED_SECONDS * contract.sample_rate)
         # Not the valid part, whose length varies: one compiled loop is to serve
         # all.
-        samples = min(second, len(clip.audio))
-        frames = np.arange(first, first + contract.frames(samples))
-        audio = self._sampler(at_frames(conditioning, frames), self._seed)[0]
-        return audio[: clip.end - clip.start]
+        frames = self.contract.frames(min(self._second, len(clip.audio)))
+        features = clip.features_from_start(self._teacher, frames)
+        audio = self._sampler(features, self._seed)[0, : len(clip.recorded)]
+        parameters = _head_parameters(self._teacher.distribution(clip.inputs))
+        return GeneratedClip(audio, _valid_part(parameters, clip))
 
 
 Generator = StudentGenerator | TeacherGenerator
@@ -340,11 +314,15 @@ class SpeechBoard(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None) -> None:
         if not self._writes:
             return
-        generated = (
-            self._generate() if self._generated is None else self._generated
-        )
+        generated, step = self._generated, step_of(self.model)
+        if generated is None:
+            generated = self._generate()
         with _problems_named(self._folder):
-            self._write(logs or {}, generated, step_of(self.model))
+            self._write_numbers(logs or {}, step)
+            if generated and self._generator is not None:
+                self._write_clips(generated, self._generator, step)
+            for writer in self._writers.values():
+                writer.flush()
 
     def on_train_end(self, logs=None) -> None:
         for writer in self._writers.values():
@@ -364,18 +342,6 @@ class SpeechBoard(keras.callbacks.Callback):
                 str(self._folder / part)
             )
         return self._writers[part]
-
-    def _write(
-        self,
-        logs: Mapping[str, float],
-        generated: list[GeneratedClip],
-        step: int,
-    ) -> None:
-        self._write_numbers(logs, step)
-        if generated and self._generator is not None:
-            self._write_clips(generated, self._generator, step)
-        for writer in self._writers.values():
-            writer.flush()
 
     def _write_numbers(self, logs: Mapping[str, float], step: int) -> None:
         import tensorflow as tf
@@ -405,9 +371,14 @@ class SpeechBoard(keras.callbacks.Callback):
                 zip(self._clips, generated, strict=True), 1
             ):
                 group = f"clip_{number}"
-                if self._is_new:
-                    _write_sound(f"{group}/recorded", clip.recorded, rate)
-                _write_sound(f"{group}/{generator.name}", one.audio, rate)
+                sounds = {"recorded": clip.recorded} if self._is_new else {}
+                sounds[generator.name] = one.audio
+                for name, audio in sounds.items():
+                    tf.summary.audio(
+                        f"{group}/{name}",
+                        audio[np.newaxis, :, np.newaxis],
+                        rate,
+                    )
                 picture = spectrogram_image(
                     clip.recorded[: len(one.audio)],
                     one.audio,
@@ -421,12 +392,6 @@ class SpeechBoard(keras.callbacks.Callback):
                 values = [one.parameters[name].ravel() for one in generated]
                 tf.summary.histogram(name, np.concatenate(values))
         self._is_new = False
-
-
-def _write_sound(name: str, audio: np.ndarray, sample_rate: int) -> None:
-    import tensorflow as tf
-
-    tf.summary.audio(name, audio[np.newaxis, :, np.newaxis], sample_rate)
 
 
 def _require_writable(folder: Path) -> None:

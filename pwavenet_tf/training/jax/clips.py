@@ -11,14 +11,8 @@ _MOST_SAMPLES = 2**31 - 1
 def arrays_of_recordings(recordings: dict) -> dict:
     """The recordings of one split, ready to be moved to a device.
 
-    Args:
-        recordings: `recordings` of the clips that `NumpyCorpus` gives.
-
-    Returns:
-        The same, as arrays in memory; places and lengths are int32.
-
-    Raises:
-        UserError: If there are more samples than int32 can count.
+    They are `recordings` of the clips that `NumpyCorpus` gives, as arrays in
+    memory; places and lengths are int32.
     """
     if len(recordings["levels"]) > _MOST_SAMPLES:
         raise UserError(

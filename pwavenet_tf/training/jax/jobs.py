@@ -25,15 +25,11 @@ from pwavenet_tf.training.runs import (
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A model to be trained.
+    """A model to be trained, `teacher` or `student` by name.
 
-    Attributes:
-        name: `teacher` or `student`.
-        model: What is going to be saved, in float32.
-        network: The same in the precision of the training.
-        fitted: What is fitted: the network, or the Distiller around it.
-        settings: How to train.
-        context: Samples of each clip before those that count.
+    The model is going to be saved, in float32; the network is the same in the
+    precision of the training, and what is fitted is the network, or the
+    Distiller around it. Each clip has `left_context` samples before its loss.
     """
 
     name: str
@@ -41,22 +37,15 @@ class Job:
     network: keras.Model
     fitted: keras.Model
     settings: TeacherTraining
-    context: int
+    left_context: int
 
 
 def teacher_job(
     corpus: NumpyCorpus, preset: Preset, initial: Path | None = None
 ) -> Job:
-    """The preset's teacher.
+    """The preset's teacher, which may begin with an initial `teacher.keras`.
 
-    Args:
-        corpus: The corpus.
-        preset: Sizes and training settings.
-        initial: A `teacher.keras` to begin with.
-
-    Raises:
-        UserError: If the corpus was prepared for another preset, or `initial`
-            has other sizes or was trained on other data.
+    That must have the same sizes and have been trained on the same data.
     """
     if isinstance(preset.teacher, SampleRNNConfig):
         raise UserError(
@@ -89,15 +78,7 @@ def student_job(
 ) -> Job:
     """The preset's student and the Distiller that trains it.
 
-    Args:
-        corpus: The corpus that the teacher was trained on.
-        preset: Sizes and training settings.
-        teacher: The trained teacher.
-        initial: A `student.keras` to begin with.
-
-    Raises:
-        UserError: As `pwavenet_tf.distill`, or if `initial` has another
-            conditioning.
+    It may begin with an initial `student.keras` of the same conditioning.
     """
     require_suited(corpus, teacher, preset)
     settings = preset.distillation
@@ -113,8 +94,8 @@ def student_job(
         model.copy_conditioner(teacher)
     network = in_precision(model, settings.precision)
     distiller = make_distiller(teacher, network, settings)
-    context = distillation_context(teacher, model, settings)
-    return Job("student", model, network, distiller, settings, context)
+    left_context = distillation_context(teacher, model, settings)
+    return Job("student", model, network, distiller, settings, left_context)
 
 
 def _begin_with(model: keras.Model, given: keras.Model, path: Path) -> None:

@@ -46,7 +46,7 @@ def train(
     resume: Path | None = None,
     seed: int = 0,
 ) -> Path:
-    """Trains and writes `out/teacher.keras` or `out/student.keras`.
+    """Trains, writes `out/teacher.keras` or `out/student.keras`, its path.
 
     Every minute and at the end three files are written: the model with its
     averaged weights, the state to resume from, and a line of the log, with the
@@ -55,32 +55,19 @@ def train(
     The learning rate follows the share of the run that is done; see
     `pwavenet_tf.training.jax.schedule`. A run that was interrupted resumes at
     its share. One that had ended trains for as long again, and its learning
-    rate rises and falls again.
+    rate rises and falls again. Without a state to resume from, it is that in
+    `out`, if there is one.
 
-    Args:
-        job: What is trained.
-        corpus: The corpus.
-        out: Folder of the run; it is made if need be.
-        minutes: Minutes of training, without the compilation.
-        steps: Optimiser steps, rounded up to whole calls. Those of the
-            settings, if both are left out.
-        resume: The state to resume from; that in `out`, if there is one, when
-            left out.
-        seed: Seed of the order of the clips.
-
-    Returns:
-        The file of the model.
-
-    Raises:
-        UserError: If a file cannot be written, a state does not fit, or the
-            loss stops being finite.
+    The minutes are those of training, without the compilation; the steps are
+    rounded up to whole calls, and are those of the settings if both are left
+    out. The seed is that of the order of the clips.
     """
     settings = job.settings
     if minutes is None and steps is None:
         steps = settings.steps
     print(f"The {job.name} has {job.model.count_params():,} weights.")
     around = frames_around(job.fitted)
-    shape = clip_shape(corpus, settings, job.context, around)
+    shape = clip_shape(corpus, settings, job.left_context, around)
     job.fitted.compile(
         keras.optimizers.Adam(
             settings.learning_rate, global_clipnorm=settings.clip_norm
@@ -115,12 +102,11 @@ class _Run:
     ) -> None:
         self._job, self._loop, self._out = job, loop, Path(out)
         self._progress, self._budget = progress, budget
-        peak = job.settings.learning_rate
-        self._schedule = (
-            Schedule.of_steps(peak, budget.steps)
-            if budget.steps
-            else Schedule(peak)
-        )
+        self._schedule = Schedule(job.settings.learning_rate)
+        if budget.steps:
+            self._schedule = Schedule.of_steps(
+                job.settings.learning_rate, budget.steps
+            )
         self._minutes_before = progress.minutes
         self._steps_before = progress.steps
         self._call_seconds = 0.0
@@ -140,7 +126,7 @@ class _Run:
                 reported, compiled = self._begun, True
             now = time.monotonic()
             if now - reported >= _REPORT_SECONDS or self._over():
-                self._report(now - reported)
+                self._report()
                 reported = now
 
     def _over(self) -> bool:
@@ -155,7 +141,7 @@ class _Run:
         begun, count = time.monotonic(), loop.steps_per_call
         done = progress.steps - self._steps_before
         share = self._budget.share(begun - self._begun, done)
-        each = self._budget.part(self._call_seconds / count, 1)
+        each = self._budget.part(self._step_seconds(), 1)
         # So that a run in two parts has the same, to the last bit.
         shares = np.round(share + each * np.arange(count), 9)
         rates = self._schedule.rates(shares)
@@ -174,14 +160,14 @@ class _Run:
         return following
 
     def _compile_validation(self) -> float:
-        step = self._call_seconds / self._loop.steps_per_call
         seconds = _VALIDATION_SHARE * _REPORT_SECONDS
-        batches = max(1, math.floor(seconds / (step * _TEST_OF_STEP)))
+        each = self._step_seconds() * _TEST_OF_STEP
+        batches = max(1, math.floor(seconds / each))
         taken = self._loop.compile_validation(batches)
         print(f"The validation was compiled in {taken:.0f} s.", flush=True)
         return taken
 
-    def _report(self, seconds: float) -> None:
+    def _report(self) -> None:
         job, progress = self._job, self._progress
         found = self._loop.metrics()
         held_out = self._loop.validation_metrics()
@@ -197,9 +183,8 @@ class _Run:
         job.model.set_weights(job.network.get_weights())
         with atomic_write(_model_file(self._out, job.name)) as temporary:
             job.model.save(temporary)
-        save_state(
-            state_file(self._out, job.name), self._loop.arrays(), progress
-        )
+        path = state_file(self._out, job.name)
+        save_state(path, self._loop.arrays(), progress)
         row = {
             "minutes": round(progress.minutes, 3),
             "step": progress.steps,
@@ -214,13 +199,13 @@ class _Run:
         )
         print(
             f"minute {progress.minutes:.1f}, {progress.share:.0%}: step "
-            f"{progress.steps:,}, {self._step_ms():.2f} ms each, "
+            f"{progress.steps:,}, {1e3 * self._step_seconds():.2f} ms each, "
             f"{shown}",
             flush=True,
         )
 
-    def _step_ms(self) -> float:
-        return 1e3 * self._call_seconds / self._loop.steps_per_call
+    def _step_seconds(self) -> float:
+        return self._call_seconds / self._loop.steps_per_call
 
 
 def _model_file(out: Path, name: str) -> Path:

@@ -24,10 +24,8 @@ _FIRST_RATE = 0.01
 class Schedule:
     """A linear rise to the peak and a cosine from there to zero.
 
-    Attributes:
-        peak: Adam's learning rate at its peak.
-        warmup: The share of the run after which it is reached.
-        first: The learning rate of the first step, as a share of the peak.
+    The peak is reached after the share `warmup` of the run; the learning rate
+    of the first step is the share `first` of it.
     """
 
     peak: float
@@ -55,14 +53,8 @@ def momenta(first_step: int, steps: int) -> np.ndarray:
 
     At each moment the average reaches over the last twentieth of the steps
     done so far, as that of a whole run does in the end; so it needs not know
-    how many there will be, and is of use at any time.
-
-    Args:
-        first_step: Steps of this run that are done.
-        steps: How many come now.
-
-    Returns:
-        float32 `(steps,)`, 0 to 0.9999.
+    how many there will be, and is of use at any time. float32 `(steps,)`, 0 to
+    0.9999, after so many first steps.
     """
     done = first_step + 1.0 + np.arange(steps)
     kept = 1.0 - 1.0 / (AVERAGED_SHARE * done)
@@ -73,11 +65,8 @@ def momenta(first_step: int, steps: int) -> np.ndarray:
 class Budget:
     """When a run ends: by time, by steps, or by what comes first.
 
-    Attributes:
-        minutes: Minutes of training; None for any number.
-        steps: Optimiser steps; None for any number.
-        share_before: The share of the run that was done before, if it goes
-            on; the minutes and steps are those of a whole run.
+    Minutes and steps are those of a whole run, None for any number;
+    `share_before` is the share of the run that was done before it resumes.
     """
 
     minutes: float | None
@@ -87,9 +76,7 @@ class Budget:
     def share(self, seconds: float, steps: int) -> float:
         """The share of the whole run that is done, 0 to 1.
 
-        Args:
-            seconds: Of training since it began or was resumed.
-            steps: Done since then.
+        So many seconds and steps after it began or was resumed.
         """
         return min(1.0, self.share_before + self.part(seconds, steps))
 

@@ -19,15 +19,11 @@ _PROGRESS = "progress"
 
 @dataclasses.dataclass
 class Progress:
-    """How far a run has come.
+    """How far a run of a model with this `fingerprint` has come.
 
-    Attributes:
-        model: The model's `fingerprint`.
-        share: The share of the run that is done; 1 when it has ended.
-        run_steps: Steps since its learning rate last rose from the start.
-        steps: Steps since the first start.
-        clips: Clips that were trained on since the first start.
-        minutes: Minutes of training since the first start.
+    The share of the run that is done is 1 when it has ended. There are
+    `run_steps` since its learning rate last rose from the start, and steps,
+    clips and minutes of training since the first start.
     """
 
     model: str
@@ -53,15 +49,9 @@ def fingerprint(model) -> str:
 
 
 def save_state(path: Path, state: dict, progress: Progress) -> None:
-    """Writes the file under a temporary name and renames it.
+    """Writes an `.npz` file under a temporary name and renames it.
 
-    Args:
-        path: Its name ends in `.npz`.
-        state: A list of NumPy arrays for each of `GROUPS`.
-        progress: How far the run has come.
-
-    Raises:
-        UserError: If it cannot be written.
+    The state is a list of NumPy arrays for each of `GROUPS`.
     """
     arrays = {
         f"{group}/{number}": value
@@ -76,13 +66,7 @@ def save_state(path: Path, state: dict, progress: Progress) -> None:
 def load_state(path: Path, fresh: dict, model: str) -> tuple[dict, Progress]:
     """Reads what `save_state` wrote.
 
-    Args:
-        path: The file.
-        fresh: The state of a new run, whose arrays have the same shapes.
-        model: The `fingerprint` of its model.
-
-    Raises:
-        UserError: If the file is missing, damaged or of another model.
+    The state of a fresh run has the same shapes, its model the `fingerprint`.
     """
     try:
         arrays = load_arrays(path)

@@ -27,15 +27,10 @@ _LEARNT = ("trainable", "optimizer", "averages")
 class Steps:
     """A compiled model's steps on clips that lie on the device.
 
-    Args:
-        model: A Keras model, built and compiled. What was trained is in
-            `state` until `store` puts it back.
-        training: From `NumpyCorpus.training_clips`.
-        validation: From `NumpyCorpus.validation_clips`.
-
-    Attributes:
-        state: What changes with each step: lists of arrays.
-        steps_per_call: How many steps `train` takes.
+    The clips are from `NumpyCorpus.training_clips` and `.validation_clips`.
+    What changes with each step is in `state`, lists of arrays, until
+    `store_averages` puts it back into the model. A call of `train` takes
+    `steps_per_call` steps.
     """
 
     def __init__(self, model: keras.Model, training, validation) -> None:
@@ -113,17 +108,13 @@ class Steps:
     def train(
         self, where: np.ndarray, rates: np.ndarray, kept: np.ndarray
     ) -> None:
-        """Starts `steps_per_call` steps; does not wait for them.
+        """Starts `steps_per_call` steps on `places`; does not wait for them.
 
-        Args:
-            where: From `places`.
-            rates: The learning rate of each.
-            kept: How much each keeps of the averaged weights.
+        Each has a learning rate, and how much it keeps of the averaged weights.
         """
         self.state = self._train(self.state, self._arrays, where, rates, kept)
 
     def wait(self) -> None:
-        """Waits until all steps are done."""
         jax.block_until_ready(self.state)
 
     def metrics(self) -> dict[str, float]:
@@ -180,14 +171,9 @@ class Steps:
             optimizer = list(state["optimizer"])
             optimizer[self._rate_index] = rate
             names = ("trainable", "non_trainable", "optimizer", "metrics")
+            given = state | {"optimizer": optimizer}
             _, changed = self._model.train_step(
-                (
-                    state["trainable"],
-                    state["non_trainable"],
-                    optimizer,
-                    state["metrics"],
-                ),
-                batch,
+                tuple(given[name] for name in names), batch
             )
             after = dict(zip(names, changed, strict=True))
             after["averages"] = [
