@@ -60,6 +60,7 @@ def run_job(
 
     The lines, ASCII, are passed in the file `inputs`, which every worker must
     be able to read: a job that carried a large corpus itself would be refused.
+    The transform is from a collection of lines to nothing.
 
     Raises:
         UserError: If there is no such runner, an option is wrong, or the

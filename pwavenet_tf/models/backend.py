@@ -185,10 +185,10 @@ def policy(precision: str) -> str:
 
 
 def in_precision(model: keras.Model, precision: str) -> keras.Model:
-    """A copy of a built model, not compiled, that computes in a precision.
+    """A copy of a built model, not compiled, that computes in `precision`.
 
-    Log-scales, likelihoods and losses stay float32. It is the model itself if
-    that computes in this one of `PRECISIONS` already.
+    Log-scales, likelihoods and losses stay float32. A model that computes in
+    this one of `PRECISIONS` already is returned itself.
     """
     if model.dtype_policy.name == policy(precision):
         return model

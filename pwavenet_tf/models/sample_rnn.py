@@ -287,9 +287,9 @@ class SampleRNN(Teacher):
         return ops.cast(frames, self.compute_dtype)
 
     def frame_values(self, series):
-        """Pre-emphasised audio `(...)` as a tier reads it, of about unit scale.
+        """Pre-emphasised audio as a tier reads it, of about unit scale.
 
-        Both are float32.
+        Both are float32 `(...)`.
         """
         if not self.reads_codes:
             return series / self.input_std
@@ -328,7 +328,7 @@ class SampleRNN(Teacher):
     def embedded(self, series):
         """Pre-emphasised audio as the sample-level network reads it.
 
-        float32 `(batch, time)`, as `(batch, time, channels)`.
+        From float32 `(batch, time)` to `(batch, time, channels)`.
         """
         if self.embedding is None:
             values = self.frame_values(series)[..., None]

@@ -192,7 +192,7 @@ class Teacher(ReplicatedModel):
         """-ln p in nats per sample, and the number of valid samples.
 
         `parameters` is what `call` returned; `weight`, `(batch, time)`, is 1
-        for valid samples. If it is `None`, all are, and so is their number.
+        for valid samples. Without it all are, and their number is `None`.
         """
         negative = -self.head_class(parameters).log_prob(audio)
         valid_samples = None if weight is None else ops.sum(weight)
