@@ -8,9 +8,9 @@ from keras import ops
 from pwavenet_tf.models.arguments import KeepsArguments
 
 
-def delay(x):
-    """Delays `(batch, time, channels)` by one sample, starting with a zero."""
-    return ops.pad(x, [[0, 0], [1, 0], [0, 0]])[:, : ops.shape(x)[1]]
+def delay(x, samples: int = 1):
+    """Delays `(batch, time, channels)` by some samples, starting with zeros."""
+    return ops.pad(x, [[0, 0], [samples, 0], [0, 0]])[:, : ops.shape(x)[1]]
 
 
 def add_frames(x, frames, stride: int):
