@@ -25,11 +25,7 @@ _WORKERS_LOG_LEVEL = "default_sdk_harness_log_level"
 
 
 def import_beam() -> None:
-    """Imports Apache Beam without its warnings about missing extras.
-
-    Raises:
-        UserError: If it is not installed.
-    """
+    """Imports Apache Beam without its warnings about missing extras."""
     if importlib.util.find_spec("apache_beam") is None:
         raise UserError(
             "runners are Apache Beam's, which is not installed; "
@@ -47,12 +43,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Runner:
-    """Where a job runs.
-
-    Attributes:
-        name: Of a Beam runner, `DirectRunner` for instance.
-        options: Beam's pipeline options, `--name=value` each.
-    """
+    """Where a job runs: a Beam runner, its options `--name=value` each."""
 
     name: str = "DirectRunner"
     options: tuple[str, ...] = ()
@@ -67,13 +58,9 @@ def run_job(
 ) -> None:
     """Applies a transform to lines of text, and waits until it is done.
 
-    Args:
-        runner: Where.
-        inputs: A file for the lines, that every worker must be able to read:
-            a job that carried a large corpus itself would be refused.
-        lines: ASCII, without line breaks.
-        transform: From a collection of lines to nothing.
-        progress: The bar that is shown meanwhile.
+    The lines, ASCII, are passed in the file `inputs`, which every worker must
+    be able to read: a job that carried a large corpus itself would be refused.
+    The transform is from a collection of lines to nothing.
 
     Raises:
         UserError: If there is no such runner, an option is wrong, or the
@@ -96,7 +83,7 @@ def run_job(
                 open(temporary, "w") as file,
             ):
                 file.writelines(f"{line}\n" for line in lines)
-            with _interruption_kept(), _worker_errors(), progress:
+            with _interruption_kept(), _worker_errors(), progress.shown():
                 _start(pipeline, runner).wait_until_finish()
         finally:
             inputs.unlink(missing_ok=True)
@@ -105,46 +92,40 @@ def run_job(
                 inputs.parent.rmdir()
 
 
-class Progress(contextlib.ExitStack):
-    """A progress bar of files that appear, whoever writes them.
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """A progress bar of the files that `count` counts, whoever writes them."""
 
-    Args:
-        description: What is done.
-        total: How many files there will be.
-        count: Returns how many there are now.
-    """
+    description: str
+    total: int
+    count: Callable[[], int]
 
-    def __init__(
-        self, description: str, total: int, count: Callable[[], int]
-    ) -> None:
-        super().__init__()
-        self._description = description
-        self._total = total
-        self._count = count
-
-    def __enter__(self) -> "Progress":
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[None]:
+        """Shows the bar for the duration of a `with` block."""
         from pwavenet_tf.core.progress import Bar
 
         print(
-            f"{self._description}: {self._total:,} files; the workers take "
+            f"{self.description}: {self.total:,} files; the workers take "
             "about 20 s to start",
             flush=True,
         )
-        bar = self.enter_context(
-            Bar(desc=self._description, total=self._total, unit="file")
-        )
         done = threading.Event()
-        watcher = threading.Thread(target=self._watch, args=(bar, done))
-        watcher.start()
-        self.callback(watcher.join)
-        self.callback(done.set)
-        return self
+        with Bar(desc=self.description, total=self.total, unit="file") as bar:
 
-    def _watch(self, bar, done: threading.Event) -> None:
-        stopped = False
-        while not stopped:
-            stopped = done.wait(1.0)
-            bar.update(self._count() - bar.n)
+            def watch() -> None:
+                stopped = False
+                while not stopped:
+                    stopped = done.wait(1.0)
+                    bar.update(self.count() - bar.n)
+
+            watcher = threading.Thread(target=watch)
+            watcher.start()
+            try:
+                yield
+            finally:
+                done.set()
+                watcher.join()
 
 
 def _pipeline(runner: Runner) -> "apache_beam.Pipeline":

@@ -57,10 +57,8 @@ def chart(
 ) -> "Markup":
     """A chart as an `svg` element, the same for the same content.
 
-    Args:
-        draw: Draws into matplotlib axes.
-        label: What is seen, for those who do not see it.
-        height: Units; the width is 420.
+    `draw` draws into matplotlib axes, `label` says what is seen to those who
+    do not see it, and the height is in units, of which the width is 420.
     """
     from markupsafe import Markup
 
@@ -83,19 +81,9 @@ def write_chart(
 ) -> None:
     """Writes a chart of its own, as PNG or SVG by the file's suffix.
 
-    Args:
-        path: The file.
-        draw: Draws into matplotlib axes.
-        width: Units.
-        height: Units.
-
-    Raises:
-        UserError: If the operating system refuses to write.
+    `draw` draws into matplotlib axes; width and height are in units.
     """
-    with (
-        _drawn(draw, width, height) as figure,
-        atomic_write(path) as temporary,
-    ):
+    with _drawn(draw, width, height) as figure, atomic_write(path) as temporary:
         # So that the same content makes the same file.
         undated = {"Date": None} if path.suffix.lower() == ".svg" else {}
         figure.savefig(temporary, dpi=2 * _POINTS, metadata=undated)

@@ -35,18 +35,10 @@ def append_checksum(path: Path) -> None:
 
 
 def require_intact(path: Path, advice: str) -> bool:
-    """Refuses a file that differs from its checksum.
+    """Refuses a file that can't be read or differs from its checksum.
 
-    Args:
-        path: The file.
-        advice: What to do about a damaged one.
-
-    Returns:
-        Whether there is a checksum; of what it states, see `require_kept`.
-
-    Raises:
-        UserError: If the file can't be read, or was damaged or changed since
-            its checksum was written.
+    The error ends with `advice`, what to do about a damaged file. Returns
+    whether there is a checksum; of what it states, see `require_kept`.
     """
     try:
         with path.open("rb") as file:
@@ -73,16 +65,9 @@ def require_kept(
 ) -> None:
     """Refuses a file that has lost the checksum that it states.
 
-    A file from an earlier version states none, and passes.
-
-    Args:
-        found: From `require_intact`.
-        stated: What the file holds, with the entry of `STATED` if it has one.
-        path: The file.
-        advice: What to do about a damaged one.
-
-    Raises:
-        UserError: If it has.
+    A file from an earlier version states none, and passes: `stated`, what the
+    file holds, then lacks the entry of `STATED`. `require_intact` returned
+    `found` and says what `advice` is.
     """
     if not found and stated.keys() >= STATED.keys():
         raise UserError(

@@ -37,11 +37,7 @@ class Settings:
 
     @classmethod
     def from_config(cls: type[S], config: "S | dict") -> S:
-        """Settings as they are, or from their form in a file.
-
-        Raises:
-            TypeError: If it is neither.
-        """
+        """Settings as they are, or from their form in a file."""
         if isinstance(config, cls):
             return config
         return cls(**cast(dict, config))
@@ -108,10 +104,11 @@ class AudioContract(Settings):
         statistics = "mel_mean", "mel_deviation"
         self._make_tuples(*statistics)
         for name in statistics:
-            if len(getattr(self, name)) not in (0, self.mels):
+            count = len(getattr(self, name))
+            if count not in (0, self.mels):
                 raise UserError(
-                    f"audio contract: {name} has {len(getattr(self, name))} "
-                    f"values for {self.mels} mel bands; give one for each"
+                    f"audio contract: {name} has {count} values for "
+                    f"{self.mels} mel bands; give one for each"
                 )
         if not self.hop_length <= self.window_length <= self.fft_length:
             raise UserError(
@@ -121,11 +118,7 @@ class AudioContract(Settings):
             )
 
     def require_upsampling(self, factors: tuple[int, ...]) -> None:
-        """Refuses upsampling factors that do not divide one hop.
-
-        Raises:
-            UserError: If the hop length is no multiple of their product.
-        """
+        """Refuses upsampling factors whose product does not divide one hop."""
         if self.hop_length % math.prod(factors):
             raise UserError(
                 f"upsampling {tuple(factors)} multiplies to "
@@ -154,16 +147,14 @@ class AudioContract(Settings):
 
     def differences(self, other: "AudioContract") -> list[str]:
         """Names and values of the fields in which two contracts differ."""
-        fields = []
-        for field in dataclasses.fields(self):
-            mine, theirs = getattr(self, field.name), getattr(other, field.name)
-            if mine == theirs:
-                continue
-            if isinstance(mine, tuple):
-                fields.append(f"{field.name} (statistics of another corpus)")
-            else:
-                fields.append(f"{field.name} ({mine} against {theirs})")
-        return fields
+        theirs = vars(other)
+        return [
+            f"{name} (statistics of another corpus)"
+            if isinstance(mine, tuple)
+            else f"{name} ({mine} against {theirs[name]})"
+            for name, mine in vars(self).items()
+            if mine != theirs[name]
+        ]
 
     def feature_differences(self, other: "AudioContract") -> list[str]:
         """As `differences`, of what the features depend on.
@@ -180,9 +171,7 @@ class AudioContract(Settings):
     ) -> None:
         """Refuses a contract of other features, naming what differs.
 
-        Raises:
-            UserError: If any other field differs. `mine` and `theirs` name
-                the two places in the message.
+        `mine` and `theirs` name the two places in the message.
         """
         if differences := self.feature_differences(other):
             raise UserError(
@@ -238,18 +227,16 @@ class Conditioning(Settings):
     encoder_dilations: tuple[int, ...] = NSYNTH_DILATIONS
 
     def __post_init__(self) -> None:
-        self._make_tuples("inputs", "upsampling", "phones", "speakers")
-        self._make_tuples("encoder_dilations")
+        lists = "inputs upsampling phones speakers encoder_dilations"
+        self._make_tuples(*lists.split())
         for name in self.inputs:
             if name not in CONDITIONING_INPUTS:
                 raise UserError(
                     f"conditioning on {name!r} is not known; choose from "
                     f"{', '.join(CONDITIONING_INPUTS)}"
                 )
-        for name in (
-            *("frame_layers", "harmonics"),
-            *("encoding_channels", "encoder_channels"),
-        ):
+        counts = "frame_layers harmonics encoding_channels encoder_channels"
+        for name in counts.split():
             if getattr(self, name) < 1:
                 raise UserError(
                     f"conditioning: {name} is {getattr(self, name)}; it must "
@@ -267,24 +254,13 @@ class Conditioning(Settings):
         return 1 + sum(self.encoder_dilations)
 
     def widths(self, mels: int) -> dict[str, int]:
-        """The values of a frame, by array.
-
-        Args:
-            mels: The contract's.
-        """
-        own = {"mel": mels, "encoding": self.encoding_channels}
-        return ARRAY_WIDTHS | own
+        """The values of a frame, by array, with the contract's `mels`."""
+        return ARRAY_WIDTHS | {"mel": mels, "encoding": self.encoding_channels}
 
     def require_vocabulary(self) -> None:
-        """Refuses linguistic features without phones, speakers unnamed.
-
-        Raises:
-            UserError: If a list that is needed is empty.
-        """
-        for name, listed in (
-            ("linguistic", self.phones),
-            ("speaker", self.speakers),
-        ):
+        """Refuses linguistic features without phones, speakers unnamed."""
+        lists = {"linguistic": self.phones, "speaker": self.speakers}
+        for name, listed in lists.items():
             if name in self.inputs and not listed:
                 raise UserError(
                     f"conditioning on {name} features needs the corpus's own "
@@ -293,14 +269,7 @@ class Conditioning(Settings):
                 )
 
     def require_source(self, taps: int) -> None:
-        """Refuses a source-filter flow that lacks its inputs.
-
-        Args:
-            taps: Length of its filter.
-
-        Raises:
-            UserError: If it cannot be made for this conditioning.
-        """
+        """Refuses a source-filter flow of odd taps or without its inputs."""
         if taps < 2 or taps % 2:
             raise UserError(
                 f"a source-filter flow of {taps} taps; it needs an even number"
@@ -321,8 +290,7 @@ class Conditioning(Settings):
     ) -> "Conditioning":
         """This conditioning with a corpus's phones, speakers and pitch.
 
-        Raises:
-            UserError: If the corpus lacks what an input needs.
+        A corpus that lacks what an input needs is refused.
         """
         needed = {
             "linguistic": phones,

@@ -21,11 +21,7 @@ UNFINISHED = f"{_UNFINISHED}*{_LOCK}"
 
 
 def require_free(folder: Path) -> None:
-    """Refuses a folder to be written that already holds something.
-
-    Raises:
-        UserError: If `folder` is a file, or a folder that is not empty.
-    """
+    """Refuses a place that is a file, or a folder that is not empty."""
     try:
         taken = folder.exists() and (
             not folder.is_dir() or any(folder.iterdir())
@@ -86,11 +82,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Writes JSON; numbers that it does not have become null.
-
-    Raises:
-        UserError: If the operating system refuses to write.
-    """
+    """Writes JSON; numbers that it does not have become null."""
     text = json.dumps(_finite(content), indent=1, allow_nan=False)
     with atomic_write(path) as temporary:
         temporary.write_text(text + "\n", "ascii")
@@ -107,11 +99,7 @@ def _finite(content: Any) -> Any:
 
 
 def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
-    """Writes CSV; None is an empty cell.
-
-    Raises:
-        UserError: If the operating system refuses to write.
-    """
+    """Writes CSV; None is an empty cell."""
     content = io.StringIO(newline="")
     csv.writer(content, lineterminator="\n").writerows(rows)
     with atomic_write(path) as temporary:
@@ -122,8 +110,7 @@ def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
 def remove_unfinished(locks: Iterable[Path]) -> None:
     """Removes what killed processes left, but nothing of one that is alive.
 
-    Args:
-        locks: What matches the pattern `UNFINISHED`.
+    `locks` are the files that match the pattern `UNFINISHED`.
     """
     for lock in locks:
         with (

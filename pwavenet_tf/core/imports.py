@@ -30,10 +30,6 @@ def import_tensorflow() -> None:
 
     Afterwards TensorFlow reports errors only, unless `TF_CPP_MIN_LOG_LEVEL`
     says otherwise. It does nothing if Keras is set to run on another backend.
-
-    Raises:
-        ImportError: If TensorFlow cannot be loaded; its messages are
-            printed to standard error first.
     """
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         return
@@ -53,10 +49,9 @@ def hold_back_stderr(
 ) -> Iterator[None]:
     """Holds back all that is written to file descriptor 2, C++ included.
 
-    Args:
-        remarks: What is thrown away; the rest, which other threads may have
-            written, is printed at the end. If left out, all is thrown away
-            unless the body raises an exception, and printed then.
+    What matches `remarks` is thrown away; the rest, which other threads may
+    have written, is printed at the end. Without `remarks` all is thrown away
+    unless the body raises an exception, and printed then.
     """
     with _HELD:
         try:

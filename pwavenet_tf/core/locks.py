@@ -19,14 +19,8 @@ from pwavenet_tf.core.errors import UserError
 def lock_file(path: Path, wait: bool = True) -> Iterator[bool]:
     """Holds a lock on a file, which is there only as long as the lock.
 
-    A thread that holds it already gets it again.
-
-    Args:
-        path: The file; its folder exists.
-        wait: Until another process gives it back.
-
-    Yields:
-        Whether it is locked; False where there are no locks.
+    A thread that holds it already gets it again. Yields whether it is locked;
+    False where there are no locks.
 
     Raises:
         filelock.Timeout: If another process holds it and we don't wait.
@@ -51,14 +45,7 @@ def lock_file(path: Path, wait: bool = True) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def run_lock(out: Path) -> Iterator[None]:
-    """Refuses a second run that would write to the same place.
-
-    Args:
-        out: The file or folder that the run writes; it need not exist.
-
-    Raises:
-        UserError: If another run is at work there.
-    """
+    """Refuses a second run that would write to the same file or folder."""
     out = Path(out).resolve()
     folder = out.parent
     # A mounted folder may be all that is writable.

@@ -111,12 +111,7 @@ _V1 = Preset(
 )
 
 _PAPER_STUDENT = StudentConfig(
-    flow_dilations=(
-        doubling(10),
-        doubling(10),
-        doubling(10),
-        doubling(10, rounds=3),
-    ),
+    flow_dilations=(*(doubling(10),) * 3, doubling(10, rounds=3)),
     filter_width=3,
     residual_channels=64,
     gate_channels=64,
@@ -227,8 +222,7 @@ _SMALL_NSYNTH = dataclasses.replace(
 
 _PRESETS = (
     *(_NANO, _SMALL, _V1, _PAPER, _MULTISPEAKER),
-    *(_SAMPLE_RNN, _SMALL_SAMPLE_RNN),
-    *(_NSYNTH, _SMALL_NSYNTH),
+    *(_SAMPLE_RNN, _SMALL_SAMPLE_RNN, _NSYNTH, _SMALL_NSYNTH),
 )
 
 

@@ -15,39 +15,24 @@ class Bar(tqdm):
     A line tells how far the work is, how fast, and how much time is left. Work
     of less than half a minute has none.
 
-    Args:
-        iterable: What is counted; else call `update`.
-        desc: What is done.
-        total: How much work there is, if `iterable` has no length.
-        unit: Of the work, in the singular.
-        initial: How much of it was done before.
-        named: Further arguments of `tqdm`.
+    The arguments are `tqdm`'s; `unit` is in the singular.
     """
 
     def __init__(
         self,
         iterable: Iterable | None = None,
         desc: str = "done",
-        total: float | None = None,
+        *,
         unit: str = "it",
-        initial: int = 0,
         **named,
     ) -> None:
         # Standard error is None where there is no console at all.
         self._in_lines = sys.stderr is None or not sys.stderr.isatty()
-        super().__init__(
-            iterable,
-            desc=desc,
-            total=total,
-            unit=unit,
-            initial=initial,
-            disable=self._in_lines,
-            **named,
-        )
+        named |= {"unit": unit, "disable": self._in_lines}
+        super().__init__(iterable, desc, **named)
         if self._in_lines:
             # What `tqdm` leaves out if it is disabled.
-            self.desc, self.unit, self.initial = desc, unit, initial
-            self.postfix = ""
+            self.desc, self.unit, self.postfix = desc, unit, ""
             self._shown = time.monotonic()
             # The first part may hold a compilation: speed counts from its end.
             self._first: tuple[float, float] | None = None

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 def text_table(rows: Iterable[Sequence[object]], indent: str = "") -> list[str]:
     """Lines in columns: the first to the left, the others to the right.
 
-    Args:
-        rows: The cells, at least one in each row; a row may end early.
-        indent: What each line starts with.
+    Each row has at least one cell and may end early; each line starts with
+    `indent`.
     """
     texts = [[str(cell) for cell in row] for row in rows]
     widths = [

@@ -27,13 +27,7 @@ _READ_HEADER = {
 def require_expansion(stated: int, actual: int, path: Path) -> None:
     """Refuses content that is far larger than the file that it is packed in.
 
-    Args:
-        stated: Bytes of the content, as the file states them.
-        actual: Bytes of the file.
-        path: The file, for the message.
-
-    Raises:
-        UserError: If it is.
+    Both sizes are in bytes; that of the content is what the file states.
     """
     if stated > max(_HARMLESS_BYTES, _MOST_EXPANSION * actual):
         raise UserError(
@@ -44,14 +38,9 @@ def require_expansion(stated: int, actual: int, path: Path) -> None:
 
 
 def open_archive(file: IO[bytes], path: Path) -> zipfile.ZipFile:
-    """Opens a zip archive that does not expand beyond measure.
-
-    Args:
-        file: The archive.
-        path: Its path, for the message.
+    """Opens a zip archive, and refuses one that expands beyond measure.
 
     Raises:
-        UserError: If it does.
         zipfile.BadZipFile: If it is not a zip archive, or a damaged one.
     """
     archive = zipfile.ZipFile(file)
@@ -61,10 +50,7 @@ def open_archive(file: IO[bytes], path: Path) -> zipfile.ZipFile:
 
 
 def load_arrays(path: Path) -> np.ndarray | dict[str, np.ndarray]:
-    """Loads what `numpy.save` or `numpy.savez` wrote.
-
-    Returns:
-        An array, or several by name.
+    """The array, or several by name, that `numpy.save` or `savez` wrote.
 
     Raises:
         UserError: If the file is truncated or damaged, is of another kind,
@@ -73,7 +59,16 @@ def load_arrays(path: Path) -> np.ndarray | dict[str, np.ndarray]:
     """
     with path.open("rb") as file:
         try:
-            return _arrays(file, path)
+            if not zipfile.is_zipfile(file):
+                file.seek(0)
+                return _array(file, path.stat().st_size, path)
+            arrays = {}
+            with open_archive(file, path) as archive:
+                for member in archive.infolist():
+                    with archive.open(member) as packed:
+                        name = member.filename.removesuffix(".npy")
+                        arrays[name] = _array(packed, member.file_size, path)
+            return arrays
         except UserError:
             raise
         # A damaged file has exceptions of NumPy, zipfile, zlib and the system.
@@ -81,24 +76,10 @@ def load_arrays(path: Path) -> np.ndarray | dict[str, np.ndarray]:
             raise _no_array(path) from error
 
 
-def _arrays(file: IO[bytes], path: Path) -> np.ndarray | dict[str, np.ndarray]:
-    if not zipfile.is_zipfile(file):
-        file.seek(0)
-        return _array(file, path.stat().st_size, path)
-    arrays = {}
-    with open_archive(file, path) as archive:
-        for member in archive.infolist():
-            with archive.open(member) as packed:
-                name = member.filename.removesuffix(".npy")
-                arrays[name] = _array(packed, member.file_size, path)
-    return arrays
-
-
 def require_whole_array(path: Path) -> None:
     """Refuses an `.npy` file that is truncated or of another kind.
 
     Raises:
-        UserError: If it is.
         OSError: If it cannot be read.
     """
     with path.open("rb") as file:
@@ -132,26 +113,19 @@ def _no_array(path: Path) -> UserError:
 
 
 def require_weights(content: Path | IO[bytes], size: int, path: Path) -> None:
-    """Refuses HDF5 whose arrays are far larger than it is.
-
-    Args:
-        content: The HDF5, `size` bytes.
-        size: Its bytes.
-        path: The file that it lies in, for the message.
+    """Refuses HDF5, `size` bytes in the file `path`, of far larger arrays.
 
     Raises:
-        UserError: If they are.
         OSError: If it is not HDF5.
     """
     import h5py
 
-    stated = 0
+    stated = []
 
     def add(name: str, item) -> None:
-        nonlocal stated
         if isinstance(item, h5py.Dataset):
-            stated += math.prod(item.shape or ()) * item.dtype.itemsize
+            stated.append(math.prod(item.shape or ()) * item.dtype.itemsize)
 
     with h5py.File(content) as file:
         file.visititems(add)
-    require_expansion(stated, size, path)
+    require_expansion(sum(stated), size, path)

@@ -38,15 +38,7 @@ BOUNDS = {
 
 
 def require_within(name: str, value: float) -> None:
-    """Refuses a setting outside of its bounds, and what is no number.
-
-    Args:
-        name: One of `BOUNDS`.
-        value: Its value.
-
-    Raises:
-        UserError: If it is outside.
-    """
+    """Refuses the value of one of `BOUNDS` that is outside or no number."""
     lowest, highest = BOUNDS[name]
     if not lowest <= value <= highest:
         raise UserError(
@@ -120,7 +112,7 @@ class PowerLoss(Settings):
     def __post_init__(self) -> None:
         # JSON has lists where Python has tuples.
         for name in ("exponents", "resolutions"):
-            rows = tuple(tuple(row) for row in getattr(self, name))
+            rows = tuple(map(tuple, getattr(self, name)))
             object.__setattr__(self, name, rows)
             if not rows:
                 raise UserError(
@@ -174,27 +166,17 @@ class Distillation(TeacherTraining):
 
     def losses(self) -> dict[str, Any]:
         """The arguments of a `Distiller` that these settings fix."""
-        of_any = {field.name for field in dataclasses.fields(TeacherTraining)}
-        return {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name not in of_any
-        }
+        of_any = TeacherTraining.__dataclass_fields__
+        return {k: v for k, v in vars(self).items() if k not in of_any}
 
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
     """A complete set of settings.
 
-    Attributes:
-        name: What `preset` knows it by.
-        audio: The acoustic contract, without normalisation statistics.
-        conditioning: What teacher and student are conditioned on, without
-            the corpus's phones and speakers.
-        teacher: Sizes of the teacher.
-        teacher_training: How the teacher is trained.
-        student: Sizes of the student; `None` if none can be distilled.
-        distillation: How the student is distilled; `None` likewise.
+    The acoustic contract has no normalisation statistics, the conditioning no
+    phones and speakers: those are a corpus's. Without `student` and
+    `distillation` none can be distilled.
     """
 
     name: str

@@ -15,16 +15,10 @@ _HALF = np.uint64(32)
 
 
 def uniforms_at(seed, rows: int, start: int, count: int) -> np.ndarray:
-    """As `positional_uniforms`: the same bits.
+    """As `positional_uniforms`, the same bits: `(rows, count)` in [0, 1).
 
-    Args:
-        seed: An integer for all rows, or `(rows,)`, from -2**63 to 2**63 - 1.
-        rows: Number of independent rows.
-        start: First position of all rows.
-        count: Number of positions.
-
-    Returns:
-        `(rows, count)`, float32 in [0, 1).
+    The seed is a 64-bit integer for all rows, or one for each, `(rows,)`; the
+    positions of every row are `start` and those that follow it.
     """
     seeds = np.asarray(seed, np.int64)
     indices = np.arange(rows) if seeds.ndim == 0 else np.zeros(rows, np.int64)
@@ -48,15 +42,10 @@ def open_unit_interval(uniform):
 
 
 def philox(key, low, high) -> np.ndarray:
-    """Four words for every key and counter.
+    """Four words for every key and counter, uint32 `(rows, counts, 4)`.
 
-    Args:
-        key: uint64 `(rows, 1)`.
-        low: The counter's lower half, uint64 `(1, counts)`.
-        high: Its upper half, uint64 `(rows, 1)`.
-
-    Returns:
-        uint32 `(rows, counts, 4)`.
+    All are uint64: the key and the counter's upper half `(rows, 1)`, its lower
+    half `(1, counts)`.
     """
     shape = np.broadcast_shapes(key.shape, low.shape, high.shape)
     words = [

@@ -13,8 +13,6 @@ from pwavenet_tf.models.backend import ReplicatedModel, batch_share
 
 # ln F0 relative to the speaker's mean has about this standard deviation.
 _PITCH_STD = 0.2
-# Where a phone lasts no frame, its logarithm is still finite.
-_LEAST_FRAMES = 1.0
 # Weights of the losses.
 _WEIGHTS = {
     "mel": 1.0,
@@ -32,13 +30,9 @@ _MOST_FRAMES = 800.0
 class AcousticConfig(Settings):
     """Sizes of the acoustic model; see `AcousticModel`.
 
-    Attributes:
-        channels: Channels of the encoder and the decoder.
-        filter_width: Filter width of their convolutions, odd.
-        encoder_layers: Residual blocks over phones.
-        decoder_dilations: Dilations of the residual blocks over frames.
-        predictor_channels: Channels of the three predictors.
-        dropout: Share of each block's activations that training leaves out.
+    Encoder and decoder, of as many channels, are residual blocks over phones
+    and over frames, of convolutions of an odd width; `dropout` is the share of
+    each block's activations that training leaves out.
     """
 
     channels: int = 144
@@ -88,9 +82,8 @@ class ResidualBlock(keras.layers.Layer):
 class VariancePredictor(keras.layers.Layer):
     """One number for each phone, from two convolutions (2006.04558, 2.3)."""
 
-    def __init__(self, read, channels, dropout, **kwargs) -> None:
+    def __init__(self, channels, dropout, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.read = read
         policy = self.dtype_policy
         self.convolutions = [
             keras.layers.Conv1D(
@@ -105,7 +98,7 @@ class VariancePredictor(keras.layers.Layer):
         self.output_layer = keras.layers.Dense(1, dtype="float32")
 
     def build(self, input_shape) -> None:
-        width = self.read
+        width = input_shape[-1]
         for convolution, normalization in zip(
             self.convolutions, self.normalizations, strict=True
         ):
@@ -198,9 +191,7 @@ class AcousticModel(ReplicatedModel):
             for _ in range(config.encoder_layers)
         ]
         self.predictors = {
-            name: VariancePredictor(
-                width, config.predictor_channels, drop, **policy
-            )
+            name: VariancePredictor(config.predictor_channels, drop, **policy)
             for name in ("log_duration", "phone_pitch", "energy")
         }
         self.variance_projection = keras.layers.Dense(width, **policy)
@@ -268,14 +259,9 @@ class AcousticModel(ReplicatedModel):
     ) -> dict:
         """`mel`, `pitch` and `voicing` of so many frames.
 
-        Args:
-            encoded: From `encode`.
-            durations: Integers `(batch, phones)`, frames.
-            phone_pitch: `(batch, phones)`, ln(F0 / mean).
-            energy: `(batch, phones)`.
-            frames: How many, a scalar; those after the last phone's are zero
-                in every convolution.
-            training: Whether to drop activations.
+        From what `encode` gave, durations, integers in frames, pitch, ln(F0 /
+        mean), and energy, all `(batch, phones)`. Frames after the last phone's
+        are zero in every convolution.
         """
         variances = ops.stack([phone_pitch / _PITCH_STD, energy], axis=-1)
         variances = ops.cast(variances, encoded.dtype)
@@ -325,11 +311,7 @@ class AcousticModel(ReplicatedModel):
     def durations(self, log_duration, phones, rate=1.0):
         """Whole frames from predicted logarithms, 1 at least for each phone.
 
-        Args:
-            log_duration: From `predict_variances`.
-            phones: Integers `(batch, phones)`, 0 after the last.
-            rate: How much faster than the model's own rate; for each row, or
-                one for all.
+        `rate`, for each row or one for all, is relative to the model's own.
         """
         rate = ops.reshape(ops.cast(rate, "float32"), (-1, 1))
         frames = ops.round(ops.exp(log_duration) / rate)
@@ -373,16 +355,10 @@ class AcousticModel(ReplicatedModel):
         """`generate` as one TensorFlow graph for any number of phones."""
         import tensorflow as tf
 
+        phones = tf.TensorSpec((None, None), tf.int32)
         factor = tf.TensorSpec((None,), tf.float32)
-        return tf.function(
-            self.generate,
-            input_signature=[
-                tf.TensorSpec((None, None), tf.int32),
-                factor,
-                factor,
-            ],
-            autograph=False,
-        )
+        signature = [phones, factor, factor]
+        return tf.function(self.generate, signature, autograph=False)
 
     def sharpened(self, mel):
         """A generated mel spectrogram with the variance of recordings."""
@@ -394,45 +370,33 @@ class AcousticModel(ReplicatedModel):
         """The mean absolute error of the mel spectrogram, and smaller terms.
 
         Weighted: the squared errors of ln duration, and of pitch and energy of
-        phones, each in units of its deviation; the absolute error of F0 over
-        voiced frames; the cross-entropy of voicing. The mel spectrogram's is
-        over frames and bands, normalised.
+        phones, each in units of its standard deviation; the absolute error of
+        F0 over voiced frames; the cross-entropy of voicing. The mel
+        spectrogram's is over frames and bands, normalised.
 
-        Args:
-            x: The inputs, as given to `call`, with `pitch`, `(batch, frames,
-                2)`: ln(F0 / mean) and voicing.
-            y: Not read.
-            y_pred: What `call` returned.
-            sample_weight: Not read.
-            training: Not read.
+        Read are the inputs x, as given to `call`, with `pitch`, `(batch,
+        frames, 2)`, ln(F0 / mean) and voicing; and `y_pred`, what `call`
+        returned.
         """
-        del y, sample_weight, training
         known = ops.cast(x["phones"] > 0, "float32")
         frames = ops.shape(x["mel"])[1]
         lengths = ops.sum(ops.cast(x["durations"], "int32"), axis=1)
         valid = ops.cast(ops.arange(frames)[None] < lengths[:, None], "float32")
-        voiced = x["pitch"][..., 1] * valid
-        log_duration = ops.log(
-            ops.maximum(ops.cast(x["durations"], "float32"), _LEAST_FRAMES)
+        pitch, voicing = x["pitch"][..., 0], x["pitch"][..., 1]
+        voiced = voicing * valid
+        # Where a phone lasts no frame, its logarithm is still finite.
+        durations = ops.maximum(ops.cast(x["durations"], "float32"), 1.0)
+        log_duration, scale = ops.log(durations), 1.0 / _PITCH_STD
+        phone_pitch = scale * (x["phone_pitch"] - y_pred["phone_pitch"])
+        cross_entropy = ops.binary_crossentropy(
+            voicing, y_pred["voicing"], from_logits=True
         )
-        scale = 1.0 / _PITCH_STD
         errors = {
             "mel": (ops.mean(ops.abs(x["mel"] - y_pred["mel"]), -1), valid),
-            "voicing": (
-                ops.binary_crossentropy(
-                    x["pitch"][..., 1], y_pred["voicing"], from_logits=True
-                ),
-                valid,
-            ),
-            "pitch": (
-                scale * ops.abs(x["pitch"][..., 0] - y_pred["pitch"]),
-                voiced,
-            ),
+            "voicing": (cross_entropy, valid),
+            "pitch": (scale * ops.abs(pitch - y_pred["pitch"]), voiced),
             "duration": ((log_duration - y_pred["log_duration"]) ** 2, known),
-            "phone_pitch": (
-                (scale * (x["phone_pitch"] - y_pred["phone_pitch"])) ** 2,
-                known,
-            ),
+            "phone_pitch": (phone_pitch**2, known),
             "energy": ((x["energy"] - y_pred["energy"]) ** 2, known),
         }
         total = 0.0

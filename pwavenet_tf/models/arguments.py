@@ -17,7 +17,6 @@ class KeepsArguments:
     """
 
     def get_config(self) -> dict:
-        """As in Keras."""
         return super().get_config() | {  # type: ignore[misc]
             name: _serialized(getattr(self, name))
             for name in _arguments(type(self))
@@ -25,7 +24,6 @@ class KeepsArguments:
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None):
-        """As in Keras."""
         nested = {
             name: keras.saving.deserialize_keras_object(value, custom_objects)
             for name, value in config.items()

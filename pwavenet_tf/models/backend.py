@@ -42,9 +42,8 @@ def is_replicated(model: keras.Model) -> bool:
 def batch_share(valid_samples=None):
     """This replica's share of the global batch, 0 to 1.
 
-    Args:
-        valid_samples: How many of its samples the loss is computed over, a
-            scalar; `None` where every replica has as many.
+    Its loss is computed over `valid_samples`, a scalar; `None` where every
+    replica has as many.
     """
     replicas = replica_count()
     if replicas == 1:
@@ -70,18 +69,12 @@ def next_key(generator: keras.random.SeedGenerator):
 
 
 class Key(keras.random.SeedGenerator):
-    """Passes Keras's random functions a key in place of a generator.
-
-    Args:
-        key: From `next_key`.
-    """
+    """Passes Keras's random functions a key in place of a generator."""
 
     def __init__(self, key) -> None:
         self._key = key
 
     def next(self, ordered: bool = True):
-        """The key, every time."""
-        del ordered
         return self._key
 
 
@@ -96,7 +89,6 @@ class GlobalClipAdam(keras.optimizers.Adam):
     """
 
     def apply(self, grads, trainable_variables=None):
-        """As in Keras."""
         count = replica_count()
         if count > 1:
             grads = [one / count for one in _sum_over_replicas(list(grads))]
@@ -114,24 +106,15 @@ class ReplicatedModel(KeepsArguments, keras.Model):
     """
 
     def compile(
-        self,
-        optimizer="rmsprop",
-        loss=None,
-        loss_weights=None,
-        *others,
-        **options,
+        self, optimizer="rmsprop", loss=None, loss_weights=None, *args, **kwargs
     ):
-        """As in Keras, but for the loss, which is the model's own.
-
-        Raises:
-            UserError: If a loss or its weights are given.
-        """
+        """As in Keras, but for the loss, which is the model's own."""
         if loss is not None or loss_weights is not None:
             raise UserError(
                 f"{type(self).__name__} has a loss of its own, which would "
                 "make nothing of another; compile it with an optimizer alone"
             )
-        super().compile(optimizer, None, None, *others, **options)
+        super().compile(optimizer, None, None, *args, **kwargs)
 
     def compile_from_config(self, config):
         """As in Keras, which would not compile a model with its own method."""
@@ -202,16 +185,10 @@ def policy(precision: str) -> str:
 
 
 def in_precision(model: keras.Model, precision: str) -> keras.Model:
-    """A copy of a model that computes in another precision.
+    """A copy of a built model, not compiled, that computes in `precision`.
 
-    Log-scales, likelihoods and losses stay float32.
-
-    Args:
-        model: Built.
-        precision: One of `PRECISIONS`.
-
-    Returns:
-        The copy, not compiled; `model` itself if it computes so already.
+    Log-scales, likelihoods and losses stay float32. A model that computes in
+    this one of `PRECISIONS` already is returned itself.
     """
     if model.dtype_policy.name == policy(precision):
         return model
@@ -223,15 +200,11 @@ def in_precision(model: keras.Model, precision: str) -> keras.Model:
 
 
 def unscaled(record: Callable, model: keras.Model) -> Callable:
-    """Records norms of gradients without the loss scale.
+    """Records norms of a model's gradients without the loss scale.
 
-    Args:
-        record: Takes a norm and its weight.
-        model: Whose gradients they are.
-
-    Returns:
-        Takes a norm. One that is not finite is left out if the loss is
-        scaled: Keras then leaves out the step and lowers the scale.
+    `record` takes a norm and its weight, what is returned takes a norm. One
+    that is not finite is left out if the loss is scaled: Keras then leaves out
+    the step and lowers the scale.
     """
     # There is none before the model is compiled.
     optimizer = getattr(model, "optimizer", None)

@@ -67,23 +67,19 @@ class InverseAutoregressiveFlow(tfb.Bijector):
 
 
 class DeEmphasis(tfb.Bijector):
-    """x_t = y_t + a x_{t-1}: from the flows' output to audio.
+    """x_t = y_t + a x_{t-1}, 0 <= a < 1: from the flows' output to audio.
 
     Forward is the recursion, inverse is pre-emphasis. Each sample is shifted
     by a function of the past, so ln|det ∂x/∂y| = 0.
-
-    Args:
-        coefficient: a, 0 to below 1.
-        name: Name of the bijector.
     """
 
-    def __init__(self, coefficient: float, name: str = "de_emphasis") -> None:
+    def __init__(self, coefficient: float) -> None:
         parameters = dict(locals())
         super().__init__(
             forward_min_event_ndims=1,
             is_constant_jacobian=True,
             parameters=parameters,
-            name=name,
+            name="de_emphasis",
         )
         self.coefficient = coefficient
 

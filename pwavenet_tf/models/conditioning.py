@@ -18,13 +18,14 @@ from pwavenet_tf.models.arguments import KeepsArguments
 from pwavenet_tf.models.encoder import TemporalEncoder
 from pwavenet_tf.models.inputs import Features
 
-_PACKAGE = "pwavenet_tf"
-
 # Channels of each of the three phones' vectors.
 _PHONE_CHANNELS = 16
 
+# What the stacks of gated blocks read.
+_OF_STACKS = ("conditioning", "speaker", "sinusoids")
 
-@keras.saving.register_keras_serializable(package=_PACKAGE)
+
+@keras.saving.register_keras_serializable(package="pwavenet_tf")
 class LinearInterpolation(keras.initializers.Initializer):
     """Starts a transposed convolution as an interpolation of mixed channels.
 
@@ -43,7 +44,7 @@ class LinearInterpolation(keras.initializers.Initializer):
         return ops.cast(triangle[:, None, None] * mixing[None], dtype)
 
 
-@keras.saving.register_keras_serializable(package=_PACKAGE)
+@keras.saving.register_keras_serializable(package="pwavenet_tf")
 class TransposedConvolution(KeepsArguments, keras.layers.Layer):
     """Transposed convolution whose kernel is twice its stride.
 
@@ -51,10 +52,6 @@ class TransposedConvolution(KeepsArguments, keras.layers.Layer):
     alike (no checkerboard imbalance). Equal to `keras.layers.Conv1DTranspose`
     with `kernel_size=2 * stride` and `padding="same"`, but computed as one
     matrix product at the input's rate and an overlapping sum.
-
-    Args:
-        filters: Output channels.
-        stride: Output samples for each input.
 
     Input shape: `(batch, time, channels)`.
     Output shape: `(batch, time * stride, filters)`.
@@ -93,23 +90,17 @@ class TransposedConvolution(KeepsArguments, keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         batch, length, _ = input_shape
-        longer = None if length is None else length * self.stride
-        return (batch, longer, self.filters)
+        return batch, length and length * self.stride, self.filters
 
 
-def with_repeated_ends(frames, context: int):
-    """The frames with the first and the last one repeated before and after.
-
-    Args:
-        frames: `(batch, frames, channels)`.
-        context: How often each is repeated.
-    """
-    first = ops.repeat(frames[:, :1], context, axis=1)
-    last = ops.repeat(frames[:, -1:], context, axis=1)
+def with_repeated_ends(frames, count: int):
+    """`(batch, frames, channels)` with `count` more of both end frames."""
+    first = ops.repeat(frames[:, :1], count, axis=1)
+    last = ops.repeat(frames[:, -1:], count, axis=1)
     return ops.concatenate([first, frames, last], axis=1)
 
 
-@keras.saving.register_keras_serializable(package=_PACKAGE)
+@keras.saving.register_keras_serializable(package="pwavenet_tf")
 class Upsampler(KeepsArguments, keras.layers.Layer):
     """Learned upsampling of frames of features (WaveNet, section 2.5).
 
@@ -117,11 +108,7 @@ class Upsampler(KeepsArguments, keras.layers.Layer):
     ReLU between. The ends are extended by repeating the first and the last
     frame `context_frames` times, and only there: a chunk that brings that
     many neighbouring frames with it is upsampled exactly as within the whole.
-
-    Args:
-        channels: Channels of every layer and of the output.
-        factors: Stride of each transposed convolution.
-        frame_layers: Convolutions over frames.
+    `factors` are the strides of the transposed convolutions.
 
     Input shape: `(batch, frames, values of a frame)`.
     Output shape: `(batch, frames * product of factors, channels)`.
@@ -173,18 +160,15 @@ class Upsampler(KeepsArguments, keras.layers.Layer):
             shape = expansion.compute_output_shape(shape)
 
     def call(self, frames):
-        context = self.context_frames
-        x = self.convolution(with_repeated_ends(frames, context))
+        x = self.convolution(with_repeated_ends(frames, self.context_frames))
         for layer in (*self.further_convolutions, *self.expansions):
             x = layer(ops.leaky_relu(x, 0.4))
-        extension = context * math.prod(self.factors)
+        extension = self.context_frames * math.prod(self.factors)
         return x[:, extension:-extension]
 
     def compute_output_shape(self, input_shape):
         batch, frames, _ = input_shape
-        if frames is not None:
-            frames *= math.prod(self.factors)
-        return (batch, frames, self.channels)
+        return batch, frames and frames * math.prod(self.factors), self.channels
 
 
 def by_reader(conditioning: dict) -> tuple[dict, dict]:
@@ -192,15 +176,9 @@ def by_reader(conditioning: dict) -> tuple[dict, dict]:
 
     The rest is a source-filter flow's or linear prediction's.
     """
-    of_stacks = {
-        name: conditioning[name]
-        for name in ("conditioning", "speaker", "sinusoids")
-        if name in conditioning
-    }
-    rest = {
-        name: x for name, x in conditioning.items() if name not in of_stacks
-    }
-    return of_stacks, rest
+    rest = dict(conditioning)
+    names = [name for name in _OF_STACKS if name in rest]
+    return {name: rest.pop(name) for name in names}, rest
 
 
 def _embedding(channels: int, dtype) -> keras.layers.Dense:
@@ -276,17 +254,14 @@ class Conditioner(KeepsArguments, keras.layers.Layer):
             )
         if "linguistic" in self.conditioning.inputs:
             self.phone_vectors = _embedding(_PHONE_CHANNELS, policy)
+        channels = self.conditioning.channels
         if "speaker" in self.conditioning.inputs:
-            self.speaker_vectors = _embedding(
-                self.conditioning.channels, policy
-            )
-        if self.conditioning.upsampling and self._frame_channels:
-            self.audio.require_upsampling(self.conditioning.upsampling)
+            self.speaker_vectors = _embedding(channels, policy)
+        factors = self.conditioning.upsampling
+        if factors and self._frame_channels:
+            self.audio.require_upsampling(factors)
             self.upsampler = Upsampler(
-                self.conditioning.channels,
-                self.conditioning.upsampling,
-                self.conditioning.frame_layers,
-                dtype=policy,
+                channels, factors, self.conditioning.frame_layers, dtype=policy
             )
 
     @property
@@ -302,8 +277,7 @@ class Conditioner(KeepsArguments, keras.layers.Layer):
     @property
     def stride(self) -> int:
         """Samples for each vector of the series."""
-        upsampled = math.prod(self.conditioning.upsampling)
-        return self.audio.hop_length // upsampled
+        return self.audio.hop_length // math.prod(self.conditioning.upsampling)
 
     @property
     def context_frames(self) -> int:
@@ -322,24 +296,22 @@ class Conditioner(KeepsArguments, keras.layers.Layer):
             return self._frame_channels
         return self.conditioning.channels
 
-    @property
-    def output_shapes(self) -> dict[str, tuple]:
-        """Shapes of what a call returns, for any batch and length."""
+    def _output_shapes(self, batch=None, time=None) -> dict[str, tuple]:
         shapes: dict[str, tuple] = {}
-        if self.series_channels:
-            shapes["conditioning"] = (None, None, self.series_channels)
+        if channels := self.series_channels:
+            steps = time and time // self.stride
+            shapes["conditioning"] = (batch, steps, channels)
         if self.speaker_vectors is not None:
-            shapes["speaker"] = (None, 1, self.conditioning.channels)
+            shapes["speaker"] = (batch, 1, self.conditioning.channels)
         if "sinusoids" in self.conditioning.inputs:
-            shapes["sinusoids"] = (None, None, self.conditioning.harmonics)
+            shapes["sinusoids"] = (batch, time, self.conditioning.harmonics)
         return shapes
 
     @property
     def shapes_to_build(self) -> dict[str, tuple]:
-        """The same as keyword arguments of the `build` of a `GatedStack`."""
-        return {
-            f"{name}_shape": shape for name, shape in self.output_shapes.items()
-        }
+        """Keyword arguments of the `build` of a `GatedStack`."""
+        shapes = self._output_shapes()
+        return {f"{name}_shape": shape for name, shape in shapes.items()}
 
     def build(self, input_shape=None) -> None:
         # One more phone: 0 stands for none and for unknown ones.
@@ -355,11 +327,7 @@ class Conditioner(KeepsArguments, keras.layers.Layer):
             self.encoder.build()
 
     def with_encoding(self, inputs):
-        """The inputs with the encoding of their audio, if it is needed.
-
-        Args:
-            inputs: As in `call`. An encoding among them stays as it is.
-        """
+        """Inputs with the encoding of their audio, if needed and not given."""
         if self.encoder is None or "encoding" in inputs:
             return inputs
         # As features are, whatever the encoder computed in.
@@ -394,13 +362,10 @@ class Conditioner(KeepsArguments, keras.layers.Layer):
         return np.stack([self.encoder.encode(row) for row in audio])
 
     def encoded_features(self, features: Features, audio: np.ndarray):
-        """A recording's features, with its encoding if that is needed.
+        """A recording's features, with its encoding if needed and not given.
 
-        Args:
-            features: As `require_features` takes them. An encoding among them
-                stays as it is.
-            audio: The recording's, `(time,)`, or `(batch, time)` if the
-                features have a batch axis.
+        The features are as `require_features` takes them, the audio is
+        `(time,)`, or `(batch, time)` if they have a batch axis.
         """
         given = features if isinstance(features, Mapping) else {"mel": features}
         if self.encoder is None or "encoding" in given:
@@ -458,20 +423,11 @@ class Conditioner(KeepsArguments, keras.layers.Layer):
         return [ops.cast(x, self.compute_dtype) for x in features]
 
     def compute_output_shape(self, input_shape):
-        shapes = self.output_shapes
-        batch, frames = None, None
+        batch, time, hop = None, None, self.audio.hop_length
         for name, shape in input_shape.items():
             batch = shape[0]
             if name in FRAME_ARRAYS:
-                frames = shape[1]
-            elif name == "audio" and frames is None:
-                frames = shape[1] and shape[1] // self.audio.hop_length
-        if "conditioning" in shapes:
-            steps = frames and frames * self.audio.hop_length // self.stride
-            shapes["conditioning"] = (batch, steps, self.series_channels)
-        if "speaker" in shapes:
-            shapes["speaker"] = (batch, 1, self.conditioning.channels)
-        if "sinusoids" in shapes:
-            time = frames and frames * self.audio.hop_length
-            shapes["sinusoids"] = (batch, time, self.conditioning.harmonics)
-        return shapes
+                time = shape[1] and shape[1] * hop
+            elif name == "audio" and time is None:
+                time = shape[1] and shape[1] // hop * hop
+        return self._output_shapes(batch, time)

@@ -22,10 +22,6 @@ class EncoderBlock(KeepsArguments, keras.layers.Layer):
     y_t = x_t + W₂ ReLU(b + Σ_k W_k ReLU(x_{t + (k - 1) · dilation})), where k
     is 0, 1 or 2: it looks back and ahead, and is not padded.
 
-    Args:
-        channels: Of its input, its convolution and its output.
-        dilation: Of the convolution.
-
     Input shape: `(batch, time, channels)`.
     Output shape: `(batch, time - 2 * dilation, channels)`.
     """
@@ -66,12 +62,6 @@ class TemporalEncoder(KeepsArguments, keras.layers.Layer):
     neighbouring frames with it is encoded exactly as within the whole, and
     zeros that are appended to a recording change nothing.
 
-    Args:
-        channels: Of all layers.
-        dilations: Dilation of each residual layer.
-        encoding_channels: Of the encoding.
-        hop_length: Samples of a frame.
-
     Input shape: `(batch, time)`, audio in [-1, 1]; time is a multiple of the
         hop length.
     Output shape: `(batch, time / hop_length, encoding_channels)`.
@@ -100,14 +90,14 @@ class TemporalEncoder(KeepsArguments, keras.layers.Layer):
         self.bottleneck = keras.layers.Dense(encoding_channels, dtype=policy)
 
     @property
-    def context(self) -> int:
+    def context_samples(self) -> int:
         """Samples on either side of a frame that its encoding depends on."""
         return 1 + sum(self.dilations)
 
     @property
     def context_frames(self) -> int:
         """The same in whole frames."""
-        return math.ceil(self.context / self.hop_length)
+        return math.ceil(self.context_samples / self.hop_length)
 
     def build(self, input_shape=None) -> None:
         self.front.build((None, None, 1))
@@ -117,7 +107,7 @@ class TemporalEncoder(KeepsArguments, keras.layers.Layer):
         self.built = True
 
     def call(self, audio):
-        margin = [self.context] * 2
+        margin = [self.context_samples] * 2
         x = ops.pad(mu_law_compressed(audio), [[0, 0], margin])
         x = ops.cast(ops.expand_dims(x, -1), self.compute_dtype)
         x = self.front(x)[:, _FILTER_WIDTH - 1 :]
@@ -133,27 +123,24 @@ class TemporalEncoder(KeepsArguments, keras.layers.Layer):
     def encode(self, audio: np.ndarray) -> np.ndarray:
         """The encoding of a whole recording, in constant memory.
 
-        Args:
-            audio: `(time,)`, of any length; it ends in silence.
-
-        Returns:
-            float32 `(frames, encoding_channels)`, equal to that of one call.
+        From audio `(time,)` of any length, after which there is silence;
+        float32 `(frames, encoding_channels)`, equal to that of one call.
         """
-        hop, context = self.hop_length, self.context_frames
+        hop, context_frames = self.hop_length, self.context_frames
         frames = math.ceil(len(audio) / hop)
         chunks = math.ceil(frames / _CHUNK_FRAMES)
         length = min(frames, _CHUNK_FRAMES)
         # Chunks of one shape: beyond the ends there is silence.
-        after = context * hop + chunks * length * hop - len(audio)
-        padded = np.pad(np.asarray(audio, "float32"), (context * hop, after))
-        found = []
+        margin = context_frames * hop
+        after = margin + chunks * length * hop - len(audio)
+        padded = np.pad(np.asarray(audio, "float32"), (margin, after))
+        encodings = []
         for first in range(0, chunks * length, length):
-            chunk = padded[first * hop : (first + length + 2 * context) * hop]
+            chunk = padded[first * hop :][: length * hop + 2 * margin]
             encoding = ops.convert_to_numpy(self(chunk[None]))[0]
-            found.append(encoding[context : context + length])
-        return np.concatenate(found)[:frames].astype("float32")
+            encodings.append(encoding[context_frames:][:length])
+        return np.concatenate(encodings)[:frames].astype("float32")
 
     def compute_output_shape(self, input_shape):
         batch, time = input_shape
-        frames = time and time // self.hop_length
-        return (batch, frames, self.encoding_channels)
+        return batch, time and time // self.hop_length, self.encoding_channels

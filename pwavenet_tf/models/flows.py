@@ -17,24 +17,12 @@ LOG_SCALE_BOUND = 2.0
 
 
 def affine_step(x, location, scale):
-    """One step of a flow, x · s + μ, elementwise.
-
-    Args:
-        x: The flow's input.
-        location: μ, of the same shape.
-        scale: s, of the same shape.
-    """
+    """One step of a flow from its input, x · s + μ, elementwise."""
     return x * scale + location
 
 
 def inverse_affine_step(x, location, inverse_scale):
-    """The inverse of `affine_step`, (x - μ) · 1/s, elementwise.
-
-    Args:
-        x: The flow's output.
-        location: μ, of the same shape.
-        inverse_scale: 1/s, of the same shape.
-    """
+    """The inverse of `affine_step` from its output, (x - μ) · 1/s."""
     return (x - location) * inverse_scale
 
 
@@ -43,24 +31,10 @@ class FlowNetwork(KeepsArguments, keras.layers.Layer):
     """The WaveNet inside one flow: (μ_t, ln s_t) from the series before t.
 
     The layout of the teacher without skip connections (1711.10433, section
-    3). ln s is bounded softly, `centre ± 2`, so that no flow alone can
-    collapse or explode; both outputs are float32 under any policy.
-
-    Args:
-        dilations: Dilation of each layer.
-        residual_channels: Channels between the layers.
-        gate_channels: Channels of each gate.
-        filter_width: Filter width of the dilated convolutions.
-        log_scale_centre: ln s of the untrained network.
-        input_deviation: Standard deviation that x is expected to have.
-        stride: Samples for each vector of the conditioning.
-
-    Call arguments:
-        x: The series `(batch, time)`.
-        conditioning: `(batch, time / stride, conditioning_channels)`, or
-            `None`.
-        speaker: `(batch, 1, channels)`, or `None`.
-        sinusoids: `(batch, time, harmonics)`, or `None`.
+    3): the arguments, but for the series `(batch, time)`, are those of a
+    `GatedStack`. ln s is bounded softly, `log_scale_centre ± 2`, so that no
+    flow alone can collapse or explode, and is the centre before training; both
+    outputs are float32 under any policy.
 
     Returns:
         `(location, log_scale)`, each `(batch, time)`.
@@ -147,11 +121,5 @@ class FlowNetwork(KeepsArguments, keras.layers.Layer):
         bounded = LOG_SCALE_BOUND * ops.tanh(raw / LOG_SCALE_BOUND)
         return location, self.log_scale_centre + bounded
 
-    def compute_output_shape(
-        self,
-        x_shape,
-        conditioning_shape=None,
-        speaker_shape=None,
-        sinusoids_shape=None,
-    ):
+    def compute_output_shape(self, x_shape, *others, **more_others):
         return x_shape, x_shape

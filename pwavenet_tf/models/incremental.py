@@ -25,29 +25,13 @@ from pwavenet_tf.models.layers import GatedStack
 class CachedState(NamedTuple):
     """The state of stacks between two samples.
 
-    Attributes:
-        rings: `(sum of ring lengths, batch, residual channels)`.
-        newest: What the stacks read at the last sample.
-        position: How many samples there have been, int32.
+    The rings, `(sum of their lengths, batch, residual channels)`; what the
+    stacks read at the last sample; and how many samples there have been, int32.
     """
 
     rings: tf.Tensor
     newest: tf.Tensor
     position: tf.Tensor
-
-
-class StepOutput(NamedTuple):
-    """The outputs of one step through the blocks.
-
-    Attributes:
-        gated: The output of each block's gate, `(batch, channels)`.
-        residuals: Each stack's last residual, `(batch, channels)`.
-        rings: The new rings.
-    """
-
-    gated: list[tf.Tensor]
-    residuals: list[tf.Tensor]
-    rings: tf.Tensor
 
 
 def tensor(variable) -> tf.Tensor:
@@ -64,11 +48,8 @@ class CachedBlocks:
     """The gated blocks of stacks as a step from one sample to the next.
 
     Its methods are for graphs. The weights are float32, whatever precision
-    they were trained in.
-
-    Args:
-        stacks: Stacks of the same channels, filter width and stride. Their
-            inputs and depths may differ.
+    they were trained in. The stacks have the same channels, filter width and
+    stride; their inputs and depths may differ.
     """
 
     def __init__(self, stacks: Sequence[GatedStack]) -> None:
@@ -93,45 +74,30 @@ class CachedBlocks:
 
     def weights(self) -> dict:
         """The blocks' weights, stacked so that one product serves many."""
-        kernels = [tensor(b.convolution.kernel) for b in self.blocks]
+        convolutions = [block.convolution for block in self.blocks]
+        kernels = [tensor(layer.kernel) for layer in convolutions]
         past = [tf.reshape(k[:-1], (-1, k.shape[-1])) for k in kernels]
-        bias = [tensor(b.convolution.bias) for b in self.blocks]
+        bias = [tensor(layer.bias) for layer in convolutions]
         return {
             "past": tf.stack(past),
             "bias": tf.stack(bias)[:, tf.newaxis],
             "newest": [kernel[-1] for kernel in kernels],
         }
 
-    def _with_speaker(self, bias, conditioning):
-        """The biases `(blocks, 1 or batch, channels)`, constant in time."""
-        if "speaker" not in conditioning:
-            return bias
-        projections = [
-            tf.matmul(
-                conditioning["speaker"][:, 0], tensor(block.speaker.kernel)
-            )
-            for block in self.blocks
-        ]
-        return bias + tf.stack(projections)
-
     def projected(self, weights: dict, conditioning: dict, position):
         """The conditioning and bias terms of every block, step by step.
 
-        Args:
-            weights: From `weights`.
-            conditioning: The stacks' conditioning, float32. Where it holds a
-                vector for a frame, the first is that of the next sample.
-            position: How many samples there have been.
+        The conditioning is float32; where it holds a vector for a frame, the
+        first is that of the next sample, before which there were `position`.
+        Conditioning at the frame rate is projected once for all steps;
+        conditioning at the sample rate is projected at each step, which saves
+        memory.
 
         Returns:
             A function of the step that returns `(within, front)`: `within`,
             `(blocks, 1 or batch, channels)`, is added before each gate;
             `front`, `(stacks, batch, channels)` or 0, is the sinusoids' term at
             each stack's input.
-
-        Conditioning at the frame rate is projected once for all steps;
-        conditioning at the sample rate is projected at each step, which saves
-        memory.
         """
         within = self._projected_series(weights, conditioning, position)
         if "sinusoids" not in conditioning:
@@ -144,10 +110,14 @@ class CachedBlocks:
         )
 
     def _projected_series(self, weights: dict, conditioning: dict, position):
-        bias = self._with_speaker(weights["bias"], conditioning)
+        bias = weights["bias"]
+        if "speaker" in conditioning:
+            # Constant in time, `(blocks, batch, channels)`.
+            speaker = conditioning["speaker"][:, 0]
+            kernels = [tensor(block.speaker.kernel) for block in self.blocks]
+            bias += tf.stack([tf.matmul(speaker, one) for one in kernels])
         if "conditioning" not in conditioning:
             return lambda step: bias
-        blocks = len(self.blocks)
         kernel = tf.concat(
             [tensor(block.conditioning.kernel) for block in self.blocks], axis=1
         )
@@ -156,7 +126,7 @@ class CachedBlocks:
 
         def project(vectors):
             flat = tf.matmul(vectors, kernel)
-            each = tf.reshape(flat, (batch, blocks, -1))
+            each = tf.reshape(flat, (batch, len(self.blocks), -1))
             return tf.transpose(each, (1, 0, 2)) + bias
 
         if self.stride == 1:
@@ -169,21 +139,24 @@ class CachedBlocks:
 
     def walk(
         self, newest: Sequence[tf.Tensor], state: CachedState, added, weights
-    ) -> StepOutput:
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor], tf.Tensor]:
         """One step through all blocks.
 
-        Args:
-            newest: What each stack reads at the last sample, `(batch,
-                channels)`.
-            state: Everything up to the last sample.
-            added: What `projected` gave for this step.
-            weights: From `weights`.
+        From what each stack reads at the last sample, `(batch, channels)`, the
+        state at it, and what `projected` gave for this step.
+
+        Returns:
+            The output of each block's gate and the last residual of each
+            stack, both `(batch, channels)`; and the new rings.
         """
         slots = self._ring_starts[:, None] + tf.math.floormod(
             state.position - self._delays, self._ring_lengths[:, None]
         )
         within, excited = added
-        known = self._past(state.rings, slots, weights) + within
+        remembered = tf.transpose(tf.gather(state.rings, slots), (0, 2, 1, 3))
+        flat = tf.reshape(remembered, (*remembered.shape[:2], -1))
+        # All but the newest sample's share, `(blocks, batch, channels)`.
+        known = tf.matmul(flat, weights["past"]) + within
         inputs, gated, residuals = [], [], []
         for stack, x, own in zip(self.stacks, newest, excited, strict=True):
             x = dense(stack.front, x) + own
@@ -199,25 +172,14 @@ class CachedBlocks:
         rings = tf.tensor_scatter_nd_update(
             state.rings, slots[:, :1], tf.stack(inputs)
         )
-        return StepOutput(gated, residuals, rings)
-
-    def _past(self, rings, slots, weights):
-        """The past's share of every block, `(blocks, batch, channels)`."""
-        remembered = tf.transpose(tf.gather(rings, slots), (0, 2, 1, 3))
-        flat = tf.reshape(
-            remembered, (len(self.blocks), remembered.shape[1], -1)
-        )
-        return tf.matmul(flat, weights["past"])
+        return gated, residuals, rings
 
 
 class CachedNetwork:
-    """A teacher's network as a step from one sample to the next.
+    """The network of a built `WaveNet` as a step from a sample to the next.
 
     Its methods are for graphs: `CachedSampler` compiles them. The weights are
     float32, whatever precision the teacher was trained in.
-
-    Args:
-        teacher: A built `WaveNet`.
     """
 
     def __init__(self, teacher: keras.Model) -> None:
@@ -275,47 +237,33 @@ class CachedNetwork:
     def step(self, state: CachedState, added, weights: dict):
         """The parameters of the next sample's distribution.
 
-        Args:
-            state: Everything up to the sample before.
-            added: What `projected` gave for this step.
-            weights: From `weights`.
-
-        Returns:
-            `(batch, channels of the head)`, and for `after` the new rings and
-            the prediction with its ln gain, or `None`.
+        From the state at the sample before and what `projected` gave for this
+        step: `(batch, channels of the head)`; and for `after` the new rings and
+        the prediction with its ln gain, or `None`.
         """
         within, of_prediction = added
         read = state.newest[:, : self._read]
-        walked = self.blocks.walk([read], state, within, weights)
-        skips = tf.matmul(tf.concat(walked.gated, axis=-1), weights["skip"])
+        gated, _, rings = self.blocks.walk([read], state, within, weights)
+        skips = tf.matmul(tf.concat(gated, axis=-1), weights["skip"])
         x = tf.nn.relu(skips + weights["skip_bias"])
         x = tf.nn.relu(dense(self.teacher.before_output, x))
         parameters = dense(self.teacher.output_parameters, x)
         predicted = None
         if of_prediction is not None:
             products = self._remembered(state) * of_prediction["predictor"]
-            predicted = (
-                tf.reduce_sum(products, axis=1),
-                of_prediction["log_gain"],
-            )
+            location = tf.reduce_sum(products, axis=1)
+            predicted = location, of_prediction["log_gain"]
             parameters = self.head.placed(parameters, *predicted)
-        parameters = self.teacher.undo_pre_emphasis(
-            parameters, state.newest[:, -1]
-        )
-        return parameters, (walked.rings, predicted)
+        last = state.newest[:, -1]
+        parameters = self.teacher.undo_pre_emphasis(parameters, last)
+        return parameters, (rings, predicted)
 
     def _remembered(self, state: CachedState) -> tf.Tensor:
         """What linear prediction reads, the newest sample first."""
         return state.newest[:, self._read : self._read + self._order]
 
     def after(self, state: CachedState, kept, audio) -> CachedState:
-        """The state after the next sample.
-
-        Args:
-            state: Everything up to the sample before.
-            kept: What `step` gave next to the parameters.
-            audio: The next sample, `(batch,)`.
-        """
+        """The state after the next sample, from what `step` gave for it."""
         rings, predicted = kept
         series = audio
         if self._pre_emphasis:
@@ -323,11 +271,9 @@ class CachedNetwork:
         if predicted is None:
             newest = [self.head.network_input(series)]
         else:
-            newest = [
-                self.teacher.network_input(series, *predicted),
-                series[:, tf.newaxis],
-                self._remembered(state)[:, :-1],
-            ]
+            read = self.teacher.network_input(series, *predicted)
+            older = self._remembered(state)[:, :-1]
+            newest = [read, series[:, tf.newaxis], older]
         if self._pre_emphasis:
             newest.append(audio[:, tf.newaxis])
         newest = tf.concat(newest, axis=1)
@@ -335,16 +281,13 @@ class CachedNetwork:
 
 
 class CachedFlows:
-    """The networks of all flows as a step from one sample to the next.
+    """The flows of a built `ParallelWaveNet` as a step from sample to sample.
 
     (μ^i_t, ln s^i_t) depend on x^{i-1}_<t alone, never on the present: so one
     step gives the parameters of all flows, before x_t is known.
 
     Its methods are for graphs. The weights are float32, whatever precision
     the student was trained in.
-
-    Args:
-        student: A built `ParallelWaveNet`.
     """
 
     def __init__(self, student: keras.Model) -> None:
@@ -378,40 +321,31 @@ class CachedFlows:
         return lambda step: (within(step), (harmonics[step], filters[step]))
 
     def step(self, state: CachedState, added, weights: dict):
-        """The parameters of all flows at the next sample, and the rings.
+        """The parameters of all flows at the next sample, and the new rings.
 
-        Args:
-            state: Everything up to the sample before.
-            added: What `projected` gave for this step.
-            weights: From `weights`.
-
-        Returns:
-            For each flow `(location, log_scale)`, each `(batch,)`, and the
-            new rings.
+        From the state at the sample before and what `projected` gave for this
+        step: `(location, log_scale)` of each flow, each `(batch,)`.
         """
         within, of_source = added
         read = tf.unstack(state.newest[self.noise_kept : -1])
         newest = [x[:, tf.newaxis] for x in read]
-        walked = self.blocks.walk(newest, state, within, weights)
+        _, residuals, rings = self.blocks.walk(newest, state, within, weights)
         parameters = []
         if of_source is not None:
             harmonic, taps = of_source
             past = state.newest[: self.noise_kept][::-1]
             location = harmonic + tf.reduce_sum(taps[1:] * past, axis=0)
             parameters.append((location, tf.math.log(taps[0])))
-        for network, x in zip(self.networks, walked.residuals, strict=True):
+        for network, x in zip(self.networks, residuals, strict=True):
             x = tf.nn.relu(dense(network.before_output, tf.nn.relu(x)))
             pair = dense(network.output_pair, x)
             parameters.append(network.location_and_log_scale(pair))
-        return parameters, walked.rings
+        return parameters, rings
 
     def newest(self, state: CachedState, inputs: list) -> tf.Tensor:
         """The `newest` of the state after the next sample.
 
-        Args:
-            state: Everything up to the sample before.
-            inputs: What each flow reads at the next sample, and the audio,
-                each `(batch,)`.
+        `inputs` is what each flow reads at it, and the audio, each `(batch,)`.
         """
         older = state.newest[1 : self.noise_kept]
         return tf.concat([older, tf.stack(inputs)], axis=0)
@@ -420,11 +354,8 @@ class CachedFlows:
 class ChunkConditioner:
     """Computes the layers' conditioning for any frames of an utterance.
 
-    Args:
-        condition: Maps features to a model's conditioning.
-        conditioner: The conditioner that it uses.
-        context_frames: Frames on either side that a frame's conditioning
-            depends on.
+    `condition` maps features to a model's conditioning, by the `conditioner`;
+    that of a frame depends on `context_frames` on either side.
     """
 
     def __init__(
@@ -449,27 +380,20 @@ class ChunkConditioner:
         )
 
     def __call__(self, features: dict, first: int, frames: int) -> dict:
-        """The layers' conditioning for some of the frames.
+        """The layers' conditioning for some of the frames, float32.
 
-        Args:
-            features: Of the whole utterance, from `require_features`.
-            first: The first frame.
-            frames: How many. Beyond the end the last one is repeated.
-
-        Returns:
-            float32 tensors, equal to the same frames of the conditioning of
-            the whole utterance.
+        The features are those of the whole utterance, from `require_features`;
+        so is, for these frames, the conditioning. Beyond the end the last frame
+        is repeated.
         """
-        context = self.context_frames
-        places = np.arange(first - context, first + frames + context)
+        start, end = first - self.context_frames, first + frames
+        places = np.arange(start, end + self.context_frames)
         return self.compute(at_frames(features, places))
 
     def of_chunk(self, features: dict) -> dict:
-        """The layers' conditioning for a chunk, from features with context.
+        """The layers' conditioning for a chunk.
 
-        Args:
-            features: Of the chunk and of `context_frames` more frames on
-                either side.
+        From its features and those of `context_frames` more on either side.
         """
         conditioning = {
             name: tf.cast(x, tf.float32)

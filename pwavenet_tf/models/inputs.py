@@ -6,7 +6,7 @@ alone stands for `{"mel": it}`.
 
 import operator
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -29,15 +29,9 @@ Features = Mapping[str, np.ndarray] | np.ndarray
 def require_factors(
     conditioning: Conditioning, rate: float, pitch: float
 ) -> dict[str, np.ndarray]:
-    """Factors of speed and F0 of one row, by name, float32 `(1,)`.
+    """Factors of speed and F0 of one row, by name, float32 `(1,)`, checked.
 
-    Args:
-        conditioning: The vocoder's.
-        rate: Of the speed.
-        pitch: Of F0.
-
-    Raises:
-        UserError: If one is out of bounds, or the vocoder reads no F0.
+    `conditioning` is the vocoder's, which may read no F0.
     """
     lowest, highest = FACTORS
     factors = {"rate": rate, "pitch": pitch}
@@ -61,16 +55,7 @@ def require_factors(
 
 
 def require_temperature(temperature: float, name: str = "temperature") -> float:
-    """A temperature as a float, checked.
-
-    Args:
-        temperature: The value given.
-        name: Its name, for the message.
-
-    Raises:
-        UserError: If it is negative, above `HIGHEST_TEMPERATURE` or no
-            number.
-    """
+    """A temperature as a float, from 0 to `HIGHEST_TEMPERATURE`, checked."""
     try:
         value = float(temperature)
     except (TypeError, ValueError):
@@ -84,11 +69,7 @@ def require_temperature(temperature: float, name: str = "temperature") -> float:
 
 
 def require_seed(seed: Seed) -> np.ndarray:
-    """A seed, or one for each row, as int64 of rank 0 or 1.
-
-    Raises:
-        UserError: If it is neither a 64-bit integer nor a list of them.
-    """
+    """A seed, or one for each row, as int64 of rank 0 or 1, checked."""
     try:
         if isinstance(seed, Iterable) and np.ndim(seed):
             return np.array([operator.index(one) for one in seed], np.int64)
@@ -104,11 +85,8 @@ def is_single(features: Features) -> bool:
     """Whether features have no batch axis."""
     if not isinstance(features, Mapping):
         return np.ndim(features) == 2
-    return any(
-        np.ndim(value) == 2
-        for name, value in features.items()
-        if name != "speaker"
-    )
+    series = features.keys() - {"speaker"}
+    return any(np.ndim(features[name]) == 2 for name in series)
 
 
 def require_features(
@@ -119,11 +97,8 @@ def require_features(
 ) -> dict[str, np.ndarray]:
     """Checks features for a model, one utterance's or a batch of them.
 
-    Args:
-        features: As given; a speaker may be given by name.
-        audio: The model's acoustic contract.
-        conditioning: The model's conditioning.
-        source: Where they come from, for messages.
+    A speaker may be given by name. `source` says in messages where they come
+    from.
 
     Returns:
         Those that the model reads, and all others that have frames, each
@@ -150,7 +125,9 @@ def require_features(
             else:
                 value = _frames(given[key], key, widths[key], single, name)
                 if key == "mel" and kind in conditioning.inputs:
-                    _require_scale(value, audio, name)
+                    fault = _about_scale(value, audio, name, mel_checks.faults)
+                    if fault:
+                        raise UserError(fault)
                 checked[key] = _as_read(key, value, name)
                 if key == "phones" and kind in conditioning.inputs:
                     _require_known(given[key], conditioning.phones, name)
@@ -212,16 +189,14 @@ def _as_read(key: str, value: np.ndarray, name: str) -> np.ndarray:
     return value
 
 
-def _require_scale(mel: np.ndarray, audio: AudioContract, name: str) -> None:
-    """Refuses a mel spectrogram that is not on the contract's scale."""
+def _about_scale(
+    mel: np.ndarray, audio: AudioContract, name: str, check: Callable
+) -> str | None:
+    """What one of the `mel_checks` has to say of a mel spectrogram's scale."""
     found = mel_checks.extremes(mel, audio)
-    if cause := mel_checks.first_cause(mel_checks.faults(found, audio)):
-        raise UserError(_named(found, name, cause))
-
-
-def _named(found: mel_checks.Extremes, name: str, cause: str) -> str:
     low, high = found.lowest.min(), found.highest.max()
-    return f"{name}mel (from {low:.4g} to {high:.4g}) {cause}"
+    cause = mel_checks.first_cause(check(found, audio))
+    return cause and f"{name}mel (from {low:.4g} to {high:.4g}) {cause}"
 
 
 def warn_of_oddities(
@@ -230,23 +205,15 @@ def warn_of_oddities(
     conditioning: Conditioning,
     source: str = "",
 ) -> None:
-    """Warns of a mel spectrogram that looks odd, though it may be right.
+    """Warns by `OddInput` of a mel spectrogram that looks odd, if right.
 
-    Args:
-        features: As `require_features` returns them, of whole utterances.
-        audio: The model's acoustic contract.
-        conditioning: The model's conditioning.
-        source: Where they come from, for the message.
-
-    Warns:
-        OddInput: If it does.
+    The features are of whole utterances, as `require_features` returns them;
+    `source` says in the message where they come from.
     """
-    if "mel" not in conditioning.inputs:
-        return
-    found = mel_checks.extremes(features["mel"], audio)
-    if cause := mel_checks.first_cause(mel_checks.oddities(found, audio)):
-        name = source and f"{source}: "
-        warnings.warn(_named(found, name, cause), OddInput, stacklevel=3)
+    if "mel" in conditioning.inputs:
+        name, check = source and f"{source}: ", mel_checks.oddities
+        if oddity := _about_scale(features["mel"], audio, name, check):
+            warnings.warn(oddity, OddInput, stacklevel=3)
 
 
 def _require_known(ids: np.ndarray, phones: tuple[str, ...], name: str) -> None:
@@ -265,10 +232,7 @@ def _speakers(
 ) -> np.ndarray:
     given = np.atleast_1d(np.asarray(value))
     ids = np.array(
-        [
-            speakers.index(one) if one in speakers else one
-            for one in given.tolist()
-        ]
+        [speakers.index(x) if x in speakers else x for x in given.tolist()]
     )
     if (
         not np.issubdtype(ids.dtype, np.integer)
@@ -308,21 +272,15 @@ def batch_and_frames(features: dict[str, np.ndarray]) -> tuple[int, int]:
 def joined_frames(
     earlier: dict[str, np.ndarray], later: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Appends features of later frames to those of earlier ones, if any.
-
-    Raises:
-        UserError: If they are of another batch, or of other features.
-    """
+    """Appends features of later frames to those of earlier ones, if any."""
     if not earlier:
         return later
-    if earlier.keys() != later.keys() or (
-        batch_and_frames(earlier)[0] != batch_and_frames(later)[0]
-    ):
+    batch, new_batch = (batch_and_frames(one)[0] for one in (earlier, later))
+    if earlier.keys() != later.keys() or batch != new_batch:
         raise UserError(
-            f"these features ({', '.join(later)}, batch "
-            f"{batch_and_frames(later)[0]}) do not match what came "
-            f"before ({', '.join(earlier)}, batch "
-            f"{batch_and_frames(earlier)[0]}); give the same throughout"
+            f"these features ({', '.join(later)}, batch {new_batch}) do not "
+            f"match what came before ({', '.join(earlier)}, batch {batch}); "
+            "give the same throughout"
         )
     return {
         name: np.concatenate([x, later[name]], axis=1) if x.ndim == 3 else x
@@ -334,8 +292,7 @@ def at_frames(
     features: dict[str, np.ndarray], indices: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The features of some frames; beyond the ends those of the nearest."""
-    last = batch_and_frames(features)[1] - 1
-    indices = np.clip(indices, 0, last)
+    indices = np.clip(indices, 0, batch_and_frames(features)[1] - 1)
     return {
         key: x[:, indices] if x.ndim == 3 else x for key, x in features.items()
     }
@@ -359,14 +316,7 @@ def _random_sinusoids(contract, rows: int, frames: int) -> np.ndarray:
 def random_features(
     contract: AudioContract, conditioning: Conditioning, rows: int, frames: int
 ) -> dict[str, np.ndarray]:
-    """Random features `(rows, frames, channels)` of every kind, always equal.
-
-    Args:
-        contract: Of the mel spectrogram.
-        conditioning: Whose phones and speakers there are.
-        rows: The batch.
-        frames: Frames of each row.
-    """
+    """Random features `(rows, frames, channels)` of all kinds, always equal."""
     random = np.random.default_rng(0)
     phones = len(conditioning.phones)
     speakers = max(1, len(conditioning.speakers))

@@ -18,10 +18,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pwavenet_tf.audio.formats import HIGHEST_SAMPLE, LOWEST_SAMPLE
 from pwavenet_tf.audio.signal import HALF_BIN
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.progress import Bar
+from pwavenet_tf.models.distributions.head import at_edges
 from pwavenet_tf.models.flows import affine_step, inverse_affine_step
 from pwavenet_tf.models.incremental import (
     CachedFlows,
@@ -40,14 +40,8 @@ class DiscretisedMass:
     """A continuous distribution, discretised to 16-bit PCM values.
 
     A value has the mass of its bin, the lowest and the highest one with the
-    tails, as in the teacher's heads; so their bits compare.
-
-    Args:
-        audio: 16-bit PCM values in [-1, 1), `(...)`.
-        location: μ, of the same shape.
-        log_scale: ln s, of the same shape.
-        log_cdf: ln F of the standard distribution, which is symmetric about
-            zero.
+    tails, as in the teacher's heads; so their bits compare. `log_cdf` is ln F
+    of the standard distribution, which is symmetric about zero.
     """
 
     def __init__(
@@ -61,8 +55,7 @@ class DiscretisedMass:
         scale = np.exp(np.asarray(log_scale, np.float64))
         centred = audio - location
         self._log_cdf = log_cdf
-        is_lowest = audio < LOWEST_SAMPLE + HALF_BIN
-        is_highest = audio > HIGHEST_SAMPLE - HALF_BIN
+        is_lowest, is_highest = at_edges(audio)
         with np.errstate(all="ignore"):
             lower = (centred - HALF_BIN) / scale
             upper = (centred + HALF_BIN) / scale
@@ -95,10 +88,7 @@ class DiscretisedMass:
 class Inversion(NamedTuple):
     """Noise and distribution of given audio, each `(batch, time)`.
 
-    Attributes:
-        noise: z, which the flows map to this audio.
-        location: μ_tot, given x_<t.
-        log_scale: ln s_tot, given x_<t.
+    z, which the flows map to this audio; μ_tot and ln s_tot, given x_<t.
     """
 
     noise: tf.Tensor
@@ -118,10 +108,7 @@ def discretised_mass(
 ) -> DiscretisedMass:
     """p(x_t | x_<t) over 16-bit PCM values, to compare with a teacher's.
 
-    Args:
-        student: The student.
-        audio: 16-bit PCM values in [-1, 1), `(batch, time)`.
-        inversion: The inversion of this audio.
+    The audio, `(batch, time)`, is of PCM values, and the inversion its own.
     """
     return DiscretisedMass(
         audio,
@@ -132,15 +119,11 @@ def discretised_mass(
 
 
 class CachedInverse:
-    """Inverts a student's flows along given audio.
+    """Inverts the flows of a built student along given audio.
 
-    Args:
-        student: A built `ParallelWaveNet`. Every call reads its weights
-            again.
-        chunk_frames: Frames inverted by one call of the compiled loop. Memory
-            depends on it, the result does not.
-        jit_compile: Compile the loop with XLA: some seconds for each new
-            batch size.
+    Every call reads the weights again. Memory depends on `chunk_frames`, how
+    many one call of the compiled loop inverts; the result does not. To compile
+    the loop with XLA takes some seconds for each new batch size.
     """
 
     def __init__(
@@ -186,13 +169,7 @@ class CachedInverse:
     def chunks(
         self, audio: np.ndarray, features: Features, progress: bool = False
     ) -> Iterator[tuple[np.ndarray, Inversion]]:
-        """Yields audio and its inversion, chunk by chunk.
-
-        Args:
-            audio: As in `log_prob`.
-            features: As in `log_prob`.
-            progress: Whether to show a bar.
-        """
+        """Yields audio and its inversion, chunk by chunk; see `log_prob`."""
         features = require_features(
             self.student.conditioner.encoded_features(features, audio),
             self.contract,
@@ -223,16 +200,11 @@ class CachedInverse:
         audio: np.ndarray,
         steps: int | None = None,
     ) -> tuple[Inversion, CachedState]:
-        """Inverts the flows along some audio.
+        """Inverts the flows along some audio, `(batch, time)`.
 
-        Args:
-            state: From `initial_state` or from the call before.
-            conditioning: From `condition`, for as many samples.
-            audio: `(batch, time)`.
-            steps: How many samples to invert; the others give zeros.
-
-        Returns:
-            The inversion, and the state after the last inverted sample.
+        From the initial state or that of the call before, and the conditioning
+        of as many samples. Those after the first `steps` give zeros. With it
+        comes the state after the last inverted sample.
         """
         steps = tf.constant(audio.shape[1] if steps is None else steps)
         audio = tf.convert_to_tensor(audio, tf.float32)
@@ -273,9 +245,8 @@ def _invert_sample(audio, before, parameters):
         inputs.insert(0, x)
     total_location = total_log_scale = tf.zeros_like(x)
     for location, log_scale in parameters:
-        total_location = affine_step(
-            total_location, location, tf.exp(log_scale)
-        )
+        scale = tf.exp(log_scale)
+        total_location = affine_step(total_location, location, scale)
         total_log_scale += log_scale
     total_location += before
     return inputs, Inversion(x, total_location, total_log_scale)
@@ -285,14 +256,13 @@ def _require_audio(
     audio: np.ndarray, batch: int, frames: int, hop_length: int
 ) -> np.ndarray:
     audio = np.atleast_2d(np.asarray(audio, np.float32))
-    if (
-        audio.ndim != 2
-        or len(audio) != batch
-        or (-(-audio.shape[1] // hop_length) != frames)
+    samples = frames * hop_length
+    if audio.ndim != 2 or not (
+        len(audio) == batch and 0 <= samples - audio.shape[1] < hop_length
     ):
         raise UserError(
             f"audio is {audio.shape}, but its features are of {batch} "
-            f"recordings of {frames} frames, {frames * hop_length} samples; "
+            f"recordings of {frames} frames, {samples} samples; "
             "compute the features from this audio"
         )
     if not np.isfinite(audio).all():

@@ -7,25 +7,16 @@ from keras import ops
 
 from pwavenet_tf.models.arguments import KeepsArguments
 
-_PACKAGE = "pwavenet_tf"
-
 
 def delay(x, samples: int = 1):
     """Delays `(batch, time, channels)` by some samples, starting with zeros."""
-    length = ops.shape(x)[1]
-    return ops.pad(x, [[0, 0], [samples, 0], [0, 0]])[:, :length]
+    return ops.pad(x, [[0, 0], [samples, 0], [0, 0]])[:, : ops.shape(x)[1]]
 
 
 def add_frames(x, frames, stride: int):
-    """Adds to each sample of x the vector of its frame.
+    """Adds to each sample of x, `(batch, time, channels)`, its frame's vector.
 
-    Args:
-        x: `(batch, time, channels)`.
-        frames: `(batch, time / stride, channels)`.
-        stride: Samples of a frame.
-
-    Returns:
-        `(batch, time, channels)`; the frames are never repeated in memory.
+    The frames, of `stride` samples, are never repeated in memory.
     """
     if stride == 1:
         return x + frames
@@ -34,18 +25,13 @@ def add_frames(x, frames, stride: int):
     return ops.reshape(framed + frames[:, :, None], shape)
 
 
-@keras.saving.register_keras_serializable(package=_PACKAGE)
+@keras.saving.register_keras_serializable(package="pwavenet_tf")
 class CausalConvolution(KeepsArguments, keras.layers.Layer):
     """Dilated causal convolution (WaveNet, 1609.03499, section 2.1).
 
     y_t = b + Σ_k W_k · x_{t - (filter_width - 1 - k) · dilation}: the newest
     sample is multiplied by the last slice of the kernel. It is computed as
     one matrix product of the concatenated shifted series.
-
-    Args:
-        filters: Output channels.
-        filter_width: Number of samples that each output depends on.
-        dilation: Distance between these, samples.
 
     Input shape: `(batch, time, channels)`.
     Output shape: `(batch, time, filters)`.
@@ -88,7 +74,7 @@ class CausalConvolution(KeepsArguments, keras.layers.Layer):
         return (*input_shape[:-1], self.filters)
 
 
-@keras.saving.register_keras_serializable(package=_PACKAGE)
+@keras.saving.register_keras_serializable(package="pwavenet_tf")
 class GatedBlock(KeepsArguments, keras.layers.Layer):
     """Gated activation unit (WaveNet, 1609.03499, equations 2 and 3).
 
@@ -97,17 +83,9 @@ class GatedBlock(KeepsArguments, keras.layers.Layer):
     connection. V is applied at the rate of y: where y holds one vector for a
     frame of samples, that is exact and costs a frame's share.
 
-    Args:
-        gate_channels: Channels of z.
-        residual_channels: Channels of the residual; `None` leaves out the
-            residual's 1×1 convolution, as after the last layer, where
-            it would not be used.
-        skip_channels: Channels of the skip connection; `None` for none.
-        filter_width: Filter width of the dilated convolution.
-        dilation: Its dilation.
-        stride: Samples for each vector of the conditioning.
-        conditioning_initializer: Of the projections of conditioning and
-            speaker.
+    The arguments are those of a `GatedStack`. `None` as `residual_channels`
+    or `skip_channels` leaves that 1×1 convolution out, as the residual's after
+    the last layer, where it would not be used.
 
     Call arguments:
         x: `(batch, time, channels)`.
@@ -188,9 +166,7 @@ class GatedBlock(KeepsArguments, keras.layers.Layer):
         skip = None if self.skip is None else self.skip(z)
         return residual, skip
 
-    def compute_output_shape(
-        self, x_shape, conditioning_shape=None, speaker_shape=None
-    ):
+    def compute_output_shape(self, x_shape, *others, **more_others):
         def shape(channels):
             return channels and (*x_shape[:-1], channels)
 
@@ -221,9 +197,8 @@ class GatedStack(KeepsArguments, keras.layers.Layer):
 
     Call arguments:
         x: `(batch, time, channels)`.
-        conditioning: `(batch, time / stride, conditioning_channels)`, or
-            `None`.
-        speaker: `(batch, 1, channels)`, or `None`.
+        conditioning: As in `GatedBlock`.
+        speaker: Likewise.
         sinusoids: `(batch, time, harmonics)`, or `None`: read by the first
             layer, next to the series, and not delayed.
 
@@ -315,11 +290,5 @@ class GatedStack(KeepsArguments, keras.layers.Layer):
         x = self.front(delayed)
         return x if sinusoids is None else x + self.sinusoids(sinusoids)
 
-    def compute_output_shape(
-        self,
-        x_shape,
-        conditioning_shape=None,
-        speaker_shape=None,
-        sinusoids_shape=None,
-    ):
+    def compute_output_shape(self, x_shape, *others, **more_others):
         return (*x_shape[:-1], self.skip_channels or self.residual_channels)

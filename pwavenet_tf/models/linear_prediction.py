@@ -87,15 +87,11 @@ class LinearPrediction(KeepsArguments, keras.layers.Layer):
         matrix = both_sides[:, None] * np.cos(angles) * window / (2 * count)
         return matrix.astype("float32")
 
-    def predicted(self, series, predictor):
-        """Σ_k a_k y_{t-k}, with zeros before the first sample.
+    def located(self, series, predictor, log_gain):
+        """The prediction and ln g at each sample, `(batch, time)` each.
 
-        Args:
-            series: y, `(batch, time)`, time = frames * hop length.
-            predictor: `(batch, frames, order)`.
-
-        Returns:
-            `(batch, time)`.
+        Σ_k a_k y_{t-k}, with zeros before the first sample, from y, `(batch,
+        time)`, and what `call` returns.
         """
         shape = ops.shape(series)
         framed = (shape[0], ops.shape(predictor)[1], self.audio.hop_length)
@@ -105,18 +101,8 @@ class LinearPrediction(KeepsArguments, keras.layers.Layer):
         for lag in range(1, self.order + 1):
             past = ops.reshape(delayed(series, lag), framed)
             total = total + predictor[:, :, lag - 1 : lag] * past
-        return ops.reshape(total, shape)
-
-    def located(self, series, predictor, log_gain):
-        """The prediction and ln g at each sample, `(batch, time)` each.
-
-        Args:
-            series: y, as in `predicted`.
-            predictor: As `call` returns it.
-            log_gain: Likewise.
-        """
         log_gain = ops.repeat(log_gain, self.audio.hop_length, axis=1)
-        return self.predicted(series, predictor), log_gain
+        return ops.reshape(total, shape), log_gain
 
     def compute_output_shape(self, mel_shape):
         return {
@@ -128,12 +114,8 @@ class LinearPrediction(KeepsArguments, keras.layers.Layer):
 def levinson_durbin(autocorrelation, order: int):
     """Solves the normal equations of linear prediction.
 
-    Args:
-        autocorrelation: `(..., order + 1)`, of a positive power spectrum.
-        order: Number of coefficients.
-
-    Returns:
-        a, `(..., order)`, and the variance of the prediction error, `(...)`.
+    From the autocorrelation, `(..., order + 1)`, of a positive power spectrum:
+    a, `(..., order)`, and the variance of the prediction error, `(...)`.
     """
     coefficients = autocorrelation[..., :0]
     error = autocorrelation[..., :1]

@@ -47,23 +47,13 @@ def load_student(path: Path) -> ParallelWaveNet:
 
 
 def load_phone_classifier(path: Path) -> PhoneClassifier:
-    """Loads a `phones.keras`.
-
-    Raises:
-        UserError: If the file is missing, damaged, of another version, or
-            holds another kind of model.
-    """
+    """Loads a `phones.keras`; see `load_model`."""
     what = "a phone classifier", "a phones.keras", "train-phones"
     return _written_by(path, PhoneClassifier, *what)
 
 
 def load_acoustic_model(path: Path) -> AcousticModel:
-    """Loads an `acoustic.keras`.
-
-    Raises:
-        UserError: If the file is missing, damaged, of another version, or
-            holds another kind of model.
-    """
+    """Loads an `acoustic.keras`; see `load_model`."""
     what = "an acoustic model", "an acoustic.keras", "train-acoustic"
     return _written_by(path, AcousticModel, *what)
 
@@ -71,28 +61,25 @@ def load_acoustic_model(path: Path) -> AcousticModel:
 def statistics_of(path: Path) -> GivenStatistics:
     """The statistics of a model, or of a corpus, for `prepare`.
 
-    Args:
-        path: A `teacher.keras`, a `student.keras`, an `acoustic.keras`, or
-            the folder or the `corpus.json` that `prepare` has written.
-
-    Raises:
-        UserError: If it is none of these.
+    The path is that of a `teacher.keras`, a `student.keras`, an
+    `acoustic.keras`, or the folder or the `corpus.json` that `prepare` has
+    written.
     """
     path = Path(path)
-    lists: CorpusCard | Conditioning
+    speakers: tuple[str, ...] = ()
+    lists: CorpusCard | Conditioning | AcousticModel
     if path.is_dir() or path.name == FILE_NAME:
         lists = CorpusCard.load(path if path.is_dir() else path.parent)
-        contract = lists.contract
+        contract, speakers = lists.contract, lists.speakers
     elif path.name == "acoustic.keras":
-        model = load_acoustic_model(path)
-        return GivenStatistics(
-            str(path), model.audio, model.phones, (), model.mean_pitch_hz
-        )
+        lists = load_acoustic_model(path)
+        contract = lists.audio
     else:
         model = load_model(path)
         contract, lists = model.audio, model.conditioning
+        speakers = lists.speakers
     return GivenStatistics(
-        str(path), contract, lists.phones, lists.speakers, lists.mean_pitch_hz
+        str(path), contract, lists.phones, speakers, lists.mean_pitch_hz
     )
 
 
@@ -125,10 +112,8 @@ def _load(path: Path, origin: str = "train-teacher or distill"):
 def _fault(path: Path) -> str | None:
     """What is wrong with the archive that a model is, if anything.
 
-    All members' CRC-32 are compared, whichever of them Keras reads.
-
-    Raises:
-        UserError: If it would unpack to far more than its file has.
+    All members' CRC-32 are compared, whichever of them Keras reads. One that
+    would unpack to far more than its file has is refused.
     """
     try:
         with path.open("rb") as file, open_archive(file, path) as archive:

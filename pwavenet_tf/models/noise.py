@@ -16,13 +16,13 @@ from pwavenet_tf.audio.signal import standard_logistic, standard_normal
 class NoiseFamily(abc.ABC):
     """A standard distribution of location 0 and scale 1.
 
-    Attributes:
-        std: Its standard deviation.
-        entropy: Its entropy, nats; that of a scaled variable is ln s more.
+    Its entropy is in nats; that of a scaled variable is ln s more.
     """
 
     std: float
     entropy: float
+    # Of its distribution in TFP.
+    tfp_name: str
 
     @staticmethod
     @abc.abstractmethod
@@ -39,10 +39,13 @@ class NoiseFamily(abc.ABC):
     def log_cdf(noise):
         """ln F, NumPy in and out: exact far into the lower tail."""
 
-    @staticmethod
-    @abc.abstractmethod
-    def distribution(like):
+    @classmethod
+    def distribution(cls, like):
         """The TFP distribution, of the shape of `like`."""
+        from pwavenet_tf.models.tfp import tfd
+
+        kind = getattr(tfd, cls.tfp_name)
+        return kind(ops.zeros_like(like), ops.ones_like(like))
 
 
 class LogisticNoise(NoiseFamily):
@@ -50,6 +53,7 @@ class LogisticNoise(NoiseFamily):
 
     std = math.pi / math.sqrt(3.0)
     entropy = 2.0
+    tfp_name = "Logistic"
     from_uniforms = staticmethod(standard_logistic)
     log_cdf = staticmethod(scipy.special.log_expit)
 
@@ -58,30 +62,19 @@ class LogisticNoise(NoiseFamily):
         distance = ops.abs(noise)
         return -distance - 2.0 * ops.log1p(ops.exp(-distance))
 
-    @staticmethod
-    def distribution(like):
-        from pwavenet_tf.models.tfp import tfd
-
-        return tfd.Logistic(ops.zeros_like(like), ops.ones_like(like))
-
 
 class GaussianNoise(NoiseFamily):
     """Normal(0, 1): ClariNet (1807.07281, section 3)."""
 
     std = 1.0
     entropy = 0.5 * math.log(2.0 * math.pi * math.e)
+    tfp_name = "Normal"
     from_uniforms = staticmethod(standard_normal)
     log_cdf = staticmethod(scipy.special.log_ndtr)
 
     @staticmethod
     def log_prob(noise):
         return -0.5 * (ops.square(noise) + math.log(2.0 * math.pi))
-
-    @staticmethod
-    def distribution(like):
-        from pwavenet_tf.models.tfp import tfd
-
-        return tfd.Normal(ops.zeros_like(like), ops.ones_like(like))
 
 
 NOISES: dict[str, type[NoiseFamily]] = {

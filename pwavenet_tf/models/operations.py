@@ -10,7 +10,7 @@ import math
 
 import keras
 
-from pwavenet_tf.models.conditioning import Conditioner, Upsampler
+from pwavenet_tf.models.conditioning import Conditioner
 from pwavenet_tf.models.layers import GatedStack
 from pwavenet_tf.models.linear_prediction import GRID_POINTS, LinearPrediction
 from pwavenet_tf.models.parallel_wavenet import ParallelWaveNet
@@ -27,10 +27,8 @@ def operations_by_part(model: WaveNet | ParallelWaveNet) -> dict[str, float]:
     """Operations for a sample of audio, on one stream.
 
     What is computed once for an utterance, a speaker's vector, counts nothing,
-    nor does an encoder: an encoding is a feature like others.
-
-    Args:
-        model: A built teacher or student.
+    nor does an encoder: an encoding is a feature like others. The model is
+    built.
 
     Returns:
         `layers`, of the stacks of gated blocks; `conditioning`, its projections
@@ -40,11 +38,8 @@ def operations_by_part(model: WaveNet | ParallelWaveNet) -> dict[str, float]:
     if isinstance(model, ParallelWaveNet):
         networks = model.networks
         stacks = [network.stack for network in networks]
-        last = [
-            layer
-            for network in networks
-            for layer in (network.before_output, network.output_pair)
-        ]
+        last = [network.before_output for network in networks]
+        last += [network.output_pair for network in networks]
         source = _source_filter(model.source) if model.source else 0.0
     else:
         stacks = [model.stack]
@@ -86,20 +81,14 @@ def _frames(conditioner: Conditioner) -> float:
     if conditioner.phone_vectors is not None:
         # Of the previous phone, this and the next one.
         of_frame += 3 * product(conditioner.phone_vectors)
-    if conditioner.upsampler is not None:
-        of_frame += _upsampling(conditioner.upsampler)
+    if upsampler := conditioner.upsampler:
+        layers = [upsampler.convolution, *upsampler.further_convolutions]
+        of_frame += sum(map(product, layers))
+        inputs = 1
+        for expansion in upsampler.expansions:
+            of_frame += inputs * product(expansion)
+            inputs *= expansion.stride
     return of_frame / conditioner.audio.hop_length
-
-
-def _upsampling(upsampler: Upsampler) -> float:
-    """For a frame."""
-    total = product(upsampler.convolution)
-    total += sum(map(product, upsampler.further_convolutions))
-    inputs = 1
-    for expansion in upsampler.expansions:
-        total += inputs * product(expansion)
-        inputs *= expansion.stride
-    return total
 
 
 def _source_filter(source: SourceFilter) -> float:

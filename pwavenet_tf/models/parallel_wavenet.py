@@ -11,12 +11,7 @@ import numpy as np
 from keras import ops
 
 from pwavenet_tf.audio.signal import de_emphasis, de_emphasis_memory, delayed
-from pwavenet_tf.core.config import (
-    FRAME_ARRAYS,
-    AudioContract,
-    Conditioning,
-    StudentConfig,
-)
+from pwavenet_tf.core.config import FRAME_ARRAYS, AudioContract, Conditioning
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.models.arguments import KeepsArguments
 from pwavenet_tf.models.backend import Key, next_key
@@ -120,14 +115,14 @@ class ParallelWaveNet(KeepsArguments, keras.Model):
         self.source: SourceFilter | None = None
         initial_scale = _INITIAL_SCALE * self.audio.emphasised_std
         centre = math.log(initial_scale) / len(self.flow_dilations)
-        deviation = self.noise_family.std
+        std = self.noise_family.std
         if source_taps:
             self.conditioning.require_source(source_taps)
             self.source = SourceFilter(
-                self.audio, source_taps, deviation, source_points
+                self.audio, source_taps, std, source_points
             )
             # What the networks read has the scale of speech already.
-            centre, deviation = 0.0, deviation * initial_scale
+            centre, std = 0.0, std * initial_scale
         self.networks = [
             FlowNetwork(
                 dilations,
@@ -136,7 +131,7 @@ class ParallelWaveNet(KeepsArguments, keras.Model):
                 filter_width,
                 centre,
                 # Every flow scales its input by e^centre.
-                deviation * math.exp(centre * index),
+                std * math.exp(centre * index),
                 self.conditioner.stride,
                 dtype=self.dtype_policy,
             )
@@ -158,11 +153,10 @@ class ParallelWaveNet(KeepsArguments, keras.Model):
                 not normalised, if left out.
             conditioning: The teacher's; the preset's own, if left out.
         """
-        config: StudentConfig = preset.student
         return cls(
             audio or preset.audio,
             conditioning or preset.conditioning,
-            **dataclasses.asdict(config),
+            **dataclasses.asdict(preset.student),
         )
 
     @property
@@ -189,11 +183,7 @@ class ParallelWaveNet(KeepsArguments, keras.Model):
         self.built = True
 
     def condition(self, inputs) -> dict:
-        """What `Conditioner` and, if there is one, `SourceFilter` return.
-
-        Args:
-            inputs: As in `call`.
-        """
+        """What `Conditioner` and, if there is one, `SourceFilter` return."""
         conditioning = self.conditioner(inputs)
         if self.source is not None:
             source = self.source(inputs["mel"], inputs["sinusoids"])
@@ -233,8 +223,8 @@ class ParallelWaveNet(KeepsArguments, keras.Model):
                     seed=Key(next_key(self.seed_generator)),
                 )
             )
-        x, total_location = noise, ops.zeros_like(noise)
-        total_log_scale = ops.zeros_like(noise)
+        x = noise
+        total_location = total_log_scale = ops.zeros_like(noise)
         for flow in self._flow_functions(inputs)[:flows]:
             location, log_scale = flow(x)
             scale = ops.exp(log_scale)

@@ -25,12 +25,7 @@ class PhoneClassifierConfig:
     seconds here.
     """
 
-    dilations: tuple[tuple[int, ...], ...] = (
-        (1, 2, 4, 8),
-        (1, 2, 4, 8),
-        (1, 2, 4, 8),
-        (1, 2, 4),
-    )
+    dilations: tuple[tuple[int, ...], ...] = (*((1, 2, 4, 8),) * 3, (1, 2, 4))
     channels: tuple[int, ...] = (16, 32, 64, 96)
     filter_width: int = 3
     lookahead_seconds: float = 0.0625
@@ -38,10 +33,9 @@ class PhoneClassifierConfig:
 
 
 def pooling_strides(hop_length: int, count: int) -> tuple[int, ...]:
-    """Splits a hop into so many factors, the nearest to each other.
+    """Splits a hop into so many whole factors, the nearest to each other.
 
-    Returns:
-        Whole numbers whose product is `hop_length`, the smallest first.
+    The smallest comes first.
     """
     divisors = [d for d in range(1, hop_length + 1) if hop_length % d == 0]
     splits = (
@@ -143,12 +137,9 @@ class PhoneClassifier(ReplicatedModel):
         phones: tuple[str, ...],
         config: PhoneClassifierConfig | None = None,
     ):
-        """Builds a classifier for a contract.
+        """Builds a classifier for `corpus.contract` and `corpus.card.phones`.
 
-        Args:
-            audio: `corpus.contract`.
-            phones: `corpus.card.phones`.
-            config: Sizes; the usual ones if left out.
+        Without a config it has the usual sizes.
         """
         config = config or PhoneClassifierConfig()
         hop, rate = audio.hop_length, audio.sample_rate
@@ -210,13 +201,9 @@ class PhoneClassifier(ReplicatedModel):
     def features(self, audio) -> list:
         """The rectified activations of each stack, before any averaging.
 
-        Args:
-            audio: `(batch, time)` in [-1, 1]; time = frames * hop length.
-
-        Returns:
-            One `(batch, steps, channels)` for each stack, float32: the first
-            has a step for every sample, the last one for every frame. Values
-            are from 0 on.
+        From audio as in `call`, one `(batch, steps, channels)` for each stack,
+        float32 and from 0 on: the first has a step for every sample, the last
+        one for every frame.
         """
         return self._forward(ops.cast(audio, "float32"), False)[0]
 
@@ -240,26 +227,20 @@ class PhoneClassifier(ReplicatedModel):
         A frame is weighted by its share of valid samples, and with 0 where
         its phone is not known.
 
-        Args:
-            x: The inputs, as given to `call`, with `phones`, int `(batch,
-                frames, 3)`: the previous, the current and the next.
-            y: Not read.
-            y_pred: What `call` returned.
-            sample_weight: `(batch, time)`: the loss mask, 1 for valid samples.
-            training: Not read.
+        Read are the inputs x, as given to `call`, with `phones`, int `(batch,
+        frames, 3)`, the previous, the current and the next; `y_pred`, what
+        `call` returned; and the loss mask `sample_weight`, `(batch, time)`, 1
+        for valid samples.
         """
-        del y, training
         phone = x["phones"][..., 1]
         weight = ops.cast(phone > 0, "float32")
         if sample_weight is not None:
             shape = (*ops.shape(phone), self.audio.hop_length)
             weight *= ops.mean(ops.reshape(sample_weight, shape), axis=-1)
-        loss = weighted_mean(
-            keras.losses.sparse_categorical_crossentropy(
-                phone, y_pred, from_logits=True
-            ),
-            weight,
+        cross_entropy = keras.losses.sparse_categorical_crossentropy(
+            phone, y_pred, from_logits=True
         )
+        loss = weighted_mean(cross_entropy, weight)
         correct = ops.equal(ops.cast(ops.argmax(y_pred, -1), "int32"), phone)
         accuracy = weighted_mean(ops.cast(correct, "float32"), weight)
         valid_frames = ops.sum(weight)

@@ -14,13 +14,11 @@ from pwavenet_tf.models.gru import GRU
 from pwavenet_tf.models.layers import CausalConvolution
 from pwavenet_tf.models.teacher import Teacher
 
-_PACKAGE = "pwavenet_tf"
-
 # The published code scales 8-bit codes to [-2, 2).
 _CODE_SCALE = 2.0
 
 
-@keras.saving.register_keras_serializable(package=_PACKAGE)
+@keras.saving.register_keras_serializable(package="pwavenet_tf")
 class FrameTier(KeepsArguments, keras.layers.Layer):
     """A frame-level module (1612.07837, section 2.1).
 
@@ -31,12 +29,7 @@ class FrameTier(KeepsArguments, keras.layers.Layer):
     f_t is the frame before the one that c is for. The paper conditions on
     nothing and gives the top tier's frames to its GRU as they are; here they
     are projected there too, so that the conditioning V y_t, that of the
-    frame's first sample, can be added.
-
-    Args:
-        frame_size: Samples of a frame.
-        units: Size of inp, h and c.
-        ratio: r, vectors of c for each frame.
+    frame's first sample, can be added. inp, h and c have `units` channels.
 
     Call arguments:
         frames: f, `(batch, frames, frame_size)`.
@@ -104,14 +97,15 @@ class FrameTier(KeepsArguments, keras.layers.Layer):
         initial=None,
     ):
         inputs = self.samples(frames)
+        if above is not None:
+            inputs = inputs + above
         for layer, x in (
-            (None, above),
             (self.conditioning, conditioning),
             (self.speaker, speaker),
             (self.sinusoids, sinusoids),
         ):
             if x is not None:
-                inputs = inputs + (x if layer is None else layer(x))
+                inputs = inputs + layer(x)
         if initial is None:
             initial = self.initial(ops.shape(frames)[0])
         hidden = self.gru(inputs, initial)
@@ -127,23 +121,22 @@ class FrameTier(KeepsArguments, keras.layers.Layer):
 
     def compute_output_shape(self, frames_shape, *others, **more_others):
         batch, count, _ = frames_shape
-        longer = None if count is None else count * self.ratio
-        return (batch, longer, self.units), (batch, self.units)
+        upsampled = (batch, count and count * self.ratio, self.units)
+        return upsampled, (batch, self.units)
 
 
 class RecurrentState(NamedTuple):
     """What a SampleRNN carries from one segment of audio to the next.
 
-    Attributes:
-        recent: The last samples, float32 `(batch, largest frame + 1)`.
-        hidden: h of each tier, the top one first, `(batch, units)` each.
+    The last samples, float32 `(batch, largest frame + 1)`; h of each tier, the
+    top one first, `(batch, units)` each.
     """
 
     recent: Any
     hidden: tuple
 
 
-@keras.saving.register_keras_serializable(package=_PACKAGE)
+@keras.saving.register_keras_serializable(package="pwavenet_tf")
 class SampleRNN(Teacher):
     """SampleRNN (1612.07837): tiers of GRUs over frames, and an MLP.
 
@@ -262,15 +255,8 @@ class SampleRNN(Teacher):
     ) -> tuple:
         """As `parameters_given`, for audio that continues other audio.
 
-        Args:
-            audio: `(batch, time)`.
-            conditioning: What `layer_conditioning` returned, for this audio.
-            state: The state after the audio before.
-
-        Returns:
-            `(batch, time, channels of the head)`; and the state after the
-            audio, which is right where time is a multiple of the largest
-            frame.
+        From the state after the audio before; returns also that after this
+        one, which is right where time is a multiple of the largest frame.
         """
         audio = ops.cast(audio, "float32")
         length, top = ops.shape(audio)[1], self.frame_sizes[0]
@@ -287,11 +273,10 @@ class SampleRNN(Teacher):
             )
             hidden.append(last)
         parameters = self._sample_level(series, above)[:, :length]
-        parameters = self.undo_pre_emphasis(
-            parameters, known[:, top : top + length]
-        )
-        recent = known[:, -(top + 1) :]
-        return parameters, RecurrentState(recent, tuple(hidden))
+        last = known[:, top : top + length]
+        parameters = self.undo_pre_emphasis(parameters, last)
+        state = RecurrentState(known[:, -(top + 1) :], tuple(hidden))
+        return parameters, state
 
     def _frames(self, series, size: int):
         """The frame before each frame, `(batch, frames, size)`."""
@@ -302,29 +287,21 @@ class SampleRNN(Teacher):
         return ops.cast(frames, self.compute_dtype)
 
     def frame_values(self, series):
-        """The samples as a frame-level tier reads them, of about unit scale.
+        """Pre-emphasised audio as a tier reads it, of about unit scale.
 
-        Args:
-            series: Pre-emphasised audio, float32 `(...)`.
-
-        Returns:
-            float32 `(...)`.
+        Both are float32 `(...)`.
         """
-        if self.reads_codes:
-            codes = ops.cast(mu_law_encode(series), "float32")
-            half = MU_LAW_CODES / 2.0
-            series = _CODE_SCALE * (codes - half) / half
-        else:
-            series = series / self.input_std
-        return series
+        if not self.reads_codes:
+            return series / self.input_std
+        codes = ops.cast(mu_law_encode(series), "float32")
+        half = MU_LAW_CODES / 2.0
+        return _CODE_SCALE * (codes - half) / half
 
     def at_frames(self, conditioning: dict, size: int, length: int) -> dict:
-        """The conditioning of the first sample of each frame.
+        """The conditioning of the first sample of each frame of `size` samples.
 
-        Args:
-            conditioning: What `layer_conditioning` returned.
-            size: Samples of a frame.
-            length: Samples of the audio. Frames after it have the last one's.
+        From what `layer_conditioning` returned for audio of `length` samples;
+        frames after it have the last one's.
         """
         top = self.frame_sizes[0]
         count = (length + -length % top) // size
@@ -349,13 +326,9 @@ class SampleRNN(Teacher):
         return self.output_parameters(ops.cast(x, "float32"))
 
     def embedded(self, series):
-        """The samples as the sample-level network reads them.
+        """Pre-emphasised audio as the sample-level network reads it.
 
-        Args:
-            series: Pre-emphasised audio, float32 `(batch, time)`.
-
-        Returns:
-            `(batch, time, channels)`.
+        From float32 `(batch, time)` to `(batch, time, channels)`.
         """
         if self.embedding is None:
             values = self.frame_values(series)[..., None]

@@ -13,12 +13,9 @@ from pwavenet_tf.models.sample_rnn import FrameTier
 class TierState(NamedTuple):
     """The state of a SampleRNN between two samples.
 
-    Attributes:
-        recent: The last samples, `(batch, largest frame + 1)`.
-        hidden: h of each tier, the top one first, `(batch, units)` each.
-        upsampled: What each tier gives for its present frame, `(batch, ratio,
-            units)` each.
-        position: How many samples there have been, int32.
+    `recent` and `hidden` are those of a `RecurrentState`; `upsampled` is what
+    each tier gives for its present frame, `(batch, ratio, units)`; and there
+    have been `position` samples, int32.
     """
 
     recent: tf.Tensor
@@ -28,15 +25,12 @@ class TierState(NamedTuple):
 
 
 class CachedTiers:
-    """The tiers of a SampleRNN as a step from one sample to the next.
+    """The tiers of a built SampleRNN as a step from one sample to the next.
 
     A tier runs where one of its frames begins (1612.07837, section 2.1); what
-    it gives is kept for the rest of the frame. Its methods are for graphs:
-    `CachedSampler` compiles them. The weights are float32, whatever precision
-    the teacher was trained in.
-
-    Args:
-        teacher: A built `SampleRNN`.
+    it gives is kept for the rest of the frame. Its methods, those of a
+    `CachedNetwork`, are for graphs: `CachedSampler` compiles them. The weights
+    are float32, whatever precision the teacher was trained in.
     """
 
     def __init__(self, teacher: keras.Model) -> None:
@@ -60,17 +54,9 @@ class CachedTiers:
     def projected(self, weights: dict, conditioning: dict, position):
         """The conditioning, step by step.
 
-        Args:
-            weights: From `weights`.
-            conditioning: The tiers' conditioning, float32. Where it holds a
-                vector for a frame, the first is that of the next sample.
-            position: How many samples there have been.
-
-        Returns:
-            A function of the step that returns vectors `(batch, channels)`
-            by name.
+        A function of the step that returns vectors `(batch, channels)` by
+        name, from conditioning as `CachedBlocks` reads it.
         """
-        del weights
         stride = self.teacher.conditioner.stride
         offset = position % stride
 
@@ -91,16 +77,8 @@ class CachedTiers:
     def step(self, state: TierState, added: dict, weights: dict):
         """The parameters of the next sample's distribution, and the tiers.
 
-        Args:
-            state: Everything up to the sample before.
-            added: What `projected` gave for this step.
-            weights: From `weights`.
-
-        Returns:
-            `(batch, channels of the head)`, and the new `hidden` and
-            `upsampled`.
+        `(batch, channels of the head)`, and the new `hidden` and `upsampled`.
         """
-        del weights
         teacher = self.teacher
         # y_t = x_t - a x_{t-1}, known as far back as a frame of the top tier.
         coefficient = teacher.audio.pre_emphasis
@@ -119,19 +97,12 @@ class CachedTiers:
             )
             kept.append((hidden, upsampled))
             above = upsampled[:, place * tier.ratio // tier.frame_size]
-        parameters = teacher.undo_pre_emphasis(
-            self._sample_level(series, above), state.recent[:, -1]
-        )
+        parameters = self._sample_level(series, above)
+        parameters = teacher.undo_pre_emphasis(parameters, state.recent[:, -1])
         return parameters, tuple(zip(*kept, strict=True))
 
     def after(self, state: TierState, kept: tuple, audio) -> TierState:
-        """The state after the next sample.
-
-        Args:
-            state: Everything up to the sample before.
-            kept: What `step` gave next to the parameters.
-            audio: The next sample, `(batch,)`.
-        """
+        """The state after the next sample, from what `step` gave for it."""
         recent = tf.concat([state.recent[:, 1:], audio[:, tf.newaxis]], axis=1)
         hidden, upsampled = kept
         return TierState(recent, hidden, upsampled, state.position + 1)
@@ -146,11 +117,8 @@ class CachedTiers:
             x += tf.matmul(vectors, tensor(getattr(tier, name).kernel))
         gru = tier.gru
         recurrent = tf.matmul(hidden, tensor(gru.recurrent_kernel))
-        hidden = gru_step(
-            hidden,
-            dense(gru.projection, x),
-            recurrent + tensor(gru.recurrent_bias),
-        )
+        recurrent += tensor(gru.recurrent_bias)
+        hidden = gru_step(hidden, dense(gru.projection, x), recurrent)
         upsampled = tf.reshape(
             dense(tier.upsampling, hidden), (-1, tier.ratio, tier.units)
         )

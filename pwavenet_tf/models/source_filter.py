@@ -122,15 +122,9 @@ class SourceFilter(KeepsArguments, keras.layers.Layer):
             for x in (mel, track)
         )
         hertz, voicing = track[..., :1], track[..., 1:2]
-        h = ops.concatenate(
-            [
-                mel,
-                # Other sources of F0 have 0 where there is none.
-                ops.log(ops.maximum(hertz, 1.0) / _REFERENCE_HZ),
-                voicing,
-            ],
-            axis=-1,
-        )
+        # Other sources of F0 have 0 where there is none.
+        log_pitch = ops.log(ops.maximum(hertz, 1.0) / _REFERENCE_HZ)
+        h = ops.concatenate([mel, log_pitch, voicing], axis=-1)
         for layer in (*self.hidden, self.mixing):
             h = ops.leaky_relu(layer(h), 0.1)
         batch, frames, _ = ops.shape(h)
@@ -150,21 +144,18 @@ class SourceFilter(KeepsArguments, keras.layers.Layer):
         grid = np.linspace(0, self.audio.sample_rate / 2, self.taps // 2 + 1)
         at_grid = band_interpolation(self.audio, grid)
         noise = ops.matmul(envelope, at_grid) + noisy
-        deviation = log_noise_deviation(self.audio) - math.log(self.noise_std)
-        filters = self._minimum_phase(noise + deviation)
+        log_std = log_noise_deviation(self.audio) - math.log(self.noise_std)
+        filters = self._minimum_phase(noise + log_std)
         return {
             "harmonics": self._oscillators(amplitudes, track),
             "filters": self._with_neighbours(filters, self.points),
         }
 
     def location_and_scale(self, z, harmonics, filters):
-        """(μ, s) of the flow, `(batch, time)` each.
+        """(μ, s) of the flow, `(batch, time)` each, from what `call` returns.
 
-        Args:
-            z: `(batch, taps - 1 + time)`: the noise, with the `taps - 1`
-                samples before it; zeros before the first.
-            harmonics: As `call` returns them.
-            filters: Likewise.
+        The noise z, `(batch, taps - 1 + time)`, begins with the `taps - 1`
+        samples before; zeros before the first.
         """
         hop, past = self.audio.hop_length, self.taps - 1
         batch, frames = ops.shape(filters)[0], ops.shape(filters)[1]
@@ -183,9 +174,8 @@ class SourceFilter(KeepsArguments, keras.layers.Layer):
         filtered = ops.sum(filtered * weights, axis=-1)
         scale = ops.matmul(filters[..., 0], weights.T)
         shape = (batch, frames * hop)
-        return harmonics + ops.reshape(filtered, shape), ops.reshape(
-            scale, shape
-        )
+        location = harmonics + ops.reshape(filtered, shape)
+        return location, ops.reshape(scale, shape)
 
     def flow(self, x, harmonics, filters):
         """(μ, ln s) given a whole series x, as a `FlowNetwork` gives them."""
@@ -222,10 +212,8 @@ class SourceFilter(KeepsArguments, keras.layers.Layer):
     def _minimum_phase(self, log_magnitudes):
         """Impulse responses, `(..., taps)`, by the folded cepstrum.
 
-        Matrix products in place of FFTs, which TFLite lacks.
-
-        Args:
-            log_magnitudes: `(..., taps / 2 + 1)`, from 0 to half the rate.
+        From `(..., taps / 2 + 1)`, 0 to half the rate. Matrix products in place
+        of FFTs, which TFLite lacks.
         """
         n, k = self.taps, np.arange(self.taps // 2 + 1)
         both_sides = np.where((k == 0) | (k == n // 2), 1.0, 2.0)
@@ -241,16 +229,12 @@ class SourceFilter(KeepsArguments, keras.layers.Layer):
             magnitude * ops.cos(phase), real.astype("float32")
         ) + ops.matmul(magnitude * ops.sin(phase), imaginary.astype("float32"))
         # Always positive, where the transform may alias.
-        first = ops.exp(
-            ops.matmul(log_magnitudes, cepstrum[:, :1].astype("float32"))
-        )
+        to_first = cepstrum[:, :1].astype("float32")
+        first = ops.exp(ops.matmul(log_magnitudes, to_first))
         return ops.concatenate([first, response[..., 1:]], axis=-1)
 
     def _interpolation(self) -> np.ndarray:
-        """Weights of a frame's points and its neighbours' next to them.
-
-        `(hop length, points + 2)`.
-        """
+        """Weights at each sample of a frame, `(hop length, points + 2)`."""
         return _linear(self.audio.hop_length, self.points)
 
     def _at_points(self, x):
@@ -266,24 +250,22 @@ class SourceFilter(KeepsArguments, keras.layers.Layer):
 
         `(batch, frames, points + 2, channels)`.
         """
-        context = self.context_frames
+        first = self.context_frames
         batch, length, channels = ops.shape(x)
         x = ops.reshape(x, (batch, length // points, points, channels))
-        frames = length // points - 2 * context
+        end = length // points - first
         parts = (
-            x[:, context - 1 : context - 1 + frames, -1:],
-            x[:, context : context + frames],
-            x[:, context + 1 : context + 1 + frames, :1],
+            x[:, first - 1 : end - 1, -1:],
+            x[:, first:end],
+            x[:, first + 1 : end + 1, :1],
         )
         return ops.concatenate(parts, axis=2)
 
     def _oscillators(self, amplitudes, track):
         """The sum of the harmonics, `(batch, time)`."""
         hop, rate = self.audio.hop_length, self.audio.sample_rate
-        smooth = ops.matmul(
-            self._interpolation(),
-            self._with_neighbours(amplitudes, self.points),
-        )
+        around = self._with_neighbours(amplitudes, self.points)
+        smooth = ops.matmul(self._interpolation(), around)
         three = self._with_neighbours(track)
         before, hertz, after = (three[:, :, i : i + 1, :1] for i in range(3))
         batch, frames = ops.shape(three)[0], ops.shape(three)[1]
@@ -300,9 +282,8 @@ class SourceFilter(KeepsArguments, keras.layers.Layer):
         cycles = cycles * multiples
         # A sine of few cycles is exact.
         waves = ops.sin(2 * math.pi * (cycles - ops.floor(cycles)))
-        return ops.reshape(
-            ops.sum(waves * smooth, axis=-1), (batch, frames * hop)
-        )
+        total = ops.sum(waves * smooth, axis=-1)
+        return ops.reshape(total, (batch, frames * hop))
 
     def compute_output_shape(self, mel_shape, track_shape=None):
         batch, frames, _ = mel_shape
@@ -316,13 +297,9 @@ class SourceFilter(KeepsArguments, keras.layers.Layer):
 def _linear(places: int, points: int) -> np.ndarray:
     """Weights of linear interpolation within a frame.
 
-    Args:
-        places: Centres of so many parts of the frame are interpolated.
-        points: The points that are given lie at the centres of so many.
-
-    Returns:
-        float32 `(places, points + 2)`: of the last point of the previous
-        frame, this frame's, and the first of the next.
+    Points are given at the centres of so many parts of the frame, and wanted
+    at those of `places`. float32 `(places, points + 2)`: of the last point of
+    the previous frame, this frame's, and the first of the next.
     """
     wanted = (np.arange(places) + 0.5) / places * points + 0.5
     given = np.arange(points + 2)

@@ -132,13 +132,7 @@ class Teacher(ReplicatedModel):
 
     @classmethod
     def suited_sizes(cls, sizes, conditioning: Conditioning):
-        """A preset's sizes without what a conditioning or a head rules out.
-
-        Args:
-            sizes: Of the class `sizes`.
-            conditioning: What the teacher is conditioned on.
-        """
-        del conditioning
+        """A preset's sizes without what a conditioning or a head rules out."""
         return sizes
 
     @property
@@ -161,21 +155,17 @@ class Teacher(ReplicatedModel):
 
     def layer_conditioning(self, inputs) -> dict:
         """The conditioning of every layer: keyword arguments of the stack."""
-        conditioning = self.conditioner(inputs)
-        return {
-            name: _CONDITIONING_SCALE * x for name, x in conditioning.items()
-        }
+        outputs = self.conditioner(inputs).items()
+        return {name: _CONDITIONING_SCALE * x for name, x in outputs}
 
     def parameters_given(self, audio, conditioning: dict):
         """As `call`, from what `layer_conditioning` returned."""
         raise NotImplementedError
 
     def undo_pre_emphasis(self, parameters, last):
-        """Parameters of p(x_t | x_<t), from the network's output.
+        """Parameters of p(x_t | x_<t), from those of y_t and from x_{t-1}.
 
-        Args:
-            parameters: Of y_t, `(..., channels of the head)`.
-            last: x_{t-1}, `(...)`.
+        `(..., channels of the head)` and `(...)`.
         """
         if not self.audio.pre_emphasis:
             return parameters
@@ -194,21 +184,15 @@ class Teacher(ReplicatedModel):
         The metric `nats` is weighted by valid samples; Keras's own mean of
         `loss` weighs all batches alike.
         """
-        del x, training
         loss, valid_samples = self.mean_nats(y, y_pred, sample_weight)
         self.nats.update_state(loss, valid_samples)
         return loss * batch_share(valid_samples)
 
     def mean_nats(self, audio, parameters, weight=None):
-        """-ln p in nats per sample, and over how many samples.
+        """-ln p in nats per sample, and the number of valid samples.
 
-        Args:
-            audio: `(batch, time)`.
-            parameters: What `call` returned.
-            weight: `(batch, time)`, 1 for valid samples; all are if `None`.
-
-        Returns:
-            The mean, and the number of valid samples, or `None` for all.
+        `parameters` is what `call` returned; `weight`, `(batch, time)`, is 1
+        for valid samples. Without it all are, and their number is `None`.
         """
         negative = -self.head_class(parameters).log_prob(audio)
         valid_samples = None if weight is None else ops.sum(weight)

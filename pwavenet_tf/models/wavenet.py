@@ -177,10 +177,8 @@ class WaveNet(Teacher):
     def network_input(self, series, location, log_gain):
         """What the stack reads where there is linear prediction.
 
-        Args:
-            series: y, the audio or its pre-emphasis, `(...)`.
-            location: The prediction of it, `(...)`.
-            log_gain: ln of the gain, `(...)`.
+        From y, the audio or its pre-emphasis, its prediction and the latter's
+        ln gain, all `(...)`.
 
         Returns:
             `(..., 2)`: the prediction's error over the gain, which is
@@ -188,5 +186,5 @@ class WaveNet(Teacher):
             over its standard deviation.
         """
         error = (series - location) * ops.exp(-log_gain)
-        level = series / (self.head_class.input_std * self.audio.emphasised_std)
-        return ops.stack([ops.arcsinh(error), level], axis=-1)
+        scaled = series / super().input_std
+        return ops.stack([ops.arcsinh(error), scaled], axis=-1)

@@ -32,19 +32,19 @@ def log_mass(lower, upper, location, scale) -> float:
 
 
 @hypothesis.given(
-    level=st.integers(-32_768, 32_767)
+    pcm=st.integers(-32_768, 32_767)
     | st.sampled_from([-32_768, -32_767, 32_766, 32_767]),
     log_scale=st.floats(-12.0, 1.0, width=32),
     standardised=st.floats(-12.0, 12.0),
 )
 def test_log_prob_is_scipys_within_twelve_standard_deviations(
-    level, log_scale, standardised
+    pcm, log_scale, standardised
 ) -> None:
-    x = level / 32_768.0
+    x = pcm / 32_768.0
     scale = std(Gaussian(raw_for(0.0, log_scale)))
     raw = raw_for(x - standardised * scale, log_scale)
-    lower = -np.inf if level == -32_768 else x - HALF_BIN
-    upper = np.inf if level == 32_767 else x + HALF_BIN
+    lower = -np.inf if pcm == -32_768 else x - HALF_BIN
+    upper = np.inf if pcm == 32_767 else x + HALF_BIN
     expected = log_mass(lower, upper, np.float64(raw[0]), scale)
     found = Gaussian(raw).log_prob(np.float32(x)).numpy()
     assert abs(found - expected) <= 1e-4
@@ -58,7 +58,7 @@ def test_pmf_sums_to_one(location, log_scale) -> None:
 
 
 @pytest.mark.parametrize("location", [-1.5, -0.9, 0.9, 1.3])
-def test_the_outermost_levels_hold_scipys_tails(location) -> None:
+def test_the_outermost_pcm_values_hold_scipys_tails(location) -> None:
     """All of Φ below the lowest bin's upper edge, all above the highest's."""
     head = Gaussian(raw_for(location, -1.0))
     normal = scipy.stats.norm(np.float32(location), std(head))
@@ -82,9 +82,9 @@ def test_unbounded_log_prob_is_the_integral_around_any_number(x) -> None:
 
 
 def test_gradients_are_scipys_differences() -> None:
-    level, location, log_scale = 0.25, 0.2, -3.0
+    pcm, location, log_scale = 0.25, 0.2, -3.0
     raw = tf.constant(raw_for(location, log_scale))
-    x = tf.constant(level)
+    x = tf.constant(pcm)
     with tf.GradientTape() as tape:
         tape.watch((x, raw))
         value = Gaussian(raw).log_prob_unbounded(x)
@@ -94,7 +94,7 @@ def test_gradients_are_scipys_differences() -> None:
         scale = np.exp(np.logaddexp(raw_scale - 4.0, -9.0))
         return log_mass(x - HALF_BIN, x + HALF_BIN, location, scale)
 
-    at = np.array([level, *raw.numpy().astype("float64")])
+    at = np.array([pcm, *raw.numpy().astype("float64")])
     step = 1e-5
     expected = [
         (exact(*(at + move)) - exact(*(at - move))) / (2.0 * step)
@@ -103,11 +103,11 @@ def test_gradients_are_scipys_differences() -> None:
     np.testing.assert_allclose([by_x, *by_raw], expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("level", [-1.0, -0.5, 0.0, PCM_VALUES[-1]])
+@pytest.mark.parametrize("pcm", [-1.0, -0.5, 0.0, PCM_VALUES[-1]])
 @pytest.mark.parametrize("location", [-2.0, 0.001, 1.5, 300.0])
-def test_value_and_gradient_are_finite_far_beyond(location, level) -> None:
+def test_value_and_gradient_are_finite_far_beyond(location, pcm) -> None:
     raw = tf.constant(raw_for(location, -20.0))
-    x = tf.constant(level, tf.float32)
+    x = tf.constant(pcm, tf.float32)
     with tf.GradientTape(persistent=True) as tape:
         tape.watch((x, raw))
         head = Gaussian(raw)
@@ -119,9 +119,9 @@ def test_value_and_gradient_are_finite_far_beyond(location, level) -> None:
         by_location = tape.gradient(value, raw).numpy()[0]
         assert np.isfinite(tape.gradient(value, raw)).all()
         assert np.isfinite(tape.gradient(value, x))
-        inside_tail = value is bounded and abs(level) > 0.999
-        if not inside_tail or np.sign(level) != np.sign(location):
-            assert np.sign(by_location) == np.sign(level - location)
+        inside_tail = value is bounded and abs(pcm) > 0.999
+        if not inside_tail or np.sign(pcm) != np.sign(location):
+            assert np.sign(by_location) == np.sign(pcm - location)
 
 
 def test_cumulative_is_scipys() -> None:

@@ -66,35 +66,35 @@ def test_mixture_agrees_with_tfp_in_float64() -> None:
 
 
 @hypothesis.given(
-    level=st.integers(-32_768, 32_767)
+    pcm=st.integers(-32_768, 32_767)
     | st.sampled_from([-32_768, -32_767, 32_766, 32_767]),
     location=st.floats(-1.5, 1.5, width=32),
     raw_scale=st.floats(-9.0, 5.0, width=32),
 )
 def test_one_component_agrees_with_tfp_in_float64(
-    level, location, raw_scale
+    pcm, location, raw_scale
 ) -> None:
     raw = np.float32([0.0, location, raw_scale])
-    expected = oracle_of(raw).log_prob(np.float64(level)).numpy()
+    expected = oracle_of(raw).log_prob(np.float64(pcm)).numpy()
     hypothesis.assume(np.isfinite(expected))
-    found = MixtureOfLogistics(raw).log_prob(np.float32(level / 32_768.0))
+    found = MixtureOfLogistics(raw).log_prob(np.float32(pcm / 32_768.0))
     # A log-probability of -10,000 has no 1e-4 to offer in float32.
     assert abs(found - expected) <= max(1e-4, 2e-6 * abs(expected))
 
 
 @hypothesis.given(
-    level=st.integers(-32_700, 32_700),
+    pcm=st.integers(-32_700, 32_700),
     log_scale=st.floats(-9.0, 1.0, width=32),
     standardised=st.floats(-30.0, 30.0),
 )
 def test_unbounded_log_prob_agrees_with_tfp_to_1e_4_nat(
-    level, log_scale, standardised
+    pcm, log_scale, standardised
 ) -> None:
-    x = np.float32(level / 32_768.0)
+    x = np.float32(pcm / 32_768.0)
     location = x - standardised * np.exp(log_scale)
     raw = np.float32([0.0, location, log_scale + 4.0])
     found = MixtureOfLogistics(raw).log_prob_unbounded(x)
-    expected = oracle_of(raw).log_prob(np.float64(level))
+    expected = oracle_of(raw).log_prob(np.float64(pcm))
     assert abs(found - expected.numpy()) <= 1e-4
 
 

@@ -26,10 +26,10 @@ def test_log_prob_is_the_log_softmax_at_the_code_of_the_audio() -> None:
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_the_codes_of_all_levels_sum_to_one_with_the_edges_tails() -> None:
+def test_the_codes_of_all_pcm_values_sum_to_one_with_the_edges_tails() -> None:
     """The outermost codes have the softmax's first and last probability.
 
-    The lowest takes the levels down to -32,768, the highest those up to
+    The lowest takes the PCM values down to -32,768, the highest those up to
     32,767: none has a code of its own beyond, or that of a neighbour.
     """
     raw = raw_logits()
@@ -69,7 +69,7 @@ def test_codes_are_one_hot_to_the_network_and_give_no_gradient() -> None:
     np.testing.assert_array_equal(zero, np.zeros((2, 30)))
 
 
-def test_every_sample_is_the_decoded_code_on_a_16_bit_level() -> None:
+def test_every_sample_is_the_decoded_code_as_16_bit_pcm() -> None:
     """Logits that leave one code each, sampled at both ends of a uniform."""
     raw = 1e4 * np.eye(256, dtype="float32")
     for uniform in (0.0, 0.5, 1.0 - 2.0**-24):

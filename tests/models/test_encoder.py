@@ -35,7 +35,7 @@ def by_hand(layer: TemporalEncoder, audio: np.ndarray) -> np.ndarray:
         return part.kernel.numpy(), part.bias.numpy()
 
     # Silence on either side, so that what is padded within is never seen.
-    margin = 2 * layer.context
+    margin = 2 * layer.context_samples
     x = np.sign(audio) * np.log1p(255 * np.abs(audio)) / np.log(256)
     x = np.pad(x, margin)[:, None]
     x = convolved(x, *weights(layer.front), 1)
@@ -57,7 +57,7 @@ def test_it_computes_the_equations_of_the_paper() -> None:
 
 def test_a_frame_sees_its_samples_and_the_context_on_either_side() -> None:
     layer, audio = tiny_encoder(), tiny_models.audio(1, 7)
-    assert layer.context == 13 and layer.context_frames == 1
+    assert layer.context_samples == 13 and layer.context_frames == 1
     # Another sample is another in each row.
     rows = audio + 0.5 * np.eye(audio.shape[1], dtype="float32")
     found = np.asarray(layer(np.concatenate([audio, rows])))[:, 3]

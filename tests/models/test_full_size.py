@@ -239,7 +239,7 @@ def test_nsynth_has_its_encoder_steps_and_generates(
         weights = map(convolution_weights, (teacher.stack, paper.stack))
         assert len(set(weights)) == 1
         # 3,069 samples and the front layer's one.
-        assert encoder.context == 3_070
+        assert encoder.context_samples == 3_070
     hop = teacher.audio.hop_length
     audio = np.random.default_rng(0).normal(0, 0.1, (1, 2 * hop))
     audio = audio.astype("float32")

@@ -221,7 +221,7 @@ def test_a_sample_is_judged_by_the_past_alone(inverse) -> None:
 
 
 def test_mass_is_the_densitys_integral_over_a_level(student, inverse) -> None:
-    """By the densities of audio whose last sample moves within the level."""
+    """By the densities of audio whose last sample moves within its bin."""
     mel, audio = tiny_models.mel(1, 1), tiny_models.audio(1, 1)
     (_, found), *_ = inverse.chunks(audio, mel)
     mass = np.exp(discretised_mass(student, audio, found).log_prob[0])

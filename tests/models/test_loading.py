@@ -115,11 +115,11 @@ def test_a_model_whose_weights_have_other_sizes_is_one_line(files, tmp_path):
     assert parts["config.json"].count(size) == 1
     parts["config.json"] = parts["config.json"].replace(size, size + b"9")
     path = packed(tmp_path / "other.keras", parts)
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with pytest.raises(UserError, match="not a model that this version"):
             load_model(path)
-    assert told == []
+    assert caught == []
 
 
 def test_another_kind_of_model_is_named(tmp_path):

@@ -28,10 +28,10 @@ def pitch(frames: int = 30, voiced: float = 1.0) -> np.ndarray:
 def sinusoids(track: np.ndarray, **changes) -> np.ndarray:
     conditioning = dataclasses.replace(ON_PITCH, **changes)
     mel = np.zeros((*track.shape[:2], CONTRACT.mels), "float32")
-    told = Conditioner(CONTRACT, conditioning)(
+    outputs = Conditioner(CONTRACT, conditioning)(
         {"mel": mel, "sinusoids": sinusoid_track(track, CONTRACT)}
     )
-    return np.asarray(told["sinusoids"])[0]
+    return np.asarray(outputs["sinusoids"])[0]
 
 
 def test_they_are_those_of_an_oscillator_that_runs_through_all_frames() -> None:
@@ -45,8 +45,8 @@ def test_they_are_those_of_an_oscillator_that_runs_through_all_frames() -> None:
 
 def test_none_sounds_without_voice_or_above_half_the_rate() -> None:
     assert not sinusoids(pitch(voiced=0.0)).any()
-    heard = sinusoids(pitch(), harmonics=80).any(axis=0)
-    np.testing.assert_array_equal(heard, 100.0 * np.arange(1, 81) < RATE / 2)
+    audible = sinusoids(pitch(), harmonics=80).any(axis=0)
+    np.testing.assert_array_equal(audible, 100.0 * np.arange(1, 81) < RATE / 2)
 
 
 def test_tensorflow_computes_the_track_as_numpy_does() -> None:

@@ -76,10 +76,10 @@ def test_a_chunk_with_context_equals_the_whole(upsampler) -> None:
     whole = upsampler(mel).numpy()
     assert whole.shape == (2, 16 * HOP, 4)
     for start, end in ((0, 5), (5, 6), (6, 16)):
-        context = upsampler.context_frames
-        places = np.arange(start - context, end + context)
+        context_frames = upsampler.context_frames
+        places = np.arange(start - context_frames, end + context_frames)
         chunk = upsampler(mel[:, places.clip(0, 15)]).numpy()
-        extension = context * HOP
+        extension = context_frames * HOP
         np.testing.assert_allclose(
             chunk[:, extension:-extension],
             whole[:, start * HOP : end * HOP],

@@ -248,7 +248,7 @@ def test_a_short_run_learns_to_follow_the_past(head) -> None:
 
 @pytest.mark.parametrize("head", HEADS)
 def test_the_first_output_is_of_order_one(head) -> None:
-    """Whatever the first layer reads: levels of speech, or codes one-hot."""
+    """Whatever the first layer reads: samples of speech, or codes one-hot."""
     teacher = WaveNet(
         dilations=(1,),
         residual_channels=64,
@@ -257,7 +257,7 @@ def test_the_first_output_is_of_order_one(head) -> None:
         audio=tiny_models.CONTRACT,
     )
     teacher.build()
-    levels = np.random.default_rng(0).normal(0.0, 0.1, (1, 2_000))
-    series = teacher.head_class.network_input(levels.astype("float32"))
+    audio = np.random.default_rng(0).normal(0.0, 0.1, (1, 2_000))
+    series = teacher.head_class.network_input(audio.astype("float32"))
     found = np.std(np.asarray(teacher.stack.first(series)))
     assert 0.3 < found < 3.0

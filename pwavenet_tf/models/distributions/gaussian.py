@@ -5,7 +5,6 @@ import math
 import numpy as np
 from keras import ops
 
-from pwavenet_tf.audio.formats import HIGHEST_SAMPLE, LOWEST_SAMPLE
 from pwavenet_tf.audio.signal import (
     HALF_BIN,
     LOG_BIN_WIDTH,
@@ -13,15 +12,14 @@ from pwavenet_tf.audio.signal import (
     soft_floor,
     standard_normal,
 )
-from pwavenet_tf.models.distributions.head import ContinuousHead
+from pwavenet_tf.models.distributions.head import (
+    LARGEST_LOG_SCALE,
+    LOG_SCALE_CENTRE,
+    ContinuousHead,
+    at_edges,
+)
 
 _LOG_SCALE_FLOOR = -9.0
-
-# Raw outputs near zero then mean a scale of e^-4, about that of speech.
-_LOG_SCALE_CENTRE = -4.0
-
-# Beyond this a scale is infinite for audio, but not yet for float32.
-_LARGEST_LOG_SCALE = 40.0
 
 # A bin is at most a quarter of the least scale wide. Over so short an
 # interval five nodes integrate the density to 1e-6 nat at twelve standard
@@ -44,35 +42,22 @@ class Gaussian(ContinuousHead):
             log-scale. Computed with in float32.
     """
 
+    kinds = 2
+
     @classmethod
     def channels(cls, components: int) -> int:
         return 2
 
-    @classmethod
-    def shifted(cls, parameters, offset):
-        location, raw = ops.split(parameters, 2, axis=-1)
-        location = location + ops.expand_dims(offset, -1)
-        return ops.concatenate([location, raw], axis=-1)
-
-    @classmethod
-    def placed(cls, parameters, offset, log_gain):
-        location, log_scale = ops.split(parameters, 2, axis=-1)
-        log_gain = ops.expand_dims(log_gain, -1)
-        location = ops.expand_dims(offset, -1) + ops.exp(log_gain) * location
-        raw = log_scale + log_gain - _LOG_SCALE_CENTRE
-        return ops.concatenate([location, raw], axis=-1)
-
     def __init__(self, parameters) -> None:
         self.parameters = ops.cast(parameters, "float32")
         self.location = self.parameters[..., 0]
-        raw = self.parameters[..., 1] + _LOG_SCALE_CENTRE
+        raw = self.parameters[..., 1] + LOG_SCALE_CENTRE
         self.log_scale = soft_floor(raw, _LOG_SCALE_FLOOR)
         self._above_floor = ops.sigmoid(raw - _LOG_SCALE_FLOOR)
 
     def log_prob(self, audio):
         lower, upper = self._standardised_edges(audio)
-        is_lowest = audio < LOWEST_SAMPLE + HALF_BIN
-        is_highest = audio > HIGHEST_SAMPLE - HALF_BIN
+        is_lowest, is_highest = at_edges(audio)
         tail = _normal().log_cdf(ops.where(is_lowest, upper, -lower))
         inside = self.log_prob_unbounded(audio)
         return ops.where(ops.logical_or(is_lowest, is_highest), tail, inside)
@@ -93,9 +78,8 @@ class Gaussian(ContinuousHead):
             - 1.0
         )
         by_x = by_standardised * ops.exp(-self.log_scale)
-        by_parameters = ops.stack(
-            [-by_x, by_log_scale * self._above_floor], axis=-1
-        )
+        by_raw = by_log_scale * self._above_floor
+        by_parameters = ops.stack([-by_x, by_raw], axis=-1)
         return value, by_x, ops.sum(by_parameters, axis=0)
 
     def _inside_bin(self, x):
@@ -119,8 +103,7 @@ class Gaussian(ContinuousHead):
 
     def cumulative(self, audio):
         lower, upper = self._standardised_edges(audio)
-        is_lowest = audio < LOWEST_SAMPLE + HALF_BIN
-        is_highest = audio > HIGHEST_SAMPLE - HALF_BIN
+        is_lowest, is_highest = at_edges(audio)
         below = ops.where(is_lowest, 0.0, _normal().cdf(lower))
         up_to = ops.where(is_highest, 1.0, _normal().cdf(upper))
         return below, up_to
@@ -128,10 +111,8 @@ class Gaussian(ContinuousHead):
     def _standardised_edges(self, audio):
         inverse_scale = ops.exp(-self.log_scale)
         centred = audio - self.location
-        return (
-            (centred - HALF_BIN) * inverse_scale,
-            (centred + HALF_BIN) * inverse_scale,
-        )
+        lower = (centred - HALF_BIN) * inverse_scale
+        return lower, (centred + HALF_BIN) * inverse_scale
 
     def sample(self, uniforms, temperature=1.0):
         """Samples 16-bit PCM values: see `Head.sample`.
@@ -139,7 +120,7 @@ class Gaussian(ContinuousHead):
         The temperature scales the standard deviation; 0 gives the location.
         """
         noise = standard_normal(uniforms[..., 0])
-        scale = ops.exp(ops.minimum(self.log_scale, _LARGEST_LOG_SCALE))
+        scale = ops.exp(ops.minimum(self.log_scale, LARGEST_LOG_SCALE))
         return quantise(self.location + temperature * scale * noise)
 
     def mean(self):

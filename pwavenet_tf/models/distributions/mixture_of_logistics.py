@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from pwavenet_tf.audio.formats import HIGHEST_SAMPLE, LOWEST_SAMPLE
 from pwavenet_tf.audio.signal import (
     HALF_BIN,
     quantise,
@@ -24,14 +23,16 @@ from pwavenet_tf.audio.signal import (
     standard_logistic,
 )
 from pwavenet_tf.core.uniforms import open_unit_interval
-from pwavenet_tf.models.distributions.head import ContinuousHead
+from pwavenet_tf.models.distributions.head import (
+    LARGEST_LOG_SCALE,
+    LOG_SCALE_CENTRE,
+    ContinuousHead,
+    at_edges,
+)
 
 # About one 16-bit step (ln 2^-15 = -10.4): the finest scale that 16-bit
 # audio can represent. One value for training, sampling and distillation.
 LOG_SCALE_FLOOR = -10.4
-
-# Raw outputs near zero then mean a scale of e^-4, about that of speech.
-LOG_SCALE_CENTRE = -4.0
 
 # No scale is so wide that its inverse, times half a bin, is no longer a
 # normal float32.
@@ -39,9 +40,6 @@ _LEAST_INVERSE_SCALE = 1e-30
 
 # Raw log-scales of the narrowest and the broadest untrained component.
 _INITIAL_LOG_SCALES = (-3.0, 1.5)
-
-# Beyond this a scale is infinite for audio, but not yet for float32.
-_LARGEST_LOG_SCALE = 40.0
 
 
 class _Components(NamedTuple):
@@ -70,14 +68,10 @@ def mixture_log_prob(x, parameters, tails: bool):
     has no difference of almost equal numbers: value and gradient are accurate
     far into the tails.
 
-    Args:
-        x: `(...)`, or with further leading axes that broadcast; float32.
-        parameters: Raw network output, `(..., 3 * components)`; float32.
-        tails: Whether the lowest value takes all of the mass below it and
-            the highest all of the mass above.
-
-    Returns:
-        `(...)`, differentiable once in `x` and in `parameters`.
+    With `tails` the lowest value takes all of the mass below it and the highest
+    all of the mass above. Parameters are raw, `(..., 3 * components)`; x is
+    `(...)`, or has further leading axes that broadcast. All is float32; it is
+    differentiable once in both.
     """
     x = x + ops.zeros_like(parameters[..., 0])
     rank = len(parameters.shape) - 1
@@ -88,25 +82,6 @@ def mixture_log_prob(x, parameters, tails: bool):
     return _LOG_PROBS[tails](x, parameters)
 
 
-def mixture_log_prob_and_gradients(x, parameters):
-    """`mixture_log_prob` without tails, with its gradient.
-
-    Args:
-        x: `(samples, batch, time)`.
-        parameters: `(batch, time, 3 * components)`.
-
-    Returns:
-        ln mass and its derivative by `x`, both `(samples, batch, time)`,
-        and its derivative by `parameters`, summed over the samples.
-    """
-    return _by_rows(
-        functools.partial(_value_and_gradient, False),
-        parameters,
-        x,
-        ops.ones_like(x),
-    )
-
-
 def _with_gradient(tails: bool):
     @ops.custom_gradient
     def log_prob(x, parameters):
@@ -114,13 +89,8 @@ def _with_gradient(tails: bool):
 
         def gradient(*args, upstream=None):
             upstream = args[0] if upstream is None else upstream
-            _, *gradients = _by_rows(
-                functools.partial(_value_and_gradient, tails),
-                parameters,
-                x,
-                upstream,
-            )
-            return tuple(gradients)
+            function = functools.partial(_value_and_gradient, tails)
+            return _by_rows(function, parameters, x, upstream)[1:]
 
         return values, gradient
 
@@ -140,11 +110,8 @@ def _by_rows(function, parameters, *series):
     if not isinstance(results, tuple):
         return ops.moveaxis(results, 0, -rank)
     value, by_x, by_parameters = results
-    return (
-        ops.moveaxis(value, 0, -rank),
-        ops.moveaxis(by_x, 0, -rank),
-        by_parameters,
-    )
+    value, by_x = (ops.moveaxis(one, 0, -rank) for one in (value, by_x))
+    return value, by_x, by_parameters
 
 
 def _value(tails: bool, parameters, x):
@@ -187,11 +154,8 @@ def _value_and_gradient(tails: bool, parameters, x, upstream):
     above_floor = each.raw_scales + (LOG_SCALE_CENTRE - LOG_SCALE_FLOOR)
     gradients[2] = gradients[2] * ops.sigmoid(above_floor)
     by_parameters = ops.moveaxis(ops.concatenate(gradients, axis=0), 0, -1)
-    return (
-        _log_sum(largest, total, axis),
-        ops.sum(by_location, axis=axis),
-        by_parameters,
-    )
+    by_x = ops.sum(by_location, axis=axis)
+    return _log_sum(largest, total, axis), by_x, by_parameters
 
 
 def _components(tails: bool, parameters, x) -> tuple[_Components, int]:
@@ -217,8 +181,7 @@ def _components(tails: bool, parameters, x) -> tuple[_Components, int]:
     is_lowest = is_highest = None
     if tails:
         # The mass of an edge value is σ of the position of its inner edge.
-        is_lowest = x < LOWEST_SAMPLE + HALF_BIN
-        is_highest = x > HIGHEST_SAMPLE - HALF_BIN
+        is_lowest, is_highest = at_edges(x)
         edge = ops.cast(is_lowest, "float32") - ops.cast(is_highest, "float32")
         position = position + edge * half_bin
     distance = ops.abs(position)
@@ -281,6 +244,8 @@ class MixtureOfLogistics(ContinuousHead):
             mixture logits, locations, log-scales. Computed with in float32.
     """
 
+    kinds = 3
+
     @classmethod
     def channels(cls, components: int) -> int:
         return 3 * components
@@ -301,20 +266,6 @@ class MixtureOfLogistics(ContinuousHead):
     def uniforms_per_sample(cls, components: int) -> int:
         return components + 1
 
-    @classmethod
-    def shifted(cls, parameters, offset):
-        logits, locations, raw = ops.split(parameters, 3, axis=-1)
-        locations = locations + ops.expand_dims(offset, -1)
-        return ops.concatenate([logits, locations, raw], axis=-1)
-
-    @classmethod
-    def placed(cls, parameters, offset, log_gain):
-        logits, locations, log_scales = ops.split(parameters, 3, axis=-1)
-        log_gain = ops.expand_dims(log_gain, -1)
-        locations = ops.expand_dims(offset, -1) + ops.exp(log_gain) * locations
-        raw = log_scales + log_gain - LOG_SCALE_CENTRE
-        return ops.concatenate([logits, locations, raw], axis=-1)
-
     def __init__(self, parameters) -> None:
         self.parameters = ops.cast(parameters, "float32")
         logits, self.locations, raw = ops.split(self.parameters, 3, axis=-1)
@@ -328,7 +279,8 @@ class MixtureOfLogistics(ContinuousHead):
         return mixture_log_prob(x, self.parameters, tails=False)
 
     def log_prob_and_gradients(self, x):
-        return mixture_log_prob_and_gradients(x, self.parameters)
+        function = functools.partial(_value_and_gradient, False)
+        return _by_rows(function, self.parameters, x, ops.ones_like(x))
 
     def cumulative(self, audio):
         inverse_scale = ops.exp(-self.log_scales)
@@ -339,8 +291,7 @@ class MixtureOfLogistics(ContinuousHead):
             mass = ops.sum(ops.exp(self.log_weights) * each, axis=-1)
             return ops.minimum(mass, 1.0)
 
-        is_lowest = audio < LOWEST_SAMPLE + HALF_BIN
-        is_highest = audio > HIGHEST_SAMPLE - HALF_BIN
+        is_lowest, is_highest = at_edges(audio)
         below = ops.where(is_lowest, 0.0, mass_up_to(centred - HALF_BIN))
         up_to = ops.where(is_highest, 1.0, mass_up_to(centred + HALF_BIN))
         return below, up_to
@@ -364,7 +315,7 @@ class MixtureOfLogistics(ContinuousHead):
         )
         location = ops.sum(self.locations * chosen, axis=-1)
         log_scale = ops.sum(self.log_scales * chosen, axis=-1)
-        log_scale = ops.minimum(log_scale, _LARGEST_LOG_SCALE)
+        log_scale = ops.minimum(log_scale, LARGEST_LOG_SCALE)
         noise = standard_logistic(uniforms[..., -1])
         return quantise(location + temperature * ops.exp(log_scale) * noise)
 

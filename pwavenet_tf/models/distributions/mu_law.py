@@ -62,12 +62,11 @@ class MuLaw(Head):
         codes = ops.expand_dims(mu_law_encode(audio), -1)
         probabilities = ops.softmax(self.logits, axis=-1)
         every = ops.arange(MU_LAW_CODES, dtype="int32")
-        below = ops.where(every < codes, probabilities, 0.0)
-        up_to = ops.where(every <= codes, probabilities, 0.0)
-        return (
-            ops.minimum(ops.sum(below, axis=-1), 1.0),
-            ops.minimum(ops.sum(up_to, axis=-1), 1.0),
+        below, up_to = (
+            ops.sum(ops.where(included, probabilities, 0.0), axis=-1)
+            for included in (every < codes, every <= codes)
         )
+        return ops.minimum(below, 1.0), ops.minimum(up_to, 1.0)
 
     def sample(self, uniforms, temperature=1.0):
         """Samples codes and decodes them: see `Head.sample`.
