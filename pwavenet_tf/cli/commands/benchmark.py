@@ -43,7 +43,7 @@ from pwavenet_tf.cli import flags
 from pwavenet_tf.core.errors import UserError
 
 # What counts operations.
-_OF_PEAK = tuple("peak sampling student call growth tflite training".split())
+_OF_PEAK = "peak", "sampling", "student", "call", "growth", "tflite", "training"
 MEASUREMENTS = *_OF_PEAK, "likelihood", "draws", "preparation"
 
 
