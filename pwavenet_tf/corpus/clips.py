@@ -12,7 +12,7 @@ from pwavenet_tf.corpus.card import CorpusCard
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """What a clip spans: context, the frames in the loss, look-ahead.
+    """What a clip spans: left context, the frames in the loss, look-ahead.
 
     Where a clip lies follows from the frame of its utterance from which on it
     is in the loss, `start_frame`, which may lie before the first one. The
@@ -63,7 +63,7 @@ class Window:
         return self.frames * self.hop_length
 
     def clip_bytes(self, mels: int) -> int:
-        """Bytes of a clip of int16 levels and its largest feature."""
+        """Bytes of a clip of int16 PCM and its largest feature."""
         return self.samples * 2 + self.frames * mels * 4
 
     def clips(self, frames):
@@ -97,56 +97,56 @@ class Window:
         return xp.maximum(start_frame - self.context_frames, 0)[..., None]
 
 
-def cut_utterance(levels, features: dict, window: Window, lead) -> tuple:
+def cut_utterance(pcm, features: dict, window: Window, lead) -> tuple:
     """Cuts one utterance into all its clips, in a graph.
 
-    Args:
-        levels: int16 `(time,)`.
-        features: `(frames, channels)` each, and the speaker `()`.
-        window: What a clip spans.
-        lead: Frames by which the first clip begins before the utterance: the
-            loss of clip i covers `clip_frames` frames from frame
-            `i * clip_frames - lead` on.
+    The utterance is PCM int16 `(time,)` and features `(frames, channels)` each,
+    with the speaker `()`. The loss of clip i covers `clip_frames` frames from
+    frame `i * clip_frames - lead` on.
 
     Returns:
-        Levels, int16 `(clips, samples)`; features, `(clips, frames, channels)`
+        PCM, int16 `(clips, samples)`; features, `(clips, frames, channels)`
         each, and the speaker `(clips,)`; and, int32 `(clips,)` each, what
         `Window.weight` takes: the first frame in the loss, and the utterance's
         length in samples.
     """
     import tensorflow as tf
 
-    length, frames = tf.shape(levels)[0], tf.shape(features["mel"])[0]
+    length, frames = tf.shape(pcm)[0], tf.shape(features["mel"])[0]
     clips = window.clips(frames)
     start_frame = tf.range(clips) * window.clip_frames - lead
     wanted = window.frame_places(start_frame, tf)
     real = tf.minimum(wanted, frames - 1)
     padding = (frames + window.frames) * window.hop_length - length
-    hops = tf.reshape(tf.pad(levels, [[0, padding]]), (-1, window.hop_length))
+    hops = tf.reshape(tf.pad(pcm, [[0, padding]]), (-1, window.hop_length))
     return (
         tf.reshape(tf.gather(hops, wanted), (clips, window.samples)),
-        {
-            key: tf.gather(value, real)
-            if value.shape.rank
-            else tf.fill((clips,), value)
-            for key, value in features.items()
-        },
+        _gathered(features, real),
         start_frame,
         tf.fill((clips,), length),
     )
 
 
-def cut_consecutively(levels, features: dict, window: Window) -> tuple:
+def _gathered(features: dict, places) -> dict:
+    """Features at places int32 `(clips, frames)`; the speaker of each clip."""
+    import tensorflow as tf
+
+    return {
+        key: tf.gather(value, places)
+        if value.shape.rank
+        else tf.fill(tf.shape(places)[:1], value)
+        for key, value in features.items()
+    }
+
+
+def cut_consecutively(pcm, features: dict, window: Window) -> tuple:
     """Cuts one utterance into consecutive segments, in a graph.
 
-    Args:
-        levels: int16 `(time,)`.
-        features: `(frames, channels)` each, and the speaker `()`.
-        window: Of a segment; its context and look-ahead are frames of
-            features alone.
+    As `cut_utterance`, but the window's context and look-ahead are frames of
+    features alone.
 
     Returns:
-        Levels, int16 `(segments, samples)`, without context; features,
+        PCM, int16 `(segments, samples)`, without context; features,
         `(segments, frames, channels)` each, with the first and the last frame
         repeated beyond the ends, the speaker `(segments,)`, and `begins`,
         bool `(segments,)`; and the loss mask, float32 `(segments, samples)`.
@@ -161,30 +161,22 @@ def cut_consecutively(levels, features: dict, window: Window) -> tuple:
     places = tf.clip_by_value(
         first[:, None] + around.astype("int32"), 0, frames - 1
     )
-    cut = {
-        key: tf.gather(value, places)
-        if value.shape.rank
-        else tf.fill((count,), value)
-        for key, value in features.items()
-    }
-    padding = count * samples - tf.shape(levels)[0]
-    ones = tf.ones(tf.shape(levels), tf.float32)
-    parts, weight = (
+    cut = _gathered(features, places) | {"begins": tf.equal(first, 0)}
+    padding = count * samples - tf.shape(pcm)[0]
+    ones = tf.ones(tf.shape(pcm), tf.float32)
+    segments, weight = (
         tf.reshape(tf.pad(one, [[0, padding]]), (count, samples))
-        for one in (levels, ones)
+        for one in (pcm, ones)
     )
-    return parts, cut | {"begins": tf.equal(first, 0)}, weight
+    return segments, cut, weight
 
 
 def cut_joined(recordings: dict, window: Window, place, xp) -> tuple:
-    """A batch of clips of recordings that are joined end to end.
+    """A batch of clips of recordings from `numpy_corpus.joined_recordings`.
 
-    Args:
-        recordings: See `numpy_corpus.joined_recordings`.
-        window: What a clip spans.
-        place: int32 `(batch, 2)`: the recording, and its frame from which on
-            the clip is in the loss.
-        xp: `numpy` or `keras.ops`, whichever the arrays are of.
+    `place`, int32 `(batch, 2)`, is the recording, and its frame from which on
+    the clip is in the loss; `xp` is `numpy` or `keras.ops`, whichever the
+    arrays are of.
 
     Returns:
         Inputs, the audio once more, and the weight, `(batch, samples)`.
@@ -203,9 +195,9 @@ def cut_joined(recordings: dict, window: Window, place, xp) -> tuple:
     position = window.sample_places(start_frame, xp)
     end = length[:, None]
     sample = first_sample[:, None] + xp.minimum(position, end - 1)
-    levels = xp.take(recordings["levels"], sample)
-    levels = xp.where(position < end, levels, np.float32(0))
-    audio = levels / np.float32(32_768)
+    pcm = xp.take(recordings["levels"], sample)
+    pcm = xp.where(position < end, pcm, np.float32(0))
+    audio = pcm / np.float32(32_768)
     weight = window.weight(start_frame, length, xp)
     return inputs | {"audio": audio}, audio, weight
 
@@ -225,10 +217,7 @@ class ClipSource(abc.ABC):
         return self.card.contract
 
     def conditioning(self, wanted: Conditioning) -> Conditioning:
-        """A conditioning with this corpus's phones, speakers and pitch.
-
-        Args:
-            wanted: As a preset has it.
+        """A preset's conditioning with this corpus's phones, speakers, pitch.
 
         Raises:
             UserError: If the corpus lacks what an input needs.

@@ -9,7 +9,7 @@ import numpy as np
 from pwavenet_tf.audio.mel import normalised
 from pwavenet_tf.audio.pitch import relative_pitch, sinusoid_track
 from pwavenet_tf.core.errors import UserError
-from pwavenet_tf.corpus.card import CorpusCard, Split
+from pwavenet_tf.corpus.card import SPLITS, CorpusCard, Split
 from pwavenet_tf.corpus.clips import (
     ClipSource,
     Window,
@@ -35,16 +35,16 @@ class Corpus(ClipSource):
     float32 `(batch, length / hop_length, mels)`, normalised, and what else
     the data hold, as a `Conditioner` reads it. All shapes are static.
 
-    Audio is the recording's own 16-bit levels, j / 32768, exactly: no noise
-    is added to it (no dequantisation), because the heads give the
-    probability of a whole level.
+    Audio is the recording's own 16-bit PCM, j / 32768, exactly: no noise is
+    added to it (no dequantisation), because the heads give the probability of
+    a whole PCM value.
 
-    `weight` is the loss mask: 1 on samples of the recording between context
-    and look-ahead, else 0. A recording with too little audio before a clip to
-    fill the context gives a clip that starts at its own first sample, so that
-    the model learns to start from nothing, as in generation. After the end of
-    a recording the audio is zero, the last mel frame is repeated, and the
-    weight is 0.
+    `weight` is the loss mask: 1 on samples of the recording between left
+    context and look-ahead, else 0. A recording with too little audio before a
+    clip to fill the context gives a clip that starts at its own first sample,
+    so that the model learns to start from nothing, as in generation. After the
+    end of a recording the audio is zero, the last mel frame is repeated, and
+    the weight is 0.
 
     Raises:
         UserError: If `folder` is not a prepared corpus, or lacks a part of it.
@@ -53,7 +53,7 @@ class Corpus(ClipSource):
     def __init__(self, folder: Path) -> None:
         self._folder = Path(folder)
         self.card = CorpusCard.load(self._folder)
-        for split in ("training", "validation"):
+        for split in SPLITS:
             shards = self.card.shards(split)
             held = sum(count_records(self._folder / one) for one in shards)
             if held != (listed := len(self.card.recordings(split))):
@@ -67,10 +67,8 @@ class Corpus(ClipSource):
     ) -> "tf.data.Dataset":
         import tensorflow as tf
 
-        held = max(
-            8 * batch_size,
-            _SHUFFLE_BYTES // window.clip_bytes(self.contract.mels),
-        )
+        in_memory = _SHUFFLE_BYTES // window.clip_bytes(self.contract.mels)
+        held = max(8 * batch_size, in_memory)
 
         def one_pass(number):
             return (
@@ -83,7 +81,7 @@ class Corpus(ClipSource):
             )
 
         first_pass, passed_over = divmod(
-            first_batch * batch_size, self._clips("training", window)
+            first_batch * batch_size, sum(self._clips("training", window))
         )
         clips = (
             tf.data.Dataset.counter(first_pass)
@@ -99,7 +97,7 @@ class Corpus(ClipSource):
         import tensorflow as tf
 
         def cut(place, record):
-            _, levels, features = parse(record, self.card)
+            _, pcm, features = parse(record, self.card)
             frames = tf.shape(features["mel"])[0]
             spare = window.clips(frames) * window.clip_frames - frames
             lead = tf.random.stateless_uniform(
@@ -108,7 +106,7 @@ class Corpus(ClipSource):
                 maxval=spare + 1,
                 dtype=tf.int32,
             )
-            return cut_utterance(levels, features, window, lead)
+            return cut_utterance(pcm, features, window, lead)
 
         shards = tf.random.experimental.stateless_shuffle(
             self._shards("training"), seed=[seed, number]
@@ -121,12 +119,12 @@ class Corpus(ClipSource):
             .unbatch()
         )
 
-    def _clips(self, split: Split, window: Window) -> int:
-        """How many clips a pass over all recordings gives."""
-        return sum(
+    def _clips(self, split: Split, window: Window) -> list[int]:
+        """How many clips each recording gives."""
+        return [
             window.clips(self.contract.frames(one.samples))
             for one in self.card.recordings(split)
-        )
+        ]
 
     def _validation_clips(
         self, window: Window, batch_size: int
@@ -134,20 +132,16 @@ class Corpus(ClipSource):
         import tensorflow as tf
 
         def cut(record):
-            _, levels, features = parse(record, self.card)
-            return cut_utterance(levels, features, window, 0)
+            _, pcm, features = parse(record, self.card)
+            return cut_utterance(pcm, features, window, 0)
 
         clips = (
             tf.data.TFRecordDataset(self._shards("validation"))
             .map(_without_autograph(cut), num_parallel_calls=tf.data.AUTOTUNE)
             .unbatch()
         )
-        empty = tf.nest.map_structure(
-            lambda spec: tf.zeros((batch_size - 1, *spec.shape), spec.dtype),
-            clips.element_spec,
-        )
-        clips = clips.concatenate(tf.data.Dataset.from_tensor_slices(empty))
-        total = self._clips("validation", window)
+        clips = clips.concatenate(_weightless(clips).take(batch_size - 1))
+        total = sum(self._clips("validation", window))
         return self._batched(clips, window, batch_size).apply(
             tf.data.experimental.assert_cardinality(-(-total // batch_size))
         )
@@ -165,7 +159,7 @@ class Corpus(ClipSource):
         For truncated back-propagation through time: row r of a batch continues
         row r of the batch before, except where `begins` says that another
         recording begins. A pass has as many batches as all recordings fill;
-        each pass divides the recordings among the rows anew, each whole and in
+        each pass divides the recordings among the rows again, each whole and in
         order. A row whose share is shorter than a pass repeats it, the end of a
         longer one is left to other passes.
 
@@ -178,8 +172,8 @@ class Corpus(ClipSource):
 
         Returns:
             `(inputs, audio, weight)` as clips, but that audio and weight,
-            `(batch, clip_length)`, are without context; `inputs` also holds
-            `begins`, bool `(batch,)`.
+            `(batch, clip_length)`, are without `context_frames`; `inputs` also
+            holds `begins`, bool `(batch,)`.
 
         Raises:
             UserError: If a length cannot be, or there are more rows than
@@ -194,8 +188,9 @@ class Corpus(ClipSource):
                 f"own, but there are only {recordings} for training; give "
                 f"--batch_size={recordings}"
             )
-        window = self._segment(clip_length, context_frames, batch_size)
-        batches = max(1, self._clips("training", window) // rows)
+        shape = (clip_length, context_frames, context_frames, batch_size)
+        window = Window.of(self.contract, *shape)
+        batches = max(1, sum(self._clips("training", window)) // rows)
         first_pass, passed_over = divmod(first_batch, batches)
 
         def one_pass(number):
@@ -218,23 +213,15 @@ class Corpus(ClipSource):
         """
         import tensorflow as tf
 
-        window = self._segment(clip_length, context_frames, batch_size)
-        clips = [
-            window.clips(self.contract.frames(one.samples))
-            for one in self.card.validation
-        ]
+        shape = (clip_length, context_frames, context_frames, batch_size)
+        window = Window.of(self.contract, *shape)
+        clips = self._clips("validation", window)
         batches = max(sum(clips[row::batch_size]) for row in range(batch_size))
         return (
             self._rows(window, batch_size, batches)
             .apply(tf.data.experimental.assert_cardinality(batches))
             .prefetch(tf.data.AUTOTUNE)
         )
-
-    def _segment(
-        self, clip_length: int, context_frames: int, batch_size: int
-    ) -> Window:
-        shape = (clip_length, context_frames, context_frames, batch_size)
-        return Window.of(self.contract, *shape)
 
     def _rows(
         self,
@@ -244,15 +231,10 @@ class Corpus(ClipSource):
         seed: int | None = None,
         number=0,
     ) -> "tf.data.Dataset":
-        """One pass: every row's share of the recordings, cut in order.
+        """Pass `number`: every row's share of the recordings, cut in order.
 
-        Args:
-            window: Of a segment.
-            rows: Rows of a batch.
-            batches: Of the pass.
-            seed: Of the division among the rows; `None` for validation, where
-                the rows take turns and nothing is repeated.
-            number: Of the pass.
+        The seed is that of the division among the rows; without one it is
+        validation, where the rows take turns and nothing is repeated.
         """
         import tensorflow as tf
 
@@ -267,9 +249,9 @@ class Corpus(ClipSource):
             first = tf.cast(order[0], tf.int64)
 
         def segments(_, record):
-            _, levels, features = parse(record, self.card)
+            _, pcm, features = parse(record, self.card)
             # Before they are cut: the phase of the sinusoids runs on.
-            return cut_consecutively(levels, self._normalised(features), window)
+            return cut_consecutively(pcm, self._normalised(features), window)
 
         def of_row(row):
             def is_its(place, record):
@@ -286,12 +268,7 @@ class Corpus(ClipSource):
             )
             if seed is not None:
                 return share.repeat().take(batches)
-            empty = tf.nest.map_structure(
-                lambda spec: tf.zeros(spec.shape, spec.dtype),
-                share.element_spec,
-            )
-            rest = tf.data.Dataset.from_tensors(empty).repeat()
-            return share.concatenate(rest).take(batches)
+            return share.concatenate(_weightless(share)).take(batches)
 
         # All rows are equally long: none ends while others have more.
         return (
@@ -316,29 +293,25 @@ class Corpus(ClipSource):
         import tensorflow as tf
 
         for record in tf.data.TFRecordDataset(self._shards(split)):
-            name, levels, features = parse(record, self.card)
+            name, pcm, features = parse(record, self.card)
+            features = self._normalised(features)
             yield (
                 name.numpy().decode("utf-8", "surrogateescape"),
-                levels.numpy().astype(np.float32) / 32768,
-                {
-                    key: value.numpy()
-                    for key, value in self._normalised(features).items()
-                },
+                pcm.numpy().astype(np.float32) / 32768,
+                {key: value.numpy() for key, value in features.items()},
             )
 
     def _normalised(self, features: dict) -> dict:
-        changed = {"mel": normalised(features["mel"], self.contract)}
-        mean_pitch_hz = self.card.mean_pitch_hz
-        if "pitch" in features and mean_pitch_hz:
-            changed["sinusoids"] = self._sinusoids(features["pitch"])
-            changed["pitch"] = relative_pitch(features["pitch"], mean_pitch_hz)
-        return features | changed
-
-    def _sinusoids(self, pitch):
         # tf.data runs it in a graph.
         import tensorflow.experimental.numpy as tnp
 
-        return sinusoid_track(pitch, self.contract, tnp)
+        contract, mean_pitch_hz = self.contract, self.card.mean_pitch_hz
+        changed = {"mel": normalised(features["mel"], contract)}
+        if "pitch" in features and mean_pitch_hz:
+            pitch = features["pitch"]
+            changed["sinusoids"] = sinusoid_track(pitch, contract, tnp)
+            changed["pitch"] = relative_pitch(pitch, mean_pitch_hz)
+        return features | changed
 
     def _shards(self, split: Split) -> list[str]:
         return [str(self._folder / name) for name in self.card.shards(split)]
@@ -348,11 +321,9 @@ class Corpus(ClipSource):
     ) -> "tf.data.Dataset":
         import tensorflow as tf
 
-        def finish(levels, features, start_frame, samples):
-            audio = tf.cast(levels, tf.float32) / 32768
-            inputs = {"audio": audio} | self._normalised(features)
+        def finish(pcm, features, start_frame, samples):
             weight = window.weight(start_frame, samples, tf)
-            return inputs, audio, weight
+            return _with_audio(pcm, self._normalised(features), weight)
 
         # Several workers share each batch; they do not read other files.
         options = tf.data.Options()
@@ -380,16 +351,26 @@ def _without_autograph(function: Callable) -> Callable:
     return tf.autograph.experimental.do_not_convert(function)
 
 
-def _with_audio(levels, features: dict, weight) -> tuple:
-    """A batch of segments as inputs, target and weight."""
+def _weightless(dataset: "tf.data.Dataset") -> "tf.data.Dataset":
+    """Elements like a dataset's, all zeros, without end."""
     import tensorflow as tf
 
-    audio = tf.cast(levels, tf.float32) / 32768
-    return features | {"audio": audio}, audio, weight
+    zeros = tf.nest.map_structure(
+        lambda spec: tf.zeros(spec.shape, spec.dtype), dataset.element_spec
+    )
+    return tf.data.Dataset.from_tensors(zeros).repeat()
+
+
+def _with_audio(pcm, features: dict, weight) -> tuple:
+    """A batch as inputs, targets and weights."""
+    import tensorflow as tf
+
+    audio = tf.cast(pcm, tf.float32) / 32768
+    return {"audio": audio} | features, audio, weight
 
 
 def _shuffled(seed: int, number):
-    """Shuffles a part of the clips of a pass, given the part's number.
+    """Shuffles a batch of the clips of a pass, given the batch's number.
 
     Not `Dataset.shuffle`, whose state a run could not find again.
     """

@@ -40,22 +40,22 @@ class ShardWriter:
             self._close()
 
     def write(
-        self, name: str, levels: np.ndarray, features: dict[str, np.ndarray]
+        self, name: str, pcm: np.ndarray, features: dict[str, np.ndarray]
     ) -> None:
-        """Writes one utterance.
-
-        Args:
-            name: What identifies the utterance.
-            levels: int16 `(time,)`.
-            features: Any of those that `parse` returns.
+        """Writes one utterance: PCM int16 `(time,)` and features as `parse`'s.
 
         Raises:
             OSError: If there is no room.
         """
+        import tensorflow as tf
+
         with _as_os_error():
             if self._utterances % UTTERANCES_PER_SHARD == 0:
-                self._next_shard()
-            self._writer.write(_example(name, levels, features))
+                self._close()
+                path = str(self._path(self._shards))
+                self._writer = tf.io.TFRecordWriter(path)
+                self._shards += 1
+            self._writer.write(_example(name, pcm, features))
         self._utterances += 1
 
     def finish(self) -> tuple[str, ...]:
@@ -66,20 +66,13 @@ class ShardWriter:
         """
         with _as_os_error():
             self._close()
-        names = []
-        for shard in range(self._shards):
-            names.append(
-                f"{self._split}-{shard:05d}-of-{self._shards:05d}.tfrecord"
-            )
-            self._path(shard).rename(self._folder / names[-1])
-        return tuple(names)
-
-    def _next_shard(self) -> None:
-        import tensorflow as tf
-
-        self._close()
-        self._writer = tf.io.TFRecordWriter(str(self._path(self._shards)))
-        self._shards += 1
+        names = tuple(
+            f"{self._split}-{shard:05d}-of-{self._shards:05d}.tfrecord"
+            for shard in range(self._shards)
+        )
+        for shard, name in enumerate(names):
+            self._path(shard).rename(self._folder / name)
+        return names
 
     def _close(self) -> None:
         writer, self._writer = self._writer, None
@@ -93,17 +86,13 @@ class ShardWriter:
 def parse(
     serialised: "tf.Tensor", card: CorpusCard
 ) -> tuple["tf.Tensor", "tf.Tensor", dict[str, "tf.Tensor"]]:
-    """Reads one utterance, in a graph.
-
-    Args:
-        serialised: A scalar string: one record.
-        card: Of the corpus that it is from.
+    """Reads one utterance from a record, a scalar string, in a graph.
 
     Returns:
-        Its name, scalar string; its levels, int16 `(time,)`; and its
-        features as they were written: `mel`, float32 `(frames, mels)`, and,
-        if the corpus holds them, `phones`, int32 `(frames, 3)`, `timing` and
-        `pitch`, float32 `(frames, 2)`, and `speaker`, int32 scalar.
+        Its name, scalar string; its PCM, int16 `(time,)`; and its features as
+        they were written: `mel`, float32 `(frames, mels)`, and, if the corpus
+        holds them, `phones`, int32 `(frames, 3)`, `timing` and `pitch`,
+        float32 `(frames, 2)`, and `speaker`, int32 scalar.
     """
     import tensorflow as tf
 
@@ -119,8 +108,8 @@ def parse(
         value = tf.io.decode_raw(record[key], kind)
         shape = () if key == "speaker" else (-1, widths[key])
         features[key] = tf.reshape(value, shape)
-    levels = tf.io.decode_raw(record["levels"], tf.int16)
-    return record["name"], levels, features
+    pcm = tf.io.decode_raw(record["levels"], tf.int16)
+    return record["name"], pcm, features
 
 
 def count_records(shard: Path) -> int:
@@ -158,14 +147,14 @@ def _as_os_error() -> Iterator[None]:
 
 
 def _example(
-    name: str, levels: np.ndarray, features: dict[str, np.ndarray]
+    name: str, pcm: np.ndarray, features: dict[str, np.ndarray]
 ) -> bytes:
     import tensorflow as tf
 
     # Little endian, as tf.io.decode_raw expects it by default.
     contents = {
         "name": name.encode("utf-8", "surrogateescape"),
-        "levels": levels.astype("<i2").tobytes(),
+        "levels": pcm.astype("<i2").tobytes(),
     } | {
         key: value.astype("<i4" if value.dtype.kind == "i" else "<f4").tobytes()
         for key, value in features.items()

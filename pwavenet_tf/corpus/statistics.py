@@ -20,7 +20,7 @@ class Statistics:
     """Running mean and std of each mel band, and the mean pitch."""
 
     def __init__(self, mels: int) -> None:
-        self._frames = 0
+        self.frames = 0
         self._sum = np.zeros(mels)
         self._sum_of_squares = np.zeros(mels)
         self._log_pitch = 0.0
@@ -30,7 +30,7 @@ class Statistics:
     def add(self, features: dict[str, np.ndarray]) -> None:
         """Takes in a recording's features, not normalised."""
         mel = features["mel"].astype(np.float64)
-        self._frames += len(mel)
+        self.frames += len(mel)
         self._sum += mel.sum(axis=0)
         self._sum_of_squares += (mel**2).sum(axis=0)
         if "pitch" in features:
@@ -50,8 +50,8 @@ class Statistics:
 
     def written_into(self, contract: AudioContract) -> AudioContract:
         """The contract with each band's mean and standard deviation."""
-        mean = self._sum / self._frames
-        variance = np.maximum(self._sum_of_squares / self._frames - mean**2, 0)
+        mean = self._sum / self.frames
+        variance = np.maximum(self._sum_of_squares / self.frames - mean**2, 0)
         std = np.maximum(np.sqrt(variance), SMALLEST_STD)
         # Six digits are plenty and make the card readable.
         return dataclasses.replace(
@@ -66,14 +66,8 @@ class GivenStatistics:
     """Statistics and lists of a model or of another corpus, to be kept.
 
     A corpus prepared with them has that model's contract, so that the model can
-    be trained further on it.
-
-    Attributes:
-        origin: Where they come from, for messages.
-        contract: The acoustic contract with its statistics.
-        phones: Symbols by id, from 1; empty if the origin reads none.
-        speakers: Names by id, from 0; empty likewise.
-        mean_pitch_hz: The mean of F0 in the logarithm; None likewise.
+    be trained further on it. Phones have ids from 1, speakers from 0; what the
+    origin, as messages name it, does not read is empty or None.
     """
 
     origin: str
@@ -104,15 +98,14 @@ class GivenStatistics:
         Raises:
             UserError: If there are any.
         """
-        new = sorted(set(symbols) - set(self.phones)) if self.phones else []
-        if new:
-            raise UserError(
-                f"{self.origin} does not know its phones {' '.join(new)}"
-            )
-        if self.speakers and speaker not in (None, *self.speakers):
-            raise UserError(
-                f"{self.origin} does not know its speaker {speaker}"
-            )
+        new = sorted(set(symbols) - set(self.phones))
+        if self.phones and new:
+            fault = f"phones {' '.join(new)}"
+        elif self.speakers and speaker not in (None, *self.speakers):
+            fault = f"speaker {speaker}"
+        else:
+            return
+        raise UserError(f"{self.origin} does not know its {fault}")
 
 
 def with_mel_statistics(
@@ -133,10 +126,8 @@ def with_mel_statistics(
     """
     raw = dataclasses.replace(contract, mel_mean=(), mel_deviation=())
     log_mel, statistics = LogMel(raw), Statistics(raw.mels)
-    empty = True
     for recording in recordings:
         statistics.add({"mel": log_mel(recording)})
-        empty = False
-    if empty:
+    if not statistics.frames:
         raise UserError("there are no recordings to take statistics of")
     return statistics.written_into(raw)
