@@ -6,6 +6,7 @@ import numpy as np
 
 from pwavenet_tf.audio.files import write_audio
 from pwavenet_tf.core.files import atomic_write, require_free
+from pwavenet_tf.core.progress import Bar
 from pwavenet_tf.corpus.phones.espeak import Espeak, Speech
 from pwavenet_tf.corpus.phones.labels import write_labels
 from pwavenet_tf.corpus.phones.phones import cut
@@ -60,19 +61,13 @@ def synthesize_corpus(out: Path, sample_rate: int = 16_000) -> None:
 
     It holds `wavs/NAME.wav` (mono, 16 bit), `labels/NAME.csv` (the phones, as
     `read_labels` reads them) and `metadata.csv` (`NAME|text`), the same on
-    every call.
-
-    Args:
-        out: Folder to write; it appears only when it is complete.
-        sample_rate: Hz.
+    every call, at a rate in Hz.
 
     Raises:
         UserError: If espeakng-loader is not installed, or `out` already holds
             something or cannot be written.
     """
     import soxr
-
-    from pwavenet_tf.core.progress import Bar
 
     require_free(Path(out))
     espeak = Espeak()
@@ -99,14 +94,9 @@ def synthesize_corpus(out: Path, sample_rate: int = 16_000) -> None:
 def _trimmed(speech: Speech) -> Speech:
     """Leaves a margin of `MARGIN_SECONDS` before and after the speech."""
     margin = round(MARGIN_SECONDS * speech.sample_rate)
-    audio = speech.audio
+    audio, rate = speech.audio, speech.sample_rate
     loud = np.flatnonzero(np.abs(audio) > 0.01 * np.abs(audio).max())
     start, end = loud[0] - margin, loud[-1] + 1 + margin
-    return Speech(
-        # Padded by the margin, so that it is there even without any silence.
-        np.pad(audio, margin)[start + margin : end + margin],
-        speech.sample_rate,
-        cut(
-            speech.phones, start / speech.sample_rate, end / speech.sample_rate
-        ),
-    )
+    # Padded by the margin, so that it is there even without any silence.
+    audio = np.pad(audio, margin)[start + margin : end + margin]
+    return Speech(audio, rate, cut(speech.phones, start / rate, end / rate))

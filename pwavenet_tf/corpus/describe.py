@@ -38,18 +38,13 @@ _SHORTEST_PHONE = 0.002
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """The features of one recording.
+    """The features of one recording; None if not asked for."""
 
-    Attributes:
-        mel: `(frames, mels)`, natural log magnitudes, normalised if the
-            contract has statistics.
-        phones: They cover the recording; None if not asked for.
-        pitch: `(frames, 2)`, ln F0 in Hz and voicing; None likewise.
-        speaker: None likewise.
-    """
-
+    # `(frames, mels)`, normalised if the contract has statistics.
     mel: np.ndarray
+    # They cover the recording.
     phones: list[Phone] | None = None
+    # `(frames, 2)`, ln F0 in Hz and voicing.
     pitch: np.ndarray | None = None
     speaker: str | None = None
 
@@ -57,18 +52,11 @@ class Description:
 class FeatureExtractor:
     """Extracts the conditioning features of recordings of one folder.
 
-    Args:
-        contract: The acoustic contract.
-        inputs: Which features, as in `Conditioning.inputs`.
-        folder: The folder of recordings, whose `labels` folder, if there is
-            one, gives the phones.
-        labels: Another folder of label files.
-        speaker_pattern: See `pwavenet_tf.corpus.manifest`; if left out, the
-            layout gives the speaker, or else the folder that a recording lies
-            in.
-        layout: Gives texts, speakers and the pitch of notes; detected, if left
-            out.
-        language: The voice of espeak-ng for texts.
+    Those of `Conditioning.inputs` that are asked for. `labels` is the folder of
+    label files, the folder's own `labels` if left out. The speaker is what the
+    pattern finds, or else what the layout gives, or else the folder that a
+    recording lies in. The layout, which gives texts and the pitch of notes
+    too, is detected if left out.
 
     Raises:
         UserError: If the pattern is not valid, or a table of texts or a
@@ -98,7 +86,9 @@ class FeatureExtractor:
         if layout is not None or (Path(folder) / EXAMPLES).is_file():
             of_layout |= {"pitch", "sinusoids"}
         if of_layout.intersection(inputs):
-            self._sources = _sources(folder, layout)
+            layout = layout or find_layout_or_none(folder)
+            sources = layout.sources if layout else ()
+            self._sources = {source.name: source for source in sources}
         if "linguistic" in inputs:
             # Used for recordings too that do not lie in the folder.
             self._texts = Transcripts(folder)
@@ -109,11 +99,9 @@ class FeatureExtractor:
             self._aligner = Aligner(language)
 
     def __call__(self, name: str, audio: np.ndarray) -> Description:
-        """Extracts the features of a recording.
+        """Extracts the features of a recording, by its path within the folder.
 
-        Args:
-            name: Its path within the folder, with `/`.
-            audio: float32 `(time,)` in [-1, 1).
+        The path is with `/`, the audio float32 `(time,)` in [-1, 1).
 
         Raises:
             UserError: If a label file is broken, there is neither one nor a
@@ -128,23 +116,19 @@ class FeatureExtractor:
             found["pitch"] = self._pitch(name, audio)
         return Description(self._log_mel(audio), **found)
 
+    def _given(self, name: str, field: str):
+        """What the layout gives for a recording, or None."""
+        return getattr(self._sources.get(name), field, None)
+
     def _speaker(self, name: str) -> str:
-        source = self._sources.get(name)
-        if self._has_pattern or source is None or source.speaker is None:
-            return speaker_of(name, self._pattern)
-        return source.speaker
+        given = None if self._has_pattern else self._given(name, "speaker")
+        return speaker_of(name, self._pattern) if given is None else given
 
     def _pitch(self, name: str, audio: np.ndarray) -> np.ndarray:
-        source = self._sources.get(name)
-        if source is None or source.pitch is None:
+        note = self._given(name, "pitch")
+        if note is None:
             return pitch_track(audio, self._contract)
-        return note_track(source.pitch, self._contract.frames(len(audio)))
-
-    def _text(self, name: str) -> str | None:
-        source = self._sources.get(name)
-        if source is None or source.text is None:
-            return None if self._texts is None else self._texts.spoken(name)
-        return source.text
+        return note_track(note, self._contract.frames(len(audio)))
 
     def _phones(self, name: str, audio: np.ndarray) -> list[Phone]:
         label_file = find_labels(self._labels, name)
@@ -153,7 +137,9 @@ class FeatureExtractor:
             phones = read_labels(label_file)
             _require_fit(phones, seconds, label_file)
             return filled(phones, seconds)
-        text = self._text(name)
+        text = self._given(name, "text")
+        if text is None and self._texts:
+            text = self._texts.spoken(name)
         if text is None:
             raise UserError(
                 f"{name}: has neither labels nor a text; put a label file into "
@@ -162,12 +148,6 @@ class FeatureExtractor:
             )
         self._aligner = self._aligner or Aligner(self._language)
         return self._aligner.align(text, audio, self._contract.sample_rate)
-
-
-def _sources(folder: Path, layout: Layout | None) -> dict[str, Source]:
-    """Recordings by name; none where the folder holds none."""
-    layout = layout or find_layout_or_none(folder)
-    return {source.name: source for source in layout.sources} if layout else {}
 
 
 def _require_fit(phones: list[Phone], seconds: float, source: Path) -> None:
@@ -186,11 +166,9 @@ def _require_fit(phones: list[Phone], seconds: float, source: Path) -> None:
 def recorded_features(
     description: Description, ids: Mapping[str, int], contract: AudioContract
 ) -> dict[str, np.ndarray]:
-    """The arrays of a description, with ids for phones.
+    """The arrays of a description, `(frames, channels)` each, with phones' ids.
 
-    Returns:
-        `mel`, and `phones`, `timing` and `pitch` as far as they were asked
-        for, `(frames, channels)` each.
+    They are `mel`, and `phones`, `timing` and `pitch` if asked for.
     """
     features = {"mel": description.mel}
     if description.phones is not None:

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write, require_free
+from pwavenet_tf.core.progress import Bar
 
 _CHUNK = 1 << 18
 _TIMEOUT_SECONDS = 30
@@ -24,16 +25,7 @@ _MOST_EXCESS = 1.5
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A corpus that can be had.
-
-    Attributes:
-        name: In words.
-        url: A tar archive with one folder in it.
-        size: Of the archive, bytes.
-        sha256: Of the archive, hexadecimal.
-        unpacked_size: Of what is in it, bytes.
-        licence: What may be done with it.
-    """
+    """A corpus as a tar archive with one folder in it; sizes are in bytes."""
 
     name: str
     url: str
@@ -63,16 +55,11 @@ DATASETS = {
 
 
 def download(dataset: Dataset, out: Path, pause_seconds: float = 2.0) -> None:
-    """Fetches a corpus, checks it and unpacks it.
+    """Fetches a corpus, with pauses between attempts, checks it and unpacks it.
 
     What has arrived is kept next to `out` in a file whose name ends in `.part`;
     the download resumes from it, now or another time, and it is removed once
     the corpus is unpacked.
-
-    Args:
-        dataset: The corpus.
-        out: Folder to write; it appears only when it is complete.
-        pause_seconds: Between attempts.
 
     Raises:
         UserError: If `out` already holds something or there is no room, if
@@ -108,8 +95,6 @@ def _require_room(dataset: Dataset, part: Path) -> None:
 
 def _fetch_all(dataset: Dataset, part: Path, pause_seconds: float) -> None:
     """Fetches until all has arrived."""
-    from pwavenet_tf.core.progress import Bar
-
     without_progress = 0
     with Bar(
         total=dataset.size,
@@ -127,21 +112,23 @@ def _fetch_all(dataset: Dataset, part: Path, pause_seconds: float) -> None:
                     raise _refused(dataset, part, error) from error
                 fault = f"the server answers {error.code} {error.reason}"
             except (OSError, http.client.HTTPException) as error:
-                if _is_of_the_disk(error):
+                # Sockets' errors have no file name, and urllib wraps them.
+                if isinstance(error, OSError) and error.filename is not None:
                     raise
                 fault = str(getattr(error, "reason", error) or error)
-            without_progress = (
-                0 if _arrived(part) > before else without_progress + 1
-            )
+            without_progress += 1
+            if _arrived(part) > before:
+                without_progress = 0
             if without_progress == _ATTEMPTS_WITHOUT_PROGRESS:
-                raise _unreachable(dataset, part, fault)
+                host = urllib.parse.urlsplit(dataset.url).netloc
+                raise UserError(
+                    f"{host}: cannot be reached or breaks off ({fault}) after "
+                    f"{_arrived(part)} of {dataset.size} bytes; run it again "
+                    f"to resume from there, or fetch {dataset.url} by other "
+                    f"means to {part}"
+                )
             if _arrived(part) < dataset.size:
                 time.sleep(pause_seconds)
-
-
-def _is_of_the_disk(error: Exception) -> bool:
-    """Sockets' errors have no file name, and urllib wraps them."""
-    return isinstance(error, OSError) and error.filename is not None
 
 
 def _fetch(url: str, part: Path, bar) -> None:
@@ -159,23 +146,18 @@ def _fetch(url: str, part: Path, bar) -> None:
         bar.update(start)
         with open(part, "ab" if start else "wb") as file:
             while chunk := answer.read(_CHUNK):
-                _write(file, chunk, part)
+                try:
+                    file.write(chunk)
+                    file.flush()
+                except OSError as error:
+                    # These do not know the file, unlike those of opening it.
+                    code, text = error.errno, error.strerror
+                    raise OSError(code, text, str(part)) from error
                 bar.update(len(chunk))
-
-
-def _write(file, chunk: bytes, part: Path) -> None:
-    try:
-        file.write(chunk)
-        file.flush()
-    except OSError as error:
-        # A file's errors do not know its name, unlike those of opening it.
-        raise OSError(error.errno, error.strerror, str(part)) from error
 
 
 def _require_whole(dataset: Dataset, part: Path) -> None:
     """Refuses an archive that is not the one it should be."""
-    from pwavenet_tf.core.progress import Bar
-
     size = _arrived(part)
     digest = hashlib.sha256()
     with (
@@ -212,38 +194,18 @@ def _refused(
     )
 
 
-def _unreachable(dataset: Dataset, part: Path, fault: str) -> UserError:
-    host = urllib.parse.urlsplit(dataset.url).netloc
-    return UserError(
-        f"{host}: cannot be reached or breaks off ({fault}) after "
-        f"{_arrived(part)} of {dataset.size} bytes; run it again to resume "
-        f"from there, or fetch {dataset.url} by other means to {part}"
-    )
-
-
 def unpack(archive: Path, out: Path, expected_bytes: int) -> None:
     """Unpacks a tar archive of one folder; that folder becomes `out`.
-
-    Args:
-        archive: A tar file, compressed in any way that Python knows.
-        out: The folder; it appears only when it is complete.
-        expected_bytes: Of what is in it.
 
     Raises:
         UserError: If the archive is damaged, holds far more than expected or
             would write elsewhere, or if `out` cannot be written.
     """
-    from pwavenet_tf.core.progress import Bar
-
+    size = archive.stat().st_size
     with (
         atomic_write(out) as folder,
         open(archive, "rb") as file,
-        Bar(
-            total=archive.stat().st_size,
-            desc="unpack",
-            unit="B",
-            unit_scale=True,
-        ) as bar,
+        Bar(total=size, desc="unpack", unit="B", unit_scale=True) as bar,
     ):
         folder.mkdir()
         unpacked = 0
@@ -255,8 +217,11 @@ def unpack(archive: Path, out: Path, expected_bytes: int) -> None:
                     unpacked += member.size + tarfile.BLOCKSIZE
                     if unpacked > _MOST_EXCESS * expected_bytes:
                         raise _too_large(archive, expected_bytes)
-                    inside = _inside(member)
-                    if inside is not None:
+                    # Without the outermost folder, which is `folder`.
+                    if parts := PurePosixPath(member.name).parts[1:]:
+                        inside = member.replace(
+                            name="/".join(parts), deep=False
+                        )
                         members.extract(inside, folder, filter="data")
                     bar.update(file.tell() - bar.n)
         except UserError:
@@ -273,11 +238,3 @@ def _too_large(archive: Path, expected_bytes: int) -> UserError:
         "expected, and is not the archive that it should be; remove it and "
         "fetch it again"
     )
-
-
-def _inside(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """The member without the outermost folder; None for that folder."""
-    parts = PurePosixPath(member.name).parts[1:]
-    if not parts:
-        return None
-    return member.replace(name="/".join(parts), deep=False)

@@ -39,24 +39,17 @@ _LIBRITTS_TEXT = ".normalized.txt"
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A recording and what the layout gives for it.
-
-    Attributes:
-        path: The file.
-        name: Its path within the corpus, with `/`.
-        speaker: The speaker, if the layout gives it.
-        text: The transcript, normalised, if the layout gives it.
-        pitch: The MIDI number of the one note that it is, if the layout gives
-            it.
-        origin: The manifest's line that names it, if there is a manifest.
-    """
+    """A recording and what the layout gives for it."""
 
     path: Path
+    # Its path within the corpus, with `/`.
     name: str
     speaker: str | None = None
+    # The transcript, normalised.
     text: str | None = None
+    # The MIDI number of the one note that it is.
     pitch: int | None = None
-    # Of no account to what is computed from the recording.
+    # The manifest's line, of no account to what is computed from the recording.
     origin: str | None = dataclasses.field(
         default=None, compare=False, repr=False
     )
@@ -64,23 +57,18 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """A corpus as it was found.
+    """A corpus as it was found."""
 
-    Attributes:
-        kind: `manifest`, `NSynth`, `VCTK`, `LibriTTS`, `LJ Speech` or `plain
-            folder`.
-        folder: What names are relative to.
-        sources: The recordings, sorted by name.
-        unrecorded: Transcripts without a recording: their files, or the lines
-            of the table.
-        passed_over: Audio files in the folder that are no recordings of the
-            corpus: a second microphone, or what a manifest does not name.
-    """
-
+    # As `str` shows it, such as `VCTK`.
     kind: str
+    # What names are relative to.
     folder: Path
+    # Sorted by name.
     sources: tuple[Source, ...]
+    # Transcripts without a recording: their files, or the lines of the table.
     unrecorded: tuple[str, ...] = ()
+    # Audio files in the folder that are no recordings of the corpus: a second
+    # microphone, or what a manifest does not name.
     passed_over: int = 0
 
     @property
@@ -117,9 +105,8 @@ def _count(number: int, what: str) -> str:
 def find_layout(corpus: Path) -> Layout:
     """Finds out how a corpus is laid out.
 
-    Args:
-        corpus: A folder, a CSV manifest, a TFRecord file of NSynth, or a
-            single audio file.
+    It is a folder, a CSV manifest, a TFRecord file of NSynth, or a single audio
+    file.
 
     Raises:
         UserError: If there is no such place or no audio in it, if its manifest
@@ -162,9 +149,9 @@ def _name(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix()
 
 
-def _layout(kind: str, folder: Path, sources: list, **others) -> Layout:
+def _layout(kind: str, folder: Path, sources: list, *others) -> Layout:
     ordered = sorted(sources, key=lambda source: source.name)
-    return Layout(kind, folder, tuple(ordered), **others)
+    return Layout(kind, folder, tuple(ordered), *others)
 
 
 def _manifest(manifest: Path, corpus: Path) -> Layout:
@@ -191,18 +178,12 @@ def _manifest(manifest: Path, corpus: Path) -> Layout:
         unnamed = sum(
             path.resolve() not in named for path in _audio_or_none(corpus)
         )
-    unrecorded = [
+    unrecorded = tuple(
         f"{source.origin}: {source.name}"
         for source in sources
         if source.text is not None and not source.path.is_file()
-    ]
-    return _layout(
-        "manifest",
-        folder,
-        sources,
-        unrecorded=tuple(unrecorded),
-        passed_over=unnamed,
     )
+    return _layout("manifest", folder, sources, unrecorded, unnamed)
 
 
 def _audio_or_none(folder: Path) -> list[Path]:
@@ -222,31 +203,27 @@ def _nsynth(folder: Path, found: list[Path]) -> Layout | None:
             path,
             _name(path, folder),
             note.instrument_family_str,
-            pitch=note.pitch,
+            None,
+            note.pitch,
         )
         for path in found
         if path.parent == folder / nsynth.AUDIO
         and (note := notes.get(path.stem))
     ]
-    others = len(found) - len(sources)
-    return _layout("NSynth", folder, sources, passed_over=others)
+    return _layout("NSynth", folder, sources, (), len(found) - len(sources))
 
 
 def _vctk(folder: Path, found: list[Path]) -> Layout | None:
     if not (folder / "txt").is_dir():
         return None
-    inside = [path.relative_to(folder).parts for path in found]
     utterances: dict[tuple[str, str], Path] = {}
-    others = 0
-    for path, parts in zip(found, inside, strict=True):
-        if len(parts) != 3 or not parts[0].startswith("wav48"):
-            others += 1
-            continue
-        utterance = (parts[1], _without_microphone(path.stem))
-        others += utterance in utterances
-        utterances[utterance] = min(
-            path, utterances.get(utterance, path), key=_microphone
-        )
+    for path in found:
+        parts = path.relative_to(folder).parts
+        if len(parts) == 3 and parts[0].startswith("wav48"):
+            utterance = (parts[1], _without_microphone(path.stem))
+            utterances[utterance] = min(
+                path, utterances.get(utterance, path), key=_microphone
+            )
     if not utterances:
         return None
     texts = {
@@ -262,12 +239,9 @@ def _vctk(folder: Path, found: list[Path]) -> Layout | None:
         )
         for utterance, path in utterances.items()
     ]
+    others = len(found) - len(utterances)
     return _layout(
-        "VCTK",
-        folder,
-        sources,
-        unrecorded=_names(texts.values(), folder),
-        passed_over=others,
+        "VCTK", folder, sources, _names(texts.values(), folder), others
     )
 
 
@@ -291,22 +265,13 @@ def _libritts(folder: Path, found: list[Path]) -> Layout | None:
     texts = set(folder.rglob("*" + _LIBRITTS_TEXT))
     sources = []
     for path in found:
-        text = text_of(path)
+        file = text_of(path)
+        text = _read(file if file in texts else None)
+        texts.discard(file)
         # By the whole path, for the folder of one speaker may be the corpus.
-        speaker = path.resolve().parent.parent.name
-        is_there = text in texts
-        texts.discard(text)
-        sources.append(
-            Source(
-                path,
-                _name(path, folder),
-                speaker or None,
-                _read(text) if is_there else None,
-            )
-        )
-    return _layout(
-        "LibriTTS", folder, sources, unrecorded=_names(texts, folder)
-    )
+        speaker = path.resolve().parent.parent.name or None
+        sources.append(Source(path, _name(path, folder), speaker, text))
+    return _layout("LibriTTS", folder, sources, _names(texts, folder))
 
 
 def _by_table(folder: Path, found: list[Path], whole: bool) -> Layout:
@@ -320,14 +285,10 @@ def _by_table(folder: Path, found: list[Path], whole: bool) -> Layout:
         sources.append(
             Source(path, name, outermost and outermost[1], texts.spoken(name))
         )
-    return _layout(
-        "LJ Speech" if is_lj else "plain folder",
-        folder,
-        sources,
-        unrecorded=texts.unrecorded(one.name for one in sources)
-        if whole
-        else (),
-    )
+    names = [one.name for one in sources]
+    unrecorded = texts.unrecorded(names) if whole else ()
+    kind = "LJ Speech" if is_lj else "plain folder"
+    return _layout(kind, folder, sources, unrecorded)
 
 
 def _names(paths, folder: Path) -> tuple[str, ...]:

@@ -20,13 +20,10 @@ FOLDER = "^([^/]+)/"
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A recording that a manifest names.
+    """A recording that a manifest names, by its path relative to its folder.
 
-    Attributes:
-        path: As it is written, relative to the manifest's folder.
-        speaker: None where the field is empty or there is no such column.
-        text: Likewise.
-        line: Where its row begins.
+    The speaker and the text are None where the field is empty or there is no
+    such column.
     """
 
     path: str
@@ -103,11 +100,7 @@ def _manifest_rows(
 
 
 def speaker_of(name: str, pattern: re.Pattern) -> str:
-    """The speaker of a recording.
-
-    Args:
-        name: The file's path within the folder of recordings, with `/`.
-        pattern: From `compiled`; searched in the path.
+    """The speaker that a pattern from `compiled` finds in a path with `/`.
 
     Raises:
         UserError: If the pattern does not match.

@@ -1,5 +1,6 @@
 """A small corpus of notes that needs no download: they are computed here."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +23,16 @@ _HIGHEST_SHARE = 0.45
 _PARTIALS = 24
 
 
-def _organ(number, time, hertz, velocity):
+# Each gives the partials' amplitudes and envelopes, by their number, the time
+# in seconds, F0 in Hz and the velocity from 0 to 1.
+def _organ(number, time, *_):
     """Some drawbars: steady at once."""
-    del hertz, velocity
-    drawn = np.isin(number, (1, 2, 3, 4, 6, 8))
-    return drawn / number**0.5, _held(time, 0.01, 0.03)
+    drawbars = np.isin(number, (1, 2, 3, 4, 6, 8))
+    return drawbars / number**0.5, _held(time, 0.01, 0.03)
 
 
-def _reed(number, time, hertz, velocity):
+def _reed(number, time, _, velocity):
     """Odd harmonics, brighter when blown harder, that swell."""
-    del hertz
     odd = number % 2 == 1
     return odd / number ** (2.2 - velocity), _held(time, 0.08, 0.08)
 
@@ -43,9 +44,8 @@ def _string(number, time, hertz, velocity):
     return shape, fading * _held(time, 0.004, 0.05)
 
 
-def _bell(number, time, hertz, velocity):
+def _bell(number, time, _, velocity):
     """Partials that are no multiples; see `_ratios`."""
-    del hertz
     shape = (number <= 7) / number ** (1.5 - 0.5 * velocity)
     return shape, np.exp(-time * (0.8 + 0.5 * number)) * _held(time, 0.002, 0.3)
 
@@ -57,11 +57,7 @@ def synthesize_notes(out: Path, sample_rate: int = 16_000) -> None:
     """Writes a corpus of notes in NSynth's JSON/WAV layout, about 3½ minutes.
 
     Four instruments, each the only one of its family, play every third note of
-    three octaves, soft and loud. The same on every call.
-
-    Args:
-        out: Folder to write; it appears only when it is complete.
-        sample_rate: Hz.
+    three octaves, soft and loud. The same on every call, at a rate in Hz.
 
     Raises:
         UserError: If `out` already holds something or cannot be written.
@@ -71,15 +67,14 @@ def synthesize_notes(out: Path, sample_rate: int = 16_000) -> None:
     notes = {}
     with atomic_write(Path(out)) as folder:
         (folder / AUDIO).mkdir(parents=True)
-        for family in FAMILIES:
-            for pitch in PITCHES:
-                for velocity in VELOCITIES:
-                    # As NSynth names them: the instrument, pitch, velocity.
-                    name = f"{family}_000-{pitch:03d}-{velocity:03d}"
-                    notes[name] = Note(family, pitch, velocity)
-                    audio = synthesize_note(notes[name], sample_rate, random)
-                    path = folder / AUDIO / f"{name}.wav"
-                    write_audio(path, audio, sample_rate)
+        for family, pitch, velocity in itertools.product(
+            FAMILIES, PITCHES, VELOCITIES
+        ):
+            # As NSynth names them: the instrument, pitch, velocity.
+            name = f"{family}_000-{pitch:03d}-{velocity:03d}"
+            notes[name] = Note(family, pitch, velocity)
+            audio = synthesize_note(notes[name], sample_rate, random)
+            write_audio(folder / AUDIO / f"{name}.wav", audio, sample_rate)
         write_notes(folder, notes)
 
 
@@ -88,10 +83,8 @@ def synthesize_note(
 ) -> np.ndarray:
     """A note, float32 `(time,)`, as a sum of partials with their envelopes.
 
-    Args:
-        note: Of one of `FAMILIES`.
-        sample_rate: Hz; no partial is above nearly half of it.
-        random: For the phases and the noise of the room.
+    No partial is above nearly half of the sample rate in Hz. The phases and the
+    noise of the room are random.
     """
     time = np.arange(round(SECONDS * sample_rate)) / sample_rate
     number = np.arange(1, _PARTIALS + 1)[:, None]

@@ -15,6 +15,7 @@ import numpy as np
 from pwavenet_tf.audio.files import HIGHEST_RATE, LOWEST_RATE, write_audio
 from pwavenet_tf.core.errors import UserError, unreadable
 from pwavenet_tf.core.files import atomic_write, require_free, write_json
+from pwavenet_tf.core.progress import Bar
 
 EXAMPLES = "examples.json"
 AUDIO = "audio"
@@ -27,12 +28,9 @@ _AGAIN = "name a file or folder of NSynth as it was published"
 
 @dataclasses.dataclass(frozen=True)
 class Note:
-    """What NSynth says of a note.
+    """A note of NSynth: pitch and velocity from 0 to 127, as in MIDI.
 
-    Attributes:
-        instrument_family_str: Such as `brass` or `mallet`.
-        pitch: Its MIDI number, 0 to 127.
-        velocity: How hard it was struck, 0 to 127, as in MIDI.
+    The family is such as `brass` or `mallet`.
     """
 
     instrument_family_str: str
@@ -89,8 +87,6 @@ def unpacked(records: Path) -> Path:
     folder = records.with_suffix("")
     if (folder / EXAMPLES).is_file():
         return folder
-    from pwavenet_tf.core.progress import Bar
-
     require_free(folder)
     notes = {}
     with atomic_write(folder) as temporary:

@@ -23,11 +23,9 @@ Utterance = dict[str, np.ndarray]
 def phone_sequence(features: Utterance) -> Utterance:
     """The phones of an utterance, with the means over the frames of each.
 
-    A phone that is shorter than a frame, and at no frame's centre, is absent.
-
-    Args:
-        features: From `Corpus.utterances`, with `mel`, `phones`, `timing` and
-            `pitch`.
+    The features are `Corpus.utterances`', with `mel`, `phones`, `timing` and
+    `pitch`. A phone that is shorter than a frame, and at no frame's centre, is
+    absent.
 
     Returns:
         `phones` and `durations`, int32 `(phones,)`; `phone_pitch`, ln(F0 /
@@ -60,9 +58,6 @@ class PhoneSequences:
     Batches are dictionaries, as `AcousticModel` reads them, of arrays that
     are padded with zeros to the longest utterance.
 
-    Args:
-        corpus: Prepared with mel, linguistic and pitch.
-
     Raises:
         UserError: If the corpus lacks phones or pitch.
     """
@@ -77,7 +72,7 @@ class PhoneSequences:
         self._held: dict[Split, list[Utterance]] = {}
 
     def utterances(self, split: Split) -> list[Utterance]:
-        """All utterances of a part of the corpus; see `phone_sequence`."""
+        """All utterances of one split; see `phone_sequence`."""
         if split not in self._held:
             self._held[split] = [
                 phone_sequence(features)
@@ -91,13 +86,8 @@ class PhoneSequences:
         """Batches of the training utterances, without end.
 
         Each pass has every utterance once, but for the rest that does not
-        fill a batch, with others of like length. The same seed gives the same
-        batches.
-
-        Args:
-            batch_size: Utterances in a batch; all, where there are fewer.
-            seed: Any integer from 0 on.
-            first_batch: How many batches are left out, at no cost.
+        fill a batch, with others of like length. The same seed, from 0 on,
+        gives the same batches; the first ones are left out at no cost.
         """
         held = self.utterances("training")
         batch_size = min(batch_size, len(held))
@@ -120,10 +110,10 @@ class PhoneSequences:
         order = random.permutation(len(held))
         order = order[: len(held) // batch_size * batch_size]
         lengths = np.array([len(one["mel"]) for one in held])
-        part = _SORTED_BATCHES * batch_size
-        for start in range(0, len(order), part):
-            some = order[start : start + part]
-            order[start : start + part] = some[np.argsort(lengths[some])]
+        size = _SORTED_BATCHES * batch_size
+        for start in range(0, len(order), size):
+            some = order[start : start + size]
+            order[start : start + size] = some[np.argsort(lengths[some])]
         return random.permutation(order.reshape(-1, batch_size))
 
     def validation_batches(self, batch_size: int) -> "tf.data.Dataset":
@@ -131,32 +121,32 @@ class PhoneSequences:
         held = sorted(
             self.utterances("validation"), key=lambda one: len(one["mel"])
         )
-        parts = range(0, len(held), batch_size)
+        starts = range(0, len(held), batch_size)
 
         def batches() -> Iterator[Utterance]:
-            for start in parts:
+            for start in starts:
                 yield padded(held[start : start + batch_size])
 
         import tensorflow as tf
 
         return self._dataset(batches).apply(
-            tf.data.experimental.assert_cardinality(len(parts))
+            tf.data.experimental.assert_cardinality(len(starts))
         )
 
     def _dataset(self, batches) -> "tf.data.Dataset":
         import tensorflow as tf
 
-        mels = self.corpus.contract.mels
-        shapes = {
-            "phones": ((None, None), tf.int32),
-            "durations": ((None, None), tf.int32),
-            "phone_pitch": ((None, None), tf.float32),
-            "energy": ((None, None), tf.float32),
-            "mel": ((None, None, mels), tf.float32),
-            "pitch": ((None, None, 2), tf.float32),
-        }
+        integers, floats = (
+            tf.TensorSpec((None, None), kind) for kind in (tf.int32, tf.float32)
+        )
+        mel, pitch = (
+            tf.TensorSpec((None, None, width), tf.float32)
+            for width in (self.corpus.contract.mels, 2)
+        )
         signature = {
-            name: tf.TensorSpec(*shape) for name, shape in shapes.items()
+            **{"phones": integers, "durations": integers},
+            **{"phone_pitch": floats, "energy": floats},
+            **{"mel": mel, "pitch": pitch},
         }
         dataset = tf.data.Dataset.from_generator(
             lambda: ((batch,) for batch in batches()),
@@ -167,17 +157,11 @@ class PhoneSequences:
 
 def padded(utterances: list[Utterance]) -> Utterance:
     """A batch: every array padded with zeros to the longest utterance's."""
-    return {
-        name: np.stack(
-            [
-                np.pad(
-                    one[name],
-                    [(0, longest - len(one[name]))]
-                    + [(0, 0)] * (one[name].ndim - 1),
-                )
-                for one in utterances
-            ]
-        )
-        for name in utterances[0]
-        for longest in [max(len(one[name]) for one in utterances)]
-    }
+    batch = {}
+    for name in utterances[0]:
+        arrays = [one[name] for one in utterances]
+        shape = len(arrays), max(map(len, arrays)), *arrays[0].shape[1:]
+        batch[name] = np.zeros(shape, arrays[0].dtype)
+        for row, values in zip(batch[name], arrays, strict=True):
+            row[: len(values)] = values
+    return batch

@@ -75,15 +75,10 @@ def bar_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 def csv_rows(
     path: Path, text: str, delimiter: str
 ) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a CSV file.
+    """The rows of a CSV file, with the text that `read_text` gave.
 
     A quoted field may hold line breaks, unless what follows one looks like a
     row itself: then the quotation mark was not meant to open a field.
-
-    Args:
-        path: For messages.
-        text: From `read_text`.
-        delimiter: Between fields.
 
     Yields:
         The number of the line in which each row begins, and its fields; rows

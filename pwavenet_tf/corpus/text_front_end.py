@@ -15,16 +15,11 @@ def features_of_text(
     """Linguistic features and pitch of a text, from its synthesis by espeak-ng.
 
     espeak-ng provides the phones, their timing and the pitch contour, but not
-    its register: log F0 is given around its own mean, as a speaker's is.
-
-    Args:
-        text: English.
-        contract: The model's.
-        conditioning: The model's.
+    its register: log F0 is given around its own mean, as a speaker's is; the
+    sinusoids have espeak-ng's own F0. The text is English.
 
     Returns:
-        `phones`, `timing`, `pitch` and `sinusoids`, `(frames, channels)`
-        each. The sinusoids have espeak-ng's own F0.
+        `phones`, `timing`, `pitch` and `sinusoids`, `(frames, channels)` each.
 
     Raises:
         UserError: If the model reads a mel spectrogram or no phones, or

@@ -27,19 +27,13 @@ _ADVICE = (
 
 @dataclasses.dataclass(frozen=True)
 class Transcript:
-    """A row of the table.
-
-    Attributes:
-        line: Where it is.
-        name: Of the recording, as it is written there.
-        text: As it is written; None where the field is empty.
-        spoken: The normalised text, where there is one: it has numbers and
-            abbreviations in full, so it is the one to align.
-    """
+    """A row of the table; a text is None where the field is empty."""
 
     line: int
     name: str
     text: str | None
+    # The normalised text, where there is one: it has numbers and abbreviations
+    # in full, so it is the one to align.
     spoken: str | None
 
 
@@ -49,9 +43,6 @@ class Transcripts:
     The table has a line `name|text` or `name|text|normalised text` for each
     recording, and the same number of fields in each. The name is that of the
     file, with or without its suffix and the folders that it lies in.
-
-    Args:
-        folder: Of the recordings.
 
     Raises:
         UserError: If the table has another form, names a recording twice, or
@@ -178,7 +169,7 @@ def _is_rewritten(text: str, normalised: str) -> bool | None:
 
 def _key(name: str) -> str:
     """What a name and a recording's path have in common."""
-    # macOS takes accents apart in the names of files.
+    # macOS decomposes accents in the names of files.
     name = unicodedata.normalize("NFC", name).replace("\\", "/")
     path = PurePosixPath(name)
     if path.suffix.lower() in SUFFIXES:

@@ -34,10 +34,7 @@ _SHORTEST_PHONE = 0.01
 
 
 class Aligner:
-    """Finds the phones of recordings by their texts.
-
-    Args:
-        voice: The voice of espeak-ng for the language.
+    """Finds the phones of recordings by their texts, by a voice of espeak-ng.
 
     Raises:
         UserError: As `Espeak`.
@@ -49,16 +46,10 @@ class Aligner:
     def align(
         self, text: str, audio: np.ndarray, sample_rate: int
     ) -> list[Phone]:
-        """Finds where each phone of a text is in a recording of it.
+        """Finds where each phone of a text is in a recording `(time,)` of it.
 
-        Args:
-            text: The transcript.
-            audio: `(time,)` in [-1, 1).
-            sample_rate: Hz.
-
-        Returns:
-            The phones of espeak-ng, with `SILENCE` where the recording is
-            silent for 0.1 s or more; they cover it.
+        The phones of espeak-ng, with `SILENCE` where the recording is silent
+        for 0.1 s or more, cover it.
 
         Raises:
             UserError: If the text holds nothing to synthesize, or the recording
@@ -75,16 +66,16 @@ class Aligner:
         recording = _Frames.of(audio, sample_rate, highest_hz)
         starts, ends = (
             _mapped(np.array(times), reference, recording)
-            for times in zip(
-                *((one.start, one.end) for one in phones), strict=True
+            for times in (
+                [one.start for one in phones],
+                [one.end for one in phones],
             )
         )
         pauses = np.clip(recording.pauses, 0, seconds)
         starts, ends = _with_pauses(starts, ends, pauses)
-        found = zip(phones, starts.tolist(), ends.tolist(), strict=True)
+        symbols = [one.symbol for one in phones]
         return filled(
-            [Phone(one.symbol, start, end) for one, start, end in found],
-            seconds,
+            map(Phone, symbols, starts.tolist(), ends.tolist()), seconds
         )
 
 
@@ -103,18 +94,15 @@ def _require_length(seconds: float, phones: int) -> None:
 
 @dataclass(frozen=True)
 class _Frames:
-    """What a recording is compared by.
+    """What a recording is compared by."""
 
-    Attributes:
-        features: `(coefficients, kept frames)`, normalised.
-        kept: Numbers of the frames that take part.
-        pauses: Start and end in seconds of each silence, the first and the
-            last being those before and after the speech, perhaps empty.
-    """
-
+    # `(coefficients, kept frames)`, normalised.
     features: np.ndarray
+    # Numbers of the frames that take part.
     kept: np.ndarray
-    pauses: list[tuple[float, float]]
+    # Start and end in seconds of each silence, `(pauses, 2)`; the first and the
+    # last are those before and after the speech, perhaps empty.
+    pauses: np.ndarray
 
     @classmethod
     def of(
@@ -140,10 +128,10 @@ class _Frames:
             n_mels=40,
             fmax=highest_hz,
         )
-        slope = librosa.feature.delta(
+        delta = librosa.feature.delta(
             cepstrum, width=_DELTA_FRAMES, mode="nearest"
         )
-        features = np.concatenate([cepstrum, slope])
+        features = np.concatenate([cepstrum, delta])
         voiced = features[:, ~quiet]
         std = np.maximum(voiced.std(axis=1, keepdims=True), 1e-6)
         features = (features - voiced.mean(axis=1, keepdims=True)) / std
@@ -163,17 +151,14 @@ def _quiet(audio: np.ndarray) -> np.ndarray:
     return decibels < np.clip(noise, -35, -25)
 
 
-def _pauses(quiet: np.ndarray) -> tuple[list[tuple[float, float]], np.ndarray]:
+def _pauses(quiet: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The pauses, in seconds, and which frames are left of them."""
-    edges = np.diff(np.concatenate([[0], quiet, [0]]).astype(int))
-    runs = zip(
-        np.flatnonzero(edges > 0), np.flatnonzero(edges < 0), strict=True
-    )
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], quiet, [0]])))
     frames = len(quiet)
     keep = np.ones(frames, bool)
     inner = []
     speech_start, speech_end = 0, frames
-    for start, end in map(lambda run: (int(run[0]), int(run[1])), runs):
+    for start, end in edges.reshape(-1, 2).tolist():
         if start == 0:
             speech_start = end
         elif end == frames:
@@ -186,8 +171,7 @@ def _pauses(quiet: np.ndarray) -> tuple[list[tuple[float, float]], np.ndarray]:
         keep[start + half : max(end - half, start + half)] = False
     # A frame stands for the hop around its centre.
     borders = [(-1, speech_start), *inner, (speech_end, frames + 1)]
-    seconds = (np.array(borders) - 0.5) * _HOP_SECONDS
-    return [tuple(border) for border in seconds.tolist()], keep
+    return (np.array(borders) - 0.5) * _HOP_SECONDS, keep
 
 
 def _mapped(
@@ -213,14 +197,9 @@ def _with_pauses(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Puts each pause between two phones and the phones between pauses.
 
-    Args:
-        starts: Of the phones, in seconds, never falling.
-        ends: Likewise, none after the next phone's start.
-        pauses: `(pauses, 2)`, as `_Frames` has them.
-
-    Returns:
-        Starts and ends; each phone lasts some time, and between pauses there
-        is no gap.
+    Starts, never falling, and ends, none after the next phone's start, are in
+    seconds. Afterwards each phone lasts some time, and between pauses there is
+    no gap.
     """
     count = len(starts)
     # Boundary k is before phone k: the end of one phone, the start of another.

@@ -58,27 +58,21 @@ _Callback = ctypes.CFUNCTYPE(
 
 @dataclass(frozen=True)
 class Speech:
-    """A text, synthesized.
+    """A text, synthesized."""
 
-    Attributes:
-        audio: float64 `(time,)` in [-1, 1).
-        sample_rate: Hz.
-        phones: They cover the audio without a gap. Symbols are of the
-            International Phonetic Alphabet without marks of stress, or
-            `SILENCE`.
-    """
-
+    # float64 `(time,)` in [-1, 1).
     audio: np.ndarray
     sample_rate: int
+    # They cover the audio without a gap. Symbols are of the International
+    # Phonetic Alphabet without marks of stress, or `SILENCE`.
     phones: list[Phone]
 
 
 class Espeak:
     """espeak-ng, through its C library.
 
-    Args:
-        voice: A voice of espeak-ng, as `en-us`, or with a variant `en-us+f3`.
-        words_per_minute: Speed, 80 to 450.
+    A voice is as `en-us`, or with a variant `en-us+f3`; the speed from 80 to
+    450 words a minute.
 
     Raises:
         UserError: If espeakng-loader is not installed or there is no such
@@ -130,25 +124,16 @@ class Espeak:
         self._marks.clear()
         content = text.replace("\0", " ").encode() + b"\0"
         failed = self._library.espeak_Synth(
-            content,
-            ctypes.c_size_t(len(content)),
-            0,
-            _POS_CHARACTER,
-            0,
-            _ESPEAK_CHARS_UTF8,
-            None,
-            None,
+            *(content, ctypes.c_size_t(len(content))),
+            *(0, _POS_CHARACTER, 0, _ESPEAK_CHARS_UTF8, None, None),
         )
         if failed or not any(symbol for _, symbol in self._marks):
             raise UserError(
                 f"espeak-ng finds nothing to synthesize in {text!r}"
             )
         audio = np.concatenate(self._chunks) / 32768
-        return Speech(
-            audio,
-            self.sample_rate,
-            _phones(self._marks, audio, self.sample_rate),
-        )
+        phones = _phones(self._marks, audio, self.sample_rate)
+        return Speech(audio, self.sample_rate, phones)
 
     def _collect(self, samples, count: int, events) -> int:
         if samples and count:

@@ -33,10 +33,7 @@ def read_labels(path: Path) -> list[Phone]:
     - HTK: `start end phone` in units of 100 ns, or in seconds if any number
       has a decimal point, as Audacity writes them.
 
-    The usual marks of silence become `SILENCE`.
-
-    Returns:
-        Phones in order of time.
+    The usual marks of silence become `SILENCE`. Phones are in order of time.
 
     Raises:
         UserError: If the file is missing, holds no phones, or a line of it
@@ -69,9 +66,8 @@ def read_labels(path: Path) -> list[Phone]:
 def write_labels(path: Path, phones: Iterable[Phone]) -> None:
     """Writes phones as CSV with the columns start, end and phone.
 
-    Args:
-        path: The file; its suffix should be `.csv`, for `read_labels`.
-        phones: Their times are written to the microsecond.
+    Their times are written to the microsecond. The file's suffix should be
+    `.csv`, for `read_labels`.
 
     Raises:
         UserError: If `path` cannot be written.
@@ -83,15 +79,10 @@ def write_labels(path: Path, phones: Iterable[Phone]) -> None:
 
 
 def find_labels(folder: Path, recording: PurePath | str) -> Path | None:
-    """Finds the label file of a recording.
+    """Finds the label file of a recording, by its path in its corpus or stem.
 
-    Args:
-        folder: Of label files.
-        recording: Path of the recording within its corpus, or its stem.
-
-    Returns:
-        The file at the same path within `folder`, or else of the same stem
-        in `folder` itself; None if there is neither.
+    The file at the same path within the folder of label files, or else of the
+    same stem in the folder itself; None if there is neither.
     """
     name = PurePath(recording)
     if name.suffix.lower() in formats.SUFFIXES:
@@ -115,12 +106,7 @@ def _csv_rows(path: Path, text: str) -> Iterator[_Row]:
         )
     start, end, mark = map(header.index, _COLUMNS)
     for line, row in rows:
-        yield (
-            line,
-            _number(path, line, row[start]),
-            _number(path, line, row[end]),
-            row[mark],
-        )
+        yield line, *_times(path, line, row[start], row[end]), row[mark]
 
 
 def _xwaves_rows(path: Path, lines: list[str]) -> Iterator[_Row]:
@@ -134,7 +120,7 @@ def _xwaves_rows(path: Path, lines: list[str]) -> Iterator[_Row]:
             raise UserError(
                 f"{path}:{line}: is not `end colour phone`: {content.strip()!r}"
             )
-        end = _number(path, line, fields[0])
+        (end,) = _times(path, line, fields[0])
         mark = fields[2] if len(fields) > 2 else ""
         yield line, previous, end, mark.partition(";")[0]
         previous = end
@@ -156,19 +142,16 @@ def _htk_rows(path: Path, lines: list[str]) -> Iterator[_Row]:
         time.strip().isdigit() for row in rows for time in row[1:3]
     )
     unit = _HTK_UNITS_PER_SECOND if in_htk_units else 1
-    for line, start, end, mark in rows:
-        yield (
-            line,
-            _number(path, line, start) / unit,
-            _number(path, line, end) / unit,
-            mark,
-        )
+    for line, *fields, mark in rows:
+        start, end = _times(path, line, *fields)
+        yield line, start / unit, end / unit, mark
 
 
-def _number(path: Path, line: int, field: str) -> float:
-    try:
-        return float(field)
-    except ValueError as error:
-        raise UserError(
-            f"{path}:{line}: {field.strip()!r} is not a time"
-        ) from error
+def _times(path: Path, line: int, *fields: str) -> Iterator[float]:
+    for field in fields:
+        try:
+            yield float(field)
+        except ValueError as error:
+            raise UserError(
+                f"{path}:{line}: {field.strip()!r} is not a time"
+            ) from error

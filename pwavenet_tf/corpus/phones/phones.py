@@ -20,14 +20,9 @@ _ROUNDING = 1.001e-3
 
 @dataclass(frozen=True)
 class Phone:
-    """One phone of a recording.
+    """One phone of a recording, from its start to its end in seconds."""
 
-    Attributes:
-        symbol: Its name in any phone set; `SILENCE` for a pause.
-        start: Seconds from the start of the recording.
-        end: Seconds.
-    """
-
+    # Its name in any phone set; `SILENCE` for a pause.
     symbol: str
     start: float
     end: float
@@ -38,9 +33,7 @@ def learn_phones(
 ) -> None:
     """Gives each new symbol the next id, from 1; `SILENCE` is always the first.
 
-    Args:
-        ids: Id by symbol, added to; `tuple(ids)` is the inventory to keep.
-        phones: Of any recording.
+    They are added to the ids by symbol; `tuple(ids)` is the inventory to keep.
     """
     ids.setdefault(SILENCE, len(ids) + 1)
     for phone in phones:
@@ -89,17 +82,11 @@ def _require_possible(phone: Phone) -> None:
 
 
 def filled(phones: Iterable[Phone], seconds: float) -> list[Phone]:
-    """Phones that cover a recording without a gap.
+    """Phones, given in any order, that cover a recording without a gap.
 
-    What no phone covers becomes `SILENCE`, and silence after silence one
-    pause; what lies beyond the end, or lasts no time, is dropped.
-
-    Args:
-        phones: In any order.
-        seconds: Length of the recording.
-
-    Returns:
-        Phones from 0 to `seconds`, each starting where the last one ends.
+    They are from 0 to `seconds`, each starting where the last one ends. What no
+    phone covers becomes `SILENCE`, and silence after silence one pause; what
+    lies beyond the end, or lasts no time, is dropped.
 
     Raises:
         UserError: As `in_order`.
@@ -137,20 +124,15 @@ def _append(covered: list[Phone], phone: Phone) -> None:
 
 
 def cut(phones: Iterable[Phone], start: float, end: float) -> list[Phone]:
-    """Phones of a part of a recording, timed from the part's start.
+    """Phones of a segment of a recording, timed from the segment's start.
 
-    Args:
-        phones: Of the recording, in any order.
-        start: Of the part, in seconds; before 0, silence comes first.
-        end: Of the part, in seconds; beyond the recording, silence follows.
-
-    Returns:
-        Phones that cover the part as `filled` has them.
+    They cover it as `filled` has them: where it starts before 0 or ends beyond
+    the recording, in seconds, there is silence.
 
     Raises:
         UserError: As `in_order`.
     """
-    part = [
+    inside = (
         Phone(
             phone.symbol,
             max(phone.start, start) - start,
@@ -158,8 +140,8 @@ def cut(phones: Iterable[Phone], start: float, end: float) -> list[Phone]:
         )
         for phone in in_order(phones)
         if phone.end > start and phone.start < end
-    ]
-    return filled(part, end - start)
+    )
+    return filled(inside, end - start)
 
 
 def phone_frames(
@@ -171,13 +153,8 @@ def phone_frames(
     """The phone features of a recording (van den Oord et al. 2016, §2.5).
 
     A frame belongs to the phone at its centre, the time
-    `(frame + 0.5) * hop_length / sample_rate`.
-
-    Args:
-        phones: In any order; what they leave uncovered is silence.
-        ids: Id by symbol, from 1; other symbols become 0.
-        frames: How many there are.
-        contract: Its hop and sample rate are followed.
+    `(frame + 0.5) * hop_length / sample_rate`. Phones are in any order; what
+    they leave uncovered is silence, and a symbol without an id has 0.
 
     Returns:
         `phones` int32 `(frames, 3)`, the ids of the previous, the current

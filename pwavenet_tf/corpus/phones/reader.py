@@ -21,12 +21,10 @@ def paragraph_pause(contract: AudioContract, rate: float) -> np.ndarray:
 
 
 class Reader:
-    """Reads texts for an acoustic model.
+    """Reads texts for an acoustic model, as its phones.
 
-    Args:
-        phones: The model's, known by their places from 1 on.
-        language: The voice of espeak-ng that they come from.
-        espeak: That voice, if it is there already.
+    They are known by their places from 1 on, and come from the voice of
+    espeak-ng of that language.
 
     Raises:
         UserError: If espeak-ng is not installed or has no such voice.
@@ -42,9 +40,8 @@ class Reader:
     def ids(self, text: str) -> Iterator[np.ndarray]:
         """The phones of each sentence, int32 `(phones,)`.
 
-        Yields:
-            Ids with silence before and after them; no phones at all between
-            two paragraphs.
+        Ids have silence before and after them; there are none at all between
+        two paragraphs.
 
         Raises:
             UserError: If there is nothing to say, or the text is in another

@@ -34,15 +34,12 @@ _END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+")
 
 
 def sentences(text: str, language: str = LANGUAGE) -> Iterator[str]:
-    """Divides a text into sentences, ready for espeak-ng.
+    """Divides a text into sentences, ready for a voice of espeak-ng.
 
     What nobody would read aloud is left out: emoji, control characters, the
     scheme of an address. Dashes between words become commas. Numbers,
-    abbreviations and symbols are left to espeak-ng.
-
-    Args:
-        text: Any length; an empty line ends a sentence.
-        language: The voice of espeak-ng.
+    abbreviations and symbols are left to espeak-ng. An empty line ends a
+    sentence.
 
     Yields:
         Sentences, an empty one at the end of each paragraph but the last.
