@@ -11,6 +11,7 @@ takes 0.4 dB from 7 kHz and 16 dB from 7.6 kHz, where soxr VHQ takes 0.01 and
 takes 70 times as long.
 """
 
+import contextlib
 import functools
 import os
 import struct
@@ -21,8 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pwavenet_tf.audio import files as audio_files
-from pwavenet_tf.audio.files import finish_decoded, read_audio
+from pwavenet_tf.audio.files import finish_decoded, open_sound, read_audio
 from pwavenet_tf.audio.whole import require_whole
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.imports import hold_back_stderr
@@ -65,11 +65,8 @@ def is_undamaged(content: bytes) -> bool:
     Every frame ends with the CRC-16 of all of it, so the checksum of a frame
     with its own checksum is zero, and so is that of any number of frames in
     a row: one checksum from the first frame to the end covers them all. Damage
-    has one chance in 65,536 of being missed.
-
-    Args:
-        content: The file. One with a tag before or after the stream, which
-            is not part of the format, is taken for damaged.
+    has one chance in 65,536 of being missed. A file with a tag before or after
+    the stream, which is not part of the format, is taken for damaged.
 
     Source: RFC 9639, sections 8 (metadata) and 9.3 (frame footer).
     """
@@ -155,37 +152,26 @@ def loads() -> bool:
 def inspect_file(name: bytes) -> tuple[np.int32, np.int64, np.int64]:
     """How a file is to be decoded, from its header.
 
-    Returns:
-        The file's index in `KINDS`, or `SOUNDFILE` for what only `soundfile`
-        can decode or refuse; the sample rate, Hz; the length, samples.
+    Its index in `KINDS`, or `SOUNDFILE` for what only `soundfile` can decode or
+    refuse; the sample rate, Hz; the length, samples.
     """
     import soundfile
 
     path = Path(os.fsdecode(name))
-    try:
-        with audio_files.open_sound(path) as file:
-            if _is_intact(file, path):
-                kind = KINDS.index((file.format, file.subtype))
-                return (
-                    np.int32(kind),
-                    np.int64(file.samplerate),
-                    np.int64(file.frames),
-                )
-    # `read_audio` reports the reason.
-    except (UserError, OSError, soundfile.SoundFileError, TypeError):
-        pass
-    return np.int32(SOUNDFILE), np.int64(0), np.int64(0)
+    kind, rate, length = SOUNDFILE, 0, 0
+    # `read_audio` reports the reason of a fault.
+    faults = UserError, OSError, soundfile.SoundFileError, TypeError
+    with contextlib.suppress(*faults), open_sound(path) as file:
+        if _is_intact(file, path):
+            kind = KINDS.index((file.format, file.subtype))
+            rate, length = file.samplerate, file.frames
+    return np.int32(kind), np.int64(rate), np.int64(length)
 
 
 def mono(path: "tf.Tensor", kind: "tf.Tensor") -> "tf.Tensor":
-    """Decodes a file inside a graph.
+    """Decodes a file inside a graph, `kind` being its index in `KINDS`.
 
-    Args:
-        path: string `()`.
-        kind: int32 `()`, index in `KINDS`.
-
-    Returns:
-        float32 `(time,)`, the channels' mean, at the file's own rate.
+    float32 `(time,)`, the channels' mean, at the file's own rate.
     """
     import tensorflow as tf
 
@@ -213,11 +199,11 @@ def _decoder(container: str, subtype: str):
         "PCM_24": (tf.int32, 2.0**31, 0.0),
     }[subtype]
 
-    def decoded(content: "tf.Tensor") -> "tf.Tensor":
+    def scaled(content: "tf.Tensor") -> "tf.Tensor":
         samples = decode[container](content, dtype=coded)
         return tf.cast(samples, tf.float32) / full_scale - zero
 
-    return decoded
+    return scaled
 
 
 def _is_intact(file, path: Path) -> bool:
@@ -287,13 +273,8 @@ def decoded(
 
     A recording that cannot be used does not affect the others. Memory
     depends on the longest recording and on the number of cores, not on the
-    number of recordings.
-
-    Args:
-        paths: Sound files; read as they are needed.
-        sample_rate: The rate to resample to, Hz; each file's own if None.
-        native: Whether tensorflow-io's native operations decode what they
-            can; if they load, if None.
+    number of recordings. tensorflow-io's native operations decode what they
+    can if `native` is true, or where they load if it is None.
 
     Yields:
         Each path, in the order given, with its audio, float32 `(time,)` in
@@ -313,12 +294,11 @@ def _dataset(
     """Audio float32 `(time,)` and reason string `()`, one of them empty."""
     import tensorflow as tf
 
-    types = tf.float32, tf.string
-    read = functools.partial(_read, sample_rate=sample_rate)
-    finish = functools.partial(_finish, sample_rate=sample_rate)
+    read = functools.partial(_read, sample_rate)
 
-    def by_soundfile(path):
-        return tf.numpy_function(read, [path], types)
+    def finish(*arguments):
+        types = tf.float32, tf.string
+        return tf.numpy_function(read, list(arguments), types)
 
     def by_native_operations(path):
         kind, rate, length = tf.numpy_function(
@@ -326,12 +306,11 @@ def _dataset(
         )
 
         def decode():
-            audio = mono(path, kind)
-            return tf.numpy_function(finish, [path, audio, rate, length], types)
+            return finish(path, mono(path, kind), rate, length)
 
-        return tf.cond(kind == SOUNDFILE, lambda: by_soundfile(path), decode)
+        return tf.cond(kind == SOUNDFILE, lambda: finish(path), decode)
 
-    decode_one = by_native_operations if native else by_soundfile
+    decode_one = by_native_operations if native else finish
     return tf.data.Dataset.from_tensor_slices(
         [os.fsencode(path) for path in paths]
     ).map(
@@ -352,31 +331,25 @@ def _next(
     # An error of a native operation ends this element only. Its message is of
     # no use to a user, and soundfile may still decode the file.
     except tf.errors.OpError:
-        audio, reason = map(tf.constant, _read(os.fsencode(path), sample_rate))
+        audio, reason = map(tf.constant, _read(sample_rate, os.fsencode(path)))
     if reason := reason.numpy():
         return UserError(os.fsdecode(reason))
     return audio.numpy()
 
 
-def _read(path: bytes, sample_rate: int | None) -> tuple[np.ndarray, bytes]:
-    try:
-        return read_audio(Path(os.fsdecode(path)), sample_rate), b""
-    except UserError as fault:
-        return np.zeros(0, np.float32), os.fsencode(str(fault))
-
-
-def _finish(
-    path: bytes,
-    audio: np.ndarray,
-    rate: np.int64,
-    length: np.int64,
+def _read(
     sample_rate: int | None,
+    path: bytes,
+    audio: np.ndarray | None = None,
+    rate: int = 0,
+    length: int = 0,
 ) -> tuple[np.ndarray, bytes]:
-    """The audio that native operations decoded, if it is all there."""
-    if len(audio) != length:
-        return _read(path, sample_rate)
+    """Audio and reason, one of them empty, with what native operations gave."""
     name = Path(os.fsdecode(path))
     try:
+        # Theirs is used if it is all there.
+        if audio is None or len(audio) != length:
+            return read_audio(name, sample_rate), b""
         return finish_decoded(name, audio, int(rate), sample_rate), b""
     except UserError as fault:
         return np.zeros(0, np.float32), os.fsencode(str(fault))
@@ -385,7 +358,10 @@ def _finish(
 def _groups(paths: Iterable[Path]) -> Iterator[list[Path]]:
     group, total = [], 0
     for path in paths:
-        size = _decoded_bytes(path)
+        size = 0
+        with contextlib.suppress(OSError):
+            expansion = _EXPANSION.get(path.suffix.lower(), _LOSSY_EXPANSION)
+            size = path.stat().st_size * expansion
         if group and total + size > _GROUP_BYTES:
             yield group
             group, total = [], 0
@@ -393,12 +369,3 @@ def _groups(paths: Iterable[Path]) -> Iterator[list[Path]]:
         total += size
     if group:
         yield group
-
-
-def _decoded_bytes(path: Path) -> int:
-    """About how much audio a file holds, seen from its size."""
-    try:
-        size = path.stat().st_size
-    except OSError:
-        return 0
-    return size * _EXPANSION.get(path.suffix.lower(), _LOSSY_EXPANSION)

@@ -83,16 +83,10 @@ def with_undecodable(paths: Iterable[Path]) -> list[Path]:
 
 
 def read_audio(path: Path, sample_rate: int | None = None) -> np.ndarray:
-    """Reads a recording as mono audio.
+    """Reads a recording as mono audio, float32 `(time,)` in [-1, 1 - 2^-15].
 
-    Channels are averaged.
-
-    Args:
-        path: A file that libsndfile decodes, of any rate.
-        sample_rate: The rate to resample to, Hz; the file's own if None.
-
-    Returns:
-        float32 `(time,)` in [-1, 1 - 2^-15].
+    Channels are averaged. It is resampled to `sample_rate`, Hz, or keeps the
+    file's own rate if None.
 
     Raises:
         UserError: If the file is missing, empty, not audio, truncated or
@@ -100,23 +94,20 @@ def read_audio(path: Path, sample_rate: int | None = None) -> np.ndarray:
             far beyond full scale.
     """
     path = Path(path)
-    _require_content(path)
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if empty:
+        raise UserError(f"{path}: is an empty file")
     return finish_decoded(path, *_decode(path), sample_rate)
 
 
 def finish_decoded(
     path: Path, audio: np.ndarray, rate: int, sample_rate: int | None
 ) -> np.ndarray:
-    """Checks, resamples and clips decoded audio.
-
-    Args:
-        path: The file it was decoded from, for the message.
-        audio: float32 `(time,)`.
-        rate: Its rate, Hz.
-        sample_rate: The rate to resample to, Hz; none, if None.
-
-    Returns:
-        float32 `(time,)` in [-1, 1 - 2^-15].
+    """Checks audio of `rate` Hz, resamples it to `sample_rate` and clips it.
 
     Raises:
         UserError: If there are no samples, if one is NaN or infinite, or if
@@ -142,12 +133,8 @@ def finish_decoded(
 def full_scale_fault(peak: float, whole_numbers: bool) -> str | None:
     """Why audio is not on the scale where full scale is 1, if it is not.
 
-    Args:
-        peak: Highest |x|, before anything is clipped.
-        whole_numbers: Whether all samples are.
-
-    Returns:
-        The cause and what helps; None up to a peak of `HIGHEST_PEAK`.
+    The peak is the highest |x|, before anything is clipped; up to
+    `HIGHEST_PEAK` there is no fault.
     """
     if not peak > HIGHEST_PEAK:
         return None
@@ -164,11 +151,7 @@ def full_scale_fault(peak: float, whole_numbers: bool) -> str | None:
 
 
 def require_full_scale(audio: np.ndarray, source: str) -> None:
-    """Refuses audio that is far beyond full scale.
-
-    Args:
-        audio: Of any shape.
-        source: What it is, for the message.
+    """Refuses audio, of any shape, that is far beyond full scale.
 
     Raises:
         UserError: If it is, with the cause; see `full_scale_fault`.
@@ -222,12 +205,7 @@ def to_pcm16(audio: np.ndarray) -> np.ndarray:
 
 
 def write_audio(path: Path, samples: np.ndarray, sample_rate: int) -> None:
-    """Writes 16-bit PCM WAV, rounding and clipping.
-
-    Args:
-        path: The file; it appears only when it is complete.
-        samples: `(time,)` in [-1, 1).
-        sample_rate: Hz.
+    """Writes `(time,)` in [-1, 1) as 16-bit PCM WAV, rounding and clipping.
 
     Raises:
         UserError: If a sample is not finite or `path` cannot be written.
@@ -246,24 +224,15 @@ def write_audio(path: Path, samples: np.ndarray, sample_rate: int) -> None:
         temporary.write_bytes(content.getbuffer())
 
 
-def _require_content(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            empty = not file.read(1)
-    except OSError as error:
-        raise unreadable(path, error) from error
-    if empty:
-        raise UserError(f"{path}: is an empty file")
-
-
 def _decode(path: Path) -> tuple[np.ndarray, int]:
     import soundfile
 
     try:
         with open_sound(path) as file:
-            chunks, scale = [], _Scale()
+            chunks, peak, whole = [], 0.0, True
             for chunk in blocks(file, _CHUNK_FRAMES):
-                scale.add(chunk)
+                peak = max(peak, float(np.abs(chunk).max()))
+                whole = whole and bool((chunk == np.rint(chunk)).all())
                 with np.errstate(over="ignore"):
                     chunks.append(chunk.mean(axis=1))
             audio = np.concatenate(chunks or [np.zeros(0, np.float32)])
@@ -275,7 +244,8 @@ def _decode(path: Path) -> tuple[np.ndarray, int]:
             "is damaged or not audio; libsndfile does not decode it"
         )
         raise UserError(f"{path}: {reason}") from error
-    if fault := scale.fault:
+    # A sample that is not finite is another fault.
+    if np.isfinite(peak) and (fault := full_scale_fault(peak, whole)):
         raise UserError(f"{path}: {fault}")
     return audio, rate
 
@@ -318,23 +288,3 @@ def blocks(file: "soundfile.SoundFile", frames: int) -> Iterator[np.ndarray]:
     frames = max(min(frames, _CHUNK_SAMPLES // file.channels), 1)
     while len(block := file.read(frames, dtype="float32", always_2d=True)):
         yield block
-
-
-class _Scale:
-    """What `full_scale_fault` judges, block by block."""
-
-    def __init__(self) -> None:
-        self._peak, self._whole_numbers = 0.0, True
-
-    def add(self, block: np.ndarray) -> None:
-        self._peak = max(self._peak, float(np.abs(block).max()))
-        self._whole_numbers = self._whole_numbers and bool(
-            (block == np.rint(block)).all()
-        )
-
-    @property
-    def fault(self) -> str | None:
-        """None where a sample is not finite, which is another fault."""
-        if not np.isfinite(self._peak):
-            return None
-        return full_scale_fault(self._peak, self._whole_numbers)

@@ -28,21 +28,14 @@ _LOWEST_DECIBEL, _HIGHEST_DECIBEL = -250.0, 150.0
 
 
 class Extremes(NamedTuple):
-    """What mel spectrograms are judged by: arrays `(rows,)`, or tensors.
-
-    Attributes:
-        frames: Of each row.
-        lowest: The least value, as given.
-        highest: The greatest.
-        mean: Of all values.
-        lowest_log: The least natural logarithm, without the normalisation.
-        highest_log: The greatest.
-    """
+    """What mel spectrograms are judged by: arrays `(rows,)`, or tensors."""
 
     frames: Any
+    # Of the values as they are given.
     lowest: Any
     highest: Any
     mean: Any
+    # Of the natural logarithms, without the normalisation.
     lowest_log: Any
     highest_log: Any
 
@@ -50,19 +43,17 @@ class Extremes(NamedTuple):
 def reachable(contract: AudioContract) -> tuple[np.ndarray, np.ndarray]:
     """The least and the greatest normalised value of each band, with a margin.
 
-    Returns:
-        float64 `(mels,)` each.
+    float64 `(mels,)` each.
     """
     low, high = _reachable_log(contract)
-    mean, deviation = statistics(contract)
-    return (low - mean) / deviation, (high - mean) / deviation
+    mean, std = statistics(contract)
+    return (low - mean) / std, (high - mean) / std
 
 
 def statistics(contract: AudioContract) -> tuple[np.ndarray, np.ndarray]:
-    """Each band's mean and deviation, 0 and 1 if the contract has none.
+    """Each band's mean and standard deviation, 0 and 1 if there are none.
 
-    Returns:
-        float64 `(mels,)` each.
+    float64 `(mels,)` each.
     """
     if not contract.mel_mean:
         return np.zeros(contract.mels), np.ones(contract.mels)
@@ -78,15 +69,9 @@ def _reachable_log(contract: AudioContract) -> tuple[float, float]:
 def faults(found: Extremes, contract: AudioContract) -> list[tuple[Any, str]]:
     """Which rows are no mel spectrograms of the contract, and why.
 
-    It compares and combines only, so that NumPy and graphs decide alike.
-
-    Args:
-        found: Of each row.
-        contract: The acoustic contract.
-
-    Returns:
-        Conditions, `(rows,)` each, with the cause that they show; the first
-        that holds fits best.
+    Conditions, `(rows,)` each, with the cause that they show; the first that
+    holds fits best. It compares and combines only, so that NumPy and graphs
+    decide alike.
     """
     low, high = _reachable_log(contract)
     beyond = (found.frames > 0) & (
@@ -99,6 +84,8 @@ def faults(found: Extremes, contract: AudioContract) -> list[tuple[Any, str]]:
     sensible = (found.lowest >= _LOWEST_DECIBEL) & (
         found.highest <= _HIGHEST_DECIBEL
     )
+    scaled = judged & positive & (found.highest <= 1)
+    plain = beyond & logarithms & (found.highest <= high)
     return [
         (
             beyond & ~sensible & ~positive,
@@ -109,20 +96,14 @@ def faults(found: Extremes, contract: AudioContract) -> list[tuple[Any, str]]:
             "holds linear magnitudes or power; take the natural logarithm of "
             "magnitudes",
         ),
-        (
-            judged & positive & (found.highest <= 1),
-            "is scaled to between 0 and 1; undo that",
-        ),
+        (scaled, "is scaled to between 0 and 1; undo that"),
         (
             beyond & positive,
             "is positive throughout, as decibels above a floor are; use "
             "natural logarithms",
         ),
         (
-            beyond
-            & logarithms
-            & (found.highest <= high)
-            & bool(contract.mel_mean),
+            plain & bool(contract.mel_mean),
             "holds logarithms that are not normalised; subtract mel_mean of "
             "the contract and divide by its mel_deviation",
         ),
@@ -154,22 +135,17 @@ def oddities(found: Extremes, contract: AudioContract) -> list[tuple[Any, str]]:
 
 
 def extremes(mel: np.ndarray, contract: AudioContract) -> Extremes:
-    """What `faults` and `oddities` judge.
-
-    Args:
-        mel: Finite, `(rows, frames, mels)`, any real type.
-        contract: The acoustic contract.
-    """
+    """What `faults` and `oddities` judge, of finite `(rows, frames, mels)`."""
     lowest, highest = mel.min(axis=1), mel.max(axis=1)
-    mean, deviation = statistics(contract)
+    mean, std = statistics(contract)
     with np.errstate(over="ignore"):
         return Extremes(
             np.full(len(mel), mel.shape[1]),
             lowest.min(axis=1),
             highest.max(axis=1),
             mel.mean(axis=(1, 2), dtype=np.float64),
-            (lowest * deviation + mean).min(axis=1),
-            (highest * deviation + mean).max(axis=1),
+            (lowest * std + mean).min(axis=1),
+            (highest * std + mean).max(axis=1),
         )
 
 

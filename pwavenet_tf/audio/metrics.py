@@ -24,12 +24,8 @@ def log_spectral_distance(
 
     It is 0 for equal inputs, and 6.02 for one of twice the amplitude as long
     as no bin touches the floor. It ignores phase but not delay: compare
-    audio that was made from the reference's own mel spectrogram.
-
-    Args:
-        reference: Audio `(time,)` in [-1, 1).
-        audio: Audio `(time,)` in [-1, 1).
-        contract: Gives the Fourier length, hop and window.
+    audio that was made from the reference's own mel spectrogram. Both are
+    `(time,)` in [-1, 1).
 
     Raises:
         UserError: If either is empty, not `(time,)`, or not finite.
@@ -37,9 +33,8 @@ def log_spectral_distance(
     reference = checked_audio(reference, "the reference")
     audio = checked_audio(audio, "the audio")
     samples = min(len(reference), len(audio))
-    difference = spectrum_db(reference[:samples], contract) - spectrum_db(
-        audio[:samples], contract
-    )
+    theirs = spectrum_db(reference[:samples], contract)
+    difference = theirs - spectrum_db(audio[:samples], contract)
     return float(np.sqrt(np.square(difference).mean(axis=0)).mean())
 
 
@@ -75,13 +70,8 @@ def level(audio: np.ndarray) -> dict[str, float]:
     """How loud the audio is: the health check of a student.
 
     A student that is too quiet has a standard deviation far below the
-    recordings'; a mean other than 0 is an offset. All are 0 for silence.
-
-    Args:
-        audio: Audio `(time,)` in [-1, 1).
-
-    Returns:
-        `mean`, `standard_deviation` and `mean_absolute` of the samples.
+    recordings'; a mean other than 0 is an offset. All are 0 for silence. The
+    audio is `(time,)` in [-1, 1).
 
     Raises:
         UserError: If it is empty, not `(time,)`, or not finite.
@@ -101,15 +91,11 @@ def griffin_lim(
 
     Magnitudes by non-negative least squares, phases by the fast Griffin-Lim
     algorithm from a fixed random start: the same input gives the same audio.
+    The mel of silence gives near silence.
 
-    Args:
-        mel: Log mel spectrogram `(frames, mels)`, normalised if the contract
-            has statistics. The mel of silence gives near silence.
-        contract: Gives the framing and the normalisation.
-        iterations: Rounds of phase estimation.
-
-    Returns:
-        Audio `(frames * hop_length,)`, float32; peaks may exceed 1.
+    The log mel spectrogram, `(frames, mels)`, is normalised if the contract has
+    statistics; the audio is float32 `(frames * hop_length,)`, and its peaks may
+    exceed 1.
 
     Raises:
         UserError: If it has no frame, another width, or is not finite.

@@ -54,13 +54,9 @@ class _Header(NamedTuple):
 def counted(path: Path) -> bytes | None:
     """An MP3 whose length is right, in place of one that misstates it.
 
-    Args:
-        path: An MP3.
-
-    Returns:
-        Its content, beginning with a frame that states the number of frames
-        that follow; None if the file's own first frame states it, or if it
-        holds no frames of layer III.
+    Its content begins with a frame that states the number of frames that
+    follow. None if the file's own first frame states it, or if it holds no
+    frames of layer III.
 
     Raises:
         UserError: If the file ends within a frame or before the length it
@@ -96,10 +92,8 @@ def _counted(content: mmap.mmap, path: Path) -> bytes | None:
             "joined end to end, of which the first alone would be decoded; "
             f"convert it: {conversion(path)}"
         )
-    return (
-        _stating(count, content[start : start + _HEADER], first)
-        + (content[audio_start:])
-    )
+    given = content[start : start + _HEADER]
+    return _stating(count, given, first) + content[audio_start:]
 
 
 def _frames(content: mmap.mmap) -> Iterator[tuple[int, _Header]]:

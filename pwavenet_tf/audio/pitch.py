@@ -16,9 +16,9 @@ LOWEST_HZ = 50.0
 HIGHEST_HZ = 500.0
 # For recordings in which no frame is voiced.
 UNVOICED_HZ = 150.0
-# Long recordings are searched in chunks, with this much context on either side.
+# Long recordings are searched in chunks, with so much more on either side.
 _CHUNK_SECONDS = 60
-_CONTEXT_SECONDS = 0.5
+_MARGIN_SECONDS = 0.5
 # Harvest steps by this. D4C compares the energy below and above 4 kHz, up to
 # 7.9 kHz, which lower rates lack.
 _STEP_MILLISECONDS = 1.0
@@ -35,10 +35,8 @@ def pitch_track(audio: np.ndarray, contract: AudioContract) -> np.ndarray:
     takes for noise are unvoiced all the same. Below 16 kHz there is no D4C,
     and Harvest takes a sixth to a quarter of white noise for voiced.
 
-    Args:
-        audio: `(time,)` in [-1, 1), at the contract's rate.
-        contract: Frame f is centred on its own samples, as the mel
-            spectrogram's.
+    The audio is `(time,)` in [-1, 1), at the contract's rate; frame f is
+    centred on its own samples, as the mel spectrogram's.
 
     Returns:
         float32 `(frames, 2)`: ln F0 in Hz, linearly interpolated where there
@@ -66,11 +64,9 @@ def pitch_track(audio: np.ndarray, contract: AudioContract) -> np.ndarray:
 
 
 def note_track(note: int, frames: int) -> np.ndarray:
-    """The pitch of a note that is known, as `pitch_track` gives it.
+    """The pitch of a known note, as `pitch_track` gives it, all voiced.
 
-    Args:
-        note: Its MIDI number: 69 is A4, 440 Hz, and 12 more an octave.
-        frames: How many; all are voiced.
+    The note is a MIDI number: 69 is A4, 440 Hz, and 12 more an octave.
     """
     logarithm = math.log(440.0) + (note - 69) * math.log(2.0) / 12.0
     return np.full((frames, 2), (logarithm, 1.0), np.float32)
@@ -116,12 +112,11 @@ def _fundamental(
     In chunks, because the search's memory grows with the recording.
     """
     rate, hop = contract.sample_rate, contract.hop_length
-    context = round(_CONTEXT_SECONDS * rate)
-    start = max(0, first * hop - context)
-    segment = audio[start : (first + frames) * hop + context]
-    segment = segment.astype(np.float64)
+    margin = round(_MARGIN_SECONDS * rate)
+    start = max(0, first * hop - margin)
+    segment = audio[start : (first + frames) * hop + margin]
     centres = (np.arange(first, first + frames) + 0.5) * hop - start
-    return _harvest(segment, centres / rate, rate)
+    return _harvest(segment.astype(np.float64), centres / rate, rate)
 
 
 def _harvest(audio: np.ndarray, seconds: np.ndarray, rate: int) -> np.ndarray:

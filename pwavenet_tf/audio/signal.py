@@ -49,14 +49,9 @@ def delayed(x, samples: int = 1):
 
 
 def pre_emphasis(audio, coefficient: float):
-    """y_t = x_t - a x_{t-1}, with silence before the beginning.
+    """y_t = x_t - a x_{t-1}, `(batch, time)`, with silence before the first.
 
-    Args:
-        audio: x, `(batch, time)`.
-        coefficient: a, from 0 to below 1; 0 changes nothing.
-
-    Returns:
-        y, `(batch, time)`.
+    The coefficient a is from 0, which changes nothing, to below 1.
     """
     return audio - coefficient * delayed(audio) if coefficient else audio
 
@@ -67,14 +62,8 @@ def de_emphasis(series, coefficient: float, before=None):
     The recursion as a product of shifts, 1 / (1 - a z⁻¹) = Π_k (1 + a^(2^k)
     z^(-2^k)): a dozen additions of whole series, in any graph, at any length.
 
-    Args:
-        series: y, `(batch, time)`, one sample at least.
-        coefficient: a, 0 to below 1; 0 changes nothing.
-        before: x of the sample before the first, `(batch, 1)`; silence if
-            left out.
-
-    Returns:
-        x, `(batch, time)`.
+    y is `(batch, time)`, one sample at least; `before` is x of the sample
+    before the first, `(batch, 1)`, or silence if left out.
     """
     if not coefficient:
         return series
@@ -103,15 +92,10 @@ def mu_law_compressed(audio):
 
 
 def mu_law_encode(audio):
-    """The 8-bit μ-law code of audio (1609.03499, section 2.2).
+    """The 8-bit μ-law code of audio, int32 in 0..255 (1609.03499, section 2.2).
 
-    y = sign(x) ln(1 + 255 |x|) / ln 256, quantised to 256 uniform steps.
-
-    Args:
-        audio: `(...)`, in [-1, 1); what lies beyond takes the last code.
-
-    Returns:
-        `(...)`, int32 in 0..255. It has no gradient.
+    y = sign(x) ln(1 + 255 |x|) / ln 256, quantised to 256 uniform steps. What
+    lies beyond [-1, 1) takes the last code. It has no gradient.
     """
     half = MU_LAW_CODES / 2.0
     codes = ops.floor(half * (mu_law_compressed(audio) + 1.0))
@@ -121,11 +105,7 @@ def mu_law_encode(audio):
 def mu_law_decode(codes):
     """The audio at the centre of μ-law codes: the inverse of `mu_law_encode`.
 
-    Args:
-        codes: `(...)`, integers in 0..255.
-
-    Returns:
-        `(...)`, float32 in (-1, 1), not rounded to 16-bit PCM values.
+    float32 in (-1, 1), not rounded to 16-bit PCM values.
     """
     centre = (ops.cast(codes, "float32") + 0.5) * (2.0 / MU_LAW_CODES) - 1.0
     expanded = ops.expm1(math.log(MU_LAW_CODES) * ops.abs(centre))
@@ -141,17 +121,10 @@ def weighted_mean(values, weight=None):
 
 
 def stft_magnitude(audio, window_length: int, hop_length: int, fft_length: int):
-    """|STFT| under a periodic Hann window.
+    """|STFT| under a periodic Hann window, all lengths in samples.
 
-    Args:
-        audio: `(batch, time)`, at least `fft_length` samples.
-        window_length: Samples under the window.
-        hop_length: Samples between frames.
-        fft_length: Samples of the Fourier transform.
-
-    Returns:
-        `(batch, frames, fft_length // 2 + 1)`. The root has 1e-12 added
-        under it, so that silence has a gradient.
+    `(batch, time)`, at least `fft_length`, to `(batch, frames, fft_length // 2
+    + 1)`. The root has 1e-12 added under it, so that silence has a gradient.
     """
     real, imaginary = ops.stft(
         audio,

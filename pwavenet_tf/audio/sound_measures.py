@@ -39,13 +39,10 @@ def sound_measures(
     sample_rate: int,
     bands: Mapping[str, tuple[float, float]] = BANDS,
 ) -> dict[str, float]:
-    """Measures of generated audio and of the recordings.
+    """Measures of generated audio and of the recordings of the same places.
 
-    Args:
-        generated: Float64 series `(time,)`, at least one.
-        recorded: The recordings of the same places likewise.
-        sample_rate: Hz.
-        bands: Lower and upper edge in Hz, by name.
+    Both are float64 series `(time,)`, at least one; bands have a lower and an
+    upper edge in Hz.
 
     Returns:
         `mean`, `deviation` (standard) and `mean_absolute` of the samples;

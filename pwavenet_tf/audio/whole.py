@@ -43,10 +43,7 @@ def require_whole(
 ) -> None:
     """Refuses a file that ends too early, or goes on after what was decoded.
 
-    Args:
-        file: It, opened by `open_sound`.
-        decoded: Samples that were decoded to its end.
-        path: It.
+    It was opened by `open_sound`, and `decoded` samples were read to its end.
 
     Raises:
         UserError: If it is truncated, or several files joined end to end.
