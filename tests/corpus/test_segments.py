@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pwavenet_tf.core.errors import UserError
+from pwavenet_tf.corpus.clips import Window
 from pwavenet_tf.corpus.dataset import Corpus
 
 LENGTH, CONTEXT, ROWS = 1_000, 2, 2
@@ -91,22 +92,25 @@ def test_a_run_finds_its_place_again(corpus, passed_over) -> None:
             np.testing.assert_array_equal(value, other[0][key])
 
 
+def batches_of_a_pass(corpus) -> int:
+    window = Window.of(corpus.contract, LENGTH, CONTEXT, CONTEXT, ROWS)
+    return sum(corpus._clips("training", window)) // ROWS
+
+
 def shares(corpus, **changes) -> list[set]:
-    """The levels with which the recordings of each row of a pass begin."""
-    clips = corpus._clips("training", corpus._segment(LENGTH, CONTEXT, ROWS))
+    """The segments with which the recordings of each row of a pass begin."""
     found = [set() for _ in range(ROWS)]
-    for inputs, audio, _ in batches(corpus, clips // ROWS, **changes):
+    for inputs, audio, _ in batches(
+        corpus, batches_of_a_pass(corpus), **changes
+    ):
         for row in np.flatnonzero(inputs["begins"]):
             found[row].add(audio[row].tobytes())
     return found
 
 
 def test_passes_and_seeds_divide_the_recordings_otherwise(corpus) -> None:
-    clips = corpus._clips("training", corpus._segment(LENGTH, CONTEXT, ROWS))
-    passes = [
-        shares(corpus, first_batch=number * (clips // ROWS))
-        for number in range(5)
-    ]
+    count = batches_of_a_pass(corpus)
+    passes = [shares(corpus, first_batch=number * count) for number in range(5)]
     assert any(one != passes[0] for one in passes[1:])
     seeds = [shares(corpus, seed=seed) for seed in range(5)]
     assert any(one != seeds[0] for one in seeds[1:])
