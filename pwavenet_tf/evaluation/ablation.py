@@ -37,17 +37,11 @@ def held_out_measures(
     phone_classifier: PhoneClassifier,
     settings: Distillation,
 ) -> dict[str, dict[str, float]]:
-    """Measures students of one make on the same clips with the same noise.
+    """Measures students of one size on the same clips with the same noise.
 
-    All terms are measured, whichever of them a student was trained with, so
-    that students of different losses compare.
-
-    Args:
-        corpus: Its validation recordings are used.
-        teacher: The teacher of all.
-        students: At least one, by name; all of the same sizes.
-        phone_classifier: For the perceptual losses.
-        settings: The whole loss.
+    All terms of the whole loss are measured on the corpus's validation
+    recordings, whichever of them a student was trained with, so that students
+    of different losses compare.
 
     Returns:
         By name: the terms as `Distiller.loss_terms` has them, and what
@@ -66,14 +60,13 @@ def held_out_measures(
     )
     judge.build()
     judge.compile(jit_compile=True)
-    context = distillation_context(teacher, first, settings)
-    shape = clip_shape(corpus, settings, context, frames_around(judge))
+    left_context = distillation_context(teacher, first, settings)
+    shape = clip_shape(corpus, settings, left_context, frames_around(judge))
     clips = spread(corpus.validation_clips(**shape), settings, _SAMPLES)
     monitor = HealthMonitor(list(clips.as_numpy_iterator()))
     monitor.set_model(judge)
     found = {}
-    bar = Bar(students.items(), desc="held-out clips")
-    for name, student in bar:
+    for name, student in Bar(students.items(), desc="held-out clips"):
         stand_in.set_weights(student.get_weights())
         for drawer in (judge, stand_in):
             start = keras.random.SeedGenerator(_SEED).state
@@ -81,10 +74,8 @@ def held_out_measures(
         terms = judge.evaluate(clips, verbose=0, return_dict=True)
         # With the weights of the stand-in it means nothing.
         del terms["loss"]
-        found[name] = terms | {
-            f"health_{name}": value
-            for name, value in monitor.measures().items()
-        }
+        health = monitor.measures().items()
+        found[name] = terms | {f"health_{key}": value for key, value in health}
     return found
 
 
@@ -112,21 +103,11 @@ def run_ablation(
 ) -> list[Row]:
     """Trains the students of an ablation and compares them with recordings.
 
-    Args:
-        corpus: The corpus that the teacher was trained on; its preset is
-            the one whose losses are added one by one, and the contrastive
-            one with γ = 0.3 where it has none.
-        teacher_file: The teacher of all.
-        phone_classifier: Trained by `train_phones`.
-        reference: Recordings that were not trained on.
-        out: Folder that gets `NAME/student.keras` for each student,
-            `ablation.csv`, and what `evaluate` writes.
-        steps: Optimiser steps of each student; the preset's if left out.
-        labels: See `evaluate`.
-        speaker_pattern: See `evaluate`.
-
-    Returns:
-        The table.
+    The teacher was trained on the corpus, whose preset is the one whose losses
+    are added one by one, and the contrastive one with γ = 0.3 where it has
+    none; the reference was not trained on. `out` gets `NAME/student.keras` for
+    each student, `ablation.csv`, and what `evaluate` writes. Without `steps`
+    each student has the preset's.
 
     Raises:
         UserError: As `ablate` and `evaluate` do.
@@ -142,22 +123,21 @@ def run_ablation(
     trained = ablate(corpus, teacher, phone_classifier, settings, out, steps)
     successful = [one for one in trained if one.student is not None]
     students = {one.variant.name: one.student for one in successful}
-    measures = {}
-    if students:
-        measures = held_out_measures(
-            corpus, teacher, students, phone_classifier, settings.distillation
-        )
+    measures = students and held_out_measures(
+        corpus, teacher, students, phone_classifier, settings.distillation
+    )
     ablation = Ablation(trained, measures)
+    models = {one.path: one.student for one in successful}
+    names = {one.path: one.variant.name for one in successful}
     found = evaluate(
-        {one.path: one.student for one in successful} | {teacher_file: teacher},
+        models | {teacher_file: teacher},
         recordings,
         out,
         texts,
         folder=folder,
         labels=labels,
         speaker_pattern=speaker_pattern,
-        names={one.path: one.variant.name for one in successful}
-        | {teacher_file: "teacher"},
+        names=names | {teacher_file: "teacher"},
         ablation=ablation,
     )
     rows = ablation.rows(found.metrics)

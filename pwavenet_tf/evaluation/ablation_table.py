@@ -1,6 +1,7 @@
 """The table of an ablation: on screen, as a CSV file and in the report."""
 
 import dataclasses
+import itertools
 import math
 from pathlib import Path
 
@@ -18,15 +19,10 @@ _OF_AUDIO = ("log_spectral_distance", "bits_per_sample")
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A measure of the table.
+    """A measure of the table, named as in `ablation.csv`.
 
-    Attributes:
-        name: As in `ablation.csv`.
-        label: For a reader.
-        hint: Its unit, or what it is a share of.
-        best: `lower`, or the value that it should have; None if no value is
-            better than another.
-        head: Above its numbers on the screen; without one it is not shown.
+    `best` is `lower`, or the value that it should have; None if no value is
+    better than another. Without a `head` it is not shown on the screen.
     """
 
     name: str
@@ -51,13 +47,10 @@ COLUMNS = (
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A system of the table.
+    """A variant of the table, or a system that it is compared with.
 
-    Attributes:
-        name: The variant, or what it is compared with.
-        losses: What it was trained with; empty for another system.
-        values: Value by measure; None where it could not be measured.
-        problem: Why there is no student.
+    The latter was trained with no `losses`. Values are by measure, None where
+    it could not be measured; `problem` is why there is no student.
     """
 
     name: str
@@ -68,29 +61,19 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Ablation:
-    """The ablation that an evaluation reports.
-
-    Attributes:
-        trained: The students, as `ablate` returns them.
-        held_out: As `held_out_measures` returns them.
-    """
+    """What `ablate` and `held_out_measures` returned, for an evaluation."""
 
     trained: list[Trained]
     held_out: dict[str, dict[str, float]]
 
     def rows(self, metrics: dict[str, dict[str, float]]) -> list[Row]:
-        """The variants in the order of training, then the other systems.
-
-        Args:
-            metrics: As `Evaluation` has them.
-        """
+        """The variants in the order of training, then the other systems."""
         loudness = metrics[REFERENCE]["standard_deviation"]
         rows = []
         for one in self.trained:
             name = one.variant.name
-            values = _held_out(self.held_out.get(name, {})) | _of_audio(
-                metrics.get(name, {}), loudness
-            )
+            values = _held_out(self.held_out.get(name, {}))
+            values |= _of_audio(metrics.get(name, {}), loudness)
             rows.append(Row(name, one.variant.losses, values, one.problem))
         known = {REFERENCE, *(row.name for row in rows)}
         return rows + [
@@ -135,19 +118,13 @@ def best_of(column: Column, rows: list[Row]) -> set[str]:
     """The variants with the best value; none without competition."""
     if column.best is None:
         return set()
-    known = {
-        row.name: value
-        for row in rows
-        if row.losses
-        and (value := row.values.get(column.name)) is not None
-        and math.isfinite(value)
-    }
-    return cheapest(
-        {
-            name: value if column.best == "lower" else abs(value - column.best)
-            for name, value in known.items()
-        }
-    )
+    cost = {}
+    for row in rows:
+        value = row.values.get(column.name)
+        if row.losses and value is not None and math.isfinite(value):
+            is_cost = column.best == "lower"
+            cost[row.name] = value if is_cost else abs(value - column.best)
+    return cheapest(cost)
 
 
 def section(rows: list[Row]) -> dict:
@@ -165,23 +142,15 @@ def write_table(path: Path, rows: list[Row]) -> None:
     Raises:
         UserError: If `path` can't be written.
     """
-    names = list(
-        dict.fromkeys(
-            [column.name for column in COLUMNS]
-            + [name for row in rows for name in row.values]
-        )
+    columns = [column.name for column in COLUMNS]
+    names = dict.fromkeys(
+        itertools.chain(columns, *(row.values for row in rows))
     )
-    values = (map(row.values.get, names) for row in rows)
-    write_csv(
-        path,
-        [
-            ("variant", "losses", *names, "problem"),
-            *(
-                (row.name, row.losses, *of, row.problem)
-                for row, of in zip(rows, values, strict=True)
-            ),
-        ],
-    )
+    table = [("variant", "losses", *names, "problem")]
+    for row in rows:
+        values = map(row.values.get, names)
+        table.append((row.name, row.losses, *values, row.problem))
+    write_csv(path, table)
 
 
 def screen_table(rows: list[Row]) -> str:

@@ -2,8 +2,7 @@
 
 import dataclasses
 import math
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -17,8 +16,6 @@ from pwavenet_tf.evaluation.likelihood import (
 from pwavenet_tf.evaluation.recordings import Model, ReferenceRecording
 
 _Features = dict[str, np.ndarray]
-# Scores a recording, by its index, with features that may be wrong.
-_Scorer = Callable[[int, _Features], Score]
 
 _SWAPPED_RECORDINGS = 8
 # Of audio that is scored again under wrong speakers.
@@ -27,16 +24,12 @@ _SPEAKER_SECONDS = 300
 
 @dataclasses.dataclass(frozen=True)
 class Speakers:
-    """How much a model prefers the right speaker.
+    """How much a model prefers the right speaker, over so many recordings.
 
-    Attributes:
-        recordings: How many were scored under every speaker.
-        penalty: Mean of the bits per sample under wrong speakers less those
-            under the right one.
-        preferred: The share of recordings whose right speaker gives fewer
-            bits than any other.
-        matrix: For each true speaker and each speaker the model knows, bits
-            per sample less those under the true one.
+    The penalty is the mean of the bits per sample that wrong speakers add, the
+    matrix has them for each true speaker and each speaker that the model
+    knows; `preferred` is the share of recordings whose right speaker gives
+    fewer bits than any other.
     """
 
     recordings: int
@@ -47,13 +40,10 @@ class Speakers:
 
 @dataclasses.dataclass(frozen=True)
 class ConditioningSensitivity:
-    """What mismatched conditioning costs a model.
+    """What mismatched conditioning costs a model, in bits per sample.
 
-    Attributes:
-        recordings: How many had their conditioning swapped.
-        penalties: By input, the bits per sample that are added when that
-            input alone is another recording's.
-        speakers: None for a model of one speaker.
+    Penalties are those of one input alone being another recording's, tried on
+    so many recordings; a model of one speaker has no `speakers`.
     """
 
     recordings: int
@@ -84,14 +74,7 @@ def conditioning_sensitivity(
 
     At most eight recordings, spread over the list, swap their inputs. The
     speakers are tried on as many as come to five minutes, but on eight at
-    least.
-
-    Args:
-        model: The model.
-        likelihood: Its own.
-        references: The recordings.
-        scores: Their scores with their own conditioning.
-        name: The model's name on the progress bar.
+    least. `scores` are those with the recordings' own conditioning.
 
     Returns:
         None if there are fewer than two recordings or the model has no
@@ -100,45 +83,58 @@ def conditioning_sensitivity(
     conditioning = model.conditioning
     inputs = [one for one in conditioning.inputs if one != "speaker"]
     wrong = max(len(conditioning.speakers) - 1, 0)
-    if len(references) < 2 or not (inputs or wrong):
+    count = len(references)
+    if count < 2 or not (inputs or wrong):
         return None
-    swapped = _spread(len(references), _SWAPPED_RECORDINGS)
+    spread = np.linspace(0, count - 1, min(count, _SWAPPED_RECORDINGS))
+    swapped = [int(place) for place in spread.round()]
     by_speaker = _by_turns(references, model.audio.sample_rate, wrong)
     features = {
         index: references[index].features(model)
         for index in {*swapped, *by_speaker}
     }
-    scored = swapped * len(inputs) + by_speaker * wrong
+    scored = len(swapped) * len(inputs) + len(by_speaker) * wrong
     with Bar(
-        total=len(scored), desc=f"{name}: sensitivity", unit="recording"
+        total=scored, desc=f"{name}: sensitivity", unit="recording"
     ) as bar:
 
-        def score(index: int, inputs: _Features) -> Score:
+        def added(index: int, mismatched: _Features) -> float:
+            """Nats that some wrong inputs of a recording add."""
+            inputs = features[index] | mismatched
             found = likelihood(references[index].audio, inputs)
             bar.update()
-            return found
+            return found.nats - scores[index].nats
 
-        penalties = {
-            kind: _swap_penalty(kind, swapped, features, scores, score)
-            for kind in inputs
-        }
-        nats = {
-            index: _nats_by_speaker(
-                wrong + 1, features[index], scores[index], index, score
+        penalties = {}
+        samples = sum(scores[index].samples for index in swapped)
+        for kind in inputs:
+            nats = 0.0
+            for index, other in _partners(swapped):
+                nats += added(
+                    index, _swapped(kind, features[index], features[other])
+                )
+            penalties[kind] = nats / samples / math.log(2)
+        true = {index: int(features[index]["speaker"]) for index in by_speaker}
+        nats_by_speaker = {
+            index: np.array(
+                [
+                    added(index, {"speaker": np.int32(speaker)})
+                    if speaker != own
+                    else 0.0
+                    for speaker in range(wrong + 1)
+                ]
             )
-            for index in by_speaker
+            for index, own in true.items()
         }
     speakers = None
     if by_speaker:
-        true = {index: int(features[index]["speaker"]) for index in by_speaker}
-        samples = {index: scores[index].samples for index in by_speaker}
-        speakers = _speakers(conditioning.speakers, true, nats, samples)
+        speakers = _speakers(
+            conditioning.speakers,
+            true,
+            nats_by_speaker,
+            {index: scores[index].samples for index in by_speaker},
+        )
     return ConditioningSensitivity(len(swapped), penalties, speakers)
-
-
-def _spread(count: int, most: int) -> list[int]:
-    places = np.linspace(0, count - 1, min(count, most))
-    return [int(place) for place in places.round()]
 
 
 def _by_turns(
@@ -147,11 +143,10 @@ def _by_turns(
     """Recordings to score under other speakers, in turns by speaker."""
     if wrong_speakers < 1:
         return []
-    seen: Counter[str | None] = Counter()
-    turns = []
-    for index, one in enumerate(references):
-        turns.append((seen[one.description.speaker], index))
-        seen[one.description.speaker] += 1
+    names = [one.description.speaker for one in references]
+    turns = [
+        (names[:index].count(name), index) for index, name in enumerate(names)
+    ]
     chosen, seconds = [], 0.0
     for _, index in sorted(turns):
         seconds += wrong_speakers * len(references[index].audio) / sample_rate
@@ -161,48 +156,19 @@ def _by_turns(
     return chosen
 
 
-def _swap_penalty(
-    kind: str,
-    indices: list[int],
-    features: dict[int, _Features],
-    scores: list[Score],
-    score: _Scorer,
-) -> float:
-    """Bits per sample that one input of another recording adds."""
-    nats = samples = 0
-    for turn, index in enumerate(indices):
-        # Half the list away: neighbours often have the same text.
-        other = indices[(turn + len(indices) // 2) % len(indices)]
-        own = features[index]
-        swapped = {
-            key: _fitted(features[other][key], len(own[key]))
-            for key in INPUT_ARRAYS[kind]
-        }
-        nats += score(index, own | swapped).nats - scores[index].nats
-        samples += scores[index].samples
-    return nats / samples / math.log(2)
+def _partners(indices: list[int]) -> Iterator[tuple[int, int]]:
+    """Each with one half the list away: neighbours often have the same text."""
+    half = len(indices) // 2
+    return zip(indices, indices[half:] + indices[:half], strict=True)
 
 
-def _fitted(values: np.ndarray, frames: int) -> np.ndarray:
-    """Cut, or lengthened by its last frame."""
-    return values[np.minimum(np.arange(frames), len(values) - 1)]
-
-
-def _nats_by_speaker(
-    count: int,
-    features: _Features,
-    own_score: Score,
-    index: int,
-    score: _Scorer,
-) -> np.ndarray:
-    return np.array(
-        [
-            own_score.nats
-            if speaker == features["speaker"]
-            else score(index, features | {"speaker": np.int32(speaker)}).nats
-            for speaker in range(count)
-        ]
-    )
+def _swapped(kind: str, own: _Features, other: _Features) -> _Features:
+    """One input of another recording, cut or held to the length of `own`."""
+    found = {}
+    for key in INPUT_ARRAYS[kind]:
+        last = len(other[key]) - 1
+        found[key] = other[key][np.minimum(np.arange(len(own[key])), last)]
+    return found
 
 
 def _speakers(
@@ -211,39 +177,26 @@ def _speakers(
     nats: dict[int, np.ndarray],
     samples: dict[int, int],
 ) -> Speakers:
-    """The figures, all in bits per sample, weighted by samples.
+    """The figures, weighted by samples, of the nats that each speaker adds.
 
-    Args:
-        names: The speakers that the model knows.
-        true: The true speaker of each recording.
-        nats: Of each recording, by speaker.
-        samples: Of each recording.
+    `true` is the true speaker of each recording, by its index, `nats` is
+    `(speakers,)` for each, zero for the true one.
     """
-    added = {
-        index: (values - values[true[index]]) / math.log(2)
-        for index, values in nats.items()
-    }
+    bits = {index: values / math.log(2) for index, values in nats.items()}
     matrix = {}
     for speaker in sorted(set(true.values())):
-        own = [index for index in added if true[index] == speaker]
-        mean = sum(added[index] for index in own) / sum(
+        own = [index for index in bits if true[index] == speaker]
+        mean = sum(bits[index] for index in own) / sum(
             samples[index] for index in own
         )
         matrix[names[speaker]] = dict(zip(names, mean.tolist(), strict=True))
-    wrong = len(names) - 1
+    penalty = sum(values.sum() for values in bits.values()) / (
+        (len(names) - 1) * sum(samples.values())
+    )
+    preferred = [
+        np.delete(values, true[index]).min() > 0
+        for index, values in bits.items()
+    ]
     return Speakers(
-        recordings=len(added),
-        penalty=float(
-            sum(values.sum() for values in added.values())
-            / (wrong * sum(samples.values()))
-        ),
-        preferred=float(
-            np.mean(
-                [
-                    np.delete(values, true[index]).min() > 0
-                    for index, values in added.items()
-                ]
-            )
-        ),
-        matrix=matrix,
+        len(bits), float(penalty), float(np.mean(preferred)), matrix
     )

@@ -1,6 +1,7 @@
 """Models against recordings: metrics.json and the report."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 from pwavenet_tf.audio.metrics import griffin_lim
@@ -14,7 +15,6 @@ from pwavenet_tf.evaluation.per_recording import (
     differences,
     intervals,
     joined,
-    means,
     measure_systems,
     write_recordings,
 )
@@ -23,7 +23,6 @@ from pwavenet_tf.evaluation.recordings import (
     Model,
     ReferenceRecording,
     common_contract,
-    common_folder,
     read_references,
     require_distinct,
     synthesize_all,
@@ -51,11 +50,8 @@ _SHOWN = 6
 class Evaluation:
     """The results of an evaluation.
 
-    Attributes:
-        metrics: Value by metric by system, as in `metrics.json`, which has
-            null for what is infinite.
-        scorings: Each model's scores of the recordings.
-        values: All that is known of each recording, by system, by measure.
+    Metrics are by system, by name, as in `metrics.json`, which has null for
+    what is infinite; `values` is all that is known of each recording.
     """
 
     metrics: dict[str, dict[str, float]]
@@ -107,12 +103,22 @@ def evaluate(
     contract, out = common_contract(models), Path(out)
     if sound:
         require_distinct(recordings)
-    folder = folder or common_folder(recordings)
+    if folder is None:
+        folder = Path(os.path.commonpath([one.parent for one in recordings]))
     references = read_references(
         recordings, list(models.values()), folder, labels, speaker_pattern
     )
     names = names or _names(models)
-    _announce(references, models, contract.sample_rate, sound)
+    seconds = sum(len(one.audio) for one in references) / contract.sample_rate
+    # The speeds are those of nano on two cores.
+    print(
+        f"Evaluating on {seconds:.1f} s of speech "
+        f"(recordings: {len(references)}): scores"
+        f"{', synthesis, measures' if sound else ''}; "
+        f"about {duration(30 + 3 * seconds * len(models))} with nano models "
+        "on two cores, hours with larger teachers",
+        flush=True,
+    )
     by_name = {names[path]: model for path, model in models.items()}
     scorings = score_models(by_name, references)
     systems, speeds, measured = {}, {}, {}
@@ -121,17 +127,30 @@ def evaluate(
         measured = measure_systems(references, systems, contract.sample_rate)
         write_sound(references, systems, out / "sound", contract)
     values = joined(measured, {one.model: one.series for one in scorings})
-    metrics = means(measured)
-    for name, speed in speeds.items():
-        metrics[name]["samples_per_second"] = speed
-    sound_metrics = {system: dict(of) for system, of in metrics.items()}
-    for scoring in scorings:
-        metrics.setdefault(scoring.model, {}).update(scoring.metrics)
     bounds = intervals(values)
+    sound_metrics = {
+        system: {name: bounds[system][name].mean for name in of}
+        for system, of in measured.items()
+    }
+    for name, speed in speeds.items():
+        sound_metrics[name]["samples_per_second"] = speed
+    metrics = joined(
+        sound_metrics, {one.model: one.metrics for one in scorings}
+    )
     paired = differences(
         values, list(by_name), {one.model: one.sample_bits for one in scorings}
     )
-    sentences = _sentences(references, systems, texts or {}, by_name)
+    sentences = []
+    for index, one in enumerate(references[: _SHOWN if sound else 0]):
+        audio = {system: each[index] for system, each in systems.items()}
+        encodings = {
+            name: one.encoding(model)
+            for name, model in by_name.items()
+            if "encoding" in model.conditioning.inputs
+        }
+        stem = one.path.stem
+        text = (texts or {}).get(stem)
+        sentences.append(Sentence(stem, text, audio, encodings))
     write_report(
         out / "report.html",
         title="Listening report" if sound else "Scores",
@@ -140,11 +159,7 @@ def evaluate(
         sentences=sentences,
         metrics=sound_metrics,
         scorings=scorings,
-        curves=[
-            curve
-            for path, name in names.items()
-            for curve in training_curves(path, name)
-        ],
+        curves=sum(map(training_curves, names, names.values()), []),
         settings=_settings(models, contract),
         ablation=ablation and section(ablation.rows(metrics)),
         quality=quality_section(bounds, paired),
@@ -185,24 +200,6 @@ def _content(
             matrix = scoring.sensitivity.speakers.matrix
             content[scoring.model]["speaker_matrix"] = matrix
     return content
-
-
-def _announce(
-    references: list[ReferenceRecording],
-    models: dict[Path, Model],
-    sample_rate: int,
-    sound: bool,
-) -> None:
-    """Says what follows; the speeds are those of nano on two cores."""
-    seconds = sum(len(one.audio) for one in references) / sample_rate
-    print(
-        f"Evaluating on {seconds:.1f} s of speech "
-        f"(recordings: {len(references)}): scores"
-        f"{', synthesis, measures' if sound else ''}; "
-        f"about {duration(30 + 3 * seconds * len(models))} with nano models "
-        "on two cores, hours with larger teachers",
-        flush=True,
-    )
 
 
 def _names(models: dict[Path, Model]) -> dict[Path, str]:
@@ -253,8 +250,8 @@ def _summary(
         if one.impossible
     )
     if not measured:
-        coding = scored and f" To code them, {'; '.join(scored)}."
-        return f"{count}, scored.{coding or ''}{impossible}"
+        needed = f" To code them, {'; '.join(scored)}." if scored else ""
+        return f"{count}, scored.{needed}{impossible}"
     own = measured[REFERENCE]["standard_deviation"]
     distances = [
         f"{system} is {values['log_spectral_distance']:.1f} dB away at "
@@ -272,46 +269,21 @@ def _summary(
     return text + impossible
 
 
-def _sentences(
-    references: list[ReferenceRecording],
-    systems: dict[str, list],
-    texts: dict[str, str],
-    models: dict[str, Model],
-) -> list[Sentence]:
-    if not systems:
-        return []
-    return [
-        Sentence(
-            one.path.stem,
-            texts.get(one.path.stem),
-            {system: outputs[index] for system, outputs in systems.items()},
-            {
-                name: one.encoding(model)
-                for name, model in models.items()
-                if "encoding" in model.conditioning.inputs
-            },
-        )
-        for index, one in enumerate(references[:_SHOWN])
-    ]
-
-
 def _settings(
     models: dict[Path, Model], contract: AudioContract
 ) -> dict[str, dict[str, object]]:
     settings = {"audio": dataclasses.asdict(contract)}
     for path, model in models.items():
         config = model.get_config()
-        conditioning = {
-            f"conditioning {name}".replace("_", " "): value
-            for name, value in config.pop("conditioning").items()
+        conditioning = config.pop("conditioning")
+        for name in ("audio", "name", "trainable", "dtype"):
+            config.pop(name, None)
+        settings[str(path)] = {
+            "parameters": model.count_params(),
+            **config,
+            **{
+                f"conditioning {name}".replace("_", " "): value
+                for name, value in conditioning.items()
+            },
         }
-        settings[str(path)] = (
-            {"parameters": model.count_params()}
-            | {
-                name: value
-                for name, value in config.items()
-                if name not in ("audio", "name", "trainable", "dtype")
-            }
-            | conditioning
-        )
     return settings

@@ -23,12 +23,10 @@ class Interval(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Series:
-    """One measure of one system, recording by recording.
+    """One measure of one system, `(recordings,)`; NaN where there is none.
 
-    Attributes:
-        values: `(recordings,)`; NaN where it could not be measured.
-        weights: `(recordings,)`: 1 each for a mean over recordings, their
-            samples for a mean over all samples.
+    Weights are 1 each for a mean over recordings, or their samples for a mean
+    over all samples.
     """
 
     values: np.ndarray
@@ -53,9 +51,8 @@ class Series:
         known = ~np.isnan(self.values)
         if not known.any():
             return math.nan
-        return float(
-            np.average(self.values[known], weights=self.weights[known])
-        )
+        weights = self.weights[known]
+        return float(np.average(self.values[known], weights=weights))
 
     @property
     def interval(self) -> Interval:

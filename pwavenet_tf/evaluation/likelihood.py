@@ -39,43 +39,42 @@ class Windows:
     @classmethod
     def of(cls, model: WaveNet, chunk: int) -> "Windows":
         """The windows that make a model's chunks exact."""
-        context = model.conditioner.context_frames
+        context_frames = model.conditioner.context_frames
         past = model.audio.frames(model.receptive_field)
-        return cls(context + past, chunk, context)
+        return cls(context_frames + past, chunk, context_frames)
 
     @property
     def length(self) -> int:
         """Frames of every window."""
         return self.left + self.chunk + self.right
 
-    def over(self, samples: int, hop: int) -> Iterator[tuple[int, slice]]:
-        """The windows of an utterance, in order.
-
-        Args:
-            samples: Of the utterance.
-            hop: Samples of a frame.
+    def over(
+        self, samples: int, hop: int
+    ) -> Iterator[tuple[np.ndarray, slice]]:
+        """The windows of an utterance of so many samples, in order.
 
         Yields:
-            The first frame of each window; and where its chunk lies in the
-            window's samples, without what is beyond the utterance.
+            The frames of each window, `(length,)`; and where its chunk lies in
+            the window's samples, without what is beyond the utterance.
         """
         for wanted in range(0, -(-samples // hop), self.chunk):
             start = max(0, wanted - self.left)
             first = (wanted - start) * hop
             valid = min(self.chunk * hop, samples - wanted * hop)
-            yield start, slice(first, first + valid)
+            yield (
+                np.arange(start, start + self.length),
+                slice(first, first + valid),
+            )
 
 
 @dataclasses.dataclass(frozen=True)
 class Score:
     """A model's score of some samples; scores add up.
 
-    Attributes:
-        nats: Sum of -ln P(x_t | x_<t, c). Infinite where the flows of a
-            student can't be inverted: z then grows beyond all numbers.
-        samples: How many samples there are.
-        inside: For each of `INTERVALS`, how many samples lie within the
-            central interval of that mass; see `share_inside`.
+    `nats` is the sum of -ln P(x_t | x_<t, c), infinite where the flows of a
+    student can't be inverted: z then grows beyond all numbers. `inside` is for
+    each of `INTERVALS` how many samples lie within the central interval of
+    that mass; see `share_inside`.
     """
 
     nats: float
@@ -120,8 +119,41 @@ class Score:
 _NOTHING = Score(0.0, 0, (0.0,) * len(INTERVALS))
 
 
-class Likelihood:
-    """Scores recordings with a WaveNet, exactly and in constant memory.
+class _ChunkedLikelihood:
+    """Scores recordings with a model, exactly and in constant memory.
+
+    A subclass has `_chunks(audio, features)`, which yields `(time,)` each of
+    ln P(x_t | x_<t, c), P(X < x_t) and P(X <= x_t), chunk by chunk.
+    """
+
+    def __init__(self, model: Teacher | ParallelWaveNet) -> None:
+        self._model = model
+
+    def __call__(self, audio: np.ndarray, features: Features) -> Score:
+        """Scores a recording, every sample of it once.
+
+        Args:
+            audio: 16-bit PCM values `(time,)` in [-1, 1).
+            features: Its own, as `require_features` takes them, without a
+                batch axis. An encoding may be left out.
+
+        Raises:
+            UserError: If the features do not suit the model, or a teacher's
+                probabilities are not finite.
+        """
+        total = _NOTHING
+        for chunk in self._chunks(audio, features):
+            total += _score(*chunk)
+        if isinstance(self._model, Teacher) and not math.isfinite(total.nats):
+            raise UserError(
+                "the model gives probabilities that are not finite; its "
+                "training has diverged, take an earlier checkpoint"
+            )
+        return total
+
+
+class Likelihood(_ChunkedLikelihood):
+    """The likelihood of a WaveNet.
 
     Args:
         teacher: The teacher.
@@ -132,25 +164,17 @@ class Likelihood:
     def __init__(
         self, teacher: WaveNet, chunk_frames: int = _CHUNK_FRAMES
     ) -> None:
-        self._teacher = teacher
+        super().__init__(teacher)
         self._windows = Windows.of(teacher, min(chunk_frames, _CHUNK_FRAMES))
         self._probabilities = tf.function(
-            self._window_probabilities, autograph=False
+            lambda inputs: _probabilities(
+                teacher.distribution(inputs), inputs["audio"]
+            ),
+            autograph=False,
         )
 
-    def __call__(self, audio: np.ndarray, features: Features) -> Score:
-        """Scores a recording, every sample of it once.
-
-        Args:
-            audio: 16-bit levels `(time,)` in [-1, 1).
-            features: Its own, as `require_features` takes them, without a
-                batch axis. An encoding may be left out.
-
-        Raises:
-            UserError: If the features do not suit the teacher, or its
-                probabilities are not finite.
-        """
-        teacher, windows = self._teacher, self._windows
+    def _chunks(self, audio, features):
+        teacher = self._model
         features = require_features(
             teacher.conditioner.encoded_features(features, audio),
             teacher.audio,
@@ -158,32 +182,19 @@ class Likelihood:
         )
         hop, frames = teacher.audio.hop_length, teacher.audio.frames(len(audio))
         hops = np.pad(audio, (0, frames * hop - len(audio))).reshape(-1, hop)
-        total = _NOTHING
-        for start, chunk in windows.over(len(audio), hop):
-            places = np.arange(start, start + windows.length)
-            levels = hops[np.minimum(places, frames - 1)].reshape(1, -1)
+        for places, chunk in self._windows.over(len(audio), hop):
+            pcm = hops[np.minimum(places, frames - 1)].reshape(1, -1)
             found = self._probabilities(
-                at_frames(features, places) | {"audio": tf.constant(levels)}
+                at_frames(features, places) | {"audio": tf.constant(pcm)}
             )
-            total += _score(*(one.numpy()[0, chunk] for one in found))
-        return _finite(total)
-
-    def _window_probabilities(self, inputs):
-        distribution = self._teacher.distribution(inputs)
-        return _probabilities(distribution, inputs["audio"])
+            yield tuple(one.numpy()[0, chunk] for one in found)
 
 
-class RecurrentLikelihood:
-    """Scores recordings with a SampleRNN, exactly and in constant memory.
-
-    The state is carried from chunk to chunk.
-
-    Args:
-        teacher: The teacher.
-    """
+class RecurrentLikelihood(_ChunkedLikelihood):
+    """The likelihood of a SampleRNN, whose state goes from chunk to chunk."""
 
     def __init__(self, teacher: SampleRNN) -> None:
-        self._teacher = teacher
+        super().__init__(teacher)
         # Whole frames of the top tier, as the state must have.
         whole = teacher.frame_sizes[0]
         whole //= math.gcd(whole, teacher.audio.hop_length)
@@ -193,77 +204,51 @@ class RecurrentLikelihood:
             teacher.conditioner,
             teacher.conditioner.context_frames,
         )
-        self._probabilities = tf.function(
-            self._chunk_probabilities, autograph=False
-        )
 
-    def __call__(self, audio: np.ndarray, features: Features) -> Score:
-        """As `Likelihood`."""
-        teacher, hop = self._teacher, self._teacher.audio.hop_length
+        def probabilities(audio, conditioning, state):
+            parameters, state = teacher.continued(audio, conditioning, state)
+            return _probabilities(teacher.head_class(parameters), audio), state
+
+        self._probabilities = tf.function(probabilities, autograph=False)
+
+    def _chunks(self, audio, features):
+        teacher, hop = self._model, self._model.audio.hop_length
         features = require_features(
             features, teacher.audio, teacher.conditioning
         )
-        samples, total = self._chunk * hop, _NOTHING
+        samples = self._chunk * hop
         padded = np.pad(audio, (0, -len(audio) % samples))
         state = teacher.initial_state(1)
         for start in range(0, len(audio), samples):
-            levels = tf.constant(padded[None, start : start + samples])
+            pcm = tf.constant(padded[None, start : start + samples])
             conditioning = self._condition(features, start // hop, self._chunk)
-            found, state = self._probabilities(levels, conditioning, state)
+            found, state = self._probabilities(pcm, conditioning, state)
             valid = min(samples, len(audio) - start)
-            total += _score(*(one.numpy()[0, :valid] for one in found))
-        return _finite(total)
-
-    def _chunk_probabilities(self, audio, conditioning, state):
-        parameters, state = self._teacher.continued(audio, conditioning, state)
-        distribution = self._teacher.head_class(parameters)
-        return _probabilities(distribution, audio), state
+            yield tuple(one.numpy()[0, :valid] for one in found)
 
 
-class StudentLikelihood:
-    """Scores recordings with a student, exactly and in constant memory.
+class StudentLikelihood(_ChunkedLikelihood):
+    """The likelihood of a student, in bits of 16-bit PCM as a teacher's.
 
     One sample after the other; for one recording at a time two cores are not
     slower than for several.
-
-    Args:
-        student: The student.
     """
 
     def __init__(self, student: ParallelWaveNet) -> None:
-        self._student = student
+        super().__init__(student)
         self._inverse = CachedInverse(student)
 
-    def __call__(self, audio: np.ndarray, features: Features) -> Score:
-        """Scores a recording, every sample of it once.
-
-        Args:
-            audio: As in `Likelihood`.
-            features: As in `Likelihood`.
-
-        Returns:
-            The bits of 16-bit levels, as those of a teacher.
-
-        Raises:
-            UserError: If the features do not suit the student.
-        """
-        total = _NOTHING
-        for levels, found in self._inverse.chunks(audio, features):
-            mass = discretised_mass(self._student, levels, found)
+    def _chunks(self, audio, features):
+        for pcm, found in self._inverse.chunks(audio, features):
+            mass = discretised_mass(self._model, pcm, found)
             below, up_to = mass.cumulative
-            total += _score(mass.log_prob[0], below[0], up_to[0])
-        return total
+            yield mass.log_prob[0], below[0], up_to[0]
 
 
 def likelihood_of(
     model: Teacher | ParallelWaveNet, longest: int
 ) -> Likelihood | RecurrentLikelihood | StudentLikelihood:
-    """What scores recordings with a model.
-
-    Args:
-        model: Teacher or student.
-        longest: Samples of the longest recording.
-    """
+    """What scores recordings of at most `longest` samples with a model."""
     if isinstance(model, ParallelWaveNet):
         return StudentLikelihood(model)
     if isinstance(model, SampleRNN):
@@ -274,25 +259,18 @@ def likelihood_of(
 def share_inside(
     below: np.ndarray, up_to: np.ndarray, mass: float
 ) -> np.ndarray:
-    """How much of each level lies in a distribution's central interval.
+    """How much of each value lies in a distribution's central interval.
 
     The probability integral transform spreads a discrete value x evenly over
-    [P(X < x), P(X <= x)] (Brockwell 2007); this is the share of that range
-    within [(1 - mass) / 2, (1 + mass) / 2]. It needs no random numbers, and
-    its expectation under the distribution itself is exactly `mass`.
-
-    Args:
-        below: P(X < x).
-        up_to: P(X <= x), of the same shape.
-        mass: Of the interval, in (0, 1).
-
-    Returns:
-        In [0, 1], of the same shape.
+    [P(X < x), P(X <= x)] = [below, up_to] (Brockwell 2007); this is the share
+    of that range within [(1 - mass) / 2, (1 + mass) / 2], in [0, 1] and of the
+    shape of both. It needs no random numbers, and its expectation under the
+    distribution itself is exactly `mass`.
     """
     lowest, highest = 0.5 - mass / 2, 0.5 + mass / 2
     width = up_to - below
     overlap = np.minimum(up_to, highest) - np.maximum(below, lowest)
-    # A level too improbable for the type of the numbers is a point.
+    # A value too improbable for the type of the numbers is a point.
     is_point = width <= 0
     point = (below >= lowest) & (below <= highest)
     share = np.maximum(overlap, 0) / np.where(is_point, 1, width)
@@ -301,15 +279,6 @@ def share_inside(
 
 def _probabilities(distribution: Head, audio) -> tuple:
     return (distribution.log_prob(audio), *distribution.cumulative(audio))
-
-
-def _finite(total: Score) -> Score:
-    if not math.isfinite(total.nats):
-        raise UserError(
-            "the model gives probabilities that are not finite; its "
-            "training has diverged, take an earlier checkpoint"
-        )
-    return total
 
 
 def _score(log_prob: np.ndarray, below: np.ndarray, up_to: np.ndarray) -> Score:

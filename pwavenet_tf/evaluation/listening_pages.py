@@ -8,9 +8,9 @@ a listener's answers as a JSON file, which `ratings` reads.
 
 import base64
 import dataclasses
-import hashlib
 import json
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +21,12 @@ from pwavenet_tf.evaluation.ratings import FORMAT, PAGE_VERSION
 from pwavenet_tf.evaluation.report.page import (
     ListeningTest,
     Sentence,
-    checked_audio,
     flac,
 )
 from pwavenet_tf.evaluation.report.tables import REFERENCE
 
 # The low anchor of BS.1534, as it stands among the systems.
 ANCHOR = "3.5 kHz anchor"
-
 
 # What one listener is asked at most in an A/B test: about a quarter of an hour.
 # Each listener gets other ones, and every pair equally often.
@@ -41,15 +39,6 @@ _STOPPED_DB = 60.0
 _PEAK = 0.97
 
 
-@dataclasses.dataclass(frozen=True)
-class _Stimuli:
-    """A sentence as it is played: every system at one level and length."""
-
-    title: str
-    text: str | None
-    audio: dict[str, np.ndarray]
-
-
 def write_listening_tests(
     folder: str | Path, *, sample_rate: int, sentences: Sequence[Sentence]
 ) -> list[ListeningTest]:
@@ -59,13 +48,8 @@ def write_listening_tests(
     one, of its first system) and the length of the longest; a sentence that
     would clip is turned down as a whole. Systems that are absent from one of
     the sentences are left out. The pages hold everything that they need;
-    systems are named by opaque ids in them.
-
-    Args:
-        folder: Gets `ab_test.html`, and `mushra.html` if every sentence has a
-            recording.
-        sample_rate: Of all audio, Hz.
-        sentences: What is compared.
+    systems are named by opaque ids in them. `folder` gets `ab_test.html`, and
+    `mushra.html` if every sentence has a recording.
 
     Returns:
         The tests, for the report to link to; none if there are fewer than two
@@ -99,15 +83,8 @@ def low_anchor(audio: np.ndarray, sample_rate: int) -> np.ndarray | None:
     """The low anchor of BS.1534: the recording, low-pass filtered at 3.5 kHz.
 
     A linear-phase FIR filter, its delay removed: at most 0.1 dB of ripple up
-    to 3.5 kHz, at least 50 dB of attenuation from 4 kHz.
-
-    Args:
-        audio: Audio `(time,)`.
-        sample_rate: Hz.
-
-    Returns:
-        Audio `(time,)`, float32; None where the sample rate is too low for
-        there to be anything to remove.
+    to 3.5 kHz, at least 50 dB of attenuation from 4 kHz. None where the sample
+    rate is too low for there to be anything to remove.
     """
     from scipy import signal
 
@@ -126,13 +103,9 @@ def low_anchor(audio: np.ndarray, sample_rate: int) -> np.ndarray | None:
     return filtered.astype(np.float32)
 
 
-def _matched(sentence: Sentence, names: list[str]) -> _Stimuli:
-    audio = {
-        name: checked_audio(
-            sentence.audio[name], f"{sentence.title!r}, system {name!r}"
-        )
-        for name in names
-    }
+def _matched(sentence: Sentence, names: list[str]) -> Sentence:
+    """A sentence as it is played: these systems at one level and length."""
+    audio = sentence.checked(names)
     target = _rms(audio.get(REFERENCE, audio[names[0]]))
     longest = max(map(len, audio.values()))
     matched = {
@@ -144,35 +117,33 @@ def _matched(sentence: Sentence, names: list[str]) -> _Stimuli:
     }
     peak = max(np.abs(samples).max() for samples in matched.values())
     gain = min(1.0, _PEAK / peak) if peak else 1.0
-    return _Stimuli(
-        sentence.title,
-        sentence.text,
-        {name: gain * samples for name, samples in matched.items()},
-    )
+    played = {name: gain * samples for name, samples in matched.items()}
+    return dataclasses.replace(sentence, audio=played)
 
 
 def _rms(audio: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(audio, dtype=np.float64))))
 
 
-def _with_anchor(stimuli: _Stimuli, sample_rate: int) -> _Stimuli:
-    anchor = low_anchor(stimuli.audio[REFERENCE], sample_rate)
+def _with_anchor(sentence: Sentence, sample_rate: int) -> Sentence:
+    anchor = low_anchor(sentence.audio[REFERENCE], sample_rate)
     added = {} if anchor is None else {ANCHOR: anchor}
-    return dataclasses.replace(stimuli, audio=stimuli.audio | added)
+    return dataclasses.replace(sentence, audio=sentence.audio | added)
 
 
 def _write_page(
     folder: Path,
     kind: str,
     identity: str,
-    stimuli: list[_Stimuli],
+    stimuli: list[Sentence],
     sample_rate: int,
 ) -> ListeningTest:
     names = list(stimuli[0].audio)
-    ids = {name: _digest(f"{identity} {kind} {name}")[:8] for name in names}
-    seconds = [
-        len(next(iter(each.audio.values()))) / sample_rate for each in stimuli
-    ]
+    ids = {
+        name: sha256(f"{identity} {kind} {name}".encode()).hexdigest()[:8]
+        for name in names
+    }
+    seconds = [each.longest / sample_rate for each in stimuli]
     key = {
         "systems": {ids[name]: name for name in names},
         "reference": ids.get(REFERENCE),
@@ -210,18 +181,14 @@ def _write_page(
     return ListeningTest(kind, file)
 
 
-def _identity(stimuli: list[_Stimuli], sample_rate: int) -> str:
-    """A test's identity: the hash of all of its audio."""
-    content = hashlib.sha256(f"{PAGE_VERSION} {sample_rate}".encode())
+def _identity(stimuli: list[Sentence], sample_rate: int) -> str:
+    """The hash of all audio of a test."""
+    content = sha256(f"{PAGE_VERSION} {sample_rate}".encode())
     for each in stimuli:
         for name, samples in each.audio.items():
             content.update(f"\0{each.title}\0{name}\0".encode())
             content.update(samples.astype(np.float32).tobytes())
     return content.hexdigest()[:16]
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _base64(content: bytes) -> str:

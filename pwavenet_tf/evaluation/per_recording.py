@@ -1,6 +1,7 @@
 """Measures recording by recording: their means, intervals and files."""
 
 import math
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -41,11 +42,7 @@ def measure_systems(
 ) -> Values:
     """Measures what every system makes of every recording.
 
-    Args:
-        references: The recordings.
-        systems: Audio `(time,)` by recording, by system; no shorter than the
-            recording.
-        sample_rate: Hz.
+    The systems' audio, `(time,)` each, is no shorter than the recording's.
 
     Raises:
         UserError: If some audio is not finite.
@@ -66,19 +63,11 @@ def measure_systems(
     }
 
 
-def joined(first: Values, second: Values) -> Values:
-    """All measures of both, in the order of the systems of the first."""
+def joined(first: dict[str, dict], second: dict[str, dict]) -> dict[str, dict]:
+    """What is known of every system, those of the first before the others."""
     return {
         name: first.get(name, {}) | second.get(name, {})
         for name in (*first, *second)
-    }
-
-
-def means(values: Values) -> dict[str, dict[str, float]]:
-    """The mean by measure by system."""
-    return {
-        name: {measure: series.mean for measure, series in of.items()}
-        for name, of in values.items()
     }
 
 
@@ -96,35 +85,29 @@ def differences(
     """Every model less every other system, paired by recording.
 
     An interval without zero means that the two differ by more than the choice
-    of recordings explains.
-
-    Args:
-        values: Of all systems.
-        models: Those that are compared with all others.
-        sample_bits: See `Scoring`, by model: bits compare only where this is
-            the same.
+    of recordings explains. Bits compare only between models of the same
+    `Scoring.sample_bits`.
 
     Returns:
         By model, by the other system, by measure.
     """
-    found: dict[str, dict[str, dict[str, Interval]]] = {}
+    found = defaultdict(dict)
     for name in models:
         for other, theirs in values.items():
-            shared = [
-                measure
-                for measure in values[name]
+            if other == name:
+                continue
+            pairs = {
+                measure: (ours - theirs[measure]).interval
+                for measure, ours in values[name].items()
                 if measure in theirs
-                and not (
-                    measure in OF_SAMPLES
-                    and sample_bits[name] != sample_bits[other]
+                and (
+                    measure not in OF_SAMPLES
+                    or sample_bits[name] == sample_bits[other]
                 )
-            ]
-            if other != name and shared:
-                found.setdefault(name, {})[other] = {
-                    measure: (values[name][measure] - theirs[measure]).interval
-                    for measure in shared
-                }
-    return found
+            }
+            if pairs:
+                found[name][other] = pairs
+    return dict(found)
 
 
 def write_recordings(
@@ -146,15 +129,14 @@ def write_recordings(
         seconds = f"{len(one.audio) / sample_rate:.3f}"
         for system, of in values.items():
             row = [
-                _cell(of[name].values[index]) if name in of else ""
+                of[name].values[index] if name in of else math.nan
                 for name in names
             ]
-            rows.append([one.name, system, seconds, *row])
+            cells = (
+                "" if math.isnan(value) else f"{value:.6g}" for value in row
+            )
+            rows.append([one.name, system, seconds, *cells])
     write_csv(path, rows)
-
-
-def _cell(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.6g}"
 
 
 def screen_table(values: Values) -> str:
@@ -172,10 +154,8 @@ def screen_table(values: Values) -> str:
             continue
         for system in systems:
             mean, low, high = values[system][name].interval
-            bounds = (
-                ""
-                if math.isnan(low)
-                else f"  ({format_number(low)} to {format_number(high)})"
-            )
-            lines.append(f"  {system:<24}{format_number(mean):>10}{bounds}")
+            line = f"  {system:<24}{format_number(mean):>10}"
+            if not math.isnan(low):
+                line += f"  ({format_number(low)} to {format_number(high)})"
+            lines.append(line)
     return "\n".join(lines)

@@ -3,7 +3,7 @@
 import importlib
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
@@ -44,10 +44,7 @@ def pesq_wide_band(
     Recordings of more than 15 s are measured in equal pieces, whose mean it
     is.
 
-    Args:
-        reference: Audio `(time,)` in [-1, 1).
-        audio: Audio of the same shape.
-        sample_rate: Hz.
+    Both are `(time,)` in [-1, 1).
 
     Returns:
         MOS-LQO from 1.0, which silence has, to 4.64, which equal audio has.
@@ -87,14 +84,10 @@ def stoi(
 ) -> float:
     """Short-time objective intelligibility, by the library `pystoi`.
 
-    At 10 kHz, without frames more than 40 dB below the loudest. Recordings of
-    more than 15 s are measured in equal pieces, whose mean it is.
-
-    Args:
-        reference: Audio `(time,)` in [-1, 1).
-        audio: Audio of the same shape.
-        sample_rate: Hz.
-        extended: Jensen and Taal's of 2016 instead of Taal et al.'s of 2011.
+    Taal et al.'s of 2011, or the extended one, Jensen and Taal's of 2016. At
+    10 kHz, without frames more than 40 dB below the loudest. Recordings of
+    more than 15 s are measured in equal pieces, whose mean it is. Both are
+    `(time,)` in [-1, 1).
 
     Returns:
         1 for equal audio, about 0 for unrelated audio. NaN for less than 0.4 s
@@ -126,25 +119,14 @@ def _mean_of_pieces(
     audio: np.ndarray,
     sample_rate: int,
 ) -> float:
-    """The mean over pieces of those that can be measured."""
+    """The mean over equal pieces of those that can be measured."""
+    count = math.ceil(len(reference) / (_PIECE_SECONDS * sample_rate))
+    pieces = (np.array_split(one, count) for one in (reference, audio))
     found = [
-        measure(own, other)
-        for own, other in _pieces(reference, audio, sample_rate)
-        if own.any()
+        measure(*pair) for pair in zip(*pieces, strict=True) if pair[0].any()
     ]
     known = [value for value in found if not math.isnan(value)]
     return float(np.mean(known)) if known else math.nan
-
-
-def _pieces(
-    reference: np.ndarray, audio: np.ndarray, sample_rate: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    count = math.ceil(len(reference) / (_PIECE_SECONDS * sample_rate))
-    return zip(
-        np.array_split(reference, count),
-        np.array_split(audio, count),
-        strict=True,
-    )
 
 
 def world_copy_synthesis(audio: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -153,13 +135,8 @@ def world_copy_synthesis(audio: np.ndarray, sample_rate: int) -> np.ndarray:
     F0 by Harvest, the spectral envelope by CheapTrick, aperiodicity by D4C,
     all every 5 ms, with the settings of `pyworld`. It analyses the recording
     itself, at full resolution, where a model has the mel spectrogram alone.
-
-    Args:
-        audio: Audio `(time,)` in [-1, 1).
-        sample_rate: Hz, at least 8,000.
-
-    Returns:
-        Audio of the same shape, float32; the same input gives the same audio.
+    From `(time,)` in [-1, 1), at 8,000 Hz or more, it makes float32 of the same
+    shape; the same input gives the same audio.
 
     Raises:
         UserError: If the audio is empty, not `(time,)`, or not finite.

@@ -59,17 +59,12 @@ def mel_cepstral_distortion(
     are raised to it.
 
     Figures from other definitions of the cepstrum (SPTK's, WORLD's, MFCC of
-    another size) do not compare with these.
-
-    Args:
-        reference: Audio `(time,)` in [-1, 1).
-        audio: Audio of the same shape.
-        sample_rate: Hz.
+    another size) do not compare with these. Both are `(time,)` in [-1, 1).
     """
-    difference = _mel_cepstrum(reference, sample_rate) - _mel_cepstrum(
-        audio, sample_rate
+    ours, theirs = (
+        _mel_cepstrum(one, sample_rate) for one in (reference, audio)
     )
-    return cepstral_distance(difference)
+    return cepstral_distance(ours - theirs)
 
 
 def cepstral_distance(difference: np.ndarray) -> float:
@@ -112,12 +107,8 @@ def multi_resolution_stft_distance(
         ‖S - S'‖_F / ‖S‖_F + mean |ln S - ln S'|
 
     Resolutions are in seconds, so that they are the paper's at 24 kHz and
-    compare at other rates. Magnitudes below sqrt(1e-7) are raised to it.
-
-    Args:
-        reference: Audio `(time,)` in [-1, 1).
-        audio: Audio of the same shape.
-        sample_rate: Hz.
+    compare at other rates. Magnitudes below sqrt(1e-7) are raised to it. Both
+    are `(time,)` in [-1, 1).
 
     Returns:
         A pure number; 0 for equal audio. NaN for a silent reference.
@@ -167,16 +158,7 @@ def _power_of_two(samples: float) -> int:
 
 
 class Quality:
-    """Measures any number of audios against one recording.
-
-    Args:
-        reference: The recording, `(time,)` in [-1, 1).
-        sample_rate: Hz, 8,000 or more.
-        fast: Leave out `PITCH_MEASURES`.
-
-    Raises:
-        UserError: If the recording is empty, not `(time,)`, or not finite.
-    """
+    """Measures any number of audios against one recording: `measure_all`."""
 
     def __init__(
         self, reference: np.ndarray, sample_rate: int, fast: bool = False
@@ -192,34 +174,29 @@ class Quality:
         samples = len(self._reference)
         audio = np.pad(audio, (0, max(0, samples - len(audio))))[:samples]
         pair = (self._reference, audio, self._sample_rate)
-        found = {
+        pitch = {}
+        if not self._fast:
+            same = np.array_equal(audio, self._reference)
+            own = self._pitch if same else self._track(audio)
+            pitch = pitch_errors(self._pitch, own)
+        return {
             "pesq_wide_band": pesq_wide_band(*pair),
             "stoi": stoi(*pair),
             "extended_stoi": stoi(*pair, extended=True),
             "mel_cepstral_distortion": mel_cepstral_distortion(*pair),
+            **pitch,
+            "log_spectral_distance": log_spectral_distance(
+                self._reference, audio, self._framing
+            ),
+            "multi_resolution_stft": multi_resolution_stft_distance(*pair),
+            **level_differences(*pair),
         }
-        if not self._fast:
-            found |= pitch_errors(self._pitch, self._track(audio))
-        return (
-            found
-            | {
-                "log_spectral_distance": log_spectral_distance(
-                    self._reference, audio, self._framing
-                ),
-                "multi_resolution_stft": multi_resolution_stft_distance(*pair),
-            }
-            | level_differences(*pair)
-        )
 
     @functools.cached_property
     def _pitch(self) -> np.ndarray:
         return self._track(self._reference)
 
     def _track(self, audio: np.ndarray) -> np.ndarray:
-        if audio is not self._reference and np.array_equal(
-            audio, self._reference
-        ):
-            return self._pitch
         return pitch_track(audio.astype(np.float32), self._framing)
 
 
@@ -282,11 +259,7 @@ def framing(sample_rate: int) -> AudioContract:
 
 
 def pitch_errors(reference: np.ndarray, pitch: np.ndarray) -> dict[str, float]:
-    """Differences of F0 and voicing, by `pitch_track` every 12.5 ms.
-
-    Args:
-        reference: Of the recording, as `pitch_track` returns it.
-        pitch: Of the audio likewise.
+    """Differences of F0 and voicing, of two results of `pitch_track`.
 
     Returns:
         `f0_error`: the root mean square difference of F0 in cents (1,200 are
@@ -308,12 +281,7 @@ def pitch_errors(reference: np.ndarray, pitch: np.ndarray) -> dict[str, float]:
 def level_differences(
     reference: np.ndarray, audio: np.ndarray, sample_rate: int
 ) -> dict[str, float]:
-    """Levels over those of the recording, all in dB.
-
-    Args:
-        reference: The recording, `(time,)`.
-        audio: Audio of the same shape.
-        sample_rate: Hz.
+    """Levels of audio `(time,)` over those of the recording, all in dB.
 
     Returns:
         `level_difference`: the level of all samples, without their mean, over

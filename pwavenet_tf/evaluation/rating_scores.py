@@ -11,7 +11,7 @@ often as its listener times its sentence was sampled. It errs on the wide side.
 """
 
 import dataclasses
-import warnings
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -36,38 +36,20 @@ _METHOD = (
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """A mean and its 95 % confidence interval.
+    """The mean of all answers and its 95 % confidence interval.
 
-    Attributes:
-        mean: Over all answers.
-        low: The interval's lower end; None with a single listener and a single
-            sentence, from which nothing follows about others.
-        high: Its upper end.
+    It has no ends with a single listener and a single sentence, from which
+    nothing follows about others.
     """
 
     mean: float
     low: float | None
     high: float | None
 
-    def map(self, function) -> "Estimate":
-        """Under an increasing function."""
-        return Estimate(
-            *(
-                value if value is None else function(value)
-                for value in (self.mean, self.low, self.high)
-            )
-        )
-
 
 @dataclasses.dataclass(frozen=True)
 class SystemScore:
-    """A system in the MUSHRA test.
-
-    Attributes:
-        system: Its name.
-        score: 0 to 100.
-        answers: How many scores there are.
-    """
+    """A system in the MUSHRA test: 0 to 100, and the number of answers."""
 
     system: str
     score: Estimate
@@ -76,21 +58,14 @@ class SystemScore:
     @property
     def opinion(self) -> Estimate:
         """The score on the five-point scale of a MOS: 1 + score / 25."""
-        return self.score.map(lambda score: 1 + score / 25)
+        mean, *ends = dataclasses.astuple(self.score)
+        ends = (one if one is None else 1 + one / 25 for one in ends)
+        return Estimate(1 + mean / 25, *ends)
 
 
 @dataclasses.dataclass(frozen=True)
 class Preference:
-    """One system against another in the A/B test.
-
-    Attributes:
-        system: The one.
-        against: The other.
-        win: The share of answers that prefer `system`.
-        lose: The share of answers that prefer `against`.
-        neutral: The share without preference.
-        answers: How many there are.
-    """
+    """One system against another in the A/B test: shares of so many answers."""
 
     system: str
     against: str
@@ -101,11 +76,7 @@ class Preference:
 
 
 def estimate(answers: Iterable[tuple[str, str, float]]) -> Estimate:
-    """The mean of answers, with its interval.
-
-    Args:
-        answers: (listener, sentence, value), at least one.
-    """
+    """The mean of answers (listener, sentence, value), with its interval."""
     listeners, sentences, values = zip(*answers, strict=True)
     rows = np.unique(listeners, return_inverse=True)[1]
     columns = np.unique(sentences, return_inverse=True)[1]
@@ -123,60 +94,34 @@ def estimate(answers: Iterable[tuple[str, str, float]]) -> Estimate:
 
 def _resampled_means(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The mean in every resample of rows and columns; NaN without answers."""
-    from scipy import stats
-
-    def mean(*resamples: np.ndarray, axis: int = -1) -> np.ndarray:
-        del axis  # SciPy resamples along the last one.
-        resampled_sums, resampled_counts = sums[None], counts[None]
-        for along, indices in zip(resampled, resamples, strict=True):
-            weights = _resampling_counts(
-                np.atleast_2d(indices), sums.shape[along]
-            )
-            weights = np.expand_dims(weights, 2 - along)
-            resampled_sums = resampled_sums * weights
-            resampled_counts = resampled_counts * weights
+    random = np.random.default_rng(0)
+    # Many listeners must not take all memory.
+    batch = max(1, 1_000_000 // sums.size)
+    means = []
+    for first in range(0, _RESAMPLES, batch):
+        resamples = min(batch, _RESAMPLES - first)
+        resampled = [sums[None], counts[None]]
+        for axis, length in enumerate(sums.shape):
+            # One of a kind can't be resampled: the interval is for it alone.
+            if length > 1:
+                drawn = random.integers(length, size=(resamples, length))
+                times = np.apply_along_axis(np.bincount, 1, drawn, None, length)
+                times = np.expand_dims(times.astype(float), 2 - axis)
+                resampled = [one * times for one in resampled]
+        # A resample may be without an answer.
         with np.errstate(invalid="ignore"):
-            return resampled_sums.sum((1, 2)) / resampled_counts.sum((1, 2))
-
-    # One of a kind can't be resampled: the interval is for it alone.
-    resampled = [axis for axis in (0, 1) if sums.shape[axis] > 1]
-    with warnings.catch_warnings():
-        # Resamples without an answer give NaN, of which SciPy warns.
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        return stats.bootstrap(
-            [np.arange(sums.shape[axis]) for axis in resampled],
-            mean,
-            n_resamples=_RESAMPLES,
-            vectorized=True,
-            # Many listeners must not take all memory.
-            batch=max(1, 1_000_000 // sums.size),
-            method="percentile",
-            random_state=np.random.default_rng(0),
-        ).bootstrap_distribution
-
-
-def _resampling_counts(indices: np.ndarray, count: int) -> np.ndarray:
-    """How often each of `count` was sampled: `(resamples, count)`."""
-    resamples = len(indices)
-    flat = indices + count * np.arange(resamples)[:, None]
-    return np.bincount(flat.ravel(), minlength=resamples * count).reshape(
-        resamples, count
-    )
+            means.append(np.divide(*(one.sum((1, 2)) for one in resampled)))
+    return np.concatenate(means)
 
 
 def system_scores(listeners: Iterable[Listener]) -> list[SystemScore]:
-    """The MUSHRA test's systems, the best one first.
-
-    Args:
-        listeners: Of the MUSHRA test, without excluded ones.
-    """
-    by_system: dict[str, list[tuple[str, str, float]]] = {}
+    """The MUSHRA test's systems, the best one first."""
+    by_system = defaultdict(list)
     for one in listeners:
         for trial in one.trials:
             for system, score in trial["scores"].items():
-                by_system.setdefault(system, []).append(
-                    (one.listener, trial["sentence"], score)
-                )
+                answer = (one.listener, trial["sentence"], score)
+                by_system[system].append(answer)
     found = [
         SystemScore(system, estimate(answers), len(answers))
         for system, answers in by_system.items()
@@ -185,20 +130,15 @@ def system_scores(listeners: Iterable[Listener]) -> list[SystemScore]:
 
 
 def preferences(listeners: Iterable[Listener]) -> list[Preference]:
-    """Every pair of the A/B test, each with its winner first.
-
-    Args:
-        listeners: Of the A/B test.
-    """
-    by_pair: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
+    """Every pair of the A/B test, each with its winner first."""
+    by_pair = defaultdict(list)
     for one in listeners:
         for trial in one.trials:
             pair = tuple(sorted((trial["a"], trial["b"])))
             choice = trial["choice"]
             preferred = None if choice == "none" else trial[choice]
-            by_pair.setdefault(pair, []).append(
-                (one.listener, trial["sentence"], preferred)
-            )
+            answer = (one.listener, trial["sentence"], preferred)
+            by_pair[pair].append(answer)
     found = []
     for pair, answers in by_pair.items():
         system, against = sorted(
@@ -239,13 +179,13 @@ def screen_table(ratings: Ratings) -> str:
     if ratings.excluded and not ratings.scores:
         lines.append("  no listener of the MUSHRA test is left")
     if ratings.comparisons:
-        head = ("win-lose-neutral, %", "", "win", "lose", "neutral", "answers")
-        rows = [head]
+        shares = ("win", "lose", "neutral")
+        rows = [("win-lose-neutral, %", "", *shares, "answers")]
         for one in preferences(ratings.comparisons):
             name = f"{one.system} against {one.against}"
             shares = (one.win, one.lose, one.neutral)
-            ranges = map(_range, shares)
-            rows.append((name, _percents(shares), *ranges, one.answers))
+            percents = "-".join(f"{100 * share.mean:.0f}" for share in shares)
+            rows.append((name, percents, *map(_range, shares), one.answers))
         lines += [
             f"Preference, {_people(ratings.comparisons)}",
             *text_table(rows),
@@ -259,10 +199,10 @@ def screen_table(ratings: Ratings) -> str:
 
 
 def _remarks(ratings: Ratings) -> list[str]:
-    kinds = [one for one in (ratings.scores, ratings.comparisons) if one]
-    if not kinds:
+    counts = [*filter(None, map(len, (ratings.scores, ratings.comparisons)))]
+    if not counts:
         return []
-    remarks = [_METHOD]
+    remarks, fewest = [_METHOD], min(counts)
     if any(
         share.low == share.high and share.low is not None
         for one in preferences(ratings.comparisons)
@@ -272,7 +212,6 @@ def _remarks(ratings: Ratings) -> list[str]:
             "where all answers agree, resampling shows no spread: 0–0 and "
             "100–100 are not certainties"
         )
-    fewest = min(map(len, kinds))
     if fewest == 1:
         remarks.append(
             "one listener: the intervals cover other sentences, not other "
@@ -299,10 +238,6 @@ def _shown(value: Estimate, digits: int) -> str:
     return f"{mean} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
 
 
-def _percents(shares: tuple[Estimate, ...]) -> str:
-    return "-".join(f"{100 * share.mean:.0f}" for share in shares)
-
-
 def _range(share: Estimate) -> str:
     if share.low is None:
         return "–"
@@ -315,6 +250,7 @@ def write_ratings(path: Path, ratings: Ratings) -> None:
     Raises:
         UserError: If `path` can't be written.
     """
+    pairs = preferences(ratings.comparisons)
     content = {
         "format": FORMAT + " ratings",
         "version": PAGE_VERSION,
@@ -333,17 +269,13 @@ def write_ratings(path: Path, ratings: Ratings) -> None:
                 for one in ratings.excluded
             ],
             "systems": [
-                dataclasses.asdict(one)
-                | {"opinion": dataclasses.asdict(one.opinion)}
+                dataclasses.asdict(one) | {"opinion": vars(one.opinion)}
                 for one in system_scores(ratings.scores)
             ],
         },
         "preference": {
             "listeners": len(ratings.comparisons),
-            "pairs": [
-                dataclasses.asdict(one)
-                for one in preferences(ratings.comparisons)
-            ],
+            "pairs": [*map(dataclasses.asdict, pairs)],
         },
         "left_out": [path.name for path in ratings.replaced],
     }

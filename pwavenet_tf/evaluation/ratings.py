@@ -2,8 +2,7 @@
 
 import dataclasses
 import json
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pwavenet_tf.core.errors import UserError
@@ -19,28 +18,20 @@ _LOWEST_REFERENCE, _MOST_FAILED = 90, 0.15
 
 @dataclasses.dataclass(frozen=True)
 class Listener:
-    """What one listener answered in one test.
+    """What one listener answered in one test, `ab` or `mushra`, as in the file.
 
-    Attributes:
-        path: The file.
-        kind: `ab` or `mushra`.
-        test: The test's identity.
-        listener: The listener's random id.
-        systems: All that were compared.
-        reference: The recordings' name; None without any.
-        planned: The number of trials of a whole test.
-        trials: As in the file: `sentence`, and either `a`, `b` and `choice`
-            (`a`, `b` or `none`) or `scores`, 0 to 100 by system.
+    The reference is the recordings' name, None without any; a whole test has
+    `planned` trials. A trial has a `sentence`, and either `a`, `b` and
+    `choice` (`a`, `b` or `none`) or `scores`, 0 to 100 by system.
     """
 
     path: Path
     kind: str
     test: str
     listener: str
-    systems: tuple[str, ...]
     reference: str | None
     planned: int
-    trials: tuple[dict, ...]
+    trials: list[dict]
 
     @property
     def failed_references(self) -> int:
@@ -61,13 +52,9 @@ class Listener:
 class Ratings:
     """What all listeners answered.
 
-    Attributes:
-        test: The test's identity.
-        comparisons: Listeners of the A/B test.
-        scores: Listeners of the MUSHRA test, without the excluded ones.
-        excluded: Those of the MUSHRA test whom BS.1534 excludes.
-        replaced: Files whose answers another file of the same listener
-            repeats.
+    `comparisons` are of the A/B test, `scores` of the MUSHRA test, and so are
+    those whom BS.1534 excludes; another file of the same listener repeats the
+    answers of `replaced`.
     """
 
     test: str
@@ -80,9 +67,8 @@ class Ratings:
 def rating_files(places: Iterable[str]) -> list[Path]:
     """The files that `--ratings` names.
 
-    Args:
-        places: Files, folders of `.json` files, or patterns such as
-            `answers/*.json`.
+    Each place is a file, a folder of `.json` files, or a pattern such as
+    `answers/*.json`.
 
     Raises:
         UserError: If one of them leads to no file.
@@ -90,12 +76,10 @@ def rating_files(places: Iterable[str]) -> list[Path]:
     found: dict[Path, None] = {}
     for place in places:
         path = Path(place)
-        if path.is_file():
-            files = [path]
-        elif path.is_dir():
+        if path.is_dir():
             files = sorted(path.glob("*.json"))
         else:
-            files = _matching(path)
+            files = [path] if path.is_file() else _matching(path)
         if not files:
             raise UserError(
                 f"--ratings={place}: there is no such file and none in it; "
@@ -118,11 +102,9 @@ def _matching(pattern: Path) -> list[Path]:
 def read_ratings(files: Sequence[Path]) -> Ratings:
     """Reads what listeners saved.
 
-    If two files hold answers of one listener to one kind of test, the one
-    with more answers counts (of equals, the later one).
-
-    Args:
-        files: At least one, of either kind, all of one test.
+    The files, at least one, are of either kind, all of one test. If two hold
+    answers of one listener to one kind of test, the one with more answers
+    counts (of equals, the later one).
 
     Raises:
         UserError: If a file can't be read, is not what a listening test
@@ -180,100 +162,72 @@ def _read(path: Path) -> Listener:
             f"this is version {PAGE_VERSION}; use the version of pwavenet "
             "that wrote the pages"
         )
-    try:
-        return _checked(path, content)
-    except _Damage as damage:
-        raise UserError(
-            f"{path}: is damaged: {damage}; save the answers again"
-        ) from None
+    fault = next(_faults(content), None)
+    if fault:
+        raise UserError(f"{path}: is damaged: {fault}; save the answers again")
+    read = {field.name for field in dataclasses.fields(Listener)} - {"path"}
+    return Listener(path, **{name: content.get(name) for name in read})
 
 
-class _Damage(Exception):
-    """What is wrong in a file."""
-
-
-def _require(holds: bool, problem: str) -> None:
-    if not holds:
-        raise _Damage(problem)
-
-
-def _checked(path: Path, content: dict) -> Listener:
+def _faults(content: dict) -> Iterator[str]:
+    """What is wrong with answers; each line relies on those before it."""
     kind = content.get("kind")
-    _require(kind in ("ab", "mushra"), f"its kind is {kind!r}")
+    if kind not in ("ab", "mushra"):
+        yield f"its kind is {kind!r}"
     for name in ("test", "listener"):
         value = content.get(name)
-        _require(isinstance(value, str) and bool(value), f"{name} is {value!r}")
+        if not (isinstance(value, str) and value):
+            yield f"{name} is {value!r}"
     for name in ("systems", "sentences"):
         value = content.get(name)
-        _require(
+        if not (
             isinstance(value, list)
-            and bool(value)
-            and all(isinstance(one, str) for one in value),
-            f"{name} is not a list of names",
-        )
-    systems = tuple(content["systems"])
-    reference = content.get("reference")
-    _require(
-        reference in systems or (reference is None and kind == "ab"),
-        f"its reference is {reference!r}",
-    )
+            and value
+            and all(isinstance(one, str) for one in value)
+        ):
+            yield f"{name} is not a list of names"
+    systems, reference = content["systems"], content.get("reference")
+    if reference not in systems and (reference is not None or kind != "ab"):
+        yield f"its reference is {reference!r}"
     planned, trials = content.get("planned"), content.get("trials")
-    _require(isinstance(planned, int), f"planned is {planned!r}")
-    _require(isinstance(trials, list), "trials is not a list")
+    if not isinstance(planned, int):
+        yield f"planned is {planned!r}"
+    if not isinstance(trials, list):
+        yield "trials is not a list"
     asked = set()
     for number, trial in enumerate(trials, 1):
         where = f"trial {number}"
-        _require(isinstance(trial, dict), f"{where} is no object")
-        _require(
-            trial.get("sentence") in content["sentences"],
-            f"{where} is about the sentence {trial.get('sentence')!r}",
-        )
-        check = _check_choice if kind == "ab" else _check_scores
-        question = (trial["sentence"], check(where, trial, systems))
-        _require(question not in asked, f"{where} repeats another one")
-        asked.add(question)
-    return Listener(
-        path,
-        kind,
-        content["test"],
-        content["listener"],
-        systems,
-        reference,
-        planned,
-        tuple(trials),
-    )
+        if not isinstance(trial, dict):
+            yield f"{where} is no object"
+        if trial.get("sentence") not in content["sentences"]:
+            yield f"{where} is about the sentence {trial.get('sentence')!r}"
+        if kind == "ab":
+            yield from _faults_of_choice(where, trial, systems)
+        else:
+            yield from _faults_of_scores(where, trial, systems)
+        pair = frozenset((trial["a"], trial["b"])) if kind == "ab" else None
+        if (trial["sentence"], pair) in asked:
+            yield f"{where} repeats another one"
+        asked.add((trial["sentence"], pair))
 
 
-def _check_choice(
-    where: str, trial: dict, systems: tuple[str, ...]
-) -> frozenset[str]:
-    """Returns the pair that was compared."""
-    pair = (trial.get("a"), trial.get("b"))
-    _require(
-        pair[0] != pair[1] and all(one in systems for one in pair),
-        f"{where} compares {pair[0]!r} with {pair[1]!r}",
-    )
-    _require(
-        trial.get("choice") in ("a", "b", "none"),
-        f"{where} has the choice {trial.get('choice')!r}",
-    )
-    return frozenset(pair)
+def _faults_of_choice(
+    where: str, trial: dict, systems: list[str]
+) -> Iterator[str]:
+    a, b, choice = map(trial.get, ("a", "b", "choice"))
+    if a == b or a not in systems or b not in systems:
+        yield f"{where} compares {a!r} with {b!r}"
+    if choice not in ("a", "b", "none"):
+        yield f"{where} has the choice {choice!r}"
 
 
-def _check_scores(
-    where: str, trial: dict, systems: tuple[str, ...]
-) -> frozenset[str]:
+def _faults_of_scores(
+    where: str, trial: dict, systems: list[str]
+) -> Iterator[str]:
     scores = trial.get("scores")
-    _require(
-        isinstance(scores, dict) and set(scores) == set(systems),
-        f"{where} does not rate every system",
-    )
+    if not (isinstance(scores, dict) and set(scores) == set(systems)):
+        yield f"{where} does not rate every system"
     for system, score in scores.items():
-        _require(
-            isinstance(score, int | float)
-            and not isinstance(score, bool)
-            and math.isfinite(score)
-            and 0 <= score <= 100,
-            f"{where} rates {system} with {score!r}",
-        )
-    return frozenset()
+        # Not NaN either, with which no comparison holds.
+        if type(score) not in (int, float) or not 0 <= score <= 100:
+            yield f"{where} rates {system} with {score!r}"

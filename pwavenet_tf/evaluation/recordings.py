@@ -1,7 +1,6 @@
 """The recordings of an evaluation, and the audio generated for them."""
 
 import dataclasses
-import os
 import re
 import time
 from pathlib import Path
@@ -34,14 +33,10 @@ _BATCH = 8
 
 @dataclasses.dataclass(frozen=True)
 class ReferenceRecording:
-    """A recording with its features.
+    """A recording, 16-bit PCM values `(time,)` in [-1, 1), with its features.
 
-    Attributes:
-        path: Its file.
-        name: The file's path within the folder of recordings, with `/`.
-        audio: 16-bit PCM values `(time,)` in [-1, 1).
-        description: Its conditioning features.
-        encodings: Those by models that have encoded it.
+    Its name is the file's path within the folder of recordings, with `/`;
+    `encodings` are those by the models that have encoded it.
     """
 
     path: Path
@@ -87,11 +82,6 @@ def common_contract(models: dict[Path, Model]) -> AudioContract:
     return first.audio
 
 
-def common_folder(recordings: list[Path]) -> Path:
-    """The innermost folder that holds all recordings."""
-    return Path(os.path.commonpath([path.parent for path in recordings]))
-
-
 def read_references(
     recordings: list[Path],
     models: list[Model],
@@ -101,12 +91,8 @@ def read_references(
 ) -> list[ReferenceRecording]:
     """Reads recordings and extracts all features that any of the models needs.
 
-    Args:
-        recordings: Files in `folder`.
-        models: Of one acoustic contract.
-        folder: Of recordings; see `FeatureExtractor`.
-        labels: As `FeatureExtractor` has it.
-        speaker_pattern: As `FeatureExtractor` has it.
+    The models are of one acoustic contract, the files in `folder`; the rest
+    is as `FeatureExtractor` has it.
 
     Raises:
         UserError: If a recording can't be read, or what a model needs is not
@@ -120,14 +106,13 @@ def read_references(
     references = []
     for path in Bar(recordings, desc="recordings", unit="file"):
         name = path.relative_to(folder).as_posix()
-        levels = to_pcm16(read_audio(path, contract.sample_rate))
-        audio = levels.astype(np.float32) / 32_768
-        references.append(
-            ReferenceRecording(path, name, audio, extractor(name, audio))
-        )
+        pcm = to_pcm16(read_audio(path, contract.sample_rate))
+        audio = pcm.astype(np.float32) / 32_768
+        one = ReferenceRecording(path, name, audio, extractor(name, audio))
+        references.append(one)
         for model in models:
             # An unknown speaker is reported before hours of work.
-            references[-1].features(model)
+            one.features(model)
     return references
 
 
@@ -155,11 +140,6 @@ def synthesize_all(
     earlier samples but for the upsampler's short look-ahead. The first
     chunk, which holds the compiling, is not timed.
 
-    Args:
-        model: Teacher or student.
-        references: The recordings.
-        name: What the progress bar calls it.
-
     Returns:
         Audio by recording, `(frames * hop length,)` each, and the speed; None
         where everything fitted into first chunks.
@@ -172,13 +152,14 @@ def synthesize_all(
         total=sum(frames) * hop, desc=name, unit="sample", unit_scale=True
     ) as bar:
         for first in range(0, len(references), _BATCH):
-            batch = references[first : first + _BATCH]
             last = min(first + _BATCH, len(references))
             bar.set_postfix_str(
                 f"recordings {first + 1} to {last} of {len(references)}"
             )
             chunks, started = [], None
-            for chunk in synthesizer.chunks(_padded(model, batch)):
+            for chunk in synthesizer.chunks(
+                _padded(model, references[first:last])
+            ):
                 chunks.append(chunk)
                 if started is None:
                     started = time.perf_counter()
@@ -187,13 +168,10 @@ def synthesize_all(
                     seconds = seconds_before + time.perf_counter() - started
                 bar.update(min(chunk.size, bar.total - bar.n))
             seconds_before = seconds
-            audio = np.concatenate(chunks, axis=1)
-            outputs += [
-                row[: count * hop]
-                for row, count in zip(
-                    audio, frames[first : first + _BATCH], strict=True
-                )
-            ]
+            rows = zip(
+                np.concatenate(chunks, axis=1), frames[first:last], strict=True
+            )
+            outputs += [row[: count * hop] for row, count in rows]
     return outputs, timed_samples / seconds if timed_samples else None
 
 
@@ -221,9 +199,7 @@ def write_sound(
     """
     for system, outputs in systems.items():
         # Of two models of one name the second is named by its whole path.
-        label = re.sub(r"[^\w.]+", "-", system.removesuffix(".keras")).strip(
-            "-"
-        )
+        label = re.sub(r"[^\w.]+", "-", system.removesuffix(".keras"))
         for one, audio in zip(references, outputs, strict=True):
-            name = f"{one.path.stem}-{label}.wav"
+            name = f"{one.path.stem}-{label.strip('-')}.wav"
             write_audio(folder / name, audio, contract.sample_rate)

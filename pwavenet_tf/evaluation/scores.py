@@ -41,20 +41,13 @@ IMPOSSIBLE = (
 
 @dataclasses.dataclass(frozen=True)
 class Scoring:
-    """A model's scores of all recordings.
+    """A model's scores of all recordings, named as in the report.
 
-    Attributes:
-        model: The model's name in the report.
-        sample_bits: Bits of one of the values whose probability it gives: 16
-            for PCM values, 8 for μ-law codes. Bits per sample compare only
-            where this is the same.
-        sample_rate: Hz.
-        files: The recordings' names.
-        each: The score of each.
-        sensitivity: Its conditioning sensitivity; None if that could not be
-            measured.
-        kl: Of a student: KL(student ‖ teacher) of each recording in nats per
-            sample, by the teacher's name.
+    Bits per sample compare only between models of the same `sample_bits`, the
+    bits of a value whose probability they give: 16 for PCM values, 8 for μ-law
+    codes. The sensitivity is None if it could not be measured; `kl` is a
+    student's KL(student ‖ teacher) of each recording in nats per sample, by the
+    teacher's name.
     """
 
     model: str
@@ -79,21 +72,19 @@ class Scoring:
     def metrics(self) -> dict[str, float]:
         """All of it in numbers, as they stand in `metrics.json`."""
         overall = self.overall
-        return (
-            {
-                "bits_per_sample": overall.bits_per_sample,
-                "nats_per_sample": overall.nats_per_sample,
-                "sample_bits": self.sample_bits,
-                "inside_50": overall.inside_50,
-                "inside_90": overall.inside_90,
-            }
-            | {
+        return {
+            "bits_per_sample": overall.bits_per_sample,
+            "nats_per_sample": overall.nats_per_sample,
+            "sample_bits": self.sample_bits,
+            "inside_50": overall.inside_50,
+            "inside_90": overall.inside_90,
+            **{
                 name: series.mean
                 for name, series in self.series.items()
                 if name.startswith(KL)
-            }
-            | (self.sensitivity.metrics if self.sensitivity else {})
-        )
+            },
+            **(self.sensitivity.metrics if self.sensitivity else {}),
+        }
 
     @property
     def series(self) -> dict[str, Series]:
@@ -113,28 +104,18 @@ class Scoring:
 def score_all(
     model: Model, references: list[ReferenceRecording], name: str
 ) -> Scoring:
-    """Scores recordings with a model.
-
-    Args:
-        model: Teacher or student.
-        references: The recordings, at least one.
-        name: The model's name.
+    """Scores recordings, at least one, with a model.
 
     Raises:
         UserError: If a teacher's probabilities are not finite.
     """
     likelihood = likelihood_of(model, max(len(one.audio) for one in references))
     each = []
-    with Bar(
-        total=len(references), desc=f"{name}: score", unit="recording"
-    ) as bar:
-        for one in references:
-            try:
-                score = likelihood(one.audio, one.features(model))
-            except UserError as fault:
-                raise UserError(f"{name} on {one.path}: {fault}") from fault
-            each.append(score)
-            bar.update()
+    for one in Bar(references, desc=f"{name}: score", unit="recording"):
+        try:
+            each.append(likelihood(one.audio, one.features(model)))
+        except UserError as fault:
+            raise UserError(f"{name} on {one.path}: {fault}") from fault
     is_coarse = isinstance(model, Teacher) and model.head == "mu_law"
     scoring = Scoring(
         model=name,
@@ -157,10 +138,6 @@ def score_models(
 ) -> list[Scoring]:
     """Scores recordings with all models, and students against teachers.
 
-    Args:
-        models: Models by name, of one acoustic contract.
-        references: The recordings, at least one.
-
     Raises:
         UserError: If a teacher's probabilities are not finite.
     """
@@ -176,10 +153,7 @@ def score_models(
 
 
 def write_bits(path: Path, scorings: list[Scoring]) -> None:
-    """Writes the scores by file as CSV.
-
-    Its columns are file, seconds, and for each model bits per sample and
-    the fractions inside the central 50 % and 90 % intervals.
+    """Writes the scores by file as CSV: all but nats per sample.
 
     Raises:
         UserError: If `path` can't be written.
@@ -204,20 +178,13 @@ def by_file(scorings: list[Scoring]) -> list[tuple[str, list[Score]]]:
 
 def screen_table(scorings: list[Scoring]) -> str:
     """The scores in lines for a terminal, overall and of the first files."""
-    head, *overall = text_table(
-        [
-            ("model", "bits/sample", "inside 50 %", "inside 90 %"),
-            *(
-                (
-                    one.model,
-                    f"{_bits(one.overall)} of {one.sample_bits}",
-                    f"{one.overall.inside_50:.1%}",
-                    f"{one.overall.inside_90:.1%}",
-                )
-                for one in scorings
-            ),
-        ]
-    )
+    table = [("model", "bits/sample", "inside 50 %", "inside 90 %")]
+    for one in scorings:
+        score = one.overall
+        bits = f"{_bits(score)} of {one.sample_bits}"
+        inside = (f"{score.inside_50:.1%}", f"{score.inside_90:.1%}")
+        table.append((one.model, bits, *inside))
+    head, *overall = text_table(table)
     lines = [head]
     for one, line in zip(scorings, overall, strict=True):
         lines.append(line)

@@ -1,5 +1,7 @@
 """KL between a student and a teacher on given recordings' conditioning."""
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
@@ -54,18 +56,11 @@ def student_kl(
     """KL(student ‖ teacher) in nats per sample, for each recording.
 
     Of each recording's conditioning the student generates one signal x, which
-    is rounded to 16-bit levels. KL = H(P_S, P_T) - H(P_S) (1711.10433,
+    is rounded to 16-bit PCM values. KL = H(P_S, P_T) - H(P_S) (1711.10433,
     equations 3 to 5): the teacher's -ln P(x_t | x_<t) estimates the
     cross-entropy without bias, and the student's entropy given its noise is
-    exact. A second of sound suffices for an error of some hundredths.
-
-    Args:
-        student: The student.
-        teacher: A teacher with a continuous output; its conditioning may
-            be another.
-        references: The recordings.
-        name: What the progress bar calls the pair.
-        seed: Of the student's noise.
+    exact. A second of sound suffices for an error of some hundredths. The
+    teacher has a continuous output; its conditioning may be another.
 
     Returns:
         `(recordings,)`.
@@ -74,53 +69,48 @@ def student_kl(
         UserError: If a recording lacks what a model needs, or the teacher's
             probabilities are not finite.
     """
-    generate = _Generator(student)
+    generate = _generator(student)
     longest = max(student.audio.frames(len(one.audio)) for one in references)
     likelihood = likelihood_of(teacher, longest)
     found = []
-    with Bar(total=len(references), desc=name, unit="recording") as bar:
-        for row, one in enumerate(references):
-            audio, log_scale = generate(one.features(student), seed, row)
-            score = likelihood(audio, one.features(teacher))
-            own = entropy(log_scale, student.noise_family)
-            found.append(true_kl(score.nats / score.samples, own))
-            bar.update()
+    for row, one in enumerate(Bar(references, desc=name, unit="recording")):
+        audio, log_scale = generate(one.features(student), seed + row)
+        cross_entropy = likelihood(audio, one.features(teacher)).nats_per_sample
+        own = entropy(log_scale, student.noise_family)
+        found.append(true_kl(cross_entropy, own))
     return np.array(found)
 
 
-class _Generator:
-    """Generates with a student and returns its scales, in constant memory."""
+def _generator(
+    student: ParallelWaveNet,
+) -> Callable[[Features, int], tuple[np.ndarray, float]]:
+    """Generates from features and a seed in constant memory.
 
-    def __init__(self, student: ParallelWaveNet) -> None:
-        self._student = student
-        self._windows = Windows.of(student, _CHUNK_FRAMES)
-        self._generate = tf.function(self._window, autograph=False)
+    Returns 16-bit PCM `(frames * hop length,)`, and the mean of ln s_tot.
+    """
+    windows, hop = Windows.of(student, _CHUNK_FRAMES), student.audio.hop_length
 
-    def __call__(
-        self, features: Features, seed: int, row: int
-    ) -> tuple[np.ndarray, float]:
-        """16-bit levels `(frames * hop length,)`, and the mean of ln s_tot."""
-        student, windows = self._student, self._windows
+    @tf.function(autograph=False)
+    def window(features, seed, start):
+        uniforms = positional_uniforms(seed, 1, start, windows.length * hop)
+        noise = student.noise_family.from_uniforms(uniforms)
+        return student(features | {"noise": noise})
+
+    def generate(features, seed):
         features = require_features(
             features, student.audio, student.conditioning
         )
-        hop = student.audio.hop_length
         samples = batch_and_frames(features)[1] * hop
         audio, log_scale = [], []
-        for start, chunk in windows.over(samples, hop):
-            places = np.arange(start, start + windows.length)
-            output = self._generate(
+        for places, chunk in windows.over(samples, hop):
+            output = window(
                 at_frames(features, places),
-                tf.constant(seed + row, tf.int64),
-                tf.constant(start * hop, tf.int64),
+                tf.constant(seed, tf.int64),
+                tf.constant(places[0] * hop, tf.int64),
             )
             audio.append(output["audio"].numpy()[0, chunk])
             log_scale.append(output["log_scale"].numpy()[0, chunk])
-        levels = np.asarray(quantise(np.concatenate(audio)))
-        return levels, float(np.concatenate(log_scale).mean(dtype=np.float64))
+        pcm = np.asarray(quantise(np.concatenate(audio)))
+        return pcm, float(np.concatenate(log_scale).mean(dtype=np.float64))
 
-    def _window(self, features, seed, start):
-        samples = self._windows.length * self._student.audio.hop_length
-        uniforms = positional_uniforms(seed, 1, start, samples)
-        noise = self._student.noise_family.from_uniforms(uniforms)
-        return self._student(features | {"noise": noise})
+    return generate

@@ -46,7 +46,7 @@ def in_one_pass(teacher, audio, mel) -> Score:
     for mass in INTERVALS:
         lowest, highest = 0.5 - mass / 2, 0.5 + mass / 2
         cut = np.clip(up_to, lowest, highest) - np.clip(below, lowest, highest)
-        # Far in the tails a level has no width in float32.
+        # Far in the tails a value has no width in float32.
         inside.append(np.sum(cut[width > 0] / width[width > 0]))
     return Score(-log_prob.sum(), len(audio), tuple(inside))
 
@@ -63,7 +63,7 @@ def test_scores_in_windows_are_those_of_one_pass(teacher, frames):
     assert found.bits_per_sample == pytest.approx(
         expected.nats / math.log(2) / len(audio), rel=1e-5
     )
-    # A single level's share hangs on a small difference of float32 numbers.
+    # A single value's share hangs on a small difference of float32 numbers.
     assert list(found.calibration.values()) == pytest.approx(
         list(expected.calibration.values()), abs=1e-3
     )
@@ -118,7 +118,7 @@ def test_a_diverged_teacher_is_named_as_such():
 def test_the_expected_share_inside_is_the_mass_for_any_distribution(
     weights, mass
 ):
-    """However coarse: even where one level has all of the probability."""
+    """However coarse: even where one value has all of the probability."""
     pmf = np.array(weights) / sum(weights)
     up_to = np.cumsum(pmf)
     share = share_inside(up_to - pmf, up_to, mass)
@@ -126,7 +126,7 @@ def test_the_expected_share_inside_is_the_mass_for_any_distribution(
     assert np.dot(pmf, share) == pytest.approx(mass, abs=1e-12)
 
 
-def test_a_level_of_no_width_is_inside_or_outside():
+def test_a_value_of_no_width_is_inside_or_outside():
     edge = np.array([0.2, 0.3, 0.7, 0.8])
     np.testing.assert_array_equal(share_inside(edge, edge, 0.5), [0, 1, 1, 0])
 
@@ -209,7 +209,7 @@ def test_a_students_bits_are_those_of_a_teachers_head_at_the_same_place():
     assert score.bits_per_sample == pytest.approx(expected, rel=1e-4)
     for mass, inside in score.calibration.items():
         share = np.mean(share_inside(below, up_to, mass))
-        # A level at the interval's edge may fall to either side.
+        # A value at the interval's edge may fall to either side.
         assert inside == pytest.approx(share, abs=0.5 / 53), mass
 
 

@@ -5,8 +5,8 @@ import re
 from tiny_report import Page, scoring, written
 
 
-def test_bits_of_levels_and_of_codes_are_not_compared(tmp_path):
-    scorings = [scoring("levels", 4), scoring("codes", 2, sample_bits=8)]
+def test_bits_of_pcm_and_of_codes_are_not_compared(tmp_path):
+    scorings = [scoring("pcm", 4), scoring("codes", 2, sample_bits=8)]
     source = written(tmp_path / "r.html", scorings=scorings)
     assert re.findall(r'class="best">([^<]*)<', source) == ["4.25"]
     assert "codes of 8 bits are not compared" in source

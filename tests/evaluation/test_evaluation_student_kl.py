@@ -63,9 +63,9 @@ def test_kl_is_that_of_the_distillation(student, references):
             key,
         ).numpy()
         assert found[row] > 0
-        levels = quantise(output["audio"])
-        judged = teacher.distribution(inputs | {"audio": levels})
-        single = -judged.log_prob(levels).numpy() + LOG_BIN_WIDTH
+        pcm = quantise(output["audio"])
+        judged = teacher.distribution(inputs | {"audio": pcm})
+        single = -judged.log_prob(pcm).numpy() + LOG_BIN_WIDTH
         single -= output["log_scale"].numpy() + student.noise_family.entropy
         # Exact of this signal, and unbiased: all but for chance.
         assert found[row] == pytest.approx(single.mean(), abs=2e-3)
@@ -84,11 +84,11 @@ def test_kl_of_a_worse_student_is_larger(student, references):
     assert student_kl(louder, teacher, references[:1], "KL") > good + 0.5
 
 
-def test_students_are_held_against_teachers_of_levels_alone(student):
+def test_students_are_held_against_teachers_of_pcm_alone(student):
     models = {
-        "levels": tiny_models.teacher(),
+        "pcm": tiny_models.teacher(),
         "codes": tiny_models.teacher(head="mu_law"),
         "student": student,
         "normal": tiny_models.teacher(head="gaussian"),
     }
-    assert pairs_of(models) == [("student", "levels"), ("student", "normal")]
+    assert pairs_of(models) == [("student", "pcm"), ("student", "normal")]

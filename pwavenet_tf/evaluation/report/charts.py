@@ -13,13 +13,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """A value over the steps of a training.
-
-    Attributes:
-        title: What it is, such as "Teacher: validation loss".
-        unit: Its unit; empty for a pure number.
-        points: (step, value), in any order.
-    """
+    """A value over the steps of a training: (step, value) in any order."""
 
     title: str
     unit: str
@@ -63,11 +57,7 @@ def draw_curve(curve: Curve) -> "Markup | None":
 
 
 def draw_calibration(models: dict[str, dict[float, float]]) -> "Markup":
-    """Draws the fraction of samples inside over the mass that was claimed.
-
-    Args:
-        models: The fraction inside by the mass of the interval, by model.
-    """
+    """Draws each model's fraction of samples inside over the mass claimed."""
     from cycler import cycler
     from matplotlib.ticker import PercentFormatter
 

@@ -1,7 +1,7 @@
 """Pictures as small WebP files: waveforms, spectrograms and encodings."""
 
-import dataclasses
 import io
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,14 +18,11 @@ _WAVEFORM_COLOUR = "#3d8f95"
 _WINDOW_SECONDS = 0.04
 
 
-@dataclasses.dataclass(frozen=True)
-class Pictures:
-    """One recording, seen: two WebP files, each spanning the same time.
+class Pictures(NamedTuple):
+    """Two WebP files of a recording, of which each spans the same time.
 
-    Attributes:
-        waveform: Amplitude over time, on a transparent ground.
-        spectrogram: Decibels over time and frequency (0 Hz at the bottom,
-            half the sample rate at the top).
+    The waveform is on a transparent ground; the spectrogram has 0 Hz at the
+    bottom and half the sample rate at the top.
     """
 
     waveform: bytes
@@ -38,11 +35,8 @@ def draw_systems(
     """Draws several systems' audio of one sentence for comparison.
 
     All share the time axis of the longest, the amplitude scale of the
-    highest peak and the loudest `SHOWN_DB` decibels of any of them.
-
-    Args:
-        systems: Audio `(time,)` by system, not empty, finite.
-        sample_rate: Hz.
+    highest peak and the loudest `SHOWN_DB` decibels of any of them. Audio is
+    `(time,)`, not empty, finite.
     """
     samples = max(len(audio) for audio in systems.values())
     padded = {
@@ -72,11 +66,8 @@ def draw_encodings(
 
     A row is a channel, the first at the bottom; its colours show how far it is
     from its mean over all of the recordings, in its standard deviations.
-
-    Args:
-        encodings: `(frames, channels)` each, finite.
-        hop_length: Samples of a frame.
-        samples: What each picture spans, from the recording's first sample on.
+    Encodings are `(frames, channels)`, finite; each picture spans so many
+    samples from the recording's first one on.
 
     Returns:
         WebP files, transparent after a recording's end.
@@ -130,12 +121,9 @@ def _draw_waveform(audio: np.ndarray, peak: float) -> bytes:
     lowest = [column.min() for column in columns]
     highest = [column.max() for column in columns]
     figure, axes = _canvas(_WAVEFORM_HEIGHT)
+    places = np.arange(_WIDTH)
     axes.fill_between(
-        np.arange(_WIDTH),
-        lowest,
-        highest,
-        color=_WAVEFORM_COLOUR,
-        linewidth=0.6,
+        places, lowest, highest, color=_WAVEFORM_COLOUR, linewidth=0.6
     )
     axes.set_xlim(0, _WIDTH - 1)
     # Silence is a line through the middle.
@@ -172,10 +160,6 @@ def _encode(figure, **options) -> bytes:
     # Noise hardly compresses without loss: the same spectrogram as a PNG
     # takes ten times the room.
     file = io.BytesIO()
-    figure.savefig(
-        file,
-        format="webp",
-        transparent=True,
-        pil_kwargs={"method": 6} | options,
-    )
+    options["method"] = 6
+    figure.savefig(file, format="webp", transparent=True, pil_kwargs=options)
     return file.getvalue()

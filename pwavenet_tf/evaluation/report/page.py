@@ -3,8 +3,9 @@
 import base64
 import dataclasses
 import io
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,18 @@ import numpy as np
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.html import page_environment
-from pwavenet_tf.evaluation.report import tables as measures
 from pwavenet_tf.evaluation.report.charts import Curve, draw_curve
 from pwavenet_tf.evaluation.report.figures import (
     SHOWN_DB,
     draw_encodings,
     draw_systems,
 )
-from pwavenet_tf.evaluation.report.tables import main_table, score_section
+from pwavenet_tf.evaluation.report.tables import (
+    format_setting,
+    main_table,
+    score_section,
+    share,
+)
 from pwavenet_tf.evaluation.scores import Scoring
 from pwavenet_tf.training.callbacks.progress import read_log
 
@@ -33,15 +38,11 @@ _DISTANCE = "sound_log_spectral_distance"
 
 @dataclasses.dataclass(frozen=True)
 class Sentence:
-    """One sentence, as the audio of several systems.
+    """One sentence: its transcript, if known, and the audio of several systems.
 
-    Attributes:
-        title: A short name, such as that of the recording's file.
-        text: The transcript, if known.
-        audio: Audio `(time,)` in [-1, 1) by system, in the order of display;
-            the system named "recording" is the one the others are judged by.
-        encodings: The recording's, `(frames, channels)`, by the systems that
-            have an encoder.
+    Audio is `(time,)` in [-1, 1) by system, in the order of display; the
+    system named "recording" is the one the others are judged by. Encodings are
+    the recording's, `(frames, channels)`, by the systems that have an encoder.
     """
 
     title: str
@@ -49,15 +50,43 @@ class Sentence:
     audio: dict[str, np.ndarray]
     encodings: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
+    def checked(self, systems: Iterable[str]) -> dict[str, np.ndarray]:
+        """The audio of some systems, `(time,)` each, as float32.
+
+        Raises:
+            UserError: If there is none, or some is not `(time,)`, empty, or
+                not finite.
+        """
+        checked = {}
+        for system in systems:
+            samples = np.asarray(self.audio[system], np.float32)
+            where = f"report: {self.title!r}, system {system!r}"
+            if samples.ndim != 1 or not samples.size:
+                raise UserError(
+                    f"{where} has audio of the shape {samples.shape}; give "
+                    "(time,) with at least one sample"
+                )
+            if not np.isfinite(samples).all():
+                raise UserError(
+                    f"{where} has samples that are not finite: the model has "
+                    "diverged; take an earlier checkpoint"
+                )
+            checked[system] = samples
+        if not checked:
+            raise UserError(
+                f"report: {self.title!r} has no system; give at least one"
+            )
+        return checked
+
+    @property
+    def longest(self) -> int:
+        """Samples of the longest system."""
+        return max(map(len, self.audio.values()))
+
 
 @dataclasses.dataclass(frozen=True)
 class ListeningTest:
-    """A page of a blind listening test that the report links to.
-
-    Attributes:
-        kind: `ab` or `mushra`.
-        file: The page's name, in the report's own folder.
-    """
+    """A page of a blind test, `ab` or `mushra`, in the report's own folder."""
 
     kind: str
     file: str
@@ -81,43 +110,31 @@ def write_report(
 ) -> None:
     """Writes the report as one self-contained HTML file.
 
-    Audio is embedded as 16-bit FLAC; samples outside [-1, 1) are clipped
-    there. The page fetches nothing and forbids itself to.
+    An existing one is replaced when the new one is complete. Audio is embedded
+    as 16-bit FLAC; samples outside [-1, 1) are clipped there. The page fetches
+    nothing and forbids itself to.
 
-    Args:
-        path: The HTML file; an existing one is replaced when the new one is
-            complete.
-        title: The headline.
-        summary: One paragraph: what was done and what came of it.
-        sample_rate: Of all audio, Hz.
-        sentences: The sentences to play.
-        metrics: Value by metric by system; None where it was not measured.
-        curves: Training curves.
-        settings: Value by name by section.
-        scorings: Models' scores of the recordings.
-        ablation: What `ablation_table.section` returned.
-        quality: What `report_tables.quality_section` returned.
-        listening_tests: Pages next to the report, to link to.
-        hop_length: Samples of a frame of encodings.
+    Metrics are by name by system, None where it was not measured, settings by
+    name by section; `quality` and `ablation` are what `tables.quality_section`
+    and `ablation_table.section` returned. A frame of an encoding has
+    `hop_length` samples.
 
     Raises:
         UserError: If a sentence has no system, a system has no samples or some
             that are not finite, or the file cannot be written.
     """
+    systems = itertools.chain(*(one.audio for one in sentences), metrics)
     environment = page_environment("pwavenet_tf.evaluation")
-    environment.filters["setting"] = measures.format_setting
+    environment.filters["setting"] = format_setting
+    environment.filters["share"] = share
     environment.tests["finite"] = math.isfinite
     page = environment.get_template("report.html.j2").render(
         title=title,
         summary=summary,
         sample_rate=sample_rate,
         shown_db=SHOWN_DB,
-        systems=_systems(sentences, metrics),
-        sentences=_with_encodings(
-            [_sentence(each, sample_rate) for each in sentences],
-            sentences,
-            hop_length,
-        ),
+        systems=list(dict.fromkeys(systems)),
+        sentences=_sentences(sentences, sample_rate, hop_length),
         metrics=main_table(metrics, quality),
         quality=quality,
         scores=score_section(scorings),
@@ -133,35 +150,23 @@ def write_report(
         temporary.write_text(page, encoding="utf-8")
 
 
-def _systems(
-    sentences: list[Sentence], metrics: dict[str, dict[str, float | None]]
-) -> list[str]:
-    seen = [system for sentence in sentences for system in sentence.audio]
-    return list(dict.fromkeys([*seen, *metrics]))
-
-
-def _sentence(sentence: Sentence, sample_rate: int) -> dict:
-    if not sentence.audio:
-        raise UserError(
-            f"report: {sentence.title!r} has no system; give at least one"
-        )
-    audio = {
-        system: checked_audio(samples, f"{sentence.title!r}, system {system!r}")
-        for system, samples in sentence.audio.items()
-    }
-    seconds = max(map(len, audio.values())) / sample_rate
-    return {
-        "title": sentence.title,
-        "text": sentence.text,
-        "seconds": seconds,
-        "ticks": _time_ticks(seconds),
-        "systems": [
+def _sentences(
+    sentences: list[Sentence], sample_rate: int, hop_length: int
+) -> list[dict]:
+    """Sentences as the template shows them."""
+    checked = [sentence.checked(sentence.audio) for sentence in sentences]
+    encodings = _draw_encodings(sentences, hop_length)
+    shown = []
+    for index, (sentence, audio) in enumerate(
+        zip(sentences, checked, strict=True)
+    ):
+        seconds = sentence.longest / sample_rate
+        systems = [
             {
                 "name": system,
                 "seconds": len(audio[system]) / sample_rate,
                 "peak": float(np.abs(audio[system]).max()),
-                # Where there is one, it is drawn with those of all sentences.
-                "encoding": None,
+                "encoding": encodings.get((index, system)),
                 "flac": _data_uri(
                     "audio/flac", flac(audio[system], sample_rate)
                 ),
@@ -169,55 +174,38 @@ def _sentence(sentence: Sentence, sample_rate: int) -> dict:
                 "spectrogram": _data_uri("image/webp", pictures.spectrogram),
             }
             for system, pictures in draw_systems(audio, sample_rate).items()
-        ],
-    }
-
-
-def _with_encodings(
-    shown: list[dict], sentences: list[Sentence], hop_length: int
-) -> list[dict]:
-    """Adds the pictures of encodings, whose colours all sentences share."""
-    systems = {name for sentence in sentences for name in sentence.encodings}
-    for system in systems:
-        encoded = [
-            (entry, sentence)
-            for entry, sentence in zip(shown, sentences, strict=True)
-            if system in sentence.encodings
         ]
-        pictures = draw_encodings(
-            [sentence.encodings[system] for _, sentence in encoded],
-            hop_length,
-            [max(map(len, one.audio.values())) for _, one in encoded],
+        shown.append(
+            {
+                "title": sentence.title,
+                "text": sentence.text,
+                "seconds": seconds,
+                "ticks": _time_ticks(seconds),
+                "systems": systems,
+            }
         )
-        for (entry, _), picture in zip(encoded, pictures, strict=True):
-            for one in entry["systems"]:
-                if one["name"] == system:
-                    one["encoding"] = _data_uri("image/webp", picture)
     return shown
 
 
-def checked_audio(samples: np.ndarray, where: str) -> np.ndarray:
-    """Audio as float32.
-
-    Args:
-        samples: Audio `(time,)`.
-        where: What the message calls it.
-
-    Raises:
-        UserError: If it is not `(time,)`, empty, or not finite.
-    """
-    samples = np.asarray(samples, np.float32)
-    if samples.ndim != 1 or not samples.size:
-        raise UserError(
-            f"report: {where} has audio of the shape {samples.shape}; give "
-            "(time,) with at least one sample"
+def _draw_encodings(
+    sentences: list[Sentence], hop_length: int
+) -> dict[tuple[int, str], str]:
+    """Pictures by sentence and system, whose colours all sentences share."""
+    found = {}
+    for system in {name for one in sentences for name in one.encodings}:
+        encoded = {
+            (index, system): sentence
+            for index, sentence in enumerate(sentences)
+            if system in sentence.encodings
+        }
+        pictures = draw_encodings(
+            [one.encodings[system] for one in encoded.values()],
+            hop_length,
+            [one.longest for one in encoded.values()],
         )
-    if not np.isfinite(samples).all():
-        raise UserError(
-            f"report: {where} has samples that are not finite: the model has "
-            "diverged; take an earlier checkpoint"
-        )
-    return samples
+        uris = (_data_uri("image/webp", one) for one in pictures)
+        found |= zip(encoded, uris, strict=True)
+    return found
 
 
 def _time_ticks(seconds: float) -> list[float]:
@@ -245,9 +233,7 @@ def _data_uri(kind: str, content: bytes) -> str:
 def training_curves(model: Path, name: str | None = None) -> list[Curve]:
     """What was measured on held-out recordings; none without a log.
 
-    Args:
-        model: The model's file.
-        name: The model's name in the report; that of its file if left out.
+    The model's name in the report is that of its file if left out.
     """
     rows = read_log(model.with_suffix(".csv"))
     columns = list(dict.fromkeys(column for row in rows for column in row))
@@ -269,22 +255,19 @@ def training_curves(model: Path, name: str | None = None) -> list[Curve]:
         )
         for loss in _behind("val_", columns)
     ]
-    distances = [
-        curve("log-spectral distance to held-out recordings", "dB", column)
-        for column in columns
-        if column == _DISTANCE
-    ]
-    levels = [
-        curve(
-            f"{_measured(level)} over the recordings'",
-            "dB",
-            f"health_{level}",
-            less=f"health_recorded_{level}",
-        )
-        for level in _behind("health_", columns)
-        if level.endswith("_db") and f"health_recorded_{level}" in columns
-    ]
-    return losses + distances + levels
+    if _DISTANCE in columns:
+        what = "log-spectral distance to held-out recordings"
+        losses.append(curve(what, "dB", _DISTANCE))
+    levels = []
+    for level in _behind("health_", columns):
+        recorded = f"health_recorded_{level}"
+        if level.endswith("_db") and recorded in columns:
+            # `level`, or `band above 6000 Hz`.
+            words = level.removesuffix("_db").replace("_", " ")
+            words += " Hz" if words.startswith("band") else ""
+            what = f"{words} over the recordings'"
+            levels.append(curve(what, "dB", f"health_{level}", recorded))
+    return losses + levels
 
 
 def _behind(prefix: str, columns: list[str]) -> list[str]:
@@ -294,9 +277,3 @@ def _behind(prefix: str, columns: list[str]) -> list[str]:
         for column in columns
         if column.startswith(prefix)
     ]
-
-
-def _measured(level: str) -> str:
-    """`level`, or `band above 6000 Hz`, as the report shows it."""
-    words = level.removesuffix("_db").replace("_", " ")
-    return f"{words} Hz" if words.startswith("band") else words

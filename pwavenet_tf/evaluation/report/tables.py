@@ -1,8 +1,9 @@
 """The report's tables, with a line of explanation for each measure."""
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pwavenet_tf.core.html import NOT_MEASURED
 from pwavenet_tf.evaluation.intervals import Interval
@@ -26,14 +27,10 @@ REFERENCE = "recording"
 
 @dataclasses.dataclass(frozen=True)
 class Measure:
-    """How a metric is explained to a reader.
+    """How a metric is explained to a reader, in a line.
 
-    Attributes:
-        label: Its name in words.
-        unit: What one is one of; empty for a pure number.
-        better: `lower`, `higher`, or `closer to the recording`; empty where
-            no system is better than another.
-        explanation: What it means, in a line; empty where that is not known.
+    `better` is `lower`, `higher`, or `closer to the recording`; empty where no
+    system is better than another.
     """
 
     label: str
@@ -160,34 +157,25 @@ def measure(name: str) -> Measure:
     if name.startswith(KL):
         label = f"KL(student ‖ {name.removeprefix(KL)})"
         return Measure(label, "nats per sample", "lower", _OF_KL)
-    if name.startswith(OCTAVE) and name.removeprefix(OCTAVE).isdecimal():
+    if is_octave(name):
         label = f"{int(name.removeprefix(OCTAVE)):,} Hz"
         return Measure(label, "dB", _CLOSER)
     words = name.replace("_", " ")
     return _MEASURES.get(name) or Measure(words[:1].upper() + words[1:])
 
 
-def best_systems(
-    name: str, values: dict[str, float | None], reference: str
-) -> set[str]:
-    """The systems with the best value of a metric.
+def best_systems(name: str, values: dict[str, float | None]) -> set[str]:
+    """The systems with the best value of a metric, but for the recording.
 
-    Args:
-        name: The metric.
-        values: Its value by system; None or NaN where it was not measured.
-        reference: The system that the others are judged by: never among the
-            best.
-
-    Returns:
-        One system, several in a tie, or none: where the metric has no better
-        and worse, or fewer than two systems compete.
+    Several in a tie, or none: where the metric has no better and worse, or
+    fewer than two systems compete. None and NaN were not measured.
     """
     known = {
         system: value
         for system, value in values.items()
         if value is not None and not math.isnan(value)
     }
-    target = known.pop(reference, None)
+    target = known.pop(REFERENCE, None)
     better = measure(name).better
     if better == "lower":
         cost = known
@@ -219,11 +207,10 @@ def format_setting(value: object) -> str:
     if isinstance(value, list | tuple):
         shown = [format_setting(entry) for entry in value]
         joint = "; " if isinstance(value[0], list | tuple) else ", "
-        if len(shown) <= 12:
-            return joint.join(shown)
-        return joint.join([*shown[:4], "…", shown[-1]]) + (
-            f" ({len(shown)} values)"
-        )
+        count = f" ({len(shown)} values)" if len(shown) > 12 else ""
+        if count:
+            shown[4:-1] = ["…"]
+        return joint.join(shown) + count
     return str(value)
 
 
@@ -233,16 +220,11 @@ def metric_table(
 ) -> dict:
     """Systems in columns and metrics in rows, with the best ones marked.
 
-    Args:
-        metrics: Value by metric by system; None where it was not measured.
-        intervals: Those that are known.
+    Both are by metric by system, None where it was not measured.
     """
     missing = missing_measures()
-    names = dict.fromkeys(
-        name for values in metrics.values() for name in values
-    )
     rows = []
-    for name in names:
+    for name in dict.fromkeys(itertools.chain(*metrics.values())):
         by_system = {system: of.get(name) for system, of in metrics.items()}
         rows.append(
             {
@@ -250,7 +232,7 @@ def metric_table(
                 "measure": measure(name),
                 "meaning": measure(name).explanation,
                 "by_system": by_system,
-                "best": best_systems(name, by_system, REFERENCE),
+                "best": best_systems(name, by_system),
                 "intervals": {
                     system: of[name]
                     for system, of in (intervals or {}).items()
@@ -267,9 +249,7 @@ def main_table(
 ) -> dict:
     """The table of all metrics but single octave bands.
 
-    Args:
-        metrics: As in `metric_table`.
-        quality: What `quality_section` returned, if there are intervals.
+    The intervals are those of `quality_section`, if there are any.
     """
     shown = {
         system: {name: x for name, x in of.items() if not is_octave(name)}
@@ -280,29 +260,22 @@ def main_table(
 
 def is_octave(name: str) -> bool:
     """Whether a metric is of one octave band."""
-    return name.removeprefix(OCTAVE).isdecimal()
+    return name.startswith(OCTAVE) and name.removeprefix(OCTAVE).isdecimal()
 
 
 def quality_section(
     intervals: dict[str, dict[str, Interval]],
     differences: dict[str, dict[str, dict[str, Interval]]],
 ) -> dict:
-    """Intervals, octave bands and paired differences.
-
-    Args:
-        intervals: By system, by measure.
-        differences: By model, by the other system, by measure.
-    """
+    """Intervals by system, octave bands, and differences by pair of systems."""
     octaves = {
         system: {name: one.mean for name, one in of.items() if is_octave(name)}
         for system, of in intervals.items()
-        if system != REFERENCE
+        if system != REFERENCE and any(map(is_octave, of))
     }
     return {
         "intervals": intervals,
-        "octaves": metric_table(
-            {system: of for system, of in octaves.items() if of}, intervals
-        ),
+        "octaves": metric_table(octaves, intervals),
         "differences": [
             _difference_table(model, others)
             for model, others in differences.items()
@@ -329,18 +302,24 @@ def _difference_table(
 
 
 def score_section(scorings: Sequence[Scoring]) -> dict | None:
-    """Scores, calibration, scores by file, and what is listened to.
-
-    Returns:
-        None if nothing was scored.
-    """
+    """Scores in all, by file and by speaker; None if nothing was scored."""
     if not scorings:
         return None
     table = metric_table({one.model: one.metrics for one in scorings})
     comparable = len({one.sample_bits for one in scorings}) == 1
+    files = by_file(list(scorings))
+    sensitive = [
+        (one.model, one.sensitivity) for one in scorings if one.sensitivity
+    ]
     for row in table["rows"]:
         if not comparable and row["name"] in OF_SAMPLES:
             row["best"] = set()
+    speakers = []
+    for model, one in sensitive:
+        if one.speakers:
+            rows = one.speakers.matrix.values()
+            added = itertools.chain(*(row.values() for row in rows))
+            speakers.append((model, one.speakers, highest(added)))
     return {
         "table": table,
         "comparable": comparable,
@@ -348,69 +327,22 @@ def score_section(scorings: Sequence[Scoring]) -> dict | None:
         "calibration": draw_calibration(
             {one.model: one.overall.calibration for one in scorings}
         ),
-        "files": _files(scorings),
-        "swapped": max(
-            (one.sensitivity.recordings for one in scorings if one.sensitivity),
-            default=0,
+        "files": files,
+        "highest": highest(
+            score.bits_per_sample for _, scores in files for score in scores
         ),
-        "speakers": _speaker_tables(scorings),
+        "swapped": max((one.recordings for _, one in sensitive), default=0),
+        "speakers": speakers,
     }
 
 
-def _files(scorings: Sequence[Scoring]) -> list[dict]:
-    rows = by_file(list(scorings))
-    bits = [score.bits_per_sample for _, scores in rows for score in scores]
-    highest = max(filter(math.isfinite, bits), default=0.0)
-    return [
-        {
-            "name": file,
-            "seconds": scores[0].samples / scorings[0].sample_rate,
-            "bits": [
-                {
-                    "value": score.bits_per_sample,
-                    "share": _share(score.bits_per_sample, highest),
-                }
-                for score in scores
-            ],
-        }
-        for file, scores in rows
-    ]
+def highest(values: Iterable[float]) -> float:
+    """The highest finite value; 0 of none."""
+    return max(filter(math.isfinite, values), default=0.0)
 
 
-def _share(value: float, highest: float) -> float:
+def share(value: float, of: float) -> float:
     """How far a bar or a tint goes; whole for what is infinite."""
     if math.isinf(value):
         return 1.0
-    return max(value, 0.0) / highest if highest > 0 else 0.0
-
-
-def _speaker_tables(scorings: Sequence[Scoring]) -> list[dict]:
-    """For each model of several speakers, its matrix with tints."""
-    tables = []
-    for one in scorings:
-        if not (one.sensitivity and one.sensitivity.speakers):
-            continue
-        speakers = one.sensitivity.speakers
-        rows = speakers.matrix
-        added = [value for values in rows.values() for value in values.values()]
-        highest = max(filter(math.isfinite, added), default=0.0)
-        tables.append(
-            {
-                "model": one.model,
-                "recordings": speakers.recordings,
-                "speakers": list(next(iter(rows.values()))),
-                "rows": {
-                    true: [
-                        {
-                            "own": speaker == true,
-                            # No negative zero in print.
-                            "value": round(value, 3) + 0.0,
-                            "share": _share(value, highest),
-                        }
-                        for speaker, value in values.items()
-                    ]
-                    for true, values in rows.items()
-                },
-            }
-        )
-    return tables
+    return max(value, 0.0) / of if of > 0 else 0.0
