@@ -67,7 +67,7 @@ def log_pre_emphasis(contract: AudioContract, hertz) -> np.ndarray:
     return np.log(np.abs(1 - contract.pre_emphasis * np.exp(-1j * angle)))
 
 
-def log_noise_deviation(contract: AudioContract) -> float:
+def log_noise_std(contract: AudioContract) -> float:
     """ln(σ / M), where white noise of deviation σ has the mel magnitude M.
 
     A periodic Hann window w has Σ w² = 3/8 of its length, a complex normal

@@ -56,7 +56,7 @@ def run_demo(
     held_out = [recordings / one.file for one in shortest[:_SENTENCES]]
     _announce("5/6 Audio: held-out recordings, and the report")
     models = {run / "teacher.keras": teacher, run / "student.keras": student}
-    texts = Transcripts(recordings).written(held_out)
+    texts = Transcripts(recordings).texts(held_out)
     evaluate(models, held_out, out, texts)
     _announce("6/6 Export: a SavedModel for TensorFlow Serving")
     exported = export_saved_model(student, out / "served" / "voice")

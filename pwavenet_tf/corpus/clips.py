@@ -142,11 +142,11 @@ def _gathered(features: dict, places) -> dict:
 def cut_consecutively(pcm, features: dict, window: Window) -> tuple:
     """Cuts one utterance into consecutive segments, in a graph.
 
-    As `cut_utterance`, but the window's context and look-ahead are frames of
+    As `cut_utterance`, but left context and look-ahead are frames of
     features alone.
 
     Returns:
-        PCM, int16 `(segments, samples)`, without context; features,
+        PCM, int16 `(segments, samples)`, of the segments alone; features,
         `(segments, frames, channels)` each, with the first and the last frame
         repeated beyond the ends, the speaker `(segments,)`, and `begins`,
         bool `(segments,)`; and the loss mask, float32 `(segments, samples)`.

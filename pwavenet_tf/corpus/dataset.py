@@ -41,10 +41,10 @@ class Corpus(ClipSource):
 
     `weight` is the loss mask: 1 on samples of the recording between left
     context and look-ahead, else 0. A recording with too little audio before a
-    clip to fill the context gives a clip that starts at its own first sample,
-    so that the model learns to start from nothing, as in generation. After the
-    end of a recording the audio is zero, the last mel frame is repeated, and
-    the weight is 0.
+    clip to fill the left context gives a clip that starts at its own first
+    sample, so that the model learns to start from nothing, as in generation.
+    After the end of a recording the audio is zero, the last mel frame is
+    repeated, and the weight is 0.
 
     Raises:
         UserError: If `folder` is not a prepared corpus, or lacks a part of it.

@@ -139,7 +139,7 @@ class FeatureExtractor:
             return filled(phones, seconds)
         text = self._given(name, "text")
         if text is None and self._texts:
-            text = self._texts.spoken(name)
+            text = self._texts.normalised(name)
         if text is None:
             raise UserError(
                 f"{name}: has neither labels nor a text; put a label file into "

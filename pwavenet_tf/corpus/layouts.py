@@ -283,7 +283,9 @@ def _by_table(folder: Path, found: list[Path], whole: bool) -> Layout:
         name = _name(path, folder)
         outermost = None if is_lj else pattern.search(name)
         sources.append(
-            Source(path, name, outermost and outermost[1], texts.spoken(name))
+            Source(
+                path, name, outermost and outermost[1], texts.normalised(name)
+            )
         )
     names = [one.name for one in sources]
     unrecorded = texts.unrecorded(names) if whole else ()

@@ -34,7 +34,7 @@ class Transcript:
     text: str | None
     # The normalised text, where there is one: it has numbers and abbreviations
     # in full, so it is the one to align.
-    spoken: str | None
+    normalised: str | None
 
 
 class Transcripts:
@@ -72,12 +72,12 @@ class Transcripts:
         key = _key(name)
         return self._rows.get(key) or self._rows.get(PurePosixPath(key).name)
 
-    def spoken(self, name: str) -> str | None:
-        """The text of a recording as it is spoken."""
+    def normalised(self, name: str) -> str | None:
+        """The normalised text of a recording, or the text if it has none."""
         row = self.of(name)
-        return row and row.spoken
+        return row and row.normalised
 
-    def written(self, recordings: Iterable[Path]) -> dict[str, str]:
+    def texts(self, recordings: Iterable[Path]) -> dict[str, str]:
         """The texts of files in the folder as written, by the files' stems.
 
         Raises:

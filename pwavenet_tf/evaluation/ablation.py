@@ -119,7 +119,7 @@ def run_ablation(
     # Faults in them are reported now, not after hours of training.
     require_distinct(recordings)
     read_references(recordings, [teacher], folder, labels, speaker_pattern)
-    texts = Transcripts(folder).written(recordings)
+    texts = Transcripts(folder).texts(recordings)
     trained = ablate(corpus, teacher, phone_classifier, settings, out, steps)
     successful = [one for one in trained if one.student is not None]
     students = {one.variant.name: one.student for one in successful}

@@ -9,7 +9,7 @@ from keras import ops
 from pwavenet_tf.audio.mel import (
     band_interpolation,
     inverse_normalised,
-    log_noise_deviation,
+    log_noise_std,
     log_pre_emphasis,
 )
 from pwavenet_tf.audio.signal import HALF_BIN, delayed
@@ -64,7 +64,7 @@ class LinearPrediction(KeepsArguments, keras.layers.Layer):
         envelope = inverse_normalised(mel, self.audio)
         envelope = ops.matmul(envelope, band_interpolation(self.audio, grid))
         constant = log_pre_emphasis(self.audio, grid)
-        constant = constant + log_noise_deviation(self.audio)
+        constant = constant + log_noise_std(self.audio)
         power = ops.exp(2.0 * (envelope + constant.astype("float32")))
         # Rounding to PCM values adds white noise: so g is never 0.
         power = power + (2.0 * HALF_BIN) ** 2 / 12.0

@@ -10,7 +10,7 @@ from pwavenet_tf.audio.mel import (
     band_centres,
     band_interpolation,
     inverse_normalised,
-    log_noise_deviation,
+    log_noise_std,
     log_pre_emphasis,
 )
 from pwavenet_tf.core.config import AudioContract
@@ -144,7 +144,7 @@ class SourceFilter(KeepsArguments, keras.layers.Layer):
         grid = np.linspace(0, self.audio.sample_rate / 2, self.taps // 2 + 1)
         at_grid = band_interpolation(self.audio, grid)
         noise = ops.matmul(envelope, at_grid) + noisy
-        log_std = log_noise_deviation(self.audio) - math.log(self.noise_std)
+        log_std = log_noise_std(self.audio) - math.log(self.noise_std)
         filters = self._minimum_phase(noise + log_std)
         return {
             "harmonics": self._oscillators(amplitudes, track),

@@ -190,7 +190,7 @@ class FileSynthesizer:
             label_file = find_labels(labels, name)
             parts += [label_file and label_file.name]
             parts += [corpus_beam.stamp(label_file)]
-            parts += [source and source.text, self._texts.spoken(name)]
+            parts += [source and source.text, self._texts.normalised(name)]
         return corpus_beam.digest(*parts)
 
     def _require_speaker(self) -> None:

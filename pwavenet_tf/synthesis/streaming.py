@@ -287,9 +287,11 @@ class Stream:
         if self._state is None:
             self._state = synthesizer.initial_state(batch)
         block = self.block_frames if synthesizer.whole_blocks else frames
-        context = synthesizer.context_frames
+        context_frames = synthesizer.context_frames
         first = self._done - self._first_held
-        frame_indices = np.arange(first - context, first + block + context)
+        frame_indices = np.arange(
+            first - context_frames, first + block + context_frames
+        )
         per_sample = synthesizer.uniforms_per_sample
         uniforms = uniforms_at(
             self._seed,

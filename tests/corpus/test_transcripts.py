@@ -33,18 +33,18 @@ def refusal(folder):
 def test_the_normalised_text_is_spoken_and_the_other_shown(tmp_path):
     folder = with_table(tmp_path, LJ_SPEECH)
     found = Transcripts(folder)
-    assert [found.spoken(name) for name in "abcd"] == [
+    assert [found.normalised(name) for name in "abcd"] == [
         *("In fourteen seventy-six.", "Dr. Who", "Only one", None)
     ]
-    assert found.written(folder / f"{name}.wav" for name in "abcd") == {
+    assert found.texts(folder / f"{name}.wav" for name in "abcd") == {
         **{"a": "In 1476.", "b": "Dr. Who", "c": "Only one"}
     }
 
 
 def test_without_a_table_there_are_no_texts(tmp_path):
     found = Transcripts(tmp_path)
-    assert found.spoken("a.wav") is None
-    assert found.written([tmp_path / "a.wav"]) == {}
+    assert found.normalised("a.wav") is None
+    assert found.texts([tmp_path / "a.wav"]) == {}
 
 
 @pytest.mark.parametrize(
@@ -142,8 +142,8 @@ def test_what_is_no_table_of_texts_is_refused_by_line(
 def test_a_report_wants_its_texts_too(tmp_path):
     folder = with_table(tmp_path, "a|One\nb|Two\n", "x.wav", "y.wav")
     with pytest.raises(UserError, match="csv:1: no recording is called a"):
-        Transcripts(folder).written([folder / "x.wav", folder / "y.wav"])
-    assert Transcripts(folder).written([folder / "x.wav"]) == {}
+        Transcripts(folder).texts([folder / "x.wav", folder / "y.wav"])
+    assert Transcripts(folder).texts([folder / "x.wav"]) == {}
 
 
 def test_a_name_that_two_recordings_have_is_not_guessed(tmp_path):

@@ -31,23 +31,23 @@ def measure(quick: bool) -> Iterator[Row]:
     """Compares the value and the gradient of our log-probability with TFP's.
 
     Ours is `MixtureOfLogistics.log_prob`; TFP's a `MixtureSameFamily` of
-    `QuantizedDistribution` of shifted logistics, on the same 16-bit levels
+    `QuantizedDistribution` of shifted logistics, on the same 16-bit values
     and parameters, at `(8, 8000)` with ten components. Each run computes the
     value and its gradient with respect to parameters and audio, in a
     `tf.function` and in one compiled by XLA; differences are from TFP in
     float64; the memory is the growth of a fresh process's peak.
     """
-    raw, levels = _inputs(_SHAPE)
-    oracle = _tfp_log_prob(raw, levels, tf.float64)
+    raw, pcm = _inputs(_SHAPE)
+    oracle = _tfp_log_prob(raw, pcm, tf.float64)
     for name, found in (
-        ("ours", _ours_log_prob(raw, levels)),
-        ("TFP", _tfp_log_prob(raw, levels)),
+        ("ours", _ours_log_prob(raw, pcm)),
+        ("TFP", _tfp_log_prob(raw, pcm)),
     ):
         largest = _difference(found, oracle)
         yield Row(f"{name}, float32, difference", (largest,), "nat")
     for compiler in _COMPILERS[:1] if quick else _COMPILERS:
         cases = [_case(name, compiler) for name in _IMPLEMENTATIONS]
-        runs = [functools.partial(_run, one, raw, levels) for one in cases]
+        runs = [functools.partial(_run, one, raw, pcm) for one in cases]
         taken = zip(_IMPLEMENTATIONS, timings(*runs, quick=quick), strict=True)
         for name, values in taken:
             yield Row(f"{name}, {compiler}", values)
@@ -55,28 +55,28 @@ def measure(quick: bool) -> Iterator[Row]:
             yield Row(f"{name}, {compiler}, memory", (grown,), "bytes")
 
 
-def _run(case: Callable, raw, levels) -> None:
-    case(raw, levels)[0].numpy()
+def _run(case: Callable, raw, pcm) -> None:
+    case(raw, pcm)[0].numpy()
 
 
 def _inputs(shape: tuple[int, ...]) -> tuple[tf.Tensor, tf.Tensor]:
     """Raw parameters as of a trained teacher, and audio that they fit."""
     random = np.random.default_rng(0)
-    levels = np.round(random.normal(0.0, 3_000.0, shape)) / 32_768.0
+    pcm = np.round(random.normal(0.0, 3_000.0, shape)) / 32_768.0
     log_scales = random.uniform(-9.0, -3.0, (*shape, _COMPONENTS))
     offsets = random.logistic(0.0, np.exp(log_scales))
     logits = random.normal(size=log_scales.shape)
-    locations = levels[..., None] + offsets
+    locations = pcm[..., None] + offsets
     raw = np.concatenate([logits, locations, log_scales + 4.0], axis=-1)
-    return tf.constant(raw, tf.float32), tf.constant(levels, tf.float32)
+    return tf.constant(raw, tf.float32), tf.constant(pcm, tf.float32)
 
 
-def _ours_log_prob(raw, levels):
-    return MixtureOfLogistics(raw).log_prob(levels)
+def _ours_log_prob(raw, pcm):
+    return MixtureOfLogistics(raw).log_prob(pcm)
 
 
-def _tfp_log_prob(raw, levels, dtype=tf.float32):
-    """TFP's own recipe for discretised logistics, in units of levels."""
+def _tfp_log_prob(raw, pcm, dtype=tf.float32):
+    """TFP's own recipe for discretised logistics, in units of PCM values."""
     ours = MixtureOfLogistics(raw)
     logistic = tfd.Logistic(
         32_768.0 * tf.cast(ours.locations, dtype),
@@ -89,7 +89,7 @@ def _tfp_log_prob(raw, levels, dtype=tf.float32):
     )
     weights = tfd.Categorical(logits=tf.cast(ours.log_weights, dtype))
     mixture = tfd.MixtureSameFamily(weights, quantized)
-    return mixture.log_prob(32_768.0 * tf.cast(levels, dtype))
+    return mixture.log_prob(32_768.0 * tf.cast(pcm, dtype))
 
 
 def _difference(found, oracle) -> float:
@@ -100,13 +100,13 @@ def _case(implementation: str, compiler: str) -> Callable:
     log_prob = {"ours": _ours_log_prob, "TFP": _tfp_log_prob}[implementation]
 
     @tf.function(jit_compile=compiler == "XLA")
-    def value_and_gradients(raw, levels):
+    def value_and_gradients(raw, pcm):
         with tf.GradientTape() as tape:
-            tape.watch((raw, levels))
-            value = tf.reduce_mean(log_prob(raw, levels))
+            tape.watch((raw, pcm))
+            value = tf.reduce_mean(log_prob(raw, pcm))
         gradients = tape.gradient(
             value,
-            (raw, levels),
+            (raw, pcm),
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
         return value, gradients

@@ -126,7 +126,7 @@ def run(flag_values: flags.FlagValues) -> None:
     flags.require_outside(out, reference)
     recordings = find_audio(reference)
     folder = reference if reference.is_dir() else reference.parent
-    texts = Transcripts(folder).written(recordings)
+    texts = Transcripts(folder).texts(recordings)
     found = evaluate(
         models,
         recordings,
