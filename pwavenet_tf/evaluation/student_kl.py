@@ -57,7 +57,7 @@ def student_kl(
 
     Of each recording's conditioning the student generates one signal x, which
     is rounded to 16-bit PCM values. KL = H(P_S, P_T) - H(P_S) (1711.10433,
-    equations 3 to 5): the teacher's -ln P(x_t | x_<t) estimates the
+    section 3.1): the teacher's -ln P(x_t | x_<t) estimates the
     cross-entropy without bias, and the student's entropy given its noise is
     exact. A second of sound suffices for an error of some hundredths. The
     teacher has a continuous output; its conditioning may be another.
@@ -70,7 +70,7 @@ def student_kl(
             probabilities are not finite.
     """
     generate = _generator(student)
-    longest = max(student.audio.frames(len(one.audio)) for one in references)
+    longest = max(len(one.audio) for one in references)
     likelihood = likelihood_of(teacher, longest)
     found = []
     for row, one in enumerate(Bar(references, desc=name, unit="recording")):

@@ -1,4 +1,4 @@
-"""What the tests of an ablation share: names, and an ear."""
+"""What the tests of an ablation share: names, and a phone classifier."""
 
 from pathlib import Path
 
