@@ -4,7 +4,7 @@ import csv
 import json
 
 import pytest
-from tiny_ablation import NAMES, ear
+from tiny_ablation import NAMES, tiny_classifier
 from tiny_report import Page
 from tiny_run import contents, tiny_preset, write_recordings
 
@@ -21,7 +21,7 @@ STEPS = 2
 @pytest.fixture(scope="module")
 def phones(tiny_run, tmp_path_factory):
     path = tmp_path_factory.mktemp("phone_classifier") / "phones.keras"
-    save_model(ear(tiny_run.data), path)
+    save_model(tiny_classifier(tiny_run.data), path)
     return path
 
 

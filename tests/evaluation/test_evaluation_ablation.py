@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_ablation import NAMES, ear
+from tiny_ablation import NAMES, tiny_classifier
 from tiny_report import Page, written
 from tiny_run import tiny_preset
 
@@ -198,7 +198,7 @@ def test_all_students_are_measured_alike_whatever_else_is_measured(tiny_run):
     """Against the terms of the one batch there is, term by term."""
     corpus, teacher = Corpus(tiny_run.data), load_teacher(tiny_run.teacher)
     full = tiny_preset(clip_length=10_000).distillation
-    phone_classifier = ear(tiny_run.data)
+    phone_classifier = tiny_classifier(tiny_run.data)
     student = load_student(tiny_run.student)
     other = load_student(tiny_run.student)
     for network in other.networks:

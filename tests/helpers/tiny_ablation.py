@@ -10,7 +10,7 @@ from pwavenet_tf.models.phone_classifier import PhoneClassifier
 NAMES = ["kl", "kl_power", "perceptual", "contrastive"]
 
 
-def ear(data: Path) -> PhoneClassifier:
+def tiny_classifier(data: Path) -> PhoneClassifier:
     """A classifier of the corpus's contract, with random weights."""
     return randomised(
         PhoneClassifier(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_ablation import NAMES, ear
+from tiny_ablation import NAMES, tiny_classifier
 from tiny_run import contents, tiny_preset
 
 from pwavenet_tf.core.errors import UserError
@@ -25,7 +25,7 @@ class Stage:
     def __init__(self, tiny_run, out: Path, monkeypatch) -> None:
         self.corpus = Corpus(tiny_run.data)
         self.teacher = load_teacher(tiny_run.teacher)
-        self.phone_classifier = ear(tiny_run.data)
+        self.phone_classifier = tiny_classifier(tiny_run.data)
         self.out = out
         self.fitted: list[str] = []
         self.models: list = []
@@ -192,7 +192,7 @@ def test_models_that_do_not_match_are_refused_at_once(stage, other_run):
     with pytest.raises(UserError, match="two clips a step or more"):
         stage.run(preset=one_clip)
     with pytest.raises(UserError, match="the phone classifier.*mel_mean"):
-        stage.run(phone_classifier=ear(other_run.data))
+        stage.run(phone_classifier=tiny_classifier(other_run.data))
     assert stage.fitted == []
     assert not stage.out.exists()
 
@@ -237,7 +237,7 @@ def test_all_students_have_the_same_clips_and_the_same_noise(
     trained = ablate(
         Corpus(tiny_run.data),
         load_teacher(tiny_run.teacher),
-        ear(tiny_run.data),
+        tiny_classifier(tiny_run.data),
         tiny_preset(learning_rate=0.0),
         tmp_path,
         3,
