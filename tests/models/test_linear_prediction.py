@@ -101,9 +101,10 @@ def test_the_error_is_white_and_has_the_gain() -> None:
 
 def test_the_prediction_is_the_sum_over_the_past() -> None:
     layer = LinearPrediction(QUIET, ORDER)
-    predictor = layer(tiny_models.mel(2, FRAMES))["predictor"].numpy()
+    prediction = layer(tiny_models.mel(2, FRAMES))
+    predictor = prediction["predictor"].numpy()
     series = tiny_models.audio(2, FRAMES)
-    found = layer.predicted(tf.constant(series), predictor).numpy()
+    found = layer.located(tf.constant(series), **prediction)[0].numpy()
     for row in range(2):
         for t in range(TIME):
             a = predictor[row, t // tiny_models.HOP]

@@ -9,8 +9,8 @@ than an hour; --only picks from
                64 streams, early and late in a minute
   student      Keras, XLA, SavedModel, stream, TFLite and ONNX: 1, 10 and 60
                seconds of sound, cold start, memory, size, difference; batches
-  call         from a mel spectrogram on disk to a WAV file, against the network
-               alone; as a command, against importing TensorFlow
+  call         from a mel spectrogram on disk to a WAV file, against the
+               network alone; as a command, against importing TensorFlow
   growth       time by seconds of sound, by batch and, in training, by layers;
                memory of 10 seconds to 10 minutes in chunks
   tflite       every variant of the .tflite: size, quality, speed, memory
