@@ -118,7 +118,11 @@ class AudioContract(Settings):
             )
 
     def require_upsampling(self, factors: tuple[int, ...]) -> None:
-        """Refuses upsampling factors whose product does not divide one hop."""
+        """Refuses upsampling factors whose product does not divide one hop.
+
+        Raises:
+            UserError: If it does not.
+        """
         if self.hop_length % math.prod(factors):
             raise UserError(
                 f"upsampling {tuple(factors)} multiplies to "
@@ -171,7 +175,9 @@ class AudioContract(Settings):
     ) -> None:
         """Refuses a contract of other features, naming what differs.
 
-        `mine` and `theirs` name the two places in the message.
+        Raises:
+            UserError: If there is a difference. `mine` and `theirs` name the
+                two places in the message.
         """
         if differences := self.feature_differences(other):
             raise UserError(
@@ -258,7 +264,11 @@ class Conditioning(Settings):
         return ARRAY_WIDTHS | {"mel": mels, "encoding": self.encoding_channels}
 
     def require_vocabulary(self) -> None:
-        """Refuses linguistic features without phones, speakers unnamed."""
+        """Refuses linguistic features without phones, speakers unnamed.
+
+        Raises:
+            UserError: If a list that is needed is empty.
+        """
         lists = {"linguistic": self.phones, "speaker": self.speakers}
         for name, listed in lists.items():
             if name in self.inputs and not listed:
@@ -269,7 +279,11 @@ class Conditioning(Settings):
                 )
 
     def require_source(self, taps: int) -> None:
-        """Refuses a source-filter flow of odd taps or without its inputs."""
+        """Refuses a source-filter flow of odd taps or without its inputs.
+
+        Raises:
+            UserError: If it cannot be made for this conditioning.
+        """
         if taps < 2 or taps % 2:
             raise UserError(
                 f"a source-filter flow of {taps} taps; it needs an even number"
@@ -290,7 +304,8 @@ class Conditioning(Settings):
     ) -> "Conditioning":
         """This conditioning with a corpus's phones, speakers and pitch.
 
-        A corpus that lacks what an input needs is refused.
+        Raises:
+            UserError: If the corpus lacks what an input needs.
         """
         needed = {
             "linguistic": phones,

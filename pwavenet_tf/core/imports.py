@@ -30,6 +30,10 @@ def import_tensorflow() -> None:
 
     Afterwards TensorFlow reports errors only, unless `TF_CPP_MIN_LOG_LEVEL`
     says otherwise. It does nothing if Keras is set to run on another backend.
+
+    Raises:
+        ImportError: If TensorFlow cannot be loaded; its messages are printed
+            to standard error first.
     """
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         return

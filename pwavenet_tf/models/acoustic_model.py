@@ -257,7 +257,7 @@ class AcousticModel(ReplicatedModel):
     def decode(
         self, encoded, durations, phone_pitch, energy, frames, training=False
     ) -> dict:
-        """`mel`, `pitch` and `voicing` of so many frames.
+        """`mel`, `pitch` and `voicing` of `frames` frames, a scalar.
 
         From what `encode` gave, durations, integers in frames, pitch, ln(F0 /
         mean), and energy, all `(batch, phones)`. Frames after the last phone's
@@ -311,7 +311,9 @@ class AcousticModel(ReplicatedModel):
     def durations(self, log_duration, phones, rate=1.0):
         """Whole frames from predicted logarithms, 1 at least for each phone.
 
-        `rate`, for each row or one for all, is relative to the model's own.
+        Integers `(batch, phones)`, 0 after the last phone, from what `call`
+        predicts. `rate`, for each row or one for all, is relative to the
+        model's own.
         """
         rate = ops.reshape(ops.cast(rate, "float32"), (-1, 1))
         frames = ops.round(ops.exp(log_duration) / rate)

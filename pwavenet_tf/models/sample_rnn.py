@@ -255,7 +255,8 @@ class SampleRNN(Teacher):
     ) -> tuple:
         """As `parameters_given`, for audio that continues other audio.
 
-        From the state after the audio before; returns also that after this
+        From the state after the audio before, and what `layer_conditioning`
+        returned for this audio; returns also the state after this
         one, which is right where time is a multiple of the largest frame.
         """
         audio = ops.cast(audio, "float32")

@@ -54,6 +54,7 @@ class Speaker:
 
     @functools.cached_property
     def acoustic_model(self) -> "AcousticModel":
+        """The acoustic model, loaded when it is first needed."""
         if not isinstance(self._source, str | Path):
             return self._source
         if self._load is None:
@@ -66,6 +67,7 @@ class Speaker:
 
     @functools.cached_property
     def reader(self) -> Reader:
+        """What turns texts into the acoustic model's phones."""
         return Reader(self.acoustic_model.phones, self.acoustic_model.language)
 
     @functools.cached_property
@@ -172,7 +174,12 @@ def require_speakable(
     contract: AudioContract,
     conditioning: Conditioning,
 ) -> None:
-    """Refuses a vocoder that cannot read what an acoustic model gives."""
+    """Refuses a vocoder that cannot read what an acoustic model gives.
+
+    Raises:
+        UserError: If its contract is another, or it has several speakers or
+            reads an encoding.
+    """
     acoustic_model.audio.require_equal(
         contract, "the acoustic model", "the vocoder"
     )

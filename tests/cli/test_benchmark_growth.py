@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+from benchmark_rows import flat
 
 from pwavenet_tf.audio.files import read_audio
-from pwavenet_tf.cli.benchmark import call, growth, sampling
+from pwavenet_tf.cli.benchmark import call, growth, sampling, training
 from pwavenet_tf.cli.benchmark.peak_memory import (
     random_student,
     random_teacher,
 )
+from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.presets import preset
 from pwavenet_tf.models.operations import operations_per_sample
 from pwavenet_tf.synthesis.student import Synthesizer
@@ -17,7 +19,7 @@ pytestmark = pytest.mark.network
 
 
 def test_work_is_in_proportion_to_what_grows() -> None:
-    rows = {row.setting: row for row in growth.measure(quick=True)}
+    rows = {row.setting: row for row in flat(growth.measure(quick=True))}
     one, two = rows["nano, 1 s"], rows["nano, 2 s"]
     assert two.operations == 2 * one.operations
     assert two.sound == pytest.approx(2 * one.sound)
@@ -58,3 +60,27 @@ def test_the_bound_of_sampling_multiplies_every_weight_once() -> None:
     side = round(weights**0.5)
     assert row.operations == pytest.approx(2 * 2 * side**2, rel=1e-2)
     assert row.median > 0
+
+
+def test_a_step_takes_longer_than_its_parts() -> None:
+    rows = {row.setting: row for row in flat(training.measure(quick=True))}
+    for step, part in (
+        ("nano's teacher, float32, 1 step", "the likelihood of 1 step"),
+        ("nano, distillation, 1 step", "6 inner samples of 1 step"),
+    ):
+        (of_part,) = (row for name, row in rows.items() if part in name)
+        assert 0 < of_part.median < rows[step].median
+        assert rows[step].operations > 0
+
+
+@pytest.mark.system
+def test_a_command_is_measured_and_its_failure_is_one_line(tmp_path) -> None:
+    student = random_student(preset("nano"))
+    call._call(student, "nano", tmp_path, 1, quick=True)
+    rows = {
+        row.setting: row for row in call._command(student, tmp_path, 1, True)
+    }
+    route = "nano, 1 s, pwavenet synthesize, Keras"
+    assert rows[route].median > rows["import tensorflow"].median > 0
+    with pytest.raises(UserError, match="does not exist"):
+        call._finish(["-m", "pwavenet_tf", "synthesize", "--model=absent"])

@@ -1,6 +1,7 @@
 """The benchmark of a student's routes: all have the same output."""
 
 import pytest
+from benchmark_rows import flat
 
 from pwavenet_tf.cli.benchmark import student as routes
 from pwavenet_tf.core.presets import preset
@@ -14,7 +15,7 @@ def test_every_route_is_measured_on_the_same_sound(monkeypatch) -> None:
     monkeypatch.setattr(routes, "_LENGTHS", (1, 11))
     student = ParallelWaveNet.from_preset(preset("nano"))
     student.build()
-    rows = list(routes.measure_routes(student, "nano", quick=False))
+    rows = flat(routes.measure_routes(student, "nano", quick=False))
     assert not any(row.note for row in rows)
     found = {row.setting: row.median for row in rows}
     for kind in ("Keras", "SavedModel", "TFLite", "ONNX"):

@@ -36,7 +36,7 @@ class _Recorded(Synthesizer):
         return super().advance(state, *given)
 
 
-def measure(quick: bool) -> Iterator[Row]:
+def measure(quick: bool) -> Iterator[Row | list[Row]]:
     """From a mel spectrogram on disk to a WAV file, against the network alone.
 
     Then, for `nano`, as a command of its own against Python that imports
@@ -46,14 +46,14 @@ def measure(quick: bool) -> Iterator[Row]:
     for name in ("nano",) if quick else ("nano", "paper"):
         student = random_student(preset(name))
         with tempfile.TemporaryDirectory() as place:
-            yield from _call(student, name, Path(place), seconds, quick)
+            yield _call(student, name, Path(place), seconds, quick)
             if name == "nano":
                 yield from _command(student, Path(place), seconds, quick)
 
 
 def _call(
     student: ParallelWaveNet, name: str, folder: Path, seconds: int, quick: bool
-) -> Iterator[Row]:
+) -> list[Row]:
     """Within a process that has the student, in turns."""
     contract, conditioning = student.audio, student.conditioning
     frames = frames_of(student, seconds)
@@ -76,17 +76,17 @@ def _call(
         synthesize_to_file(synthesizer, found, folder / "one.wav")
 
     samples = frames * contract.hop_length
-    for setting, values in zip(
-        ("the network alone", "from .npy to .wav"),
-        timings(network, call, quick=quick),
-        strict=True,
-    ):
-        yield Row(
+    settings = "the network alone", "from .npy to .wav"
+    measured = timings(network, call, quick=quick)
+    return [
+        Row(
             f"{name}, {seconds} s, {setting}",
             values,
             sound=samples / contract.sample_rate,
             operations=samples * operations_per_sample(student),
         )
+        for setting, values in zip(settings, measured, strict=True)
+    ]
 
 
 def _command(
@@ -111,15 +111,22 @@ def _command(
         for route, file in files.items()
     }
     runs = [
-        functools.partial(
-            subprocess.run,
-            [sys.executable, *command],
-            check=True,
-            capture_output=True,
-        )
-        for command in commands.values()
+        functools.partial(_finish, command) for command in commands.values()
     ]
-    for setting, values in zip(
-        commands, timings(*runs, quick=quick), strict=True
-    ):
+    measured = timings(*runs, quick=quick)
+    for setting, values in zip(commands, measured, strict=True):
         yield Row(setting, values)
+
+
+def _finish(command: list[str]) -> None:
+    """Runs Python with arguments.
+
+    Raises:
+        UserError: If it fails; its last line says why.
+    """
+    done = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True
+    )
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:]
+        raise UserError(f"{' '.join(command)} failed: {''.join(last)}")

@@ -33,22 +33,22 @@ _LAYERS, _QUICK_LAYERS = (3, 6, 9, 12, 15, 18), (3,)
 _CLIP_FRAMES = 100
 
 
-def measure(quick: bool) -> Iterator[Row]:
+def measure(quick: bool) -> Iterator[Row | list[Row]]:
     """`nano`'s student by length and batch, a training step by layers.
 
-    All take turns, so that a moment in which the machine does something else
-    falls on all of them. Where time grows in proportion to the work, the
-    share of the peak is the same in all rows.
+    Those of one kind take turns, so that a moment in which the machine does
+    something else falls on all of them. Where time grows in proportion to the
+    work, the share of the peak is the same in all.
     """
     synthesizer = Synthesizer(random_student(preset("nano")))
-    yield from _in_turns(
+    yield _in_turns(
         {
             f"nano, {seconds} s": _synthesis(synthesizer, 1, seconds)
             for seconds in (_QUICK_LENGTHS if quick else _LENGTHS)
         },
         quick,
     )
-    yield from _in_turns(
+    yield _in_turns(
         {
             f"nano, batch of {rows}, 1 s": _synthesis(synthesizer, rows, 1)
             for rows in (_QUICK_BATCHES if quick else _BATCHES)
@@ -58,7 +58,7 @@ def measure(quick: bool) -> Iterator[Row]:
     for seconds in _QUICK_STREAMED if quick else _STREAMED:
         grown = figures_apart(__name__, str(seconds))["bytes"]
         yield Row(f"nano, memory of {seconds} s in chunks", (grown,), "bytes")
-    yield from _in_turns(
+    yield _in_turns(
         {
             f"nano's teacher, a training step, {layers} layers": _step(layers)
             for layers in (_QUICK_LAYERS if quick else _LAYERS)
@@ -67,13 +67,15 @@ def measure(quick: bool) -> Iterator[Row]:
     )
 
 
-def _in_turns(works: dict, quick: bool) -> Iterator[Row]:
+def _in_turns(works: dict, quick: bool) -> list[Row]:
     """A row for each work: a function, seconds of sound, and operations."""
-    runs = [run for run, _, _ in works.values()]
-    for (setting, (_, sound, operations)), values in zip(
-        works.items(), timings(*runs, quick=quick), strict=True
-    ):
-        yield Row(setting, values, sound=sound, operations=operations)
+    measured = timings(*(run for run, _, _ in works.values()), quick=quick)
+    return [
+        Row(setting, values, sound=sound, operations=operations)
+        for (setting, (_, sound, operations)), values in zip(
+            works.items(), measured, strict=True
+        )
+    ]
 
 
 def _synthesis(synthesizer: Synthesizer, rows: int, seconds: float) -> tuple:

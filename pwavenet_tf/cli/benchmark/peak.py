@@ -45,10 +45,13 @@ def measure(quick: bool) -> Iterator[Row]:
             yield Row(setting, **_timed(product, shape, quick))
 
 
-def with_peak(what: str, rows: Iterable[Row], quick: bool) -> Iterator[Row]:
+def with_peak(
+    what: str, rows: Iterable[Row | list[Row]], quick: bool
+) -> Iterator[Row]:
     """Completes rows of a measurement, as they are measured.
 
-    The peak changes from minute to minute with what else the machine does, and
+    A list holds rows that were measured in turns or in one process: the peak
+    is that on either side of them all. It changes from minute to minute with what else the machine does, and
     where it is measured next to a row, their ratio changes less.
     """
     shape = _square(quick)
@@ -58,11 +61,12 @@ def with_peak(what: str, rows: Iterable[Row], quick: bool) -> Iterator[Row]:
         return Row("", **_timed(product, shape, True)).gflops or 0.0
 
     before = peak()
-    for row in rows:
+    for measured in rows:
         after = peak()
-        if row.operations:
-            row = dataclasses.replace(row, peak=(before + after) / 2)
-        yield dataclasses.replace(row, what=what)
+        for row in measured if isinstance(measured, list) else [measured]:
+            if row.operations:
+                row = dataclasses.replace(row, peak=(before + after) / 2)
+            yield dataclasses.replace(row, what=what)
         before = after
 
 

@@ -30,8 +30,9 @@ def measure(quick: bool) -> Iterator[Row]:
     """Every preset's teacher naively and cached, `nano`'s on many streams.
 
     Naive is the whole network over its receptive field for every sample, cached
-    the loop of `CachedSampler`. Then, whether a sample costs the same late in a
-    minute of sound as early.
+    the loop of `CachedSampler`. The bound is what one stream takes at least:
+    each weight is read and multiplied once. Then, whether a sample costs the
+    same late in a minute of sound as early.
     """
     for name in ("nano",) if quick else _CHUNK_FRAMES:
         teacher = random_teacher(preset(name))

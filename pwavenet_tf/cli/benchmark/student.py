@@ -42,7 +42,7 @@ _BATCHES = (1, 2, 4, 8, 16)
 Synthesize = Callable[[dict, int], np.ndarray]
 
 
-def measure(quick: bool) -> Iterator[Row]:
+def measure(quick: bool) -> Iterator[Row | list[Row]]:
     """Every route of untrained students, and batches of a SavedModel."""
     for name in ("nano",) if quick else ("nano", "paper"):
         yield from measure_routes(random_student(preset(name)), name, quick)
@@ -51,7 +51,7 @@ def measure(quick: bool) -> Iterator[Row]:
 
 def measure_routes(
     student: ParallelWaveNet, name: str, quick: bool
-) -> Iterator[Row]:
+) -> Iterator[Row | list[Row]]:
     """Every route of a student against Keras, on the same features and seed.
 
     Args:
@@ -91,7 +91,7 @@ def measure_routes(
             except UserError as error:
                 yield Row(setting, (), note=f"not measured: {error}")
                 continue
-            yield from _route(student, setting, route, written[kind], frames)
+            yield _route(student, setting, route, written[kind], frames)
 
 
 def _route(
@@ -100,27 +100,34 @@ def _route(
     route: str,
     path: Path,
     frames: Sequence[int],
-) -> Iterator[Row]:
+) -> list[Row]:
     """The rows of a route, measured in a process of its own."""
     found = figures_apart(__name__, route, str(path), json.dumps(frames))
-    yield Row(f"{setting}, cold start", (found["cold"],))
     rate, hop = student.audio.sample_rate, student.audio.hop_length
-    for count, values in zip(frames, found["seconds"], strict=True):
-        yield Row(
-            f"{setting}, {count * hop / rate:.0f} s",
-            tuple(values),
-            sound=count * hop / rate,
-            operations=count * hop * operations_per_sample(student),
-        )
-    yield Row(f"{setting}, memory", (found["bytes"],), "bytes")
+    rows = [
+        Row(f"{setting}, cold start", (found["cold"],)),
+        *(
+            Row(
+                f"{setting}, {count * hop / rate:.0f} s",
+                tuple(values),
+                sound=count * hop / rate,
+                operations=count * hop * operations_per_sample(student),
+            )
+            for count, values in zip(frames, found["seconds"], strict=True)
+        ),
+        Row(f"{setting}, memory", (found["bytes"],), "bytes"),
+    ]
     if route == "Keras":
-        return
+        return rows
     expected = np.load(path.with_name("Keras.npy")).astype(np.float64)
     difference = np.load(path.with_name(f"{route}.npy")) - expected
     largest = float(np.abs(difference).max())
-    yield Row(f"{setting}, difference", (largest,), "")
     decibels = _decibels(expected, difference)
-    yield Row(f"{setting}, SNR", (decibels,), "dB")
+    return [
+        *rows,
+        Row(f"{setting}, difference", (largest,), ""),
+        Row(f"{setting}, SNR", (decibels,), "dB"),
+    ]
 
 
 def _batches(student: ParallelWaveNet, quick: bool) -> Iterator[Row]:
