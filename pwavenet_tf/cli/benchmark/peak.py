@@ -51,8 +51,9 @@ def with_peak(
     """Completes rows of a measurement, as they are measured.
 
     A list holds rows that were measured in turns or in one process: the peak
-    is that on either side of them all. It changes from minute to minute with what else the machine does, and
-    where it is measured next to a row, their ratio changes less.
+    is that on either side of them all. It changes from minute to minute with
+    what else the machine does, and where it is measured next to a row, their
+    ratio changes less.
     """
     shape = _square(quick)
     product = _product("float32", shape)
