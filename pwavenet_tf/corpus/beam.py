@@ -182,8 +182,13 @@ class _Job:
         """Extracts features; `sources` give the texts and speakers."""
         layout = Layout("", self.folder, tuple(sources))
         return FeatureExtractor(
-            *(self.contract, self.inputs, self.folder, self.labels),
-            *(self.speaker_pattern, layout, self.language),
+            self.contract,
+            self.inputs,
+            self.folder,
+            labels=self.labels,
+            speaker_pattern=self.speaker_pattern,
+            layout=layout,
+            language=self.language,
         )
 
     @property
@@ -246,8 +251,11 @@ def prepare_on_beam(
             path.unlink()
         workers = _Workers(runner or Runner(), work)
         audited = judged(
-            *(layout, limits or Limits(), contract.sample_rate),
-            *("linguistic" in inputs, workers.measured(layout)),
+            layout,
+            limits or Limits(),
+            contract.sample_rate,
+            "linguistic" in inputs,
+            workers.measured(layout),
         )
         found = workers.extracted(job, accepted(audited, held_out))
         card = assemble(

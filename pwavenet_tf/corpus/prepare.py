@@ -93,8 +93,13 @@ def prepare(
         layout = find_layout(corpus)
     # Before the audit, which takes long: labels and speakers may be invalid.
     extractor = FeatureExtractor(
-        *(contract, inputs, layout.folder, labels),
-        *(speaker_pattern, layout, language),
+        contract,
+        inputs,
+        layout.folder,
+        labels=labels,
+        speaker_pattern=speaker_pattern,
+        layout=layout,
+        language=language,
     )
     rate = contract.sample_rate
     if not isinstance(corpus, CorpusAudit):

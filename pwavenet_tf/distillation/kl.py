@@ -33,7 +33,7 @@ _REGULARISER_WEIGHT = 4.0
 
 
 def entropy(log_scale, noise: type[NoiseFamily]):
-    """H(p_S(x_t | z_<t)), analytic: ln s_tot + H of the noise.
+    """H(p_S(x_t | z_<t)) in nats, analytic: ln s_tot + H of the noise.
 
     Over a clip, H(P_S) = E_z Σ_t ln s_tot + 2T where the noise is logistic.
     """
@@ -56,10 +56,21 @@ def cross_entropy(
     in nats against the mass of a 16-bit bin. Unbiased, and of lower variance
     than scoring x itself. x̃ is neither rounded nor clipped, so the gradient,
     of first order only, reaches μ_tot and s_tot; through the teacher's
-    parameters it reaches x_<t. The `key` is `keras.random.SeedGenerator`'s.
+    parameters it reaches x_<t.
 
     A few samples are taken at a time, and their gradient is accumulated in
     the forward pass: memory does not grow with `inner_samples`.
+
+    Args:
+        teacher: p_T(x_t | x_<t), of shape `(batch, time)`.
+        location: μ_tot, `(batch, time)`.
+        log_scale: ln s_tot, `(batch, time)`.
+        noise: The student's noise.
+        inner_samples: Samples at each timestep.
+        key: From `keras.random.SeedGenerator.next`.
+
+    Returns:
+        `(batch, time)`.
     """
     chunks, rest = divmod(inner_samples, _SAMPLES_AT_ONCE)
     shape = ops.shape(location)
@@ -73,16 +84,17 @@ def cross_entropy(
                 (count, *shape), dtype="float32", seed=_key_of_chunk(key, index)
             )
             inner = noise.from_uniforms(uniforms)
-            value, by_x, by_parameters = head.log_prob_and_gradients(
+            log_prob, by_x, by_parameters = head.log_prob_and_gradients(
                 location + scale * inner
             )
-            added = (
-                ops.sum(value, axis=0),
-                ops.sum(by_x, axis=0),
-                ops.sum(by_x * inner, axis=0) * scale,
-                by_parameters,
+            # Of -ln p, and its gradients by location, log-scale, parameters.
+            value, of_location, of_log_scale, of_parameters = sums
+            return (
+                value - ops.sum(log_prob, axis=0),
+                of_location - ops.sum(by_x, axis=0),
+                of_log_scale - ops.sum(by_x * inner, axis=0) * scale,
+                of_parameters - by_parameters,
             )
-            return tuple(a - b for a, b in zip(sums, added, strict=True))
 
         sums = (*[ops.zeros_like(location)] * 3, ops.zeros_like(parameters))
         sums = ops.fori_loop(0, chunks, add, sums)

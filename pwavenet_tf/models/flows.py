@@ -31,10 +31,24 @@ class FlowNetwork(KeepsArguments, keras.layers.Layer):
     """The WaveNet inside one flow: (μ_t, ln s_t) from the series before t.
 
     The layout of the teacher without skip connections (1711.10433, section
-    3): the arguments, but for the series `(batch, time)`, are those of a
-    `GatedStack`. ln s is bounded softly, `log_scale_centre ± 2`, so that no
-    flow alone can collapse or explode, and is the centre before training; both
-    outputs are float32 under any policy.
+    3). ln s is bounded softly, `log_scale_centre ± 2`, so that no flow alone
+    can collapse or explode; both outputs are float32 under any policy.
+
+    Args:
+        dilations: Dilation of each layer.
+        residual_channels: Channels between the layers.
+        gate_channels: Channels of each gate.
+        filter_width: Filter width of the dilated convolutions.
+        log_scale_centre: ln s of the untrained network.
+        input_deviation: Standard deviation that x is expected to have.
+        stride: Samples for each vector of the conditioning.
+
+    Call arguments:
+        x: The series `(batch, time)`.
+        conditioning: `(batch, time / stride, conditioning_channels)`, or
+            `None`.
+        speaker: `(batch, 1, channels)`, or `None`.
+        sinusoids: `(batch, time, harmonics)`, or `None`.
 
     Returns:
         `(location, log_scale)`, each `(batch, time)`.

@@ -33,6 +33,11 @@ class CausalConvolution(KeepsArguments, keras.layers.Layer):
     sample is multiplied by the last slice of the kernel. It is computed as
     one matrix product of the concatenated shifted series.
 
+    Args:
+        filters: Output channels.
+        filter_width: Number of samples that each output depends on.
+        dilation: Distance between these, samples.
+
     Input shape: `(batch, time, channels)`.
     Output shape: `(batch, time, filters)`.
     """

@@ -13,9 +13,12 @@ from pwavenet_tf.models.sample_rnn import FrameTier
 class TierState(NamedTuple):
     """The state of a SampleRNN between two samples.
 
-    `recent` and `hidden` are those of a `RecurrentState`; `upsampled` is what
-    each tier gives for its present frame, `(batch, ratio, units)`; and there
-    have been `position` samples, int32.
+    Attributes:
+        recent: The last samples, `(batch, largest frame + 1)`.
+        hidden: h of each tier, the top one first, `(batch, units)` each.
+        upsampled: What each tier gives for its present frame, `(batch, ratio,
+            units)` each.
+        position: How many samples there have been, int32.
     """
 
     recent: tf.Tensor

@@ -30,7 +30,7 @@ _UNREADABLE = (AttributeError, OSError, ValueError, KeyError, TypeError)
 # What takes no --initial.
 _FRESH = "phones"
 # Settings added later, with the value that earlier runs had.
-LATER = {
+_LATER = {
     "harmonics": 8,
     "prediction_order": 0,
     "source_points": 1,
@@ -48,6 +48,11 @@ _PREPARE = (
     "prepare the data with --statistics_of=FILE, FILE being that model, which "
     "gives it the model's own statistics"
 )
+
+
+def is_earlier_default(name: str, value) -> bool:
+    """Whether a setting has what runs had before it was a setting."""
+    return name in _LATER and _LATER[name] == value
 
 
 def fingerprint(*settings) -> str:
@@ -75,7 +80,7 @@ def identity(*settings, **values) -> dict[str, str]:
         for one in settings
         for field in dataclasses.fields(one)
         if field.name not in _FREE
-        and LATER.get(field.name, LATER) != getattr(one, field.name)
+        and not is_earlier_default(field.name, getattr(one, field.name))
     }
     return {
         name: value

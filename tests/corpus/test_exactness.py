@@ -1,4 +1,4 @@
-"""What is recorded is what is learnt: the same levels at the same moment."""
+"""What is recorded is what is learnt: the same values at the same moment."""
 
 import numpy as np
 import pytest
@@ -18,28 +18,28 @@ CLICKS = 40
 
 
 @pytest.fixture(scope="module")
-def every_level(tmp_path_factory):
-    """Two recordings, each of all 65,536 levels once, in another order."""
-    folder = tmp_path_factory.mktemp("levels")
+def every_value(tmp_path_factory):
+    """Two recordings, each of all 65,536 values once, in another order."""
+    folder = tmp_path_factory.mktemp("pcm")
     (folder / "in").mkdir()
     written = {}
     for name in ("a.wav", "b.wav"):
         random = np.random.default_rng(len(written))
-        levels = random.permutation(np.arange(-(2**15), 2**15))
-        written[name] = levels.astype(np.int16)
+        pcm = random.permutation(np.arange(-(2**15), 2**15))
+        written[name] = pcm.astype(np.int16)
         soundfile.write(folder / "in" / name, written[name], RATE)
     prepare(folder / "in", folder / "out", preset("nano"))
     return Corpus(folder / "out"), written
 
 
 def the_one(corpus, split, written):
-    """The levels of the only recording in a split."""
+    """The PCM values of the only recording in a split."""
     (recording,) = corpus.card.recordings(split)
     return written[recording.file]
 
 
-def test_whole_recordings_are_their_16_bit_levels(every_level):
-    corpus, written = every_level
+def test_whole_recordings_are_their_16_bit_values(every_value):
+    corpus, written = every_value
     for split in ("training", "validation"):
         for name, audio, _ in corpus.utterances(split):
             assert audio.dtype == np.float32
@@ -47,16 +47,16 @@ def test_whole_recordings_are_their_16_bit_levels(every_level):
 
 
 @pytest.mark.parametrize("split", ["training", "validation"])
-def test_clips_are_exact_levels_as_input_and_as_target(every_level, split):
-    """No dequantisation: nothing is added to any of the 65,536 levels."""
-    corpus, written = every_level
-    levels = the_one(corpus, split, written)
+def test_clips_are_exact_values_as_input_and_as_target(every_value, split):
+    """No dequantisation: nothing is added to any of the 65,536 values."""
+    corpus, written = every_value
+    pcm = the_one(corpus, split, written)
     if split == "training":
         # Far more than one pass over a recording of 328 frames.
         clips = corpus.training_clips(20 * HOP, 3, 1, 4, seed=2).take(40)
     else:
         clips = corpus.validation_clips(20 * HOP, 3, 1, 4)
-    place = np.argsort(levels)
+    place = np.argsort(pcm)
     seen = set()
     for inputs, target, weight in clips:
         np.testing.assert_array_equal(inputs["audio"], target)
@@ -69,7 +69,7 @@ def test_clips_are_exact_levels_as_input_and_as_target(every_level, split):
             # place.
             one = np.flatnonzero(counts)[0]
             begin = place[int(audio[one]) + 2**15] - one
-            real = levels[begin : begin + len(audio)]
+            real = pcm[begin : begin + len(audio)]
             np.testing.assert_array_equal(audio[: len(real)], real)
             assert not audio[len(real) :].any()
             seen.update(audio[counts].tolist())
@@ -89,10 +89,10 @@ def clicks(tmp_path_factory):
     inner = random.integers(0, CLICK_LENGTH, CLICKS - len(edges))
     places = {}
     for number, place in enumerate([*edges, *inner.tolist()]):
-        levels = np.zeros(CLICK_LENGTH, np.int16)
-        levels[place] = random.integers(5_000, 30_000)
+        pcm = np.zeros(CLICK_LENGTH, np.int16)
+        pcm[place] = random.integers(5_000, 30_000)
         places[f"{number}.wav"] = place
-        soundfile.write(folder / "in" / f"{number}.wav", levels, RATE)
+        soundfile.write(folder / "in" / f"{number}.wav", pcm, RATE)
         frame = place // HOP
         end = -(-CLICK_LENGTH // HOP)
         borders = np.array([0, frame, frame + 1, end]) * HOP / RATE

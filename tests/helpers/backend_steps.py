@@ -21,9 +21,9 @@ from tiny_distiller import FRAMES
 from pwavenet_tf.distillation.distiller import Distiller
 
 BATCH, STEPS = 2, 3
-TOLD = tiny_models.features(BATCH, FRAMES)
+INPUTS = tiny_models.features(BATCH, FRAMES)
 RECORDING = tiny_models.audio(BATCH, FRAMES)
-ASKED = TOLD | {
+WITH_NOISE = INPUTS | {
     "audio": RECORDING,
     "noise": tiny_models.noise(BATCH, FRAMES),
 }
@@ -68,7 +68,7 @@ EVERY = ALIKE | {"drawing_distiller": drawing_distiller}
 
 def batches():
     while True:
-        yield ASKED, RECORDING, WEIGHT
+        yield WITH_NOISE, RECORDING, WEIGHT
 
 
 def optimizer():
@@ -89,8 +89,8 @@ def trained(make) -> tuple[keras.Model, dict[str, np.ndarray]]:
 
 
 def outputs_of(model) -> dict[str, np.ndarray]:
-    """What a model returns for `ASKED`."""
-    found = model(ASKED)
+    """What a model returns for `WITH_NOISE`."""
+    found = model(WITH_NOISE)
     if not isinstance(found, dict):
         found = {"parameters": found}
     return {

@@ -26,7 +26,7 @@ from pwavenet_tf.training.callbacks.health_monitor import (
 
 
 @pytest.mark.parametrize(
-    ("first", "spoilt"),
+    ("first", "not_finite"),
     [
         ("entropy", ["loss", "kl", "cross_entropy", "entropy", "level"]),
         ("cross_entropy", ["kl", "cross_entropy", "loss", "gradient_kl"]),
@@ -38,10 +38,10 @@ from pwavenet_tf.training.callbacks.health_monitor import (
         (None, []),
     ],
 )
-def test_the_earliest_cause_is_named_first(first, spoilt) -> None:
+def test_the_earliest_cause_is_named_first(first, not_finite) -> None:
     good = ["kl", "entropy", "power", "loss", "nats", "gradient_power"]
     for wrong in (math.nan, math.inf, -math.inf):
-        logs = dict.fromkeys(good, 1.0) | dict.fromkeys(spoilt, wrong)
+        logs = dict.fromkeys(good, 1.0) | dict.fromkeys(not_finite, wrong)
         assert first_not_finite(logs) == first
         backwards = dict(reversed(logs.items()))
         assert first_not_finite(backwards) == first
@@ -68,7 +68,7 @@ def test_weights_that_are_not_finite_end_a_run() -> None:
 
 @dataclasses.dataclass
 class Broken:
-    """A real run that was spoilt, begun again, and spoilt once more.
+    """A real run that was not_finite, begun again, and not_finite once more.
 
     Attributes:
         folder: Of the run.
@@ -100,7 +100,7 @@ def broken(tiny_run, tmp_path_factory) -> Broken:
     corpus, teacher = Corpus(tiny_run.data), load_teacher(tiny_run.teacher)
     settings = tiny_preset(batch_size=2)
     story = Broken(folder, [], [], [], [])
-    gate, spoilt = tf.Variable(1.0), dict(SPOILT)
+    gate, not_finite = tf.Variable(1.0), dict(SPOILT)
     power_loss, fit = distillation.power_loss, Distiller.fit
 
     def gated(audio, *others):
@@ -112,7 +112,7 @@ def broken(tiny_run, tmp_path_factory) -> Broken:
         step = int(model.optimizer.iterations)
         if step % 2 == 0:
             story.weights[-1][step] = model.student.get_weights()
-        gate.assign(spoilt.pop(step, 1.0))
+        gate.assign(not_finite.pop(step, 1.0))
 
     def watched_fit(self, *arguments, callbacks, **named):
         story.weights.append({})
@@ -145,7 +145,7 @@ def backup_of(folder: Path, corpus, teacher) -> list[np.ndarray]:
 
 
 @pytest.mark.slow
-def test_the_spoilt_term_of_a_real_run_is_named(broken) -> None:
+def test_the_not_finite_term_of_a_real_run_is_named(broken) -> None:
     by_value, by_gradient = broken.messages
     assert "the loss became nan, its term power nan," in by_value
     assert "in batch 2 of report 3 (step 6)" in by_value

@@ -125,15 +125,15 @@ def _not_finite(measured: _Measures) -> list[str]:
 
 def _details(measured: _Measures) -> dict[str, object]:
     """What sentences mention besides the measures themselves."""
-    power, drowned = measured["gradient_power"], ""
-    # Without any weight it is not drowned: it is not there.
+    power, outweighed = measured["gradient_power"], ""
+    # Without any weight it is not outweighed: it is not there.
     ratio = measured["gradient_kl"] / power if power else 0.0
     if ratio > POWERLESS:
-        drowned = (
+        outweighed = (
             f" and the KL's gradient is {ratio:.0f} times the power loss's"
         )
     return {
-        "drowned": drowned,
+        "outweighed": outweighed,
         "offset": measured.over_recorded("mean"),
         "noise": measured.over_recorded("pauses_db"),
         "band": _HISSING.get(measured.hissing()[1]),
@@ -146,7 +146,7 @@ _CHECKS = (
         lambda measured: -measured.over_recorded("level_db"),
         LEVEL_DB,
         "whispering: the student's energy is {value:.0f} dB below the "
-        "recordings'{drowned}; raise power_weight or lower the KL's weight",
+        "recordings'{outweighed}; raise power_weight or lower the KL's weight",
     ),
     _Check(
         lambda measured: measured.over_recorded("level_db"),

@@ -241,12 +241,12 @@ class StopWhenNotFinite(keras.callbacks.Callback):
 
     def _what(self, name: str | None, logs: Mapping[str, float]) -> str:
         if name is None:
-            spoilt = next(
+            not_finite = next(
                 weight.path
                 for weight in self.model.trainable_variables
                 if not np.isfinite(ops.convert_to_numpy(weight)).all()
             )
-            return f"the weights became not finite, first {spoilt},"
+            return f"the weights became not finite, first {not_finite},"
         value = logs[name]
         if name == "loss":
             return f"the loss became {value}"
@@ -263,7 +263,9 @@ class StopWhenNotFinite(keras.callbacks.Callback):
 
 def first_not_finite(logs: Mapping[str, float]) -> str | None:
     """The earliest cause among logs that are not finite; None if all are."""
-    spoilt = {name for name, value in logs.items() if not math.isfinite(value)}
+    not_finite = {
+        name for name, value in logs.items() if not math.isfinite(value)
+    }
     gradients = [name for name in logs if name.startswith(_GRADIENT)]
     terms = [name for name in logs if name not in gradients]
     order = [
@@ -273,7 +275,7 @@ def first_not_finite(logs: Mapping[str, float]) -> str | None:
         *(_GRADIENT + name for name in _CAUSES),
         *gradients,
     ]
-    return next((name for name in order if name in spoilt), None)
+    return next((name for name in order if name in not_finite), None)
 
 
 def _remedy(name: str | None) -> str:

@@ -208,8 +208,10 @@ PANELS = {
         _held_out("accuracy", "of all frames", "accuracy"),
     ),
     "acoustic": (
-        _held_out("mel spectrogram", "of its deviation, absolute", "mel"),
-        _held_out("F0", "of its deviation, absolute", "pitch"),
+        _held_out(
+            "mel spectrogram", "of its standard deviation, absolute", "mel"
+        ),
+        _held_out("F0", "of its standard deviation, absolute", "pitch"),
         _held_out("ln duration", "squared", "duration"),
         _held_out("voicing", "nats per frame", "voicing"),
     ),

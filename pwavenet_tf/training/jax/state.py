@@ -10,7 +10,7 @@ import numpy as np
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.sizes import load_arrays
-from pwavenet_tf.training.run_folder import LATER
+from pwavenet_tf.training.run_folder import is_earlier_default
 
 # Lists of arrays, in the order of the model's and the optimiser's variables.
 GROUPS = ("trainable", "random_states", "optimizer", "averages")
@@ -41,7 +41,7 @@ def fingerprint(model) -> str:
     config["conditioning"] = {
         name: value
         for name, value in config["conditioning"].items()
-        if LATER.get(name, LATER) != value
+        if not is_earlier_default(name, value)
     }
     settings = json.dumps(config, sort_keys=True, default=repr)
     named = f"{type(model).__name__} {settings}"
