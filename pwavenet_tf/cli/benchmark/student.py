@@ -101,8 +101,10 @@ def _route(
     path: Path,
     frames: Sequence[int],
 ) -> list[Row]:
-    """The rows of a route, measured in a process of its own."""
-    found = figures_apart(__name__, route, str(path), json.dumps(frames))
+    """The rows of a route, measured in processes of its own."""
+    arguments = route, str(path), json.dumps(frames)
+    found = figures_apart(__name__, "time", *arguments, memory=False)
+    grown = figures_apart(__name__, "memory", *arguments)["bytes"]
     rate, hop = student.audio.sample_rate, student.audio.hop_length
     rows = [
         Row(f"{setting}, cold start", (found["cold"],)),
@@ -115,7 +117,7 @@ def _route(
             )
             for count, values in zip(frames, found["seconds"], strict=True)
         ),
-        Row(f"{setting}, memory", (found["bytes"],), "bytes"),
+        Row(f"{setting}, memory", (grown,), "bytes"),
     ]
     if route == "Keras":
         return rows
@@ -254,7 +256,8 @@ _ROUTES: dict[str, tuple[str, Callable[[Path], Synthesize]]] = {
 }
 
 
-def _apart(route: str, path: str, frames: str) -> dict:
+def _apart(what: str, route: str, path: str, frames: str) -> dict:
+    """Times and output of a route, or how much memory it takes."""
     folder = Path(path).parent
     with np.load(folder / "features.npz") as stored:
         whole = dict(stored)
@@ -271,11 +274,13 @@ def _apart(route: str, path: str, frames: str) -> dict:
         nonlocal sound
         sound = synthesize(part, _SEED)
 
+    if what == "memory":
+        run(parts[-1])
+        return {"bytes": peak() - before}
     for part in parts:
         seconds += timings(functools.partial(run, part), quick=len(parts) < 2)
-    growth = peak() - before
     np.save(folder / f"{route}.npy", sound)
-    return {"cold": cold, "seconds": seconds, "bytes": growth}
+    return {"cold": cold, "seconds": seconds}
 
 
 def _bytes(path: Path) -> int:
