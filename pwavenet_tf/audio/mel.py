@@ -187,7 +187,6 @@ class LogMel:
 
     def __init__(self, contract: AudioContract) -> None:
         self._contract = contract
-        self._filterbank = mel_filterbank(contract).astype(np.float64)
 
     def __call__(self, audio: np.ndarray) -> np.ndarray:
         """float32 `(time,)` in [-1, 1) to `(frames, mels)`.
@@ -197,6 +196,8 @@ class LogMel:
         """
         require_full_scale(audio, "audio")
         contract = self._contract
+        # Not before: what reads features alone need not import librosa.
+        filterbank = mel_filterbank(contract)
         hop, margin = contract.hop_length, contract.margin_frames
         frames = contract.frames(len(audio))
         chunks = []
@@ -204,6 +205,6 @@ class LogMel:
             end = min(start + _CHUNK_FRAMES, frames)
             first = max(0, start - margin)
             segment = audio[first * hop : (end + margin) * hop]
-            mel = log_mel(segment, contract, self._filterbank)
+            mel = log_mel(segment, contract, filterbank)
             chunks.append(mel[start - first : end - first])
         return np.concatenate(chunks)

@@ -175,7 +175,7 @@ class Synthesizer(StreamingSynthesizer):
     def __init__(
         self,
         student: ParallelWaveNet,
-        chunk_frames: int = 160,
+        chunk_frames: int = 80,
         jit_compile: bool = False,
     ) -> None:
         self.student = student

@@ -18,6 +18,7 @@ from pwavenet_tf.synthesis.student import Synthesizer
 pytestmark = pytest.mark.network
 
 
+@pytest.mark.slow
 def test_work_is_in_proportion_to_what_grows() -> None:
     rows = {row.setting: row for row in flat(growth.measure(quick=True))}
     one, two = rows["nano, 1 s"], rows["nano, 2 s"]
@@ -62,6 +63,7 @@ def test_the_bound_of_sampling_multiplies_every_weight_once() -> None:
     assert row.median > 0
 
 
+@pytest.mark.slow
 def test_a_step_takes_longer_than_its_parts() -> None:
     rows = {row.setting: row for row in flat(training.measure(quick=True))}
     for step, part in (
@@ -73,7 +75,7 @@ def test_a_step_takes_longer_than_its_parts() -> None:
         assert rows[step].operations > 0
 
 
-@pytest.mark.system
+@pytest.mark.slow
 def test_a_command_is_measured_and_its_failure_is_one_line(tmp_path) -> None:
     student = random_student(preset("nano"))
     call._call(student, "nano", tmp_path, 1, quick=True)
