@@ -19,7 +19,6 @@ from pwavenet_tf.corpus.describe import (
     model_features,
 )
 from pwavenet_tf.models.inputs import (
-    Features,
     batch_and_frames,
     require_features,
     warn_of_oddities,
@@ -220,7 +219,7 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 def synthesize_to_file(
     synthesizer: StreamingSynthesizer,
-    features: Features,
+    features: dict[str, np.ndarray],
     path: Path,
     seed: int = 0,
     temperature: float = 1.0,
@@ -228,9 +227,9 @@ def synthesize_to_file(
 ) -> None:
     """Synthesizes one utterance to a 16-bit WAV file, chunk by chunk.
 
-    A mel spectrogram may stand alone for the features. The file appears only
-    when it is complete. `progress` is called with the number of new samples
-    after each chunk.
+    The features are those that `read_features` returned, checked there. The
+    file appears only when it is complete. `progress` is called with the number
+    of new samples after each chunk.
 
     Raises:
         UserError: If the file can't be written, or the audio is not finite.
@@ -242,7 +241,7 @@ def synthesize_to_file(
 
 def synthesize_to_pipe(
     synthesizer: StreamingSynthesizer,
-    features: Features,
+    features: dict[str, np.ndarray],
     pipe: BinaryIO,
     seed: int = 0,
     temperature: float = 1.0,
@@ -301,9 +300,9 @@ def speech_to_pipe(
 
 def _write_wave(synthesizer, features, how, file, name, progress) -> None:
     contract = synthesizer.contract
-    checked = require_features(features, contract, synthesizer.conditioning)
-    chunks = synthesizer.checked_chunks(checked, *how)
-    samples = batch_and_frames(checked)[1] * contract.hop_length
+    batch = {key: np.asarray(value)[None] for key, value in features.items()}
+    chunks = synthesizer.checked_chunks(batch, *how)
+    samples = batch_and_frames(batch)[1] * contract.hop_length
     file.write(_wave_header(contract.sample_rate, samples))
     _write_pcm((chunk[0] for chunk in chunks), file, name, progress)
 

@@ -50,7 +50,7 @@ def test_the_file_holds_the_synthesizers_audio_rounded(student, tmp_path):
     counts = []
     path = tmp_path / "deep" / "sound.wav"
     synthesize_to_file(
-        synthesizer_of(student), mel, path, 5, 0.7, counts.append
+        synthesizer_of(student), {"mel": mel}, path, 5, 0.7, counts.append
     )
     samples, rate = soundfile.read(path, dtype="int16")
     audio = Synthesizer(student)(mel, seed=5, temperature=0.7)
@@ -67,7 +67,7 @@ def test_a_teachers_file_is_what_it_generates(tmp_path):
     teacher = tiny_models.teacher(dilations=(1, 2))
     mel = tiny_models.mel(frames=3)[0]
     synthesize_to_file(
-        synthesizer_of(teacher), mel, tmp_path / "sound.wav", 5, 0.7
+        synthesizer_of(teacher), {"mel": mel}, tmp_path / "sound.wav", 5, 0.7
     )
     samples, _ = soundfile.read(tmp_path / "sound.wav", dtype="int16")
     audio = generate(teacher, mel, seed=5, temperature=0.7)
@@ -82,7 +82,7 @@ def test_an_interrupted_synthesis_leaves_no_file(student, tmp_path):
     path = tmp_path / "deep" / "sound.wav"
     with pytest.raises(KeyboardInterrupt):
         synthesize_to_file(
-            synthesizer_of(student), mel, path, progress=interrupt
+            synthesizer_of(student), {"mel": mel}, path, progress=interrupt
         )
     assert list(tmp_path.iterdir()) == []
 
@@ -255,7 +255,7 @@ def test_a_pipe_gets_the_file_before_it_is_complete(student, tmp_path):
     """Through a pipe, which is not seekable, so the header is final."""
     mel = tiny_models.mel(frames=401)[0]
     path = tmp_path / "sound.wav"
-    synthesize_to_file(synthesizer_of(student), mel, path, 5, 0.7)
+    synthesize_to_file(synthesizer_of(student), {"mel": mel}, path, 5, 0.7)
     end, listener = os.pipe()
     received, early = [], []
 
@@ -268,7 +268,7 @@ def test_a_pipe_gets_the_file_before_it_is_complete(student, tmp_path):
     thread.start()
     with open(listener, "wb") as file:
         synthesize_to_pipe(
-            synthesizer_of(student), mel, file, 5, 0.7, early.append
+            synthesizer_of(student), {"mel": mel}, file, 5, 0.7, early.append
         )
     thread.join()
     header, streamed = 44, b"".join(received)
@@ -291,6 +291,5 @@ def test_nobody_synthesizes_into_a_closed_pipe(student):
         pytest.raises(BrokenPipeError),
         open(listener, "wb", buffering=0) as file,
     ):
-        synthesize_to_pipe(
-            synthesizer_of(student), tiny_models.mel(frames=9)[0], file
-        )
+        features = {"mel": tiny_models.mel(frames=9)[0]}
+        synthesize_to_pipe(synthesizer_of(student), features, file)
