@@ -1,7 +1,10 @@
 """The benchmark of growth and of whole calls: its rows can be compared."""
 
+import functools
+
 import numpy as np
 import pytest
+import tensorflow as tf
 from benchmark_rows import flat
 
 from pwavenet_tf.audio.files import read_audio
@@ -56,11 +59,17 @@ def test_the_network_alone_computes_what_the_call_writes(
 
 def test_the_bound_of_sampling_multiplies_every_weight_once() -> None:
     teacher = random_teacher(preset("nano"))
-    row = sampling._bound(teacher, "bound", quick=True)
-    weights = operations_per_sample(teacher) / 2
-    side = round(weights**0.5)
-    assert row.operations == pytest.approx(2 * 2 * side**2, rel=1e-2)
-    assert row.median > 0
+    matrix = sampling.weights_once(teacher).numpy()
+    read = teacher.stack.weights + teacher.output_parameters.weights
+    read += teacher.before_output.weights
+    kernels = sum(one.shape.num_elements() for one in read if one.ndim > 1)
+    # Linear prediction is the rest.
+    assert kernels < matrix.size < 1.1 * kernels
+    vector = np.ones((1, len(matrix)), np.float32)
+    run = tf.function(functools.partial(sampling.products, 3), jit_compile=True)
+    found = run(vector, matrix)
+    expected = vector @ matrix @ matrix @ matrix
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.slow

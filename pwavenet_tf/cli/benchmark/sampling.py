@@ -1,6 +1,7 @@
 """Sampling from untrained teachers, one sample after the other."""
 
 import dataclasses
+import functools
 import math
 import time
 from collections.abc import Iterator
@@ -74,20 +75,25 @@ def _cached(
 
 
 def _bound(teacher: WaveNet, setting: str, quick: bool) -> Row:
-    """As many weights as a square matrix, times a vector, again and again."""
-    side = round(math.sqrt(operations_per_sample(teacher) / 2))
-    matrix = tf.random.stateless_normal((side, side), (0, 0)) / side**0.5
     steps = 2 if quick else _BOUND_STEPS
-
-    @tf.function(jit_compile=True)
-    def products(vector):
-        for _ in tf.range(steps):
-            vector = tf.matmul(vector, matrix)
-        return vector
-
-    start = tf.ones((1, side))
-    (values,) = timings(lambda: products(start).numpy(), quick=quick)
+    matrix = weights_once(teacher)
+    run = tf.function(functools.partial(products, steps), jit_compile=True)
+    start = tf.ones((1, len(matrix)))
+    (values,) = timings(lambda: run(start, matrix).numpy(), quick=quick)
     return _of_samples(teacher, setting, values, steps)
+
+
+def weights_once(teacher: WaveNet) -> tf.Tensor:
+    """A square matrix of as many numbers as a sample is multiplied by."""
+    side = round(math.sqrt(operations_per_sample(teacher) / 2))
+    return tf.random.stateless_normal((side, side), (0, 0)) / side**0.5
+
+
+def products(steps: int, vector: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
+    """A vector times a matrix, times it again, and so on."""
+    for _ in tf.range(steps):
+        vector = tf.matmul(vector, matrix)
+    return vector
 
 
 def _chunks(teacher: WaveNet, streams: int, chunk_frames: int, count: int):

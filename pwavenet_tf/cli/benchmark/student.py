@@ -37,16 +37,14 @@ _SEED = 1
 _LENGTHS, _QUICK_LENGTHS = (1, 10, 60), (1,)
 # A stream's blocks: a fifth of a second or so.
 _BLOCK_FRAMES = 16
-_BATCHES = (1, 2, 4, 8, 16)
 
 Synthesize = Callable[[dict, int], np.ndarray]
 
 
 def measure(quick: bool) -> Iterator[Row | list[Row]]:
-    """Every route of untrained students, and batches of a SavedModel."""
+    """Every route of untrained students."""
     for name in ("nano",) if quick else ("nano", "paper"):
         yield from measure_routes(random_student(preset(name)), name, quick)
-    yield from _batches(random_student(preset("nano")), quick)
 
 
 def measure_routes(
@@ -130,28 +128,6 @@ def _route(
         Row(f"{setting}, difference", (largest,), ""),
         Row(f"{setting}, SNR", (decibels,), "dB"),
     ]
-
-
-def _batches(student: ParallelWaveNet, quick: bool) -> Iterator[Row]:
-    """The SavedModel on batches of a second each."""
-    frames = frames_of(student, 1)
-    with tempfile.TemporaryDirectory() as folder:
-        path = _write(student, "saved_model", Path(folder))
-        synthesize = _saved_model(path)
-        for batch in _BATCHES[:1] if quick else _BATCHES:
-            features = random_features(
-                student.audio, student.conditioning, batch, frames
-            )
-            (values,) = timings(
-                functools.partial(synthesize, features, _SEED), quick=quick
-            )
-            samples = batch * frames * student.audio.hop_length
-            yield Row(
-                f"nano, SavedModel, batch of {batch}",
-                values,
-                sound=samples / student.audio.sample_rate,
-                operations=samples * operations_per_sample(student),
-            )
 
 
 def _write(student: ParallelWaveNet, kind: str, folder: Path) -> Path:

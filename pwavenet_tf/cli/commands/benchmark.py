@@ -8,7 +8,7 @@ than an hour; --only picks from
                cached loop, and the least that its weights take (bound); 1 to
                64 streams, early and late in a minute
   student      Keras, XLA, SavedModel, stream, TFLite and ONNX: 1, 10 and 60
-               seconds of sound, cold start, memory, size, difference; batches
+               seconds of sound, cold start, memory, size, difference
   call         from a mel spectrogram on disk to a WAV file, against the
                network alone; as a command, against importing TensorFlow
   growth       time by seconds of sound, by batch and, in training, by layers;

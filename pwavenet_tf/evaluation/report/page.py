@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pwavenet_tf.audio.metrics import checked_audio
 from pwavenet_tf.core.errors import UserError
 from pwavenet_tf.core.files import atomic_write
 from pwavenet_tf.core.html import page_environment
@@ -59,19 +60,9 @@ class Sentence:
         """
         checked = {}
         for system in systems:
-            samples = np.asarray(self.audio[system], np.float32)
             where = f"report: {self.title!r}, system {system!r}"
-            if samples.ndim != 1 or not samples.size:
-                raise UserError(
-                    f"{where} has audio of the shape {samples.shape}; give "
-                    "(time,) with at least one sample"
-                )
-            if not np.isfinite(samples).all():
-                raise UserError(
-                    f"{where} has samples that are not finite: the model has "
-                    "diverged; take an earlier checkpoint"
-                )
-            checked[system] = samples
+            audio = checked_audio(self.audio[system], where)
+            checked[system] = audio.astype(np.float32)
         if not checked:
             raise UserError(
                 f"report: {self.title!r} has no system; give at least one"
